@@ -1,0 +1,101 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// Condition types. All of them are good when True.
+const (
+	// ReadyCondition is True when every other condition that applies is as it should be.
+	ReadyCondition = "Ready"
+
+	// AcceptedCondition on a flag, audience or event is True when the object is valid and its key is its own.
+	AcceptedCondition = "Accepted"
+
+	// ResolvedRefsCondition on a flag is True when the environments, audiences, events and prerequisites that it names exist.
+	ResolvedRefsCondition = "ResolvedRefs"
+
+	// FlagdCompatibleCondition on a flag is True when the flagd file of every environment can carry it.
+	FlagdCompatibleCondition = "FlagdCompatible"
+
+	// CompiledCondition on an environment is True when all of its flags compiled; else its message names those that kept their last good form.
+	CompiledCondition = "Compiled"
+
+	// PublishedCondition on an environment is True when the served ConfigMap is the wanted revision. On a flag it is True when
+	// every environment that publishes by itself serves this generation of the flag.
+	PublishedCondition = "Published"
+
+	// FlagdPublishedCondition on an environment is True when its published flagd file is complete.
+	FlagdPublishedCondition = "FlagdPublished"
+)
+
+// Condition reasons.
+const (
+	// ReadyReason: everything is as it should be.
+	ReadyReason = "Ready"
+
+	// NotReadyReason: another condition is not True; the message names it.
+	NotReadyReason = "NotReady"
+
+	// AcceptedReason: the object is valid and its key is its own.
+	AcceptedReason = "Accepted"
+
+	// InvalidReason: the object breaks a rule that admission would have denied; the message says which.
+	InvalidReason = "Invalid"
+
+	// KeyTakenReason: an older object of the namespace holds the same key.
+	KeyTakenReason = "KeyTaken"
+
+	// PrerequisiteCycleReason: the flag requires itself through other flags.
+	PrerequisiteCycleReason = "PrerequisiteCycle"
+
+	// ResolvedReason: every reference leads to an object that exists.
+	ResolvedReason = "Resolved"
+
+	// NotFoundReason: a reference leads to nothing; the message names it.
+	NotFoundReason = "NotFound"
+
+	// CompatibleReason: the flagd format can say all that the flag says.
+	CompatibleReason = "Compatible"
+
+	// NotExpressibleReason: the flagd format cannot say what the flag says; the message names the construct.
+	NotExpressibleReason = "NotExpressible"
+
+	// CompiledReason: every flag compiled.
+	CompiledReason = "Compiled"
+
+	// LastGoodReason: some flags did not compile and keep their last good form.
+	LastGoodReason = "LastGood"
+
+	// PublishedReason: what is wanted is served.
+	PublishedReason = "Published"
+
+	// PendingReason: what is wanted waits to be served.
+	PendingReason = "Pending"
+
+	// AwaitingPublishReason: publish mode is Manual and nobody has asked for a publish.
+	AwaitingPublishReason = "AwaitingPublish"
+
+	// SuspendedReason: publishing is suspended.
+	SuspendedReason = "Suspended"
+
+	// PinnedReason: a revision of the history is served because spec.publish.revision asks for it.
+	PinnedReason = "Pinned"
+
+	// RevisionNotFoundReason: the history does not hold the revision that spec.publish.revision asks for.
+	RevisionNotFoundReason = "RevisionNotFound"
+
+	// NameTakenReason: an object that is not the operator's has the name of the datafile.
+	NameTakenReason = "NameTaken"
+
+	// DatafileTooLargeReason: the datafile does not fit into a ConfigMap.
+	DatafileTooLargeReason = "DatafileTooLarge"
+
+	// WriteFailedReason: the API server refused a write; it is tried again.
+	WriteFailedReason = "WriteFailed"
+
+	// CompleteReason: the published flagd file holds every flag that belongs into it.
+	CompleteReason = "Complete"
+
+	// NotWantedReason: spec.datafile.formats does not ask for this file.
+	NotWantedReason = "NotWanted"
+)

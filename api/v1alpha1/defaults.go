@@ -1,0 +1,50 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// The defaulting webhook and every reader of manifest files set defaults by the functions below. What is constant is also in the Kinds'
+// schemas, so that kubectl explain shows it; a test holds the two together.
+
+// Default sets what a flag leaves out.
+func (f *FeatureFlag) Default() {
+	spec := &f.Spec
+	setDefault(&spec.Key, f.Name)
+	setDefault(&spec.Classification, ClassificationRelease)
+	setDefault(&spec.Runtime, RuntimeAll)
+	setDefault(&spec.Bucketing, BucketingMurmur3)
+	setDefault(&spec.HistoryLimit, new(int32(25)))
+	for i := range spec.Environments {
+		for j := range spec.Environments[i].Rules {
+			rule := &spec.Environments[i].Rules[j]
+			setDefault(&rule.Type, RuleTypeTargetedDelivery)
+			setDefault(&rule.Enabled, new(true))
+			setDefault(&rule.Traffic, "100%")
+		}
+	}
+}
+
+// Default sets what an environment leaves out.
+func (e *FlagEnvironment) Default() {
+	spec := &e.Spec
+	setDefault(&spec.Publish.Mode, PublishModeAutomatic)
+	setDefault(&spec.Publish.RevisionHistoryLimit, new(int32(10)))
+	setDefault(&spec.Datafile.Compression, CompressionAuto)
+	setDefault(&spec.Datafile.ClientMembers, ClientMembersDeny)
+	setDefault(&spec.DeletionPolicy, DeletionPolicyRetain)
+	if len(spec.Datafile.Formats) == 0 {
+		spec.Datafile.Formats = []DatafileFormat{DatafileFormatNative, DatafileFormatFlagd}
+	}
+}
+
+// Default sets what an event leaves out.
+func (e *FlagEvent) Default() {
+	setDefault(&e.Spec.Key, e.Name)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

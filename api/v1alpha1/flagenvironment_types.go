@@ -1,0 +1,444 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// PublishMode says what publishes a change.
+//
+// +kubebuilder:validation:Enum=Automatic;Manual
+type PublishMode string
+
+// The publish modes: Automatic publishes every change at once, Manual waits for a request.
+const (
+	PublishModeAutomatic PublishMode = "Automatic"
+	PublishModeManual    PublishMode = "Manual"
+)
+
+// DatafileFormat is a format in which a datafile is published.
+//
+// +kubebuilder:validation:Enum=Native;Flagd
+type DatafileFormat string
+
+// The formats: Native is datafile.json, which can say everything; Flagd is flagd.json, which unmodified OpenFeature SDKs read.
+const (
+	DatafileFormatNative DatafileFormat = "Native"
+	DatafileFormatFlagd  DatafileFormat = "Flagd"
+)
+
+// Compression says whether the native document is compressed.
+//
+// +kubebuilder:validation:Enum=Auto;Always;Never
+type Compression string
+
+// The compressions: Auto compresses only where the datafile would not fit otherwise.
+const (
+	CompressionAuto   Compression = "Auto"
+	CompressionAlways Compression = "Always"
+	CompressionNever  Compression = "Never"
+)
+
+// ClientMembers says whether client SDK keys may receive a datafile that names members of audiences or overrides.
+//
+// +kubebuilder:validation:Enum=Deny;Allow
+type ClientMembers string
+
+// The settings of ClientMembers.
+const (
+	ClientMembersDeny  ClientMembers = "Deny"
+	ClientMembersAllow ClientMembers = "Allow"
+)
+
+// DeletionPolicy says what becomes of an environment's datafiles when the environment is deleted.
+//
+// +kubebuilder:validation:Enum=Retain;Delete
+type DeletionPolicy string
+
+// The deletion policies: Retain leaves the datafiles to the workloads that mount them, Delete removes them.
+const (
+	DeletionPolicyRetain DeletionPolicy = "Retain"
+	DeletionPolicyDelete DeletionPolicy = "Delete"
+)
+
+// FlagEnvironmentSpec says how an environment's datafile is published.
+type FlagEnvironmentSpec struct {
+	// displayName is the environment's name for people. At most 256 characters.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	DisplayName string `json:"displayName,omitempty"`
+
+	// production guards the environment: changes to what it serves need the verb publish on it. Default false.
+	//
+	// +optional
+	Production bool `json:"production,omitempty"`
+
+	// order is where the environment stands in lists, lowest first, from 0 to 10000. Default 0.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	Order int32 `json:"order,omitempty"`
+
+	// publish says when a change is published.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	Publish Publish `json:"publish,omitzero"`
+
+	// datafile says what is published.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	Datafile Datafile `json:"datafile,omitzero"`
+
+	// delivery says who else gets the datafile.
+	//
+	// +optional
+	Delivery Delivery `json:"delivery,omitzero"`
+
+	// deletionPolicy says what becomes of the datafiles when the environment is deleted. Default Retain.
+	//
+	// +optional
+	// +kubebuilder:default=Retain
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+}
+
+// Publish says when a change is published.
+type Publish struct {
+	// mode says what publishes a change. Default Automatic.
+	//
+	// +optional
+	// +kubebuilder:default=Automatic
+	Mode PublishMode `json:"mode,omitempty"`
+
+	// suspend stops all publishing until it is false again. Default false.
+	//
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+
+	// revision serves that revision of the history until it is removed. Empty means the newest.
+	//
+	// +optional
+	// +nullable
+	// +kubebuilder:validation:Minimum=1
+	Revision *int64 `json:"revision,omitempty"`
+
+	// revisionHistoryLimit is the number of revisions that are kept, from 1 to 100. Default 10.
+	//
+	// +optional
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	RevisionHistoryLimit *int32 `json:"revisionHistoryLimit,omitempty"`
+}
+
+// Datafile says what is published.
+type Datafile struct {
+	// name is the name of the ConfigMap. Empty means flags- and the environment's name; any other name begins with flags- and
+	// has a dot, so that no other environment can need it. At most 253 characters.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+
+	// formats are the formats in which the datafile is published. Default Native and Flagd.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={Native,Flagd}
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	Formats []DatafileFormat `json:"formats,omitempty"`
+
+	// compression says whether the native document is compressed. Default Auto.
+	//
+	// +optional
+	// +kubebuilder:default=Auto
+	Compression Compression `json:"compression,omitempty"`
+
+	// clientMembers says whether client SDK keys may receive a datafile that names members of audiences or overrides. Default Deny.
+	//
+	// +optional
+	// +kubebuilder:default=Deny
+	ClientMembers ClientMembers `json:"clientMembers,omitempty"`
+}
+
+// Delivery says who else gets the datafile, and how fast.
+type Delivery struct {
+	// namespaceSelector selects namespaces that get a copy, where they accept it by the annotation flags.jackstaff.dev/accept-from.
+	// Empty means none.
+	//
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+
+	// refreshPods makes running pods that mount the datafile see a new revision at once. Default false.
+	//
+	// +optional
+	RefreshPods bool `json:"refreshPods,omitempty"`
+
+	// acknowledge counts the workloads that report which revision they have loaded. Default false.
+	//
+	// +optional
+	Acknowledge bool `json:"acknowledge,omitempty"`
+}
+
+// FlagEnvironmentStatus is what the operator has published for an environment.
+type FlagEnvironmentStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	//
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// publishedRevision is the revision that is served.
+	//
+	// +optional
+	PublishedRevision int64 `json:"publishedRevision,omitempty"`
+
+	// publishedDigest is the digest of what is served, "sha256:" and 64 hexadecimal digits.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=71
+	PublishedDigest string `json:"publishedDigest,omitempty"`
+
+	// publishedAt is when the served revision was published.
+	//
+	// +optional
+	PublishedAt *metav1.Time `json:"publishedAt,omitempty"`
+
+	// lastHandledPublishAt is the last value of the annotation flags.jackstaff.dev/publish-requested-at that was answered.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	LastHandledPublishAt string `json:"lastHandledPublishAt,omitempty"`
+
+	// flags counts the flags of the environment.
+	//
+	// +optional
+	Flags FlagCounts `json:"flags,omitzero"`
+
+	// pendingFlags are the keys of flags with changes that are not published, in order, the first 20.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=20
+	PendingFlags []string `json:"pendingFlags,omitempty"`
+
+	// datafile describes the served ConfigMap.
+	//
+	// +optional
+	Datafile DatafileStatus `json:"datafile,omitzero"`
+
+	// deliveries are the namespaces that have the datafile, by name, the first 100.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=namespace
+	// +kubebuilder:validation:MaxItems=100
+	Deliveries []NamespaceDelivery `json:"deliveries,omitempty"`
+
+	// deliveriesCount is the number of namespaces that have the datafile.
+	//
+	// +optional
+	DeliveriesCount int32 `json:"deliveriesCount,omitempty"`
+
+	// delivery counts the workloads that have loaded the served revision, where spec.delivery.acknowledge is true.
+	//
+	// +optional
+	Delivery *DeliveryStatus `json:"delivery,omitempty"`
+
+	// sdkKeys are the environment's SDK keys, newest first, at most 3.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=secretName
+	// +kubebuilder:validation:MaxItems=3
+	SDKKeys []SDKKey `json:"sdkKeys,omitempty"`
+
+	// sdks are the SDKs that have sent a heartbeat, at most 50, the oldest dropped.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	SDKs []SDK `json:"sdks,omitempty"`
+
+	// conditions are Ready, Compiled, Published and FlagdPublished.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// FlagCounts counts the flags of an environment.
+type FlagCounts struct {
+	// total is the number of unarchived flags that hold their key.
+	//
+	// +required
+	Total int32 `json:"total"`
+
+	// pending is the number of flags with changes that are not published.
+	//
+	// +required
+	Pending int32 `json:"pending"`
+
+	// lastGood is the number of flags that did not compile and keep their last good form.
+	//
+	// +required
+	LastGood int32 `json:"lastGood"`
+}
+
+// DatafileStatus describes a served ConfigMap.
+type DatafileStatus struct {
+	// bytes is the size of all of the ConfigMap's values together.
+	//
+	// +required
+	Bytes int64 `json:"bytes"`
+
+	// compressed is true where the native document is compressed.
+	//
+	// +required
+	Compressed bool `json:"compressed"`
+}
+
+// NamespaceDelivery is a namespace that has a copy of the datafile.
+type NamespaceDelivery struct {
+	// namespace is the name of the namespace.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+
+	// revision is the revision of the copy.
+	//
+	// +required
+	Revision int64 `json:"revision"`
+}
+
+// DeliveryStatus counts the workloads that have loaded a revision.
+type DeliveryStatus struct {
+	// revision is the revision that is counted.
+	//
+	// +required
+	Revision int64 `json:"revision"`
+
+	// acknowledged is the number of running pods that report the revision.
+	//
+	// +required
+	Acknowledged int32 `json:"acknowledged"`
+
+	// expected is the number of running pods that have ever reported.
+	//
+	// +required
+	Expected int32 `json:"expected"`
+
+	// laggards are pods that report another revision, the first 10.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=10
+	Laggards []string `json:"laggards,omitempty"`
+}
+
+// SDKKey is a pair of SDK keys that a Secret holds. Only hashes are kept here.
+type SDKKey struct {
+	// secretName is the name of the Secret.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName"`
+
+	// createdAt is when the keys were made.
+	//
+	// +required
+	CreatedAt metav1.Time `json:"createdAt"`
+
+	// serverHash is the SHA-256 of the server key, "sha256:" and 64 hexadecimal digits.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=71
+	ServerHash string `json:"serverHash"`
+
+	// clientHash is the SHA-256 of the client key, "sha256:" and 64 hexadecimal digits.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=71
+	ClientHash string `json:"clientHash"`
+}
+
+// SDK is an SDK that has sent a heartbeat.
+type SDK struct {
+	// type is the SDK's name. At most 128 characters.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=128
+	Type string `json:"type"`
+
+	// version is the SDK's version. At most 64 characters.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Version string `json:"version"`
+
+	// lastSeen is when the SDK last sent a heartbeat.
+	//
+	// +required
+	LastSeen metav1.Time `json:"lastSeen"`
+}
+
+// FlagEnvironment is where flags are served. It owns one datafile.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=ffe,categories=flags
+// +kubebuilder:printcolumn:name="Production",type=boolean,JSONPath=`.spec.production`
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.publish.mode`
+// +kubebuilder:printcolumn:name="Revision",type=integer,JSONPath=`.status.publishedRevision`
+// +kubebuilder:printcolumn:name="Flags",type=integer,JSONPath=`.status.flags.total`
+// +kubebuilder:printcolumn:name="Pending",type=integer,JSONPath=`.status.flags.pending`
+// +kubebuilder:printcolumn:name="Bytes",type=integer,JSONPath=`.status.datafile.bytes`,priority=1
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",message="metadata.name is a DNS label of at most 63 characters"
+// +kubebuilder:validation:XValidation:rule="!self.metadata.name.matches('-r[0-9]+$')",message="metadata.name must not end in -r and digits, because datafiles of the history are named so"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.datafile) || !has(self.spec.datafile.name) || self.spec.datafile.name == ” || self.spec.datafile.name == 'flags-' + self.metadata.name || self.spec.datafile.name.matches('^flags-[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)+$')",message="begins with flags- and has a dot, so that no other environment can need the name",fieldPath=".spec.datafile.name"
+// +genclient
+type FlagEnvironment struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata. The name is a DNS label of at most 63 characters that does not end in -r and digits.
+	//
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec says how the environment's datafile is published.
+	//
+	// +optional
+	Spec FlagEnvironmentSpec `json:"spec,omitzero"`
+
+	// status is what the operator has published.
+	//
+	// +optional
+	Status FlagEnvironmentStatus `json:"status,omitzero"`
+}
+
+// DatafileName is the name of the ConfigMap that the environment serves.
+func (e *FlagEnvironment) DatafileName() string {
+	if e.Spec.Datafile.Name != "" {
+		return e.Spec.Datafile.Name
+	}
+	return "flags-" + e.Name
+}
+
+// FlagEnvironmentList is a list of FlagEnvironments.
+//
+// +kubebuilder:object:root=true
+type FlagEnvironmentList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []FlagEnvironment `json:"items"`
+}
