@@ -1,0 +1,147 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package datafile
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+const (
+	// MaxSize is the size of the largest document that is read, in bytes, decompressed.
+	MaxSize = 64 << 20
+
+	// FileName is the key of the native document in a ConfigMap, and so its file name in a mounted directory.
+	FileName = "datafile.json"
+
+	// CompressedFileName is the key of the native document as gzip.
+	CompressedFileName = "datafile.json.gz"
+)
+
+var (
+	// ErrUnknownVersion is returned for a document of a major version that this package does not know.
+	ErrUnknownVersion = errors.New("unknown major version of the datafile")
+
+	// ErrTooLarge is returned for a document over MaxSize.
+	ErrTooLarge = fmt.Errorf("datafile is larger than %d bytes", MaxSize)
+)
+
+// wireDocument is the document as encoding/json reads it.
+type wireDocument struct {
+	Audiences     map[string]json.RawMessage `json:"audiences"`
+	Compressed    string                     `json:"compressed"`
+	Environment   string                     `json:"environment"`
+	Events        map[string]json.RawMessage `json:"events"`
+	Flags         map[string]json.RawMessage `json:"flags"`
+	Project       string                     `json:"project"`
+	Revision      int64                      `json:"revision"`
+	SchemaVersion string                     `json:"schemaVersion"`
+}
+
+// Decode reads a document's header and parts, of which it makes no sense. A document that is only a header has no parts.
+// It fails with ErrUnknownVersion or ErrTooLarge, or where data is not a document.
+func Decode(data []byte) (Header, *Contents, error) {
+	if len(data) > MaxSize {
+		return Header{}, nil, ErrTooLarge
+	}
+	var wire wireDocument
+	if err := json.Unmarshal(data, &wire); err != nil {
+		return Header{}, nil, fmt.Errorf("read datafile: %w", err)
+	}
+	header := Header{
+		Compressed: wire.Compressed, Environment: wire.Environment, Project: wire.Project,
+		Revision: wire.Revision, SchemaVersion: wire.SchemaVersion,
+	}
+	major, _, _ := strings.Cut(wire.SchemaVersion, ".")
+	if wantMajor, _, _ := strings.Cut(SchemaVersion, "."); major != wantMajor {
+		return header, nil, fmt.Errorf("%w: %q, want %s.x", ErrUnknownVersion, wire.SchemaVersion, wantMajor)
+	}
+	contents := &Contents{}
+	for _, section := range []struct {
+		from map[string]json.RawMessage
+		to   *Section
+	}{{wire.Flags, &contents.Flags}, {wire.Audiences, &contents.Audiences}, {wire.Events, &contents.Events}} {
+		section.to.fill(section.from)
+	}
+	return header, contents, nil
+}
+
+// Read reads a whole document. It fails where Decode does, and where a part is not what its section holds.
+func Read(data []byte) (*Document, error) {
+	header, contents, err := Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	if header.Compressed != "" {
+		return nil, fmt.Errorf("read datafile: it is only a header; the whole is in %s", header.Compressed)
+	}
+	document, err := contents.Document()
+	if err != nil {
+		return nil, err
+	}
+	document.Header = header
+	return document, nil
+}
+
+// Document reads every part. It fails where a part is not what its section holds.
+func (c *Contents) Document() (*Document, error) {
+	document := &Document{}
+	var err error
+	if document.Flags, err = readParts[Flag](&c.Flags, "flag"); err != nil {
+		return nil, err
+	}
+	if document.Audiences, err = readParts[Audience](&c.Audiences, "audience"); err != nil {
+		return nil, err
+	}
+	if document.Events, err = readParts[Event](&c.Events, "event"); err != nil {
+		return nil, err
+	}
+	return document, nil
+}
+
+func readParts[T any](section *Section, kind string) (map[string]*T, error) {
+	parts := make(map[string]*T, section.Len())
+	for part := range section.All() {
+		value := new(T)
+		if err := json.Unmarshal(part.JSON, value); err != nil {
+			return nil, fmt.Errorf("read datafile: %s %q: %w", kind, part.Key, err)
+		}
+		parts[part.Key] = value
+	}
+	return parts, nil
+}
+
+// Compress returns data as gzip, the same bytes for the same data.
+func Compress(data []byte) ([]byte, error) {
+	var buffer bytes.Buffer
+	writer := gzip.NewWriter(&buffer)
+	if _, err := writer.Write(data); err != nil {
+		return nil, fmt.Errorf("compress datafile: %w", err)
+	}
+	if err := writer.Close(); err != nil {
+		return nil, fmt.Errorf("compress datafile: %w", err)
+	}
+	return buffer.Bytes(), nil
+}
+
+// Decompress returns what Compress was given. It fails with ErrTooLarge where that is over MaxSize, before holding more than that.
+func Decompress(data []byte) ([]byte, error) {
+	reader, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("decompress datafile: %w", err)
+	}
+	plain, err := io.ReadAll(io.LimitReader(reader, MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("decompress datafile: %w", err)
+	}
+	if len(plain) > MaxSize {
+		return nil, ErrTooLarge
+	}
+	return plain, nil
+}
