@@ -84,6 +84,9 @@ const (
 	// RevisionNotFoundReason: the history does not hold the revision that spec.publish.revision asks for.
 	RevisionNotFoundReason = "RevisionNotFound"
 
+	// UnknownVersionReason: what is published is of a version that this operator does not know.
+	UnknownVersionReason = "UnknownVersion"
+
 	// NameTakenReason: an object that is not the operator's has the name of the datafile.
 	NameTakenReason = "NameTaken"
 
@@ -95,7 +98,4 @@ const (
 
 	// CompleteReason: the published flagd file holds every flag that belongs into it.
 	CompleteReason = "Complete"
-
-	// NotWantedReason: spec.datafile.formats does not ask for this file.
-	NotWantedReason = "NotWanted"
 )

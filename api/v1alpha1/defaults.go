@@ -3,6 +3,8 @@
 
 package v1alpha1
 
+import "cmp"
+
 // The defaulting webhook and every reader of manifest files set defaults by the functions below. What is constant is also in the Kinds'
 // schemas, so that kubectl explain shows it; a test holds the two together.
 
@@ -48,3 +50,9 @@ func setDefault[T comparable](field *T, value T) {
 		*field = value
 	}
 }
+
+// Key is what code asks for: spec.key, or the name of a flag on which defaults were not set.
+func (f *FeatureFlag) Key() string { return cmp.Or(f.Spec.Key, f.Name) }
+
+// Key is what code tracks: spec.key, or the name of an event on which defaults were not set.
+func (e *FlagEvent) Key() string { return cmp.Or(e.Spec.Key, e.Name) }

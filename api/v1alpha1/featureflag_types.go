@@ -489,7 +489,7 @@ const (
 // +kubebuilder:validation:Enum=FullyRolledOut
 type StaleReason string
 
-// StaleReasonFullyRolledOut: the flag has served one variation to everybody, everywhere, for long.
+// StaleReasonFullyRolledOut says that the flag has served one variation to everybody, everywhere, for long.
 const StaleReasonFullyRolledOut StaleReason = "FullyRolledOut"
 
 // FeatureFlagStatus is what the operator has made of a flag.
@@ -507,6 +507,7 @@ type FeatureFlagStatus struct {
 	// summary lists the configuration in each environment, such as "production=on staging=mixed".
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=8192
 	Summary string `json:"summary,omitempty"`
 
 	// pending is the number of environments in which this flag has changes that are not published.

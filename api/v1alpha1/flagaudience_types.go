@@ -61,6 +61,7 @@ type FlagAudienceStatus struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=128
 	UsedBy []string `json:"usedBy,omitempty"`
 
 	// usedByCount is the number of unarchived flags that name the audience.

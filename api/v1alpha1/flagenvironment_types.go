@@ -225,6 +225,7 @@ type FlagEnvironmentStatus struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=20
+	// +kubebuilder:validation:items:MaxLength=128
 	PendingFlags []string `json:"pendingFlags,omitempty"`
 
 	// datafile describes the served ConfigMap.
@@ -341,6 +342,7 @@ type DeliveryStatus struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MaxLength=253
 	Laggards []string `json:"laggards,omitempty"`
 }
 
@@ -405,7 +407,7 @@ type SDK struct {
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",message="metadata.name is a DNS label of at most 63 characters"
 // +kubebuilder:validation:XValidation:rule="!self.metadata.name.matches('-r[0-9]+$')",message="metadata.name must not end in -r and digits, because datafiles of the history are named so"
-// +kubebuilder:validation:XValidation:rule="!has(self.spec.datafile) || !has(self.spec.datafile.name) || self.spec.datafile.name == ” || self.spec.datafile.name == 'flags-' + self.metadata.name || self.spec.datafile.name.matches('^flags-[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)+$')",message="begins with flags- and has a dot, so that no other environment can need the name",fieldPath=".spec.datafile.name"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.datafile) || !has(self.spec.datafile.name) || size(self.spec.datafile.name) == 0 || self.spec.datafile.name == 'flags-' + self.metadata.name || self.spec.datafile.name.matches('^flags-[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)+$')",message="begins with flags- and has a dot, so that no other environment can need the name",fieldPath=".spec.datafile.name"
 // +genclient
 type FlagEnvironment struct {
 	metav1.TypeMeta `json:",inline"`
@@ -418,6 +420,7 @@ type FlagEnvironment struct {
 	// spec says how the environment's datafile is published.
 	//
 	// +optional
+	// +kubebuilder:default={}
 	Spec FlagEnvironmentSpec `json:"spec,omitzero"`
 
 	// status is what the operator has published.

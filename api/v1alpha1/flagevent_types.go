@@ -67,6 +67,7 @@ type FlagEventStatus struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=128
 	UsedBy []string `json:"usedBy,omitempty"`
 
 	// usedByCount is the number of unarchived flags that measure the event.

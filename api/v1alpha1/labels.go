@@ -26,6 +26,9 @@ const (
 	// ProjectLabel on a datafile names the namespace of the FlagEnvironment that it was published for.
 	ProjectLabel = "flags.jackstaff.dev/project"
 
+	// DeletionPolicyLabel on a served datafile is the deletion policy of its environment, for when the environment is gone.
+	DeletionPolicyLabel = "flags.jackstaff.dev/deletion-policy"
+
 	// DatafileLabel on a ConfigMap says which datafile it is: DatafileServed or DatafileHistory.
 	DatafileLabel = "flags.jackstaff.dev/datafile"
 
@@ -46,6 +49,9 @@ const (
 
 	// PublishedAtAnnotation on a datafile is the RFC 3339 time at which its revision was published.
 	PublishedAtAnnotation = "flags.jackstaff.dev/published-at"
+
+	// FlagdIncompleteAnnotation on a datafile is "true" where its flagd file is older than the revision because the newer one does not fit.
+	FlagdIncompleteAnnotation = "flags.jackstaff.dev/flagd-incomplete"
 
 	// ForceDisabledAnnotation on a FeatureFlag lists, separated by commas, the environments in which it is off whatever its spec says.
 	ForceDisabledAnnotation = "flags.jackstaff.dev/force-disabled"

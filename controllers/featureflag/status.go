@@ -1,0 +1,247 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package featureflag
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers/status"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
+)
+
+// maxEnvironments is how many environments a status tells of.
+const maxEnvironments = 100
+
+// computeStatus makes the status of a flag from what was gathered and from the status before.
+func computeStatus(s *scope, staleAfter time.Duration, to *v1alpha1.FeatureFlagStatus) {
+	isNew := to.ObservedGeneration != s.flag.Generation
+	setStates(s, isNew, to)
+	setTimes(s, isNew, to)
+	to.ObservedGeneration = s.flag.Generation
+	to.Phase = phase(s, to)
+	setStale(s, staleAfter, to)
+
+	conditions := status.Conditions{List: &to.Conditions, Generation: s.flag.Generation}
+	setAccepted(conditions, s)
+	setResolvedRefs(conditions, s)
+	setFlagdCompatible(conditions, s)
+	setPublished(conditions, s)
+	conditions.SetReady(v1alpha1.AcceptedCondition, v1alpha1.ResolvedRefsCondition, v1alpha1.FlagdCompatibleCondition)
+}
+
+// setStates sets the state of the flag in each environment, and the summary and the count of those that are pending.
+func setStates(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
+	before := to.Environments
+	to.Environments, to.Pending, to.Summary = nil, 0, ""
+	var summary []string
+	for _, environment := range s.environments[:min(len(s.environments), maxEnvironments)] {
+		state := v1alpha1.EnvironmentState{
+			Name:           environment.Name,
+			Enabled:        enabled(s.flag, environment.Name),
+			ForceDisabled:  compile.ForceDisabled(s.flag, environment.Name),
+			Configuration:  compile.Configuration(environment.entry.Outcome.Form, s.now),
+			PendingChanges: !environment.known || environment.entry.Pending,
+		}
+		state.PublishedRevision = publishedRevision(&environment, before, isNew)
+		if state.PendingChanges {
+			to.Pending++
+		}
+		to.Environments = append(to.Environments, state)
+		summary = append(summary, environment.Name+"="+strings.ToLower(string(state.Configuration)))
+	}
+	to.Summary = strings.Join(summary, " ")
+}
+
+// publishedRevision is the revision that changed the flag's part last. Where that was before the operator started, the status
+// knows it; where even the status does not, for it speaks of an older generation, the flag is in what is served now.
+func publishedRevision(environment *environment, before []v1alpha1.EnvironmentState, isNew bool) int64 {
+	if environment.entry.Revision > 0 {
+		return environment.entry.Revision
+	}
+	var known int64
+	if i := slices.IndexFunc(before, func(state v1alpha1.EnvironmentState) bool { return state.Name == environment.Name }); i >= 0 {
+		known = before[i].PublishedRevision
+	}
+	isServed := environment.known && !environment.entry.Pending && environment.entry.Outcome.Form != nil
+	if isServed && (known == 0 || isNew) {
+		return environment.facts.Revision
+	}
+	return known
+}
+
+func enabled(flag *v1alpha1.FeatureFlag, environment string) bool {
+	config := compile.Config(flag, environment)
+	return config != nil && config.Enabled && !compile.ForceDisabled(flag, environment)
+}
+
+// setTimes keeps when the flag was changed, archived and first enabled, as far as this controller has seen it.
+func setTimes(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
+	now := &metav1.Time{Time: s.now.Truncate(time.Second)}
+	switch {
+	case to.LastChangedTime == nil:
+		to.LastChangedTime = s.flag.CreationTimestamp.DeepCopy()
+	case isNew:
+		to.LastChangedTime = now
+	}
+	switch {
+	case !s.flag.Spec.Archived:
+		to.ArchivedTime = nil
+	case to.ArchivedTime == nil:
+		to.ArchivedTime = now
+	}
+	// A flag may have been switched off again before this controller came to look at it.
+	if to.FirstEnabledTime == nil && (isEnabled(to) || slices.ContainsFunc(s.environments, func(e environment) bool { return e.entry.WasEnabled })) {
+		to.FirstEnabledTime = now
+	}
+}
+
+func phase(s *scope, to *v1alpha1.FeatureFlagStatus) v1alpha1.Phase {
+	switch {
+	case s.flag.Spec.Archived:
+		return v1alpha1.PhaseArchived
+	case to.FirstEnabledTime == nil:
+		return v1alpha1.PhaseDraft
+	case isEnabled(to):
+		return v1alpha1.PhaseActive
+	default:
+		return v1alpha1.PhaseInactive
+	}
+}
+
+// isEnabled reports whether the flag is enabled in any environment.
+func isEnabled(to *v1alpha1.FeatureFlagStatus) bool {
+	return slices.ContainsFunc(to.Environments, func(state v1alpha1.EnvironmentState) bool { return state.Enabled })
+}
+
+// setStale marks an active flag that has served one variation to everybody, everywhere, for staleAfter.
+func setStale(s *scope, staleAfter time.Duration, to *v1alpha1.FeatureFlagStatus) {
+	since := to.LastChangedTime.Add(staleAfter)
+	if !rolledOut(s, to) || s.now.Before(since) {
+		to.Stale = nil
+		return
+	}
+	to.Stale = &v1alpha1.Stale{Since: metav1.Time{Time: since}, Reason: v1alpha1.StaleReasonFullyRolledOut}
+}
+
+// rolledOut reports whether an active flag serves the same variation to everybody in every environment, whatever the time.
+func rolledOut(s *scope, to *v1alpha1.FeatureFlagStatus) bool {
+	if to.Phase != v1alpha1.PhaseActive {
+		return false
+	}
+	var served string
+	for i, environment := range s.environments {
+		only, ok := compile.OnlyVariation(environment.entry.Outcome.Form)
+		if !ok || i > 0 && only != served {
+			return false
+		}
+		served = only
+	}
+	return true
+}
+
+// nextLook is how long until the status changes by time alone, and 0 where it does not.
+func nextLook(s *scope, to *v1alpha1.FeatureFlagStatus, staleAfter time.Duration) time.Duration {
+	var next time.Duration
+	consider := func(at time.Time) {
+		if wait := at.Sub(s.now); wait > 0 && (next == 0 || wait < next) {
+			next = wait
+		}
+	}
+	for _, environment := range s.environments {
+		if at, ok := compile.NextChange(environment.entry.Outcome.Form, s.now); ok {
+			consider(at)
+		}
+	}
+	if rolledOut(s, to) && to.Stale == nil {
+		consider(to.LastChangedTime.Add(staleAfter))
+	}
+	return next
+}
+
+func setAccepted(conditions status.Conditions, s *scope) {
+	if err := s.mistakes.ToAggregate(); err != nil {
+		conditions.Set(v1alpha1.AcceptedCondition, false, v1alpha1.InvalidReason, err.Error()+"; what was published last stays")
+		return
+	}
+	for _, reason := range []struct {
+		finding validation.FindingKind
+		reason  string
+	}{
+		{validation.KeyTaken, v1alpha1.KeyTakenReason},
+		{validation.PrerequisiteCycle, v1alpha1.PrerequisiteCycleReason},
+	} {
+		if message := detail(s, reason.finding); message != "" {
+			conditions.Set(v1alpha1.AcceptedCondition, false, reason.reason, message)
+			return
+		}
+	}
+	conditions.Set(v1alpha1.AcceptedCondition, true, v1alpha1.AcceptedReason, "the flag is valid and its key is its own")
+}
+
+func setResolvedRefs(conditions status.Conditions, s *scope) {
+	if message := detail(s, validation.NotFound); message != "" {
+		conditions.Set(v1alpha1.ResolvedRefsCondition, false, v1alpha1.NotFoundReason, message)
+		return
+	}
+	conditions.Set(v1alpha1.ResolvedRefsCondition, true, v1alpha1.ResolvedReason, "every object that the flag names exists")
+}
+
+// detail joins the findings of one kind.
+func detail(s *scope, kind validation.FindingKind) string {
+	var details []string
+	for _, finding := range s.findings {
+		if finding.Kind == kind {
+			details = append(details, finding.Field+": "+finding.Detail)
+		}
+	}
+	return strings.Join(details, "; ")
+}
+
+func setFlagdCompatible(conditions status.Conditions, s *scope) {
+	var reasons []string
+	for _, environment := range s.environments {
+		if err := environment.entry.Outcome.FlagdError; err != nil && slices.Contains(environment.Spec.Datafile.Formats, v1alpha1.DatafileFormatFlagd) {
+			reasons = append(reasons, environment.Name+": "+err.Error())
+		}
+	}
+	if len(reasons) > 0 {
+		conditions.Set(v1alpha1.FlagdCompatibleCondition, false, v1alpha1.NotExpressibleReason, strings.Join(reasons, "; "))
+		return
+	}
+	conditions.Set(v1alpha1.FlagdCompatibleCondition, true, v1alpha1.CompatibleReason, "every flagd file can carry the flag")
+}
+
+// setPublished speaks of the environments that publish by themselves: in the others somebody has to ask for it.
+func setPublished(conditions status.Conditions, s *scope) {
+	var served, waiting []string
+	for _, environment := range s.environments {
+		entry := &environment.entry
+		switch {
+		case environment.known && !environment.facts.Automatic:
+			continue
+		case environment.known && !entry.Pending && entry.Outcome.Problem == compile.NoProblem && environment.facts.Revision > 0:
+			served = append(served, environment.Name)
+		case environment.known && entry.Outcome.Problem != compile.NoProblem:
+			waiting = append(waiting, environment.Name+" ("+entry.Outcome.Message+")")
+		default:
+			waiting = append(waiting, environment.Name)
+		}
+	}
+	switch {
+	case len(waiting) > 0:
+		conditions.Set(v1alpha1.PublishedCondition, false, v1alpha1.PendingReason, "generation "+
+			fmt.Sprint(s.flag.Generation)+" is not served in "+strings.Join(waiting, ", "))
+	case len(served) > 0:
+		conditions.Set(v1alpha1.PublishedCondition, true, v1alpha1.PublishedReason, "served in "+strings.Join(served, ", "))
+	default:
+		conditions.Set(v1alpha1.PublishedCondition, true, v1alpha1.PublishedReason, "no environment publishes by itself")
+	}
+}

@@ -1,0 +1,117 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package flagenvironment
+
+import (
+	"context"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+)
+
+// source is the Kind of an object that goes into datafiles.
+type source int
+
+const (
+	flagSource source = iota
+	audienceSource
+	eventSource
+)
+
+// change names an object of a namespace that was created, updated or deleted.
+type change struct {
+	source source
+	name   string
+}
+
+// changes remembers, for each environment, which objects changed since it was last compiled, so that a reconcile looks at these
+// alone. An environment that is not followed yet compiles everything anyway.
+type changes struct {
+	mu       sync.Mutex
+	followed map[types.NamespacedName]map[change]struct{}
+}
+
+func newChanges() *changes {
+	return &changes{followed: map[types.NamespacedName]map[change]struct{}{}}
+}
+
+// follow begins to remember changes for an environment.
+func (c *changes) follow(environment types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.followed[environment] = map[change]struct{}{}
+}
+
+// forget ends what follow began.
+func (c *changes) forget(environment types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.followed, environment)
+}
+
+// add remembers a change for every followed environment of the namespace and returns these.
+func (c *changes) add(namespace string, changed change) []types.NamespacedName {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var environments []types.NamespacedName
+	for environment, set := range c.followed {
+		if environment.Namespace == namespace {
+			set[changed] = struct{}{}
+			environments = append(environments, environment)
+		}
+	}
+	return environments
+}
+
+// take returns the changes of an environment and remembers none of them any more.
+func (c *changes) take(environment types.NamespacedName) map[change]struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.followed[environment]
+	if taken != nil {
+		c.followed[environment] = map[change]struct{}{}
+	}
+	return taken
+}
+
+// giveBack remembers changes again that were taken and could not be worked on.
+func (c *changes) giveBack(environment types.NamespacedName, taken map[change]struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if set, ok := c.followed[environment]; ok {
+		for changed := range taken {
+			set[changed] = struct{}{}
+		}
+	}
+}
+
+// handler remembers each event that can change a datafile and enqueues the environments of its namespace.
+func (c *changes) handler(from source) handler.EventHandler {
+	enqueue := func(object client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		for _, environment := range c.add(object.GetNamespace(), change{source: from, name: object.GetName()}) {
+			queue.Add(reconcile.Request{NamespacedName: environment})
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(e.Object, queue)
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || e.ObjectOld.GetUID() != e.ObjectNew.GetUID() ||
+				e.ObjectOld.GetAnnotations()[v1alpha1.ForceDisabledAnnotation] != e.ObjectNew.GetAnnotations()[v1alpha1.ForceDisabledAnnotation] {
+				enqueue(e.ObjectNew, queue)
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			enqueue(e.Object, queue)
+		},
+	}
+}

@@ -1,0 +1,126 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package flagenvironment
+
+import (
+	"maps"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/publish"
+)
+
+// state is what the controller keeps in memory of one environment between reconciles. All of it can be made again from the
+// resources and from what is published. Only the worker that reconciles the environment uses it.
+type state struct {
+	// compiled is nil until the environment is compiled for the first time.
+	compiled *compile.Environment
+	// served is what the environment serves as far as is known, and nil until it was read.
+	served *publish.Served
+	// reload says that served must be read again, because a write failed or somebody else wrote.
+	reload bool
+	// digest is that of the compiled content in the formats asked for.
+	digest string
+	// pending are the keys of flags whose part is not what is served.
+	pending map[string]struct{}
+	// unreported are the keys of flags whose ledger entries are not up to date.
+	unreported map[string]struct{}
+	// pace spaces publishes out.
+	pace pace
+}
+
+func newState() *state {
+	return &state{pending: map[string]struct{}{}, unreported: map[string]struct{}{}}
+}
+
+// content is a copy of what is compiled, for publishing.
+func (s *state) content() publish.Content {
+	flagd := s.compiled.Flagd().Clone()
+	return publish.Content{Contents: s.compiled.Contents().Clone(), Flagd: &flagd}
+}
+
+// comparePart updates pending for one flag key.
+func (s *state) comparePart(key string) {
+	if samePart(servedContents(s.served), s.compiled.Contents(), key) {
+		delete(s.pending, key)
+	} else {
+		s.pending[key] = struct{}{}
+	}
+}
+
+// compareAll makes pending anew.
+func (s *state) compareAll() {
+	maps.Copy(s.unreported, s.pending)
+	clear(s.pending)
+	for _, contents := range []*datafile.Contents{s.compiled.Contents(), servedContents(s.served)} {
+		for part := range contents.Flags.All() {
+			s.comparePart(part.Key)
+		}
+	}
+	maps.Copy(s.unreported, s.pending)
+}
+
+// take makes served what is served. It returns the keys of the flags whose part that changed.
+func (s *state) take(served *publish.Served) map[string]struct{} {
+	before, candidates := servedContents(s.served), maps.Clone(s.pending)
+	s.served = served
+	s.compiled.SetPublished(served.Contents)
+	if served.Digest == s.digest {
+		maps.Copy(s.unreported, s.pending)
+		clear(s.pending)
+	} else {
+		s.compareAll()
+		maps.Copy(candidates, s.pending)
+	}
+	changed := map[string]struct{}{}
+	for key := range candidates {
+		if !samePart(before, servedContents(served), key) {
+			changed[key] = struct{}{}
+		}
+	}
+	return changed
+}
+
+func servedContents(served *publish.Served) *datafile.Contents {
+	if served == nil || served.Contents == nil {
+		return &datafile.Contents{}
+	}
+	return served.Contents
+}
+
+func samePart(a, b *datafile.Contents, key string) bool {
+	partA, inA := a.Flags.Get(key)
+	partB, inB := b.Flags.Get(key)
+	return inA == inB && partA.Digest == partB.Digest
+}
+
+// report writes the unreported flags into the ledger; changed are those whose part the served revision has just changed.
+func (s *state) report(to *ledger.Ledger, key types.NamespacedName, automatic bool, changed map[string]struct{}) {
+	environment := ledger.Environment{Automatic: automatic}
+	if s.served != nil {
+		environment.Revision = s.served.Revision
+	}
+	entries := map[string]*ledger.Entry{}
+	for flagKey := range s.unreported {
+		_, pending := s.pending[flagKey]
+		_, isChanged := changed[flagKey]
+		for _, name := range s.compiled.FlagNames(flagKey) {
+			outcome, _ := s.compiled.Outcome(name)
+			_, previous, _ := to.Read(key, name)
+			entry := &ledger.Entry{
+				Outcome: outcome, Pending: pending, Revision: previous.Revision,
+				WasEnabled: previous.WasEnabled || outcome.Form != nil && outcome.Form.Enabled,
+			}
+			if isChanged {
+				entry.Revision = environment.Revision
+			}
+			entries[name] = entry
+		}
+	}
+	to.Write(key, environment, entries)
+	clear(s.unreported)
+}

@@ -1,0 +1,131 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package flagenvironment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers/status"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/publish"
+)
+
+// maxPendingFlags is how many pending flags a status names.
+const maxPendingFlags = 20
+
+// patchStatus writes the status where it changed; problem is why what is wanted is not served.
+func (r *Reconciler) patchStatus(ctx context.Context, s *scope, problem error) error {
+	after := s.environment.DeepCopy()
+	computeStatus(s, problem, &after.Status)
+	return r.Status.Patch(ctx, s.environment, after, s.environment.Status.Conditions, after.Status.Conditions)
+}
+
+// computeStatus sets what this controller reports; the rest of the status is left as it is.
+func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) {
+	to.ObservedGeneration = s.environment.Generation
+	if s.handledRequest != "" && problem == nil {
+		to.LastHandledPublishAt = s.handledRequest
+	}
+	if served := s.state.served; served != nil && served.Revision > 0 {
+		files := served.Files.Only(s.environment.Spec.Datafile.Formats)
+		to.PublishedRevision, to.PublishedDigest = served.Revision, served.Digest
+		to.PublishedAt = nil
+		if !served.PublishedAt.IsZero() {
+			to.PublishedAt = &metav1.Time{Time: served.PublishedAt}
+		}
+		to.Datafile = v1alpha1.DatafileStatus{Bytes: int64(files.Bytes()), Compressed: files.Compressed()}
+	}
+	conditions := status.Conditions{List: &to.Conditions, Generation: s.environment.Generation}
+	if s.state.compiled != nil {
+		summary := s.state.compiled.Summary()
+		to.Flags = v1alpha1.FlagCounts{Total: int32(summary.Total), Pending: int32(len(s.state.pending)), LastGood: int32(len(summary.LastGood))}
+		pending := slices.Sorted(maps.Keys(s.state.pending))
+		to.PendingFlags = pending[:min(len(pending), maxPendingFlags)]
+		setCompiled(conditions, summary)
+		setFlagdPublished(conditions, s, summary)
+	}
+	setPublished(conditions, s, problem)
+	conditions.SetReady(v1alpha1.CompiledCondition, v1alpha1.PublishedCondition, v1alpha1.FlagdPublishedCondition)
+}
+
+func setCompiled(conditions status.Conditions, summary compile.Summary) {
+	var broken []string
+	for _, group := range []struct {
+		kind  string
+		names []string
+	}{{"flags", summary.LastGood}, {"audiences", summary.BrokenAudiences}, {"events", summary.BrokenEvents}} {
+		if len(group.names) > 0 {
+			broken = append(broken, group.kind+" "+strings.Join(group.names, ", "))
+		}
+	}
+	if len(broken) == 0 {
+		conditions.Set(v1alpha1.CompiledCondition, true, v1alpha1.CompiledReason, fmt.Sprintf("all %d flags compiled", summary.Total))
+		return
+	}
+	message := "not compiled, so that what was published last stays: " + strings.Join(broken, "; ")
+	if summary.Absent > 0 {
+		message += fmt.Sprintf("; %d of the flags were never published and are not served", summary.Absent)
+	}
+	conditions.Set(v1alpha1.CompiledCondition, false, v1alpha1.LastGoodReason, message)
+}
+
+// setFlagdPublished speaks of the file as a whole. A flag that flagd cannot express says so itself.
+func setFlagdPublished(conditions status.Conditions, s *scope, summary compile.Summary) {
+	served := s.state.served
+	switch {
+	case !slices.Contains(s.environment.Spec.Datafile.Formats, v1alpha1.DatafileFormatFlagd):
+		conditions.Remove(v1alpha1.FlagdPublishedCondition)
+	case served == nil || served.Revision == 0:
+		conditions.Set(v1alpha1.FlagdPublishedCondition, false, v1alpha1.PendingReason, "nothing is published yet")
+	case !served.FlagdComplete:
+		conditions.Set(v1alpha1.FlagdPublishedCondition, false, v1alpha1.DatafileTooLargeReason,
+			"the flagd file does not fit into the ConfigMap and is that of an older revision; split the project, move members out of audiences, or use OFREP")
+	case summary.FlagdMissing > 0:
+		conditions.Set(v1alpha1.FlagdPublishedCondition, true, v1alpha1.CompleteReason,
+			fmt.Sprintf("the flagd file holds every flag that flagd can express; %d are left out, see their condition FlagdCompatible", summary.FlagdMissing))
+	default:
+		conditions.Set(v1alpha1.FlagdPublishedCondition, true, v1alpha1.CompleteReason, "the flagd file holds every flag")
+	}
+}
+
+func setPublished(conditions status.Conditions, s *scope, problem error) {
+	spec, served := &s.environment.Spec.Publish, s.state.served
+	tooLarge, taken := (*publish.TooLargeError)(nil), (*publish.NameTakenError)(nil)
+	set := func(isTrue bool, reason, message string) {
+		conditions.Set(v1alpha1.PublishedCondition, isTrue, reason, message)
+	}
+	switch {
+	case errors.As(problem, &tooLarge):
+		set(false, v1alpha1.DatafileTooLargeReason, problem.Error())
+	case errors.As(problem, &taken):
+		set(false, v1alpha1.NameTakenReason, problem.Error())
+	case errors.Is(problem, publish.ErrRevisionNotFound):
+		set(false, v1alpha1.RevisionNotFoundReason, problem.Error()+"; choose another in spec.publish.revision or remove it")
+	case errors.Is(problem, datafile.ErrUnknownVersion):
+		set(false, v1alpha1.UnknownVersionReason, problem.Error()+"; a newer operator has published it, and nothing is overwritten")
+	case problem != nil:
+		set(false, v1alpha1.WriteFailedReason, problem.Error()+"; it is tried again")
+	case served == nil || served.Revision == 0 && spec.Suspend:
+		set(false, v1alpha1.SuspendedReason, "nothing is published yet, and publishing is suspended")
+	case served.Revision == 0:
+		set(false, v1alpha1.AwaitingPublishReason, "nothing is published yet; annotate the environment with "+v1alpha1.PublishRequestedAtAnnotation)
+	case spec.Revision != nil:
+		set(true, v1alpha1.PinnedReason, fmt.Sprintf("revision %d is pinned by spec.publish.revision", served.Revision))
+	case served.Digest == s.state.digest:
+		set(true, v1alpha1.PublishedReason, fmt.Sprintf("revision %d is served", served.Revision))
+	case spec.Suspend:
+		set(true, v1alpha1.SuspendedReason, fmt.Sprintf("revision %d is served; changes wait because publishing is suspended", served.Revision))
+	default:
+		set(true, v1alpha1.AwaitingPublishReason, fmt.Sprintf("revision %d is served; changes wait for a publish", served.Revision))
+	}
+}

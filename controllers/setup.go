@@ -1,0 +1,77 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controllers registers the controllers with a manager.
+package controllers
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers/featureflag"
+	"github.com/jackstaff-dev/jackstaff/controllers/flagaudience"
+	"github.com/jackstaff-dev/jackstaff/controllers/flagenvironment"
+	"github.com/jackstaff-dev/jackstaff/controllers/flagevent"
+	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
+	"github.com/jackstaff-dev/jackstaff/controllers/status"
+	"github.com/jackstaff-dev/jackstaff/internal/publish"
+)
+
+// Options are what an administrator chooses for the controllers.
+type Options struct {
+	// StaleAfter is how long a flag must be unchanged to be stale. Zero means 30 days.
+	StaleAfter time.Duration
+}
+
+// CacheOptions keeps of ConfigMaps only those that the operator wrote.
+func CacheOptions() cache.Options {
+	configMaps := &metav1.PartialObjectMetadata{}
+	configMaps.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	return cache.Options{ByObject: map[client.Object]cache.ByObject{
+		configMaps: {Label: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})},
+	}}
+}
+
+// ClientOptions reads whole ConfigMaps, Secrets and Namespaces live: the cache holds at most their metadata.
+func ClientOptions() client.Options {
+	return client.Options{Cache: &client.CacheOptions{
+		DisableFor: []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, &corev1.Namespace{}},
+	}}
+}
+
+// Setup registers every controller. The manager's cache and client are made with CacheOptions and ClientOptions, and its cache
+// has the indexes of package indexes.
+func Setup(mgr ctrl.Manager, options Options) error {
+	if options.StaleAfter == 0 {
+		options.StaleAfter = 30 * 24 * time.Hour
+	}
+	shared := ledger.New()
+	patcher := func(controller string) status.Patcher {
+		return status.Patcher{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder(controller)}
+	}
+	for name, controller := range map[string]interface{ SetupWithManager(mgr ctrl.Manager) error }{
+		"flagenvironment": &flagenvironment.Reconciler{
+			Client: mgr.GetClient(), Publisher: &publish.Publisher{Client: mgr.GetClient(), Clock: clock.RealClock{}},
+			Ledger: shared, Status: patcher("flagenvironment-controller"), Clock: clock.RealClock{},
+		},
+		"featureflag": &featureflag.Reconciler{
+			Client: mgr.GetClient(), Ledger: shared, Status: patcher("featureflag-controller"), Clock: clock.RealClock{}, StaleAfter: options.StaleAfter,
+		},
+		"flagaudience": &flagaudience.Reconciler{Client: mgr.GetClient(), Status: patcher("flagaudience-controller")},
+		"flagevent":    &flagevent.Reconciler{Client: mgr.GetClient(), Status: patcher("flagevent-controller")},
+	} {
+		if err := controller.SetupWithManager(mgr); err != nil {
+			return fmt.Errorf("set up the %s controller: %w", name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers"
+	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+)
+
+func TestControllers(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Controllers")
+}
+
+var (
+	restConfig *rest.Config
+	scheme     = runtime.NewScheme()
+	// k8s is an administrator who reads live.
+	k8s client.Client
+)
+
+var _ = BeforeSuite(func() {
+	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
+	SetDefaultEventuallyTimeout(10 * time.Second)
+	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
+	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	environment := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+	var err error
+	restConfig, err = environment.Start()
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(environment.Stop)
+	restConfig.QPS = -1
+	k8s, err = client.New(restConfig, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+})
+
+// errInjected is what a write fails with where a test says so.
+var errInjected = errors.New("injected failure")
+
+// faults decides which writes of a manager fail.
+type faults struct {
+	// refuse is asked before each write; the write fails where it returns true.
+	refuse atomic.Pointer[func(verb string, object client.Object) bool]
+}
+
+func (f *faults) check(verb string, object client.Object) error {
+	if refuse := f.refuse.Load(); refuse != nil && (*refuse)(verb, object) {
+		return fmt.Errorf("%w: %s of %T %s", errInjected, verb, object, object.GetName())
+	}
+	return nil
+}
+
+// operator is a running manager.
+type operator struct {
+	faults faults
+	stop   func()
+}
+
+// startOperator runs the controllers as the manager does, until the test ends or stop is called.
+func startOperator() *operator {
+	GinkgoHelper()
+	started := &operator{}
+	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme:     scheme,
+		Cache:      controllers.CacheOptions(),
+		Client:     controllers.ClientOptions(),
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Controller: config.Controller{SkipNameValidation: new(true)},
+		NewClient: func(config *rest.Config, options client.Options) (client.Client, error) {
+			inner, err := client.NewWithWatch(config, options)
+			if err != nil {
+				return nil, err
+			}
+			return interceptor.NewClient(inner, started.faults.interceptors()), nil
+		},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	ctx, cancel := context.WithCancel(context.Background())
+	Expect(indexes.Setup(ctx, mgr.GetFieldIndexer())).To(Succeed())
+	Expect(controllers.Setup(mgr, controllers.Options{})).To(Succeed())
+	done := make(chan error, 1)
+	go func() { done <- mgr.Start(ctx) }()
+	stopped := false
+	started.stop = func() {
+		if !stopped {
+			stopped = true
+			cancel()
+			Eventually(done).WithTimeout(30 * time.Second).Should(Receive(Succeed()))
+		}
+	}
+	DeferCleanup(started.stop)
+	return started
+}
+
+func (f *faults) interceptors() interceptor.Funcs {
+	return interceptor.Funcs{
+		Create: func(ctx context.Context, inner client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			if err := f.check("create", object); err != nil {
+				return err
+			}
+			return inner.Create(ctx, object, options...)
+		},
+		Update: func(ctx context.Context, inner client.WithWatch, object client.Object, options ...client.UpdateOption) error {
+			if err := f.check("update", object); err != nil {
+				return err
+			}
+			return inner.Update(ctx, object, options...)
+		},
+		Delete: func(ctx context.Context, inner client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			if err := f.check("delete", object); err != nil {
+				return err
+			}
+			return inner.Delete(ctx, object, options...)
+		},
+		SubResourcePatch: func(ctx context.Context, inner client.Client, subResource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			if err := f.check("patch "+subResource, object); err != nil {
+				return err
+			}
+			return inner.SubResource(subResource).Patch(ctx, object, patch, options...)
+		},
+	}
+}
+
+// makeNamespace makes a project with a name of its own.
+func makeNamespace() string {
+	GinkgoHelper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "shop-"}}
+	Expect(k8s.Create(context.Background(), namespace)).To(Succeed())
+	return namespace.Name
+}
+
+func create(objects ...client.Object) {
+	GinkgoHelper()
+	for _, object := range objects {
+		Expect(k8s.Create(context.Background(), object)).To(Succeed())
+	}
+}
+
+// edit changes an object as it is stored, as often as it takes.
+func edit[T client.Object](object T, change func(T)) {
+	GinkgoHelper()
+	Eventually(func() error {
+		if err := k8s.Get(context.Background(), client.ObjectKeyFromObject(object), object); err != nil {
+			return err
+		}
+		change(object)
+		return k8s.Update(context.Background(), object)
+	}).Should(Succeed())
+}
+
+func fetch[T client.Object](g Gomega, object T) T {
+	g.ExpectWithOffset(1, k8s.Get(context.Background(), client.ObjectKeyFromObject(object), object)).To(Succeed())
+	return object
+}
+
+// datafileOf reads the ConfigMap that an environment serves.
+func datafileOf(g Gomega, namespace, environment string) *corev1.ConfigMap {
+	return fetch(g, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flags-" + environment}})
+}
+
+// flagIn returns a flag of a native document as JSON sees it, and nil where it is not there.
+func flagIn(g Gomega, configMap *corev1.ConfigMap, key string) map[string]any {
+	var document struct {
+		Flags map[string]map[string]any `json:"flags"`
+	}
+	g.ExpectWithOffset(1, json.Unmarshal([]byte(configMap.Data["datafile.json"]), &document)).To(Succeed())
+	return document.Flags[key]
+}
+
+// conditionOf returns the condition of a type, and an empty one where there is none.
+func conditionOf(conditions []metav1.Condition, conditionType string) metav1.Condition {
+	if condition := meta.FindStatusCondition(conditions, conditionType); condition != nil {
+		return *condition
+	}
+	return metav1.Condition{}
+}

@@ -1,0 +1,115 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"time"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+)
+
+// Configuration sums up what a flag serves at a time: On or Off where every context gets the same answer, Off where that is the
+// flag's default variation, else Mixed. A nil form serves nothing, which is Off.
+func Configuration(form *datafile.Flag, now time.Time) v1alpha1.Configuration {
+	if form == nil || !form.Enabled || !onBySchedule(form.Schedule, now) {
+		return v1alpha1.ConfigurationOff
+	}
+	served := servedVariations(form)
+	switch {
+	case len(served) > 1:
+		return v1alpha1.ConfigurationMixed
+	case served[form.DefaultVariation]:
+		return v1alpha1.ConfigurationOff
+	default:
+		return v1alpha1.ConfigurationOn
+	}
+}
+
+// OnlyVariation returns the one variation that every context gets at any time, and whether there is such a one.
+func OnlyVariation(form *datafile.Flag) (string, bool) {
+	if form == nil {
+		return "", false
+	}
+	served := map[string]bool{form.DefaultVariation: true}
+	if form.Enabled {
+		served = servedVariations(form)
+		if form.Schedule != nil {
+			served[form.DefaultVariation] = true
+		}
+	}
+	for variation := range served {
+		return variation, len(served) == 1
+	}
+	return "", false
+}
+
+// NextChange returns the first instant after now at which a schedule turns the flag on or off, and whether there is one.
+func NextChange(form *datafile.Flag, now time.Time) (time.Time, bool) {
+	var next time.Time
+	if form == nil || form.Schedule == nil {
+		return next, false
+	}
+	for _, text := range []string{form.Schedule.EnableAt, form.Schedule.DisableAt} {
+		if at, err := time.Parse(time.RFC3339, text); err == nil && at.After(now) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next, !next.IsZero()
+}
+
+func onBySchedule(schedule *datafile.Schedule, now time.Time) bool {
+	if schedule == nil {
+		return true
+	}
+	enableAt, enableErr := time.Parse(time.RFC3339, schedule.EnableAt)
+	disableAt, disableErr := time.Parse(time.RFC3339, schedule.DisableAt)
+	started, ended := !now.Before(enableAt), !now.Before(disableAt)
+	switch {
+	case enableErr != nil && disableErr != nil:
+		return true
+	case disableErr != nil:
+		return started
+	case enableErr != nil:
+		return !ended
+	case enableAt.Before(disableAt):
+		return started && !ended
+	default:
+		return !ended || started
+	}
+}
+
+// servedVariations are the keys of the variations that some context may get while the flag is on.
+func servedVariations(form *datafile.Flag) map[string]bool {
+	served := map[string]bool{}
+	if len(form.Prerequisites) > 0 {
+		served[form.DefaultVariation] = true
+	}
+	for _, variation := range form.Overrides {
+		served[variation] = true
+	}
+	for i := range form.Rules {
+		rule := &form.Rules[i]
+		if rule.Traffic != nil && *rule.Traffic == 0 {
+			continue
+		}
+		if rule.Variation != "" {
+			served[rule.Variation] = true
+		}
+		for _, entry := range rule.Split {
+			if entry.Weight > 0 {
+				served[entry.Variation] = true
+			}
+		}
+		if len(rule.Audiences) == 0 && len(rule.Conditions) == 0 && rule.Traffic == nil && rule.Split == nil {
+			return served // Nothing after this rule is reached.
+		}
+	}
+	if form.Fallthrough != "" {
+		served[form.Fallthrough] = true
+	} else {
+		served[form.DefaultVariation] = true
+	}
+	return served
+}
