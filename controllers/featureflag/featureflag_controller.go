@@ -161,6 +161,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, flag); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.waiting.Delete(request.NamespacedName)
+			r.Ledger.ForgetFlag(request.NamespacedName)
 			return ctrl.Result{}, nil
 		}
 		return ctrl.Result{}, fmt.Errorf("get flag: %w", err)

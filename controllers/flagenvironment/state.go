@@ -104,14 +104,17 @@ func (s *state) report(to *ledger.Ledger, key types.NamespacedName, automatic bo
 	if s.served != nil {
 		environment.Revision = s.served.Revision
 	}
-	entries := map[string]*ledger.Entry{}
+	entries := map[string]ledger.Entry{}
 	for flagKey := range s.unreported {
 		_, pending := s.pending[flagKey]
 		_, isChanged := changed[flagKey]
 		for _, name := range s.compiled.FlagNames(flagKey) {
 			outcome, _ := s.compiled.Outcome(name)
 			_, previous, _ := to.Read(key, name)
-			entry := &ledger.Entry{
+			if previous.Outcome.UID != outcome.UID {
+				previous = ledger.Entry{} // Another flag had that name.
+			}
+			entry := ledger.Entry{
 				Outcome: outcome, Pending: pending, Revision: previous.Revision,
 				WasEnabled: previous.WasEnabled || outcome.Form != nil && outcome.Form.Enabled,
 			}

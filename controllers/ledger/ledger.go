@@ -8,7 +8,6 @@ package ledger
 
 import (
 	"maps"
-	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -60,8 +59,8 @@ func (l *Ledger) Subscribe(notify func(flag types.NamespacedName)) {
 	l.notify = notify
 }
 
-// Write sets what holds for an environment and the entries of some of its flags. A nil entry removes the flag's.
-func (l *Ledger) Write(key types.NamespacedName, environment Environment, entries map[string]*Entry) {
+// Write sets what holds for an environment and the entries of some of its flags.
+func (l *Ledger) Write(key types.NamespacedName, environment Environment, entries map[string]Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	kept, ok := l.books[key]
@@ -69,20 +68,13 @@ func (l *Ledger) Write(key types.NamespacedName, environment Environment, entrie
 		kept = &book{entries: map[string]Entry{}}
 		l.books[key] = kept
 	}
+	maps.Copy(kept.entries, entries)
 	concerned := maps.Keys(entries)
 	if kept.environment.Automatic != environment.Automatic {
 		concerned = maps.Keys(kept.entries)
 	}
-	names := slices.Collect(concerned)
 	kept.environment = environment
-	for name, entry := range entries {
-		if entry == nil {
-			delete(kept.entries, name)
-		} else {
-			kept.entries[name] = *entry
-		}
-	}
-	for _, name := range names {
+	for name := range concerned {
 		l.notify(types.NamespacedName{Namespace: key.Namespace, Name: name})
 	}
 }
@@ -97,6 +89,17 @@ func (l *Ledger) Read(key types.NamespacedName, flag string) (environment Enviro
 	}
 	entry, known = kept.entries[flag]
 	return kept.environment, entry, known
+}
+
+// ForgetFlag removes a flag that is gone from all environments of its namespace.
+func (l *Ledger) ForgetFlag(flag types.NamespacedName) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, kept := range l.books {
+		if key.Namespace == flag.Namespace {
+			delete(kept.entries, flag.Name)
+		}
+	}
 }
 
 // Forget removes an environment that is gone.

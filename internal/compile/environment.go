@@ -576,9 +576,10 @@ func (e *Environment) isPublished(ref reference) bool {
 // good form requires that is gone, and a flag that was retained, is back and is wrong. It adds the keys that it looks at to work.
 func (e *Environment) retain(work set) {
 	for key := range e.retainedFlags {
-		held := e.entries[key]
-		held.form, held.part = nil, datafile.Part{}
-		e.register(key, held)
+		if held := e.entries[key]; held.form != nil && held.form.Retained {
+			held.form, held.part = nil, datafile.Part{}
+			e.register(key, held)
+		}
 	}
 	maps.Copy(work, e.retainedFlags)
 	clear(e.retainedFlags)

@@ -6,6 +6,8 @@ package compile
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/jackstaff-dev/jackstaff/internal/datafile"
 )
 
@@ -28,6 +30,8 @@ const (
 
 // Outcome is what became of one FeatureFlag in the environment.
 type Outcome struct {
+	// UID is the flag's.
+	UID types.UID
 	// Key is the flag's key.
 	Key string
 	// Generation is the generation that was compiled.
@@ -48,7 +52,7 @@ func (e *Environment) Outcome(name string) (Outcome, bool) {
 	if !ok {
 		return Outcome{}, false
 	}
-	outcome := Outcome{Key: input.key, Generation: input.generation}
+	outcome := Outcome{UID: input.uid, Key: input.key, Generation: input.generation}
 	held := e.entries[input.key]
 	if holder := held.holder(); holder != input {
 		outcome.Problem = KeyTakenProblem

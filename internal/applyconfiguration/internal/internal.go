@@ -405,6 +405,7 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: spec
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagEnvironmentSpec
+      default: {}
     - name: status
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagEnvironmentStatus

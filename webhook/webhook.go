@@ -1,0 +1,170 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package webhook registers the admission webhooks of the four Kinds. The rules themselves are internal/validation's; this package
+// gives them the cluster's objects.
+//
+// Both webhooks of a Kind refuse what is wrong with an object by itself. The API server looks at the Kind's schema after the
+// mutating webhook and before the validating one, and reports what the first of these three refuses: refusing in the mutating
+// webhook lets a user read all mistakes at once, refusing in the validating one holds against other webhooks that change
+// the object in between.
+package webhook
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
+)
+
+// maxWarnings bounds the warnings of one request: the API server passes on 4096 bytes, of which one takes at most 256.
+const maxWarnings = 15
+
+// +kubebuilder:rbac:groups="",resources=namespaces;configmaps,verbs=get
+// +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch
+
+// Setup registers the webhooks of the four Kinds with mgr, whose cache has the indexes of controllers/indexes. Compatible says
+// why the flagd format cannot carry a flag; with nil, no look is taken at it. Setup fails where mgr's scheme lacks a Kind.
+func Setup(mgr ctrl.Manager, compatible validation.Compatibility) error {
+	objects := objects{cached: mgr.GetClient(), live: mgr.GetAPIReader()}
+	return cmp.Or(
+		register(mgr, "FeatureFlag", &featureFlags{objects, compatible}),
+		register(mgr, "FlagEnvironment", &flagEnvironments{objects}),
+		register(mgr, "FlagAudience", &flagAudiences{objects}),
+		register(mgr, "FlagEvent", &flagEvents{objects}),
+	)
+}
+
+// rules are what one Kind's objects are judged by.
+type rules[P client.Object] interface {
+	// mistakes says what forbids storing object in the place of old, which is nil on creation.
+	mistakes(ctx context.Context, old, object P) (field.ErrorList, error)
+	// findings says what there is to warn of when object is stored in the place of old, which is nil on creation.
+	findings(ctx context.Context, old, object P) ([]validation.Finding, error)
+	// deletion says what forbids deleting object.
+	deletion(ctx context.Context, object P) (field.ErrorList, error)
+}
+
+// pointer is a pointer to a Kind's struct.
+type pointer[T any] interface {
+	*T
+	client.Object
+}
+
+// webhook answers the admission requests for one Kind.
+type webhook[T any, P pointer[T]] struct {
+	kind  schema.GroupKind
+	rules rules[P]
+	live  client.Reader
+}
+
+func register[T any, P pointer[T]](mgr ctrl.Manager, kind string, rules rules[P]) error {
+	webhook := &webhook[T, P]{kind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind}, rules: rules, live: mgr.GetAPIReader()}
+	if err := ctrl.NewWebhookManagedBy(mgr, P(new(T))).WithDefaulter(webhook).WithValidator(webhook).Complete(); err != nil {
+		return fmt.Errorf("register webhooks of %s: %w", kind, err)
+	}
+	return nil
+}
+
+// Default sets defaults, and refuses what would be refused after that.
+func (w *webhook[T, P]) Default(ctx context.Context, object P) error {
+	request, err := admission.RequestFromContext(ctx)
+	if err != nil {
+		return fmt.Errorf("set defaults of %s: %w", w.kind.Kind, err)
+	}
+	setDefaults(object)
+	var old P
+	if request.Operation == admissionv1.Update {
+		old = new(T)
+		if err := json.Unmarshal(request.OldObject.Raw, old); err != nil {
+			return apierrors.NewBadRequest(fmt.Sprintf("read the stored %s: %v", w.kind.Kind, err))
+		}
+		setDefaults(old)
+	}
+	return w.refuse(ctx, old, object)
+}
+
+// ValidateCreate refuses an object that is wrong by itself, and warns of what is wrong with it among the others.
+func (w *webhook[T, P]) ValidateCreate(ctx context.Context, object P) (admission.Warnings, error) {
+	return w.validate(ctx, nil, object)
+}
+
+// ValidateUpdate does as ValidateCreate, and refuses what an update may not change.
+func (w *webhook[T, P]) ValidateUpdate(ctx context.Context, old, object P) (admission.Warnings, error) {
+	setDefaults(old)
+	return w.validate(ctx, old, object)
+}
+
+// ValidateDelete refuses a deletion that would break something, except where the whole namespace goes.
+func (w *webhook[T, P]) ValidateDelete(ctx context.Context, object P) (admission.Warnings, error) {
+	if object.GetDeletionTimestamp() != nil {
+		return nil, nil
+	}
+	mistakes, err := w.rules.deletion(ctx, object)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	if len(mistakes) == 0 {
+		return nil, nil
+	}
+	namespace := &corev1.Namespace{}
+	switch err := w.live.Get(ctx, client.ObjectKey{Name: object.GetNamespace()}, namespace); {
+	case apierrors.IsNotFound(err), err == nil && namespace.DeletionTimestamp != nil:
+		return nil, nil
+	case err != nil:
+		return nil, apierrors.NewInternalError(fmt.Errorf("read namespace %q: %w", object.GetNamespace(), err))
+	}
+	return nil, apierrors.NewInvalid(w.kind, object.GetName(), mistakes)
+}
+
+func (w *webhook[T, P]) validate(ctx context.Context, old, object P) (admission.Warnings, error) {
+	if object.GetDeletionTimestamp() != nil {
+		return nil, nil
+	}
+	if err := w.refuse(ctx, old, object); err != nil {
+		return nil, err
+	}
+	findings, err := w.rules.findings(ctx, old, object)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	var warnings admission.Warnings
+	for i, finding := range findings {
+		if i == maxWarnings-1 && len(findings) > maxWarnings {
+			warnings = append(warnings, fmt.Sprintf("and %d more warnings", len(findings)-i))
+			break
+		}
+		warnings = append(warnings, finding.Warning())
+	}
+	return warnings, nil
+}
+
+func (w *webhook[T, P]) refuse(ctx context.Context, old, object P) error {
+	mistakes, err := w.rules.mistakes(ctx, old, object)
+	if err != nil {
+		return apierrors.NewInternalError(err)
+	}
+	if len(mistakes) > 0 {
+		return apierrors.NewInvalid(w.kind, object.GetName(), mistakes)
+	}
+	return nil
+}
+
+// setDefaults sets the defaults of a Kind that has any.
+func setDefaults(object client.Object) {
+	if object, has := object.(interface{ Default() }); has {
+		object.Default()
+	}
+}
