@@ -1,0 +1,63 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package evaluate
+
+import (
+	"fmt"
+	"time"
+)
+
+// Explanation is a result and how it came about.
+type Explanation struct {
+	Result
+
+	// Steps are in the order in which they were taken, down to the one that decided.
+	Steps []Step
+}
+
+// Step is one thing that was looked at. Its text is for people, and no part of any contract.
+type Step struct {
+	// What was looked at, such as `rule "beta", condition 1`.
+	What string
+	// Holds says whether it holds.
+	Holds bool
+	// Detail says more. It may be empty. It quotes no attribute, for contexts may be personal.
+	Detail string
+}
+
+// Explain is Evaluate with every step that led to the result.
+func (f *Flag) Explain(context map[string]any, now time.Time) Explanation {
+	explanation := Explanation{}
+	e := evaluation{context: context, now: now.Unix(), known: map[*Flag]*Variation{}, explanation: &explanation}
+	explanation.Result = e.flag(f)
+	if variation, reason := explanation.Variation, explanation.Reason; reason == Default || reason == Static {
+		e.step(true, "the default", fmt.Sprintf("serves %q", variation.Key))
+	}
+	return explanation
+}
+
+func (e *evaluation) step(holds bool, what, detail string) {
+	if e.explanation != nil {
+		e.explanation.Steps = append(e.explanation.Steps, Step{What: what, Holds: holds, Detail: detail})
+	}
+}
+
+func (e *evaluation) decided(r *rule, variation *Variation) {
+	if e.explanation != nil && variation != nil {
+		e.step(true, fmt.Sprintf("rule %q", r.name), fmt.Sprintf("serves %q", variation.Key))
+	}
+}
+
+func (e *Explanation) condition(r *rule, i int, context map[string]any, holds bool) {
+	c := &r.conditions[i]
+	not := ""
+	if c.negative {
+		not = "not "
+	}
+	detail := fmt.Sprintf("%s %s%s", c.path.String(), not, c.operator)
+	if c.path.find(context) == nil {
+		detail += ", which is missing"
+	}
+	e.Steps = append(e.Steps, Step{What: fmt.Sprintf("rule %q, condition %d", r.name, i+1), Holds: holds, Detail: detail})
+}
