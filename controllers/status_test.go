@@ -175,8 +175,12 @@ var _ = Describe("Statuses", func() {
 			g.Expect(fetch(g, environment).Status.Conditions).To(
 				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.DatafileTooLargeReason, "large-0 (409"))
 		}).Should(Succeed())
-		isServedStill := flagIn(Default, datafileOf(Default, namespace, "production"), "checkout")
-		Expect(isServedStill).To(HaveKeyWithValue("enabled", true))
+		isServed := func(g Gomega) {
+			g.Expect(flagIn(g, datafileOf(g, namespace, "production"), "checkout")).To(HaveKeyWithValue("enabled", true))
+		}
+		isServed(Default)
+		Expect(k8s.Delete(ctx, datafileOf(Default, namespace, "production"))).To(Succeed())
+		Eventually(isServed).Should(Succeed())
 		edit(environment, func(environment *v1alpha1.FlagEnvironment) {
 			environment.Spec.Datafile.Compression = v1alpha1.CompressionAuto
 		})

@@ -237,8 +237,8 @@ func setPublished(conditions status.Conditions, s *scope) {
 	}
 	switch {
 	case len(waiting) > 0:
-		conditions.Set(v1alpha1.PublishedCondition, false, v1alpha1.PendingReason, "generation "+
-			fmt.Sprint(s.flag.Generation)+" is not served in "+strings.Join(waiting, ", "))
+		conditions.Set(v1alpha1.PublishedCondition, false, v1alpha1.PendingReason,
+			fmt.Sprintf("generation %d is not served in %s", s.flag.Generation, strings.Join(waiting, ", ")))
 	case len(served) > 0:
 		conditions.Set(v1alpha1.PublishedCondition, true, v1alpha1.PublishedReason, "served in "+strings.Join(served, ", "))
 	default:

@@ -132,7 +132,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	s := &scope{environment: environment, state: r.stateOf(request.NamespacedName), now: r.Clock.Now()}
 	for _, phase := range []func(context.Context, *scope) error{r.load, r.compile, r.publish, r.prune} {
-		if err := phase(ctx, s); err != nil {
+		if err := phase(ctx, s); isMistake(err) {
+			s.problem = err // Retrying cannot help; what was published stays.
+		} else if err != nil {
 			s.state.reload = true
 			return ctrl.Result{}, errors.Join(err, r.patchStatus(ctx, s, err))
 		}
@@ -146,6 +148,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		result.RequeueAfter = nameTakenRetry
 	}
 	return result, r.patchStatus(ctx, s, s.problem)
+}
+
+// isMistake reports whether err is for a person to mend.
+func isMistake(err error) bool {
+	tooLarge, taken := (*publish.TooLargeError)(nil), (*publish.NameTakenError)(nil)
+	return errors.As(err, &tooLarge) || errors.As(err, &taken) || errors.Is(err, publish.ErrRevisionNotFound) || errors.Is(err, datafile.ErrUnknownVersion)
 }
 
 // stateOf returns what is kept of an environment, and marks it for reading again where an event shows that somebody else wrote.
@@ -186,12 +194,8 @@ func (r *Reconciler) load(ctx context.Context, s *scope) error {
 	if kept.served != nil {
 		known = kept.served.Revision
 	}
+	kept.reload = true
 	served, err := r.Publisher.Load(ctx, s.environment, known)
-	if taken := (*publish.NameTakenError)(nil); errors.As(err, &taken) || errors.Is(err, datafile.ErrUnknownVersion) {
-		kept.reload = true
-		s.problem = err
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -306,16 +310,16 @@ func setOrRemove(err error, set, remove func()) error {
 	return nil
 }
 
-// publish serves what is to be served.
+// publish serves what is to be served, and where that cannot be, what was served last.
 func (r *Reconciler) publish(ctx context.Context, s *scope) error {
 	if s.problem != nil {
 		return nil
 	}
 	err := r.serve(ctx, s)
-	tooLarge, taken := (*publish.TooLargeError)(nil), (*publish.NameTakenError)(nil)
-	if errors.As(err, &tooLarge) || errors.As(err, &taken) || errors.Is(err, publish.ErrRevisionNotFound) {
-		s.problem = err
-		return nil
+	if isMistake(err) {
+		if restoreErr := r.restore(ctx, s); restoreErr != nil {
+			return restoreErr
+		}
 	}
 	return err
 }

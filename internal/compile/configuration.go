@@ -39,8 +39,11 @@ func OnlyVariation(form *datafile.Flag) (string, bool) {
 			served[form.DefaultVariation] = true
 		}
 	}
+	if len(served) != 1 {
+		return "", false
+	}
 	for variation := range served {
-		return variation, len(served) == 1
+		return variation, true
 	}
 	return "", false
 }

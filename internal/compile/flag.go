@@ -109,14 +109,14 @@ func compileVariation(variation *v1alpha1.Variation) (datafile.Variation, error)
 }
 
 func compileSchedule(schedule *v1alpha1.Schedule) *datafile.Schedule {
-	if schedule == nil || schedule.EnableAt == nil && schedule.DisableAt == nil {
+	if schedule == nil || schedule.EnableAt.IsZero() && schedule.DisableAt.IsZero() {
 		return nil
 	}
 	return &datafile.Schedule{DisableAt: instant(schedule.DisableAt), EnableAt: instant(schedule.EnableAt)}
 }
 
 func instant(t *metav1.Time) string {
-	if t == nil {
+	if t.IsZero() {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)

@@ -119,7 +119,9 @@ func goldenOutput(t *testing.T, input string) []byte {
 			Configuration: Configuration(outcome.Form, goldenTime), Key: outcome.Key, Message: outcome.Message,
 			Problem: outcome.Problem, Served: outcome.Form != nil,
 		}
-		shown.Only, _ = OnlyVariation(outcome.Form)
+		if only, ok := OnlyVariation(outcome.Form); ok {
+			shown.Only = only
+		}
 		if next, ok := NextChange(outcome.Form, goldenTime); ok {
 			shown.NextChange = next.Format(time.RFC3339)
 		}

@@ -41,14 +41,18 @@ func Canonical(data []byte) ([]byte, error) {
 	return marshal(value)
 }
 
+// canonicalValue makes the numbers of value canonical; depth is the number of objects and arrays around it.
 func canonicalValue(value any, depth int) (any, error) {
-	if depth > MaxDepth {
-		return nil, fmt.Errorf("nested deeper than %d", MaxDepth)
-	}
 	var err error
 	switch v := value.(type) {
 	case json.Number:
 		return canonicalNumber(v)
+	case []any, map[string]any:
+		if depth == MaxDepth {
+			return nil, fmt.Errorf("nested deeper than %d", MaxDepth)
+		}
+	}
+	switch v := value.(type) {
 	case []any:
 		for i := range v {
 			if v[i], err = canonicalValue(v[i], depth+1); err != nil {
@@ -65,18 +69,22 @@ func canonicalValue(value any, depth int) (any, error) {
 	return value, nil
 }
 
+// canonicalNumber writes a number beyond MaxSafeInteger with an exponent, which every language reads as floating point.
 func canonicalNumber(number json.Number) (any, error) {
 	f, err := strconv.ParseFloat(number.String(), 64)
 	if err != nil {
 		return nil, fmt.Errorf("number %s does not fit into 64 bits of floating point", number)
 	}
-	if !strings.ContainsAny(number.String(), ".eE") && math.Abs(f) > MaxSafeInteger {
-		return nil, fmt.Errorf("integer %s lies beyond %d, where not every language keeps integers apart; write it as a string", number, int64(MaxSafeInteger))
-	}
-	if f == 0 {
+	switch {
+	case f == 0:
 		return 0, nil // Drops the sign of -0.
+	case math.Abs(f) <= MaxSafeInteger:
+		return f, nil
+	case !strings.ContainsAny(number.String(), ".eE"):
+		return nil, fmt.Errorf("integer %s lies beyond %d, where not every language keeps integers apart; write it as a string", number, int64(MaxSafeInteger))
+	default:
+		return json.Number(strconv.FormatFloat(f, 'e', -1, 64)), nil
 	}
-	return f, nil
 }
 
 // marshal is json.Marshal without the escapes for HTML.

@@ -45,7 +45,8 @@ type wireDocument struct {
 }
 
 // Decode reads a document's header and parts, of which it makes no sense. A document that is only a header has no parts.
-// It fails with ErrUnknownVersion or ErrTooLarge, or where data is not a document.
+// It fails with ErrUnknownVersion or ErrTooLarge, or where data is not a document: not JSON, without a version, or with a part
+// that is no object.
 func Decode(data []byte) (Header, *Contents, error) {
 	if len(data) > MaxSize {
 		return Header{}, nil, ErrTooLarge
@@ -58,15 +59,28 @@ func Decode(data []byte) (Header, *Contents, error) {
 		Compressed: wire.Compressed, Environment: wire.Environment, Project: wire.Project,
 		Revision: wire.Revision, SchemaVersion: wire.SchemaVersion,
 	}
+	if wire.SchemaVersion == "" {
+		return header, nil, errors.New("read datafile: it has no schemaVersion")
+	}
 	major, _, _ := strings.Cut(wire.SchemaVersion, ".")
 	if wantMajor, _, _ := strings.Cut(SchemaVersion, "."); major != wantMajor {
 		return header, nil, fmt.Errorf("%w: %q, want %s.x", ErrUnknownVersion, wire.SchemaVersion, wantMajor)
 	}
 	contents := &Contents{}
 	for _, section := range []struct {
+		kind string
 		from map[string]json.RawMessage
 		to   *Section
-	}{{wire.Flags, &contents.Flags}, {wire.Audiences, &contents.Audiences}, {wire.Events, &contents.Events}} {
+	}{
+		{"flag", wire.Flags, &contents.Flags},
+		{"audience", wire.Audiences, &contents.Audiences},
+		{"event", wire.Events, &contents.Events},
+	} {
+		for key, part := range section.from {
+			if len(part) == 0 || part[0] != '{' {
+				return header, nil, fmt.Errorf("read datafile: %s %q is no object", section.kind, key)
+			}
+		}
 		section.to.fill(section.from)
 	}
 	return header, contents, nil

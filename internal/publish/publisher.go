@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -162,11 +163,11 @@ func (s *Served) read(configMap *corev1.ConfigMap) error {
 		s.Digest = ""
 		return nil //nolint:nilerr // A broken file is replaced by the next publish.
 	}
-	_, contents, err := datafile.Decode(native)
+	header, contents, err := datafile.Decode(native)
 	switch {
 	case errors.Is(err, datafile.ErrUnknownVersion):
 		return fmt.Errorf("read ConfigMap %q: %w", configMap.Name, err)
-	case err != nil:
+	case err != nil, header.Compressed != "": // A header alone has lost the document that it names.
 		s.Digest = ""
 	default:
 		s.Contents = contents
@@ -190,53 +191,60 @@ func (p *Publisher) Publish(ctx context.Context, environment *v1alpha1.FlagEnvir
 		Contents:    content.Contents,
 		object:      served.object,
 	}
-	unserved, err := p.unserved(ctx, environment, next, served)
+	kept, err := p.keep(ctx, environment, content, next, served)
 	if err != nil {
 		return nil, err
 	}
-	if unserved == nil {
-		unserved = next
-		if err := p.keepNext(ctx, environment, content, unserved, served); err != nil {
-			return nil, err
+	return kept, p.Serve(ctx, environment, kept)
+}
+
+// keep makes sure that the history holds next, and returns it: as the newest entry where that was kept for the same content but
+// never served, else under the next number that is free. A number that is taken is left to whoever took it.
+func (p *Publisher) keep(ctx context.Context, environment *v1alpha1.FlagEnvironment, content Content, next, served *Served) (*Served, error) {
+	if next.Revision > max(served.Revision, environment.Status.PublishedRevision) {
+		if kept, err := p.keptAs(ctx, environment, next); kept != nil || err != nil {
+			return kept, err
 		}
 	}
-	return unserved, p.Serve(ctx, environment, unserved)
-}
-
-// unserved returns the newest history entry where it was kept for the same content but never served.
-func (p *Publisher) unserved(ctx context.Context, environment *v1alpha1.FlagEnvironment, next, served *Served) (*Served, error) {
-	if next.Revision <= max(served.Revision, environment.Status.PublishedRevision) {
-		return nil, nil
-	}
-	kept, err := p.get(ctx, environment, HistoryName(environment.Name, next.Revision))
-	if kept == nil || err != nil {
-		return nil, ignoreNameTaken(err)
-	}
-	if kept.Annotations[v1alpha1.DigestAnnotation] != next.Digest {
-		return nil, nil
-	}
-	taken := &Served{object: served.object}
-	if err := taken.read(kept); err != nil {
-		return nil, err
-	}
-	return taken, nil
-}
-
-// keepNext numbers next and writes its history entry. A number that is taken is left to whoever took it.
-func (p *Publisher) keepNext(ctx context.Context, environment *v1alpha1.FlagEnvironment, content Content, next, served *Served) error {
 	for {
 		next.Revision++
 		header := datafile.Header{Project: environment.Namespace, Environment: environment.Name, Revision: next.Revision}
 		var err error
 		next.Files, next.FlagdComplete, err = Layout(header, content, environment.Spec.Datafile, served.Files)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		err = p.Client.Create(ctx, p.historyConfigMap(environment, next))
-		if err == nil || !apierrors.IsAlreadyExists(err) {
-			return wrap(err, "keep revision %d", next.Revision)
+		if err == nil {
+			return next, nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return nil, fmt.Errorf("keep revision %d: %w", next.Revision, err)
+		}
+		// The cache may not have shown yet what was kept before.
+		if kept, err := p.keptAs(ctx, environment, next); kept != nil || err != nil {
+			return kept, err
 		}
 	}
+}
+
+// keptAs returns the history entry of next's revision where it was kept for the same content, else nil.
+func (p *Publisher) keptAs(ctx context.Context, environment *v1alpha1.FlagEnvironment, next *Served) (*Served, error) {
+	found, err := p.get(ctx, environment, HistoryName(environment.Name, next.Revision))
+	if found == nil || err != nil {
+		return nil, ignoreNameTaken(err)
+	}
+	if found.Annotations[v1alpha1.DigestAnnotation] != next.Digest {
+		return nil, nil
+	}
+	kept := &Served{object: next.object}
+	if err := kept.read(found); err != nil {
+		return nil, err
+	}
+	if kept.Contents == nil {
+		return nil, nil
+	}
+	return kept, nil
 }
 
 // Serve writes the served ConfigMap as served says it should be.
@@ -278,7 +286,7 @@ func (p *Publisher) Prune(ctx context.Context, environment *v1alpha1.FlagEnviron
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(history, func(a, b metav1.PartialObjectMetadata) int { return int(revisionOf(&a) - revisionOf(&b)) })
+	slices.SortFunc(history, func(a, b metav1.PartialObjectMetadata) int { return cmp.Compare(revisionOf(&a), revisionOf(&b)) })
 	for i := range max(0, len(history)-limit) {
 		if slices.Contains(keep, revisionOf(&history[i])) {
 			continue
@@ -369,6 +377,7 @@ func (p *Publisher) servedConfigMap(environment *v1alpha1.FlagEnvironment, serve
 		delete(theirs, v1alpha1.FlagdIncompleteAnnotation)
 		configMap.Annotations = merge(theirs, configMap.Annotations)
 		configMap.Labels = merge(served.object.Labels, configMap.Labels)
+		configMap.OwnerReferences, configMap.Finalizers = served.object.OwnerReferences, served.object.Finalizers
 		configMap.ResourceVersion = served.object.ResourceVersion
 	}
 	return configMap
@@ -420,9 +429,14 @@ func owns(environment types.NamespacedName, object client.Object) bool {
 	return true
 }
 
-// revisionOf is the revision in the annotation of a datafile, and 0 where it has none.
+// revisionOf is the revision in the name of a history entry, which nobody can edit, or in the annotation of a served datafile. It
+// is 0 where there is none.
 func revisionOf(object client.Object) int64 {
-	revision, err := strconv.ParseInt(object.GetAnnotations()[v1alpha1.RevisionAnnotation], 10, 64)
+	text := object.GetAnnotations()[v1alpha1.RevisionAnnotation]
+	if labels := object.GetLabels(); labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileHistory {
+		text = strings.TrimPrefix(object.GetName(), "flags-"+labels[v1alpha1.EnvironmentLabel]+"-r")
+	}
+	revision, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || revision < 1 {
 		return 0
 	}

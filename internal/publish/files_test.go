@@ -1,0 +1,206 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/flagd"
+)
+
+var (
+	both       = []v1alpha1.DatafileFormat{v1alpha1.DatafileFormatNative, v1alpha1.DatafileFormatFlagd}
+	nativeOnly = both[:1]
+	flagdOnly  = both[1:]
+	header     = datafile.Header{Project: "shop", Environment: "production", Revision: 7}
+)
+
+// contentOf has one part of about the given sizes each for the native document and for flagd. Text does not compress where random is set.
+func contentOf(t *testing.T, nativeBytes, flagdBytes int, random bool) Content {
+	t.Helper()
+	const pieces = 20
+	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}}
+	source := rand.NewChaCha8([32]byte{})
+	part := func(i, size int) datafile.Part {
+		text := make([]byte, size)
+		for j := range text {
+			text[j] = 'a'
+			if random {
+				text[j] = ' ' + 1 + byte(source.Uint64()%90)
+			}
+		}
+		data, err := json.Marshal(map[string]string{"x": strings.NewReplacer(`"`, "a", `\`, "b", "<", "c", ">", "d", "&", "e").Replace(string(text))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return datafile.RawPart(fmt.Sprintf("flag-%02d", i), data)
+	}
+	for i := range pieces {
+		content.Contents.Flags.Put(part(i, nativeBytes/pieces+i))
+		content.Flagd.Put(part(i, flagdBytes/pieces))
+	}
+	return content
+}
+
+func TestLayout(t *testing.T) {
+	const kib = 1 << 10
+	old := Files{Text: map[string]string{datafile.FileName: "{}", flagd.FileName: "the last good flagd file"}}
+	tests := map[string]struct {
+		native, flagd  int
+		random         bool
+		compression    v1alpha1.Compression
+		formats        []v1alpha1.DatafileFormat
+		wantCompressed bool
+		wantIncomplete bool
+		wantFlagd      string // Empty means the new file, "-" none.
+		wantTooLarge   bool
+	}{
+		"small":                                    {native: kib, flagd: kib, formats: both},
+		"small, native only":                       {native: kib, flagd: kib, formats: nativeOnly, wantFlagd: "-"},
+		"small, flagd only":                        {native: kib, flagd: kib, formats: flagdOnly},
+		"just below the limit of compression":      {native: 450 * kib, flagd: 440 * kib, formats: both},
+		"together above the limit of compression":  {native: 450 * kib, flagd: 455 * kib, formats: both, wantCompressed: true},
+		"alone below the limit of compression":     {native: 880 * kib, flagd: 455 * kib, formats: nativeOnly, wantFlagd: "-"},
+		"alone above the limit of compression":     {native: 905 * kib, formats: nativeOnly, wantCompressed: true, wantFlagd: "-"},
+		"always compressed":                        {native: kib, flagd: kib, compression: v1alpha1.CompressionAlways, formats: both, wantCompressed: true},
+		"never compressed":                         {native: 500 * kib, flagd: 480 * kib, compression: v1alpha1.CompressionNever, formats: both},
+		"never compressed, flagd does not fit":     {native: 600 * kib, flagd: 480 * kib, compression: v1alpha1.CompressionNever, formats: both, wantIncomplete: true, wantFlagd: "old"},
+		"compressed, flagd does not fit":           {native: 600 * kib, flagd: 1100 * kib, formats: both, wantCompressed: true, wantIncomplete: true, wantFlagd: "old"},
+		"flagd that does not fit is not asked for": {native: 600 * kib, flagd: 1100 * kib, formats: nativeOnly, wantFlagd: "-"},
+		"never compressed, nothing fits":           {native: 1100 * kib, flagd: kib, compression: v1alpha1.CompressionNever, formats: both, wantTooLarge: true},
+		"compressed, nothing fits":                 {native: 1500 * kib, flagd: kib, random: true, formats: both, wantTooLarge: true},
+		"nothing fits, native only":                {native: 1500 * kib, random: true, formats: nativeOnly, wantTooLarge: true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			content := contentOf(t, tc.native, tc.flagd, tc.random)
+			files, complete, err := Layout(header, content, v1alpha1.Datafile{Formats: tc.formats, Compression: tc.compression}, old)
+			if tooLarge := (*TooLargeError)(nil); errors.As(err, &tooLarge) != tc.wantTooLarge || err != nil && !tc.wantTooLarge {
+				t.Fatalf("error %v, want one about size: %t", err, tc.wantTooLarge)
+			}
+			if err != nil {
+				return
+			}
+			if files.Bytes() > MaxBytes {
+				t.Errorf("the API server refuses %d bytes", files.Bytes())
+			}
+			if files.Compressed() != tc.wantCompressed {
+				t.Errorf("compressed: %t, want %t", files.Compressed(), tc.wantCompressed)
+			}
+			native, err := files.native()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := string(content.Contents.Encode(header)); string(native) != want {
+				t.Error("the native document is not what was compiled")
+			}
+			if tc.wantCompressed {
+				only, _, err := datafile.Decode([]byte(files.Text[datafile.FileName]))
+				if err != nil || only.Compressed != datafile.CompressedFileName || only.Revision != header.Revision {
+					t.Errorf("who mounts the native document by its key is not told where it is: %+v, error %v", only, err)
+				}
+			}
+			want := string(flagd.Encode(header, content.Flagd))
+			switch tc.wantFlagd {
+			case "-":
+				want = ""
+			case "old":
+				want = old.Text[flagd.FileName]
+			}
+			if got := files.Text[flagd.FileName]; got != want {
+				t.Errorf("the flagd file has %d bytes, want %d", len(got), len(want))
+			}
+			if complete == tc.wantIncomplete {
+				t.Errorf("the flagd file is reported as complete: %t", complete)
+			}
+		})
+	}
+}
+
+func TestLayoutWithoutAnEarlierFlagdFile(t *testing.T) {
+	files, complete, err := Layout(header, contentOf(t, 1<<10, 1100<<10, false), v1alpha1.Datafile{Formats: both}, Files{})
+	if err != nil || complete {
+		t.Fatalf("complete %t, error %v", complete, err)
+	}
+	if _, found := files.Text[flagd.FileName]; found {
+		t.Error("there is a flagd file though none ever fitted")
+	}
+}
+
+func TestTooLargeNamesTheLargestFlags(t *testing.T) {
+	_, _, err := Layout(header, contentOf(t, 1500<<10, 0, true), v1alpha1.Datafile{Formats: both}, Files{})
+	if err == nil {
+		t.Fatal("what no ConfigMap holds is published")
+	}
+	message := err.Error()
+	for _, want := range []string{"1048576", "split the project", "flag-19 (", "flag-10 ("} {
+		if !strings.Contains(message, want) {
+			t.Errorf("the message does not say %q: %s", want, message)
+		}
+	}
+	if strings.Contains(message, "flag-09") || strings.Index(message, "flag-19") > strings.Index(message, "flag-18") {
+		t.Errorf("the message does not name the ten largest flags, largest first: %s", message)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	plain := Files{Text: map[string]string{datafile.FileName: "native", flagd.FileName: "flagd"}}
+	compressed := Files{
+		Text:   map[string]string{datafile.FileName: "header", flagd.FileName: "flagd"},
+		Binary: map[string][]byte{datafile.CompressedFileName: []byte("gzip")},
+	}
+	tests := map[string]struct {
+		files   Files
+		formats []v1alpha1.DatafileFormat
+		want    Files
+	}{
+		"both":                 {plain, both, plain},
+		"native only":          {plain, nativeOnly, Files{Text: map[string]string{datafile.FileName: "native"}}},
+		"flagd only":           {plain, flagdOnly, Files{Text: map[string]string{flagd.FileName: "flagd"}}},
+		"both, compressed":     {compressed, both, compressed},
+		"native, compressed":   {compressed, nativeOnly, Files{Text: map[string]string{datafile.FileName: "header"}, Binary: compressed.Binary}},
+		"flagd of compressed":  {compressed, flagdOnly, Files{Text: map[string]string{flagd.FileName: "flagd"}}},
+		"of nothing, nothing":  {Files{}, both, Files{}},
+		"flagd that is absent": {Files{Text: map[string]string{datafile.FileName: "native"}}, both, Files{Text: map[string]string{datafile.FileName: "native"}}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := tc.files.Only(tc.formats)
+			if !got.Equal(tc.want) || !tc.want.Equal(got) {
+				t.Errorf("other files are served than asked for: %v, want %v", got, tc.want)
+			}
+		})
+	}
+	for name, other := range map[string]Files{
+		"another text":   {Text: map[string]string{datafile.FileName: "header", flagd.FileName: "edited"}, Binary: compressed.Binary},
+		"another key":    {Text: map[string]string{datafile.FileName: "header", flagd.FileName: "flagd", "x": ""}, Binary: compressed.Binary},
+		"a missing key":  {Text: map[string]string{datafile.FileName: "header"}, Binary: compressed.Binary},
+		"another binary": {Text: compressed.Text, Binary: map[string][]byte{datafile.CompressedFileName: []byte("edited")}},
+		"no binary":      {Text: compressed.Text},
+	} {
+		if compressed.Equal(other) {
+			t.Errorf("files with %s count as the same, so an edit by hand stays", name)
+		}
+	}
+}
+
+func TestContentDigest(t *testing.T) {
+	content, other := contentOf(t, 100, 100, false), contentOf(t, 100, 200, false)
+	if content.Digest(both) == other.Digest(both) {
+		t.Error("a changed flagd definition is not published")
+	}
+	if content.Digest(nativeOnly) != other.Digest(nativeOnly) {
+		t.Error("a flagd definition that is not published makes a revision")
+	}
+	if content.Digest(both) == content.Digest(nativeOnly) {
+		t.Error("a format that is asked for anew is not published")
+	}
+}

@@ -1,0 +1,430 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command publishing measures how long an edit of one flag takes to be served, next to the two bare ConfigMap writes of which
+// a publish consists, on a control plane of its own. Everything is measured in one run and compared as a ratio, because machines
+// differ and are noisy. KUBEBUILDER_ASSETS names the directory of etcd and kube-apiserver.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers"
+	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+)
+
+const (
+	environmentName = "production"
+	// quiet is longer than an environment gathers changes, so that every edit is measured by itself.
+	quiet = 600 * time.Millisecond
+	// burst is the number of edits that must make few revisions.
+	burst = 1000
+)
+
+func main() {
+	ctrl.SetLogger(logr.Discard())
+	sizes := flag.String("flags", "100,1000,10000", "how many flags the environment has, one run each")
+	edits := flag.Int("edits", 60, "how many edits are measured in each run")
+	flag.Parse()
+	if err := run(context.Background(), strings.Split(*sizes, ","), *edits); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, sizes []string, edits int) error {
+	fmt.Printf("%s/%s, %d processors, %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "flags\tbytes\tedit p50\ttwo writes p50\tratio\tedit p99\ttwo writes p99\tratio\twrites/edit\tcompile\tallocations\trevisions of 1000 edits\t")
+	for _, size := range sizes {
+		n, err := strconv.Atoi(size)
+		if err != nil {
+			return fmt.Errorf("-flags: %w", err)
+		}
+		result, err := measure(ctx, n, edits)
+		if err != nil {
+			return fmt.Errorf("%d flags: %w", n, err)
+		}
+		result.print(table)
+	}
+	return table.Flush()
+}
+
+// result is what was measured with one number of flags.
+type result struct {
+	flags, bytes  int
+	edits, bare   []time.Duration
+	writesPerEdit float64
+	compile       testing.BenchmarkResult
+	revisions     int64
+}
+
+func (r *result) print(table *tabwriter.Writer) {
+	cells := []string{strconv.Itoa(r.flags), strconv.Itoa(r.bytes)}
+	for _, percent := range []int{50, 99} {
+		edit, bare := percentile(r.edits, percent), percentile(r.bare, percent)
+		cells = append(cells, rounded(edit), rounded(bare), fmt.Sprintf("%.2f", float64(edit)/float64(bare)))
+	}
+	cells = append(cells, fmt.Sprintf("%.1f", r.writesPerEdit), rounded(time.Duration(r.compile.NsPerOp())),
+		strconv.FormatInt(r.compile.AllocsPerOp(), 10), strconv.FormatInt(r.revisions, 10))
+	fmt.Fprintln(table, strings.Join(cells, "\t")+"\t")
+}
+
+func rounded(d time.Duration) string { return d.Round(d / 100).String() }
+
+func percentile(values []time.Duration, percent int) time.Duration {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[min(len(sorted)*percent/100, len(sorted)-1)]
+}
+
+// bench is a running operator and what looks at it.
+type bench struct {
+	client client.WithWatch
+	// writes counts the operator's own writes.
+	writes atomic.Int64
+	// events are all events of ConfigMaps since the start. It has room for all, so that the API server never waits for the bench.
+	events chan watch.Event
+}
+
+func measure(ctx context.Context, n, edits int) (*result, error) {
+	controlPlane := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	server, err := controlPlane.Start()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = controlPlane.Stop() }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server.QPS = -1
+	scheme := k8sruntime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	b := &bench{}
+	if b.client, err = client.NewWithWatch(server, client.Options{Scheme: scheme}); err != nil {
+		return nil, err
+	}
+	flags := makeFlags(n)
+	if err := b.load(ctx, flags); err != nil {
+		return nil, err
+	}
+	if err := b.follow(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.start(ctx, server, scheme); err != nil {
+		return nil, err
+	}
+	if err := b.client.Create(ctx, builders.MakeEnvironment(environmentName, "default").Obj()); err != nil {
+		return nil, err
+	}
+	served, err := b.await("flags-"+environmentName, func(*corev1.ConfigMap) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	b.settle()
+	r := &result{flags: n, bytes: bytesOf(served)}
+	if err := b.measureEdits(ctx, r, edits, flags); err != nil {
+		return nil, err
+	}
+	if err := b.measureBurst(ctx, r, flags); err != nil {
+		return nil, err
+	}
+	r.compile = testing.Benchmark(func(t *testing.B) { benchmarkCompile(t, flags) })
+	return r, nil
+}
+
+// makeFlags returns flags of the kinds that a project has: most are static, some have rules, splits and overrides.
+func makeFlags(n int) []*v1alpha1.FeatureFlag {
+	flags := make([]*v1alpha1.FeatureFlag, n)
+	for i := range flags {
+		flag := builders.MakeFlag(fmt.Sprintf("flag-%05d", i), "default").Boolean().Environment(environmentName)
+		switch i % 4 {
+		case 1:
+			flag.Rule(builders.MakeRule("plan").Condition("plan", v1alpha1.OperatorIn, "beta", "enterprise").Serve("on"))
+		case 2:
+			flag.Rule(builders.MakeRule("half").Split("on", 50).Split("off", 50))
+		case 3:
+			flag.Disabled()
+		}
+		flags[i] = flag.Defaulted().Obj()
+	}
+	return flags
+}
+
+func (b *bench) load(ctx context.Context, flags []*v1alpha1.FeatureFlag) error {
+	return inParallel(len(flags), func(i int) error { return b.client.Create(ctx, flags[i].DeepCopy()) })
+}
+
+func inParallel(n int, do func(i int) error) error {
+	const workers = 8
+	var next atomic.Int64
+	var group sync.WaitGroup
+	failures := make([]error, workers)
+	for worker := range workers {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && failures[worker] == nil; i = int(next.Add(1)) - 1 {
+				failures[worker] = do(i)
+			}
+		})
+	}
+	group.Wait()
+	for _, err := range failures {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// counter counts what is written through it.
+type counter struct {
+	http.RoundTripper
+
+	writes *atomic.Int64
+}
+
+func (c counter) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Method != http.MethodGet {
+		c.writes.Add(1)
+	}
+	return c.RoundTripper.RoundTrip(request)
+}
+
+func (b *bench) start(ctx context.Context, server *rest.Config, scheme *k8sruntime.Scheme) error {
+	server = rest.CopyConfig(server)
+	server.Wrap(func(inner http.RoundTripper) http.RoundTripper { return counter{inner, &b.writes} })
+	mgr, err := ctrl.NewManager(server, ctrl.Options{
+		Scheme: scheme, Cache: controllers.CacheOptions(), Client: controllers.ClientOptions(), Metrics: metricsserver.Options{BindAddress: "0"},
+		// One process runs several managers, one after the other.
+		Controller: config.Controller{SkipNameValidation: new(true)},
+	})
+	if err != nil {
+		return err
+	}
+	if err := indexes.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	if err := controllers.Setup(mgr, controllers.Options{}); err != nil {
+		return err
+	}
+	go func() {
+		if err := mgr.Start(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: the operator stopped:", err)
+		}
+	}()
+	if !mgr.GetCache().WaitForCacheSync(ctx) {
+		return errors.New("the caches do not sync")
+	}
+	return nil
+}
+
+// follow begins to receive events.
+func (b *bench) follow(ctx context.Context) error {
+	watcher, err := b.client.Watch(ctx, &corev1.ConfigMapList{}, client.InNamespace("default"))
+	if err != nil {
+		return err
+	}
+	b.events = make(chan watch.Event, 100_000)
+	go func() {
+		for event := range watcher.ResultChan() {
+			b.events <- event
+		}
+		close(b.events)
+	}()
+	return nil
+}
+
+// settle waits until the operator has written all statuses.
+func (b *bench) settle() {
+	for before := int64(-1); before != b.writes.Load(); {
+		before = b.writes.Load()
+		time.Sleep(4 * quiet)
+	}
+}
+
+// await waits for the event of a ConfigMap that is as it should be.
+func (b *bench) await(name string, wanted func(*corev1.ConfigMap) bool) (*corev1.ConfigMap, error) {
+	deadline := time.After(2 * time.Minute)
+	for {
+		select {
+		case <-deadline:
+			return nil, fmt.Errorf("no event of ConfigMap %q in time", name)
+		case event, ok := <-b.events:
+			if !ok {
+				return nil, errors.New("the watch ended")
+			}
+			if configMap, ok := event.Object.(*corev1.ConfigMap); ok && configMap.Name == name && wanted(configMap) {
+				return configMap, nil
+			}
+		}
+	}
+}
+
+func revisionOf(configMap *corev1.ConfigMap) int64 {
+	revision, _ := strconv.ParseInt(configMap.Annotations[v1alpha1.RevisionAnnotation], 10, 64)
+	return revision
+}
+
+func bytesOf(configMap *corev1.ConfigMap) int {
+	total := 0
+	for _, value := range configMap.Data {
+		total += len(value)
+	}
+	for _, value := range configMap.BinaryData {
+		total += len(value)
+	}
+	return total
+}
+
+// measureEdits measures edits of single flags and, in turn with them, bare writes of the same bytes.
+func (b *bench) measureEdits(ctx context.Context, r *result, edits int, flags []*v1alpha1.FeatureFlag) error {
+	served, err := b.get(ctx, "flags-"+environmentName)
+	if err != nil {
+		return err
+	}
+	var writes int64
+	for i := range edits {
+		time.Sleep(quiet)
+		before := b.writes.Load()
+		revision := revisionOf(served)
+		if err := b.edit(ctx, flags[i*len(flags)/edits].Name, strconv.Itoa(i)); err != nil {
+			return err
+		}
+		begin := time.Now()
+		if served, err = b.await(served.Name, func(configMap *corev1.ConfigMap) bool { return revisionOf(configMap) > revision }); err != nil {
+			return err
+		}
+		r.edits = append(r.edits, time.Since(begin))
+		time.Sleep(quiet)
+		writes += b.writes.Load() - before
+		took, err := b.bareWrites(ctx, served, i)
+		if err != nil {
+			return err
+		}
+		r.bare = append(r.bare, took)
+	}
+	r.writesPerEdit = float64(writes) / float64(edits)
+	return nil
+}
+
+// edit changes what a flag publishes.
+func (b *bench) edit(ctx context.Context, name, value string) error {
+	flag := &v1alpha1.FeatureFlag{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+	return b.client.Patch(ctx, flag, client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"metadata":{"edit":%q}}}`, value)))
+}
+
+func (b *bench) get(ctx context.Context, name string) (*corev1.ConfigMap, error) {
+	configMap := &corev1.ConfigMap{}
+	return configMap, b.client.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, configMap)
+}
+
+// bareWrites creates one ConfigMap and updates another, both with the bytes of a datafile, as a publish does at the least. It
+// returns how long that takes until the event of the second.
+func (b *bench) bareWrites(ctx context.Context, like *corev1.ConfigMap, i int) (time.Duration, error) {
+	first := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprintf("bare-%d", i)}, Data: like.Data, BinaryData: like.BinaryData}
+	second := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "bare"}}
+	if err := b.client.Get(ctx, client.ObjectKeyFromObject(second), second); client.IgnoreNotFound(err) != nil {
+		return 0, err
+	} else if err != nil {
+		if err := b.client.Create(ctx, second); err != nil {
+			return 0, err
+		}
+	}
+	second.Data, second.BinaryData = like.Data, like.BinaryData
+	metav1.SetMetaDataAnnotation(&second.ObjectMeta, v1alpha1.RevisionAnnotation, strconv.Itoa(i+1))
+	begin := time.Now()
+	if err := b.client.Create(ctx, first); err != nil {
+		return 0, err
+	}
+	if err := b.client.Update(ctx, second); err != nil {
+		return 0, err
+	}
+	_, err := b.await("bare", func(configMap *corev1.ConfigMap) bool { return revisionOf(configMap) == int64(i+1) })
+	took := time.Since(begin)
+	if err != nil {
+		return 0, err
+	}
+	return took, b.client.Delete(ctx, first)
+}
+
+// measureBurst makes many edits as fast as the API server takes them and counts the revisions that they make.
+func (b *bench) measureBurst(ctx context.Context, r *result, flags []*v1alpha1.FeatureFlag) error {
+	time.Sleep(quiet)
+	before, err := b.get(ctx, "flags-"+environmentName)
+	if err != nil {
+		return err
+	}
+	if err := inParallel(burst-1, func(i int) error { return b.edit(ctx, flags[i%len(flags)].Name, fmt.Sprintf("burst %d", i)) }); err != nil {
+		return err
+	}
+	if err := b.edit(ctx, flags[0].Name, "last edit"); err != nil {
+		return err
+	}
+	last, err := b.await(before.Name, func(configMap *corev1.ConfigMap) bool { return strings.Contains(nativeOf(configMap), "last edit") })
+	if err != nil {
+		return err
+	}
+	r.revisions = revisionOf(last) - revisionOf(before)
+	return nil
+}
+
+// nativeOf returns the native document of a datafile.
+func nativeOf(configMap *corev1.ConfigMap) string {
+	if compressed, ok := configMap.BinaryData[datafile.CompressedFileName]; ok {
+		plain, err := datafile.Decompress(compressed)
+		if err != nil {
+			return err.Error()
+		}
+		return string(plain)
+	}
+	return configMap.Data[datafile.FileName]
+}
+
+// benchmarkCompile measures the compilation of one edit.
+func benchmarkCompile(t *testing.B, flags []*v1alpha1.FeatureFlag) {
+	environment := compile.NewEnvironment(environmentName, nil)
+	for _, flag := range flags {
+		environment.SetFlag(flag)
+	}
+	environment.Compile()
+	edited := flags[len(flags)/2].DeepCopy()
+	t.ReportAllocs()
+	for i := 0; t.Loop(); i++ {
+		edited.Spec.Metadata = map[string]string{"edit": strconv.Itoa(i)}
+		environment.SetFlag(edited)
+		environment.Compile()
+	}
+}
