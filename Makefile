@@ -1,0 +1,121 @@
+# Copyright The Jackstaff Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL := /usr/bin/env bash -o pipefail
+.SHELLFLAGS := -ec
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The image that is built and deployed, and the version that it reports.
+IMG ?= jackstaff/manager:dev
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+CONTAINER_TOOL ?= docker
+
+# The manifests that `make run` applies. Empty for none.
+SAMPLES ?= config/samples
+
+BIN := $(CURDIR)/bin
+TOOLS := $(BIN)/tools
+CONTROLLER_GEN := $(TOOLS)/controller-gen
+LINTER := $(TOOLS)/golangci-lint-kube-api-linter
+
+# kube-apiserver, etcd and kubectl: those of KUBEBUILDER_ASSETS where it is set, else built from source once.
+ASSETS := $(or $(KUBEBUILDER_ASSETS),$(BIN)/k8s)
+KUBECTL := $(ASSETS)/kubectl
+
+# Every Go module below the root has its own go.mod.
+MODULES = $(shell git ls-files --cached --others --exclude-standard -- '*/go.mod' | xargs -r dirname)
+TEST_MODULES = $(filter test/%,$(MODULES))
+
+##@ Use
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: control-plane build ## Run the operator on a control plane of its own, with the samples. `make run SAMPLES=` starts empty.
+	@hack/progress.sh "Building make run" go build -v -o $(BIN)/run/run ./hack/run
+	@exec $(BIN)/run/run -assets "$(ASSETS)" -manager $(BIN)/manager -samples "$(SAMPLES)"
+
+.PHONY: build
+build: ## Build the manager into bin.
+	@CGO_ENABLED=0 hack/progress.sh "Building the manager" go build -v -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/manager ./cmd/manager
+
+.PHONY: install
+install: control-plane ## Install the Kinds on the cluster of the current KUBECONFIG.
+	$(KUBECTL) apply --server-side -k config/crd
+
+.PHONY: uninstall
+uninstall: control-plane ## Remove the Kinds, and with them every flag, from the cluster of the current KUBECONFIG.
+	$(KUBECTL) delete --ignore-not-found -k config/crd
+
+.PHONY: deploy
+deploy: control-plane ## Install the operator, with IMG, on the cluster of the current KUBECONFIG.
+	$(KUBECTL) kustomize config/default | sed 's|image: jackstaff/manager:dev$$|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: control-plane ## Remove the operator, the Kinds and every flag from the cluster of the current KUBECONFIG.
+	$(KUBECTL) delete --ignore-not-found -k config/default
+
+.PHONY: docker-build
+docker-build: ## Build the image IMG.
+	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) -t $(IMG) .
+
+##@ Develop
+
+.PHONY: generate
+generate: $(CONTROLLER_GEN) ## Generate the methods and apply configurations of the Kinds.
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: manifests
+manifests: $(CONTROLLER_GEN) ## Generate CRDs, the manager's role and the webhook configurations.
+	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=manager webhook paths=./controllers/... paths=./webhook/... output:rbac:dir=config/rbac output:webhook:dir=config/webhook
+
+.PHONY: fmt
+fmt: $(LINTER) ## Format all Go code.
+	gofmt -w -s $$(git ls-files --cached --others --exclude-standard -- '*.go')
+
+.PHONY: lint
+lint: $(LINTER) ## Lint.
+	$(LINTER) run
+	@for module in $(TEST_MODULES); do echo "go vet $$module"; (cd $$module && go vet ./...); done
+
+.PHONY: test
+test: control-plane ## Run all tests, on a control plane of their own.
+	KUBEBUILDER_ASSETS=$(ASSETS) go test -race -timeout 20m ./...
+	@$(MAKE) conformance
+
+.PHONY: conformance
+conformance: ## Run the tests against the real clients of the published formats.
+	@hack/conformance.sh
+
+.PHONY: bench
+bench: control-plane ## Measure publishing and compiling.
+	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/publishing
+	go test -run '^$$' -bench . -benchmem ./internal/...
+
+.PHONY: verify
+verify: control-plane $(CONTROLLER_GEN) $(LINTER) ## Check that generated files are fresh, the code is clean and the manifests build.
+	@KUBECTL=$(KUBECTL) hack/verify.sh $(MODULES)
+
+##@ Tools
+
+.PHONY: control-plane
+control-plane: ## Build kube-apiserver, etcd and kubectl into bin/k8s once. CONTROL_PLANE=download fetches them instead.
+ifdef KUBEBUILDER_ASSETS
+	@true
+else ifeq ($(CONTROL_PLANE),download)
+	@mkdir -p $(BIN)/k8s
+	@cp -f "$$(go run sigs.k8s.io/controller-runtime/tools/setup-envtest@v0.25.1 use 1.36.x --bin-dir $(BIN)/envtest -p path)"/* $(BIN)/k8s/
+else
+	@hack/controlplane/build.sh $(BIN)/k8s
+endif
+
+# The tools are built again when their versions change.
+$(CONTROLLER_GEN) $(LINTER): $(TOOLS)/.built
+$(TOOLS)/.built: hack/tools/go.mod
+	@mkdir -p $(TOOLS)
+	@cd hack/tools && GOBIN=$(TOOLS) ../progress.sh "Building the tools" go install -v tool
+	@touch $@
