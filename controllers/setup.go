@@ -60,8 +60,9 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	}
 	for name, controller := range map[string]interface{ SetupWithManager(mgr ctrl.Manager) error }{
 		"flagenvironment": &flagenvironment.Reconciler{
-			Client: mgr.GetClient(), Publisher: &publish.Publisher{Client: mgr.GetClient(), Clock: clock.RealClock{}},
-			Ledger: shared, Status: patcher("flagenvironment-controller"), Clock: clock.RealClock{},
+			Client:    mgr.GetClient(),
+			Publisher: &publish.Publisher{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Clock: clock.RealClock{}},
+			Ledger:    shared, Status: patcher("flagenvironment-controller"), Clock: clock.RealClock{},
 		},
 		"featureflag": &featureflag.Reconciler{
 			Client: mgr.GetClient(), Ledger: shared, Status: patcher("featureflag-controller"), Clock: clock.RealClock{}, StaleAfter: options.StaleAfter,

@@ -513,7 +513,7 @@ type FeatureFlagStatus struct {
 	// pending is the number of environments in which this flag has changes that are not published.
 	//
 	// +optional
-	Pending int32 `json:"pending,omitempty"`
+	Pending int32 `json:"pending"`
 
 	// lastChangedTime is when the spec last changed.
 	//

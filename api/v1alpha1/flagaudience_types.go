@@ -54,7 +54,7 @@ type FlagAudienceStatus struct {
 	// members is the number of spec.members.
 	//
 	// +optional
-	Members int32 `json:"members,omitempty"`
+	Members int32 `json:"members"`
 
 	// usedBy are the keys of unarchived flags that name the audience, in order, the first 100.
 	//
@@ -67,7 +67,7 @@ type FlagAudienceStatus struct {
 	// usedByCount is the number of unarchived flags that name the audience.
 	//
 	// +optional
-	UsedByCount int32 `json:"usedByCount,omitempty"`
+	UsedByCount int32 `json:"usedByCount"`
 
 	// conditions are Ready and Accepted.
 	//

@@ -74,6 +74,7 @@ type FlagEnvironmentSpec struct {
 	// production guards the environment: changes to what it serves need the verb publish on it. Default false.
 	//
 	// +optional
+	// +kubebuilder:default=false
 	Production bool `json:"production,omitempty"`
 
 	// order is where the environment stands in lists, lowest first, from 0 to 10000. Default 0.

@@ -73,7 +73,7 @@ type FlagEventStatus struct {
 	// usedByCount is the number of unarchived flags that measure the event.
 	//
 	// +optional
-	UsedByCount int32 `json:"usedByCount,omitempty"`
+	UsedByCount int32 `json:"usedByCount"`
 
 	// conditions are Ready and Accepted.
 	//

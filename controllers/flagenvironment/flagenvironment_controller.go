@@ -118,6 +118,9 @@ type scope struct {
 	handledRequest string
 }
 
+// stopped reports whether a problem keeps what is wanted from being served.
+func (s *scope) stopped() bool { return s.problem != nil }
+
 // Reconcile compiles what changed, publishes it where it is to be published, and reports.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	environment := &v1alpha1.FlagEnvironment{}
@@ -312,7 +315,7 @@ func setOrRemove(err error, set, remove func()) error {
 
 // publish serves what is to be served, and where that cannot be, what was served last.
 func (r *Reconciler) publish(ctx context.Context, s *scope) error {
-	if s.problem != nil {
+	if s.stopped() {
 		return nil
 	}
 	err := r.serve(ctx, s)
@@ -385,7 +388,7 @@ func (r *Reconciler) take(ctx context.Context, s *scope, served *publish.Served,
 
 // prune drops what the history keeps beyond its limit.
 func (r *Reconciler) prune(ctx context.Context, s *scope) error {
-	if s.problem != nil || s.hold > 0 {
+	if s.stopped() || s.hold > 0 {
 		return nil
 	}
 	return r.Publisher.Prune(ctx, s.environment, s.state.served.Revision)

@@ -31,7 +31,7 @@ func FuzzFlag(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		for _, manifest := range strings.Split(string(data), "\n---\n") {
+		for manifest := range strings.SplitSeq(string(data), "\n---\n") {
 			var seed struct {
 				Spec json.RawMessage `json:"spec"`
 			}

@@ -89,7 +89,7 @@ func goldenOutput(t *testing.T, input string) []byte {
 	}
 	environment := NewEnvironment(name, nil)
 	var flags []string
-	for _, manifest := range strings.Split(input, "\n---\n") {
+	for manifest := range strings.SplitSeq(input, "\n---\n") {
 		var meta metav1.TypeMeta
 		if err := yaml.Unmarshal([]byte(manifest), &meta); err != nil {
 			t.Fatal(err)

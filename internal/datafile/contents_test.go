@@ -6,9 +6,9 @@ package datafile
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -149,16 +149,16 @@ func TestDigestTellsContentsApart(t *testing.T) {
 func TestDigestDoesNotDependOnTheWayThere(t *testing.T) {
 	var direct, detour Contents
 	for i := range 10 {
-		direct.Flags.Put(RawPart(fmt.Sprint(i), []byte(`{}`)))
+		direct.Flags.Put(RawPart(strconv.Itoa(i), []byte(`{}`)))
 	}
 	for i := range 20 {
-		detour.Flags.Put(RawPart(fmt.Sprint(19-i), []byte(`{"x":1}`)))
+		detour.Flags.Put(RawPart(strconv.Itoa(19-i), []byte(`{"x":1}`)))
 	}
 	for i := range 20 {
 		if i < 10 {
-			detour.Flags.Put(RawPart(fmt.Sprint(i), []byte(`{}`)))
+			detour.Flags.Put(RawPart(strconv.Itoa(i), []byte(`{}`)))
 		} else {
-			detour.Flags.Delete(fmt.Sprint(i))
+			detour.Flags.Delete(strconv.Itoa(i))
 		}
 	}
 	if direct.Digest() != detour.Digest() {

@@ -83,8 +83,10 @@ func (s *Served) Lost(found *Served) *Served {
 
 // Publisher reads and writes the datafiles of environments. It is safe for concurrent use, for different environments.
 type Publisher struct {
-	// Client reads typed ConfigMaps live and their metadata from a cache.
+	// Client writes ConfigMaps and reads them live.
 	Client client.Client
+	// Metadata lists the metadata of the operator's ConfigMaps from a cache.
+	Metadata client.Reader
 	// Clock tells when a revision is published.
 	Clock clock.PassiveClock
 }
@@ -343,7 +345,7 @@ func (p *Publisher) list(ctx context.Context, environment types.NamespacedName, 
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
 	labels := ownLabels(environment)
 	labels[v1alpha1.DatafileLabel] = kind
-	if err := p.Client.List(ctx, list, client.InNamespace(environment.Namespace), client.MatchingLabels(labels)); err != nil {
+	if err := p.Metadata.List(ctx, list, client.InNamespace(environment.Namespace), client.MatchingLabels(labels)); err != nil {
 		return nil, fmt.Errorf("list datafiles: %w", err)
 	}
 	return list.Items, nil

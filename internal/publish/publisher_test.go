@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,7 @@ func newCluster(t *testing.T) *cluster {
 			return from.List(ctx, list, options...)
 		},
 	})
+	c.publisher.Metadata = c.publisher.Client
 	return c
 }
 
@@ -201,7 +203,7 @@ func (c *cluster) serves(revision int64, value string) {
 	if diff := cmp.Diff(want, configMap.Data); diff != "" {
 		c.Errorf("workloads do not get revision %d (-want +got):\n%s", revision, diff)
 	}
-	if got := configMap.Annotations[v1alpha1.RevisionAnnotation]; got != fmt.Sprint(revision) {
+	if got := configMap.Annotations[v1alpha1.RevisionAnnotation]; got != strconv.FormatInt(revision, 10) {
 		c.Errorf("the served ConfigMap says revision %s, want %d", got, revision)
 	}
 	served := c.load()
@@ -520,7 +522,7 @@ func TestPrune(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t)
 			for i := range 12 {
-				c.publish(fmt.Sprint(i))
+				c.publish(strconv.Itoa(i))
 			}
 			c.other("staging", "shop").publish("x")
 			c.foreign("flags-production-r0")
