@@ -231,6 +231,31 @@ var _ = Describe("Publishing", func() {
 		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", false) }).Should(Succeed())
 	})
 
+	It("answers a publish request where it publishes by itself", func() {
+		startOperator()
+		environment := builders.MakeEnvironment("production", namespace).Annotation(v1alpha1.PublishRequestedAtAnnotation, "2026-01-01T00:00:00Z").Obj()
+		create(environment)
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, environment).Status).To(And(HaveField("LastHandledPublishAt", "2026-01-01T00:00:00Z"), HaveField("PublishedRevision", int64(1))))
+		}).Should(Succeed())
+	})
+
+	It("does not claim a flagd file that waits for a publish", func() {
+		startOperator()
+		environment := builders.MakeEnvironment("production", namespace).Manual().Annotation(v1alpha1.PublishRequestedAtAnnotation, "2026-01-01T00:00:00Z").
+			Spec(func(spec *v1alpha1.FlagEnvironmentSpec) {
+				spec.Datafile.Formats = []v1alpha1.DatafileFormat{v1alpha1.DatafileFormatNative}
+			}).Obj()
+		create(environment)
+		Eventually(func(g Gomega) { g.Expect(datafileOf(g, namespace, "production").Data).To(HaveLen(1)) }).Should(Succeed())
+		edit(environment, func(environment *v1alpha1.FlagEnvironment) {
+			environment.Spec.Datafile.Formats = append(environment.Spec.Datafile.Formats, v1alpha1.DatafileFormatFlagd)
+		})
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, environment).Status.Conditions).To(haveCondition(v1alpha1.FlagdPublishedCondition, metav1.ConditionFalse, v1alpha1.PendingReason, "next publish"))
+		}).Should(Succeed())
+	})
+
 	It("freezes while suspended, and rolls back while a revision is pinned", func() {
 		startOperator()
 		environment := builders.MakeEnvironment("production", namespace).Obj()

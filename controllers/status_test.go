@@ -63,6 +63,20 @@ var _ = Describe("Statuses", func() {
 		}).Should(Succeed())
 	})
 
+	It("tell of a variation that another flag requires and that is removed", func() {
+		other := onFlag("payments", namespace)
+		other.Spec.Type, other.Spec.Variations = v1alpha1.FlagTypeString, []v1alpha1.Variation{{Key: "off", Value: v1alpha1.JSON{Raw: []byte(`"a"`)}}, {Key: "on", Value: v1alpha1.JSON{Raw: []byte(`"b"`)}}, {Key: "new", Value: v1alpha1.JSON{Raw: []byte(`"c"`)}}}
+		flag := builders.MakeFlag("checkout", namespace).Boolean().Environment("production").Prerequisite("payments", "new").Obj()
+		create(builders.MakeEnvironment("production", namespace).Obj(), other, flag)
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, flag).Status.Conditions).To(haveCondition(v1alpha1.ResolvedRefsCondition, metav1.ConditionTrue, v1alpha1.ResolvedReason, ""))
+		}).Should(Succeed())
+		edit(other, func(flag *v1alpha1.FeatureFlag) { flag.Spec.Variations = flag.Spec.Variations[:2] })
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, flag).Status.Conditions).To(haveCondition(v1alpha1.ResolvedRefsCondition, metav1.ConditionFalse, v1alpha1.NotFoundReason, `no variation "new"`))
+		}).Should(Succeed())
+	})
+
 	It("say which flags use an audience and measure an event, and stop saying so", func() {
 		audience, event := builders.MakeAudience("testers", namespace).Members("alice", "bob").Obj(), builders.MakeEvent("purchase", namespace).Obj()
 		flags := []*v1alpha1.FeatureFlag{}

@@ -14,7 +14,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -72,10 +75,31 @@ type webhook[T any, P pointer[T]] struct {
 
 func register[T any, P pointer[T]](mgr ctrl.Manager, kind string, rules rules[P]) error {
 	webhook := &webhook[T, P]{kind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind}, rules: rules, live: mgr.GetAPIReader()}
-	if err := ctrl.NewWebhookManagedBy(mgr, P(new(T))).WithDefaulter(webhook).WithValidator(webhook).Complete(); err != nil {
+	if err := ctrl.NewWebhookManagedBy(mgr, P(new(T))).WithValidator(webhook).Complete(); err != nil {
 		return fmt.Errorf("register webhooks of %s: %w", kind, err)
 	}
+	mutating := admission.WithDefaulter[P](mgr.GetScheme(), webhook)
+	mutating.Handler = schemaFirst[T]{mutating.Handler}
+	path := "/mutate-" + strings.ReplaceAll(v1alpha1.GroupVersion.Group, ".", "-") + "-" + v1alpha1.GroupVersion.Version + "-" + strings.ToLower(kind)
+	mgr.GetWebhookServer().Register(path, mutating)
 	return nil
+}
+
+// schemaFirst lets objects through whose fields have other types than the Kind's, such as a variation's key that YAML reads as a
+// boolean because it is not quoted. A webhook could only say that it cannot read them; the schema, which is looked at next,
+// refuses them with the path of each field.
+type schemaFirst[T any] struct{ admission.Handler }
+
+// Handle lets another handler answer, but where that cannot read the object because of a field's type.
+func (h schemaFirst[T]) Handle(ctx context.Context, request admission.Request) admission.Response {
+	response := h.Handler.Handle(ctx, request)
+	if response.Allowed || response.Result.Code != http.StatusBadRequest {
+		return response
+	}
+	if typeError := (*json.UnmarshalTypeError)(nil); errors.As(json.Unmarshal(request.Object.Raw, new(T)), &typeError) {
+		return admission.Allowed("")
+	}
+	return response
 }
 
 // Default sets defaults, and refuses what would be refused after that.

@@ -17,10 +17,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
@@ -84,6 +86,21 @@ var _ = Describe("Refusals", func() {
 			`spec.environments[0].rules[1].split[1].variation: Invalid value: "maybe": names no variation of this flag; it has "off", "on"`,
 			`spec.environments[0].rules[1].split: Invalid value: the weights sum to 0; the sum must be between 1 and 2147483647`,
 		}))
+	})
+
+	It("names the field of a value that YAML takes for another type, such as an unquoted off", func(ctx SpecContext) {
+		flag := &unstructured.Unstructured{}
+		Expect(yaml.Unmarshal([]byte(`
+apiVersion: flags.jackstaff.dev/v1alpha1
+kind: FeatureFlag
+metadata: {name: x, namespace: `+namespace+`}
+spec:
+  type: Boolean
+  variations: [{key: off, value: false}, {key: "on", value: true}]
+  defaultVariation: off
+`), &flag.Object)).To(Succeed())
+		Expect(causes(cluster.Create(ctx, flag))).To(ContainElements(
+			HavePrefix(`spec.variations[0].key: Invalid value: "boolean"`), HavePrefix(`spec.defaultVariation: Invalid value: "boolean"`)))
 	})
 
 	It("speaks of every Kind", func(ctx SpecContext) {

@@ -335,7 +335,7 @@ type Prerequisite struct {
 
 // Override pins one targeting key to one variation.
 type Override struct {
-	// targetingKey is the subject's targeting key. 1 to 256 characters.
+	// targetingKey is the subject's targeting key. 1 to 256 bytes.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
@@ -535,7 +535,7 @@ type FeatureFlagStatus struct {
 	// +optional
 	Stale *Stale `json:"stale,omitempty"`
 
-	// environments is the flag's state in each environment of the namespace, by name.
+	// environments is the flag's state in each environment of the namespace, in the order of display, the first 100.
 	//
 	// +optional
 	// +listType=map

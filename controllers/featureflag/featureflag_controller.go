@@ -59,7 +59,7 @@ type Reconciler struct {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.FeatureFlag{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
-		Watches(&v1alpha1.FeatureFlag{}, handler.EnqueueRequestsFromMapFunc(r.flagsConcernedByFlag), builder.WithPredicates(heldKeyChanged())).
+		Watches(&v1alpha1.FeatureFlag{}, handler.EnqueueRequestsFromMapFunc(r.flagsConcernedByFlag), builder.WithPredicates(requirableChanged())).
 		Watches(&v1alpha1.FlagEnvironment{}, handler.EnqueueRequestsFromMapFunc(r.flagsOfNamespace), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.FlagAudience{}, handler.EnqueueRequestsFromMapFunc(r.flagsUsing(indexes.FlagAudiences)), builder.WithPredicates(existenceChanged())).
 		Watches(&v1alpha1.FlagEvent{}, handler.EnqueueRequestsFromMapFunc(r.flagsUsing(indexes.FlagEvents)), builder.WithPredicates(existenceChanged())).
@@ -79,12 +79,15 @@ func existenceChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
 }
 
-// heldKeyChanged passes flags that are created, deleted, archived or restored.
-func heldKeyChanged() predicate.Predicate {
+// requirableChanged passes flags of which others can require something else than before: those that are created, deleted, archived
+// or restored, and those whose variations have other keys.
+func requirableChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, isFlag := e.ObjectOld.(*v1alpha1.FeatureFlag)
 		after, alsoFlag := e.ObjectNew.(*v1alpha1.FeatureFlag)
-		return isFlag && alsoFlag && before.Spec.Archived != after.Spec.Archived
+		sameKey := func(a, b v1alpha1.Variation) bool { return a.Key == b.Key }
+		return isFlag && alsoFlag && (before.Spec.Archived != after.Spec.Archived ||
+			!slices.EqualFunc(before.Spec.Variations, after.Spec.Variations, sameKey))
 	}}
 }
 

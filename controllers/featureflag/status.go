@@ -183,7 +183,13 @@ func setAccepted(conditions status.Conditions, s *scope) {
 			return
 		}
 	}
-	conditions.Set(v1alpha1.AcceptedCondition, true, v1alpha1.AcceptedReason, "the flag is valid and its key is its own")
+	message := "the flag is valid and its key is its own"
+	for _, advice := range []validation.FindingKind{validation.ArchivedButRequired, validation.Unreachable, validation.ZeroWeight, validation.LargeSpec} {
+		if details := detail(s, advice); details != "" {
+			message += "; " + details
+		}
+	}
+	conditions.Set(v1alpha1.AcceptedCondition, true, v1alpha1.AcceptedReason, message)
 }
 
 func setResolvedRefs(conditions status.Conditions, s *scope) {

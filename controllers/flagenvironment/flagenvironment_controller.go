@@ -350,18 +350,18 @@ func (r *Reconciler) serve(ctx context.Context, s *scope) error {
 	return r.take(ctx, s, served, err)
 }
 
-// wantsPublish reports whether what is compiled is to be published, and notes the request that asks for it.
+// wantsPublish reports whether what is compiled is to be published, and notes the request that asks for it. Where everything is
+// published by itself, a request is answered as soon as that is done.
 func wantsPublish(s *scope) bool {
-	spec, kept := &s.environment.Spec, s.state
-	if spec.Publish.Suspend {
+	spec, kept := &s.environment.Spec.Publish, s.state
+	if spec.Suspend {
 		return false
 	}
-	if spec.Publish.Mode == v1alpha1.PublishModeManual {
-		request := s.environment.Annotations[v1alpha1.PublishRequestedAtAnnotation]
-		if _, err := time.Parse(time.RFC3339, request); err != nil || request == s.environment.Status.LastHandledPublishAt {
-			return false
-		}
+	request := s.environment.Annotations[v1alpha1.PublishRequestedAtAnnotation]
+	if _, err := time.Parse(time.RFC3339, request); err == nil && request != s.environment.Status.LastHandledPublishAt {
 		s.handledRequest = request
+	} else if spec.Mode == v1alpha1.PublishModeManual {
+		return false
 	}
 	return kept.served.Revision == 0 || kept.served.Digest != kept.digest
 }

@@ -17,7 +17,9 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers/status"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/flagd"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
 // maxPendingFlags is how many pending flags a status names.
@@ -87,6 +89,9 @@ func setFlagdPublished(conditions status.Conditions, s *scope, summary compile.S
 		conditions.Remove(v1alpha1.FlagdPublishedCondition)
 	case served == nil || served.Revision == 0:
 		conditions.Set(v1alpha1.FlagdPublishedCondition, false, v1alpha1.PendingReason, "nothing is published yet")
+	case served.Files.Text[flagd.FileName] == "" && served.FlagdComplete:
+		conditions.Set(v1alpha1.FlagdPublishedCondition, false, v1alpha1.PendingReason,
+			fmt.Sprintf("revision %d has no flagd file; the next publish makes one", served.Revision))
 	case !served.FlagdComplete:
 		conditions.Set(v1alpha1.FlagdPublishedCondition, false, v1alpha1.DatafileTooLargeReason,
 			"the flagd file does not fit into the ConfigMap and is that of an older revision; split the project, move members out of audiences, or use OFREP")
@@ -122,10 +127,19 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 	case spec.Revision != nil:
 		set(true, v1alpha1.PinnedReason, fmt.Sprintf("revision %d is pinned by spec.publish.revision", served.Revision))
 	case served.Digest == s.state.digest:
-		set(true, v1alpha1.PublishedReason, fmt.Sprintf("revision %d is served", served.Revision))
+		set(true, v1alpha1.PublishedReason, fmt.Sprintf("revision %d is served%s", served.Revision, fullness(s)))
 	case spec.Suspend:
 		set(true, v1alpha1.SuspendedReason, fmt.Sprintf("revision %d is served; changes wait because publishing is suspended", served.Revision))
 	default:
 		set(true, v1alpha1.AwaitingPublishReason, fmt.Sprintf("revision %d is served; changes wait for a publish", served.Revision))
 	}
+}
+
+// fullness tells of a datafile that comes near to what a ConfigMap holds.
+func fullness(s *scope) string {
+	size := s.state.served.Files.Only(s.environment.Spec.Datafile.Formats).Bytes()
+	if percent := size * 100 / publish.MaxBytes; percent >= validation.DatafileWarningPercent {
+		return fmt.Sprintf("; it takes %d %% of what a ConfigMap holds: archive flags or split the project", percent)
+	}
+	return ""
 }

@@ -214,7 +214,7 @@ func FlagEnvironmentDelete(environment *v1alpha1.FlagEnvironment) field.ErrorLis
 	if !environment.Spec.Production || confirmed(environment) {
 		return nil
 	}
-	return field.ErrorList{confirmFirst(environment, "this is a production environment (spec.production: true)")}
+	return field.ErrorList{confirmFirst(environment, "this is a production environment; set spec.production to false first")}
 }
 
 // FlagAudienceDelete says what forbids deleting audience: unarchived flags name it, of which names are the first, in order.

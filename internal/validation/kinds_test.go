@@ -207,7 +207,7 @@ func TestDelete(t *testing.T) {
 	for tc, test := range map[string]struct{ got, want []string }{
 		"an environment": {messages(validation.FlagEnvironmentDelete(builders.MakeEnvironment("dev", "shop").Obj())), nil},
 		"production": {messages(validation.FlagEnvironmentDelete(production.Obj())), []string{
-			`metadata.annotations[flags.jackstaff.dev/confirm-delete]: Required value: this is a production environment (spec.production: true), or confirm the deletion by setting this annotation to "production"`,
+			`metadata.annotations[flags.jackstaff.dev/confirm-delete]: Required value: this is a production environment; set spec.production to false first, or confirm the deletion by setting this annotation to "production"`,
 		}},
 		"production, confirmed": {messages(validation.FlagEnvironmentDelete(production.Annotation(v1alpha1.ConfirmDeleteAnnotation, "production").Obj())), nil},
 		"an unused audience":    {messages(validation.FlagAudienceDelete(builders.MakeAudience("beta", "shop").Obj(), nil)), nil},

@@ -32,7 +32,7 @@ type FeatureFlagStatusApplyConfiguration struct {
 	FirstEnabledTime *v1.Time `json:"firstEnabledTime,omitempty"`
 	// stale says since when and why the flag is stale. Empty while it is not.
 	Stale *StaleApplyConfiguration `json:"stale,omitempty"`
-	// environments is the flag's state in each environment of the namespace, by name.
+	// environments is the flag's state in each environment of the namespace, in the order of display, the first 100.
 	Environments []EnvironmentStateApplyConfiguration `json:"environments,omitempty"`
 	// conditions are Ready, Accepted, ResolvedRefs, FlagdCompatible and Published.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`

@@ -10,7 +10,7 @@ package v1alpha1
 //
 // Override pins one targeting key to one variation.
 type OverrideApplyConfiguration struct {
-	// targetingKey is the subject's targeting key. 1 to 256 characters.
+	// targetingKey is the subject's targeting key. 1 to 256 bytes.
 	TargetingKey *string `json:"targetingKey,omitempty"`
 	// variation is the key of the variation that the subject gets.
 	Variation *string `json:"variation,omitempty"`
