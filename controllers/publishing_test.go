@@ -431,6 +431,24 @@ var _ = Describe("Faults of the API server", func() {
 		}).Should(Succeed())
 	})
 
+	It("loses nothing while the API server is away", func() {
+		namespace := makeNamespace()
+		operator := startOperator()
+		create(builders.MakeEnvironment("production", namespace).Obj(), onFlag("checkout", namespace), onFlag("search", namespace))
+		Eventually(func(g Gomega) { isServed(g, namespace, "production", "search", true) }).Should(Succeed())
+		operator.link.set(true)
+		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
+		Expect(k8s.Delete(context.Background(), onFlag("search", namespace))).To(Succeed())
+		Expect(k8s.Delete(context.Background(), datafileOf(Default, namespace, "production"))).To(Succeed())
+		create(onFlag("payments", namespace))
+		operator.link.set(false)
+		Eventually(func(g Gomega) {
+			isServed(g, namespace, "production", "checkout", false)
+			isServed(g, namespace, "production", "payments", true)
+			g.Expect(flagIn(g, datafileOf(g, namespace, "production"), "search")).To(BeNil())
+		}).WithTimeout(30 * time.Second).Should(Succeed())
+	})
+
 	It("tells in the status why a write is refused", func() {
 		namespace := makeNamespace()
 		operator := startOperator()

@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,9 +83,41 @@ func (f *faults) check(verb string, object client.Object) error {
 	return nil
 }
 
+// link is a manager's way to the API server.
+type link struct {
+	mu          sync.Mutex
+	isDown      bool
+	connections []net.Conn
+}
+
+func (l *link) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.isDown {
+		return nil, errInjected
+	}
+	connection, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err == nil {
+		l.connections = append(l.connections, connection)
+	}
+	return connection, err
+}
+
+// set cuts the link, or mends it.
+func (l *link) set(isDown bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.isDown = isDown
+	for _, connection := range l.connections {
+		_ = connection.Close()
+	}
+	l.connections = nil
+}
+
 // operator is a running manager.
 type operator struct {
 	faults faults
+	link   link
 	stop   func()
 }
 
@@ -91,7 +125,9 @@ type operator struct {
 func startOperator() *operator {
 	GinkgoHelper()
 	started := &operator{}
-	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+	throughLink := rest.CopyConfig(restConfig)
+	throughLink.Dial = started.link.dial
+	mgr, err := ctrl.NewManager(throughLink, ctrl.Options{
 		Scheme:     scheme,
 		Cache:      controllers.CacheOptions(),
 		Client:     controllers.ClientOptions(),

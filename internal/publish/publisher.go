@@ -131,7 +131,7 @@ func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironm
 }
 
 // findKept returns the history's ConfigMap of the revision that is or was served, and nil where there is none. Where revision is
-// 0, for nobody knows it, the environment's status or the newest history is believed.
+// 0, because nobody knows it, the environment's status is believed, and after that the newest history.
 func (p *Publisher) findKept(ctx context.Context, environment *v1alpha1.FlagEnvironment, revision int64) (*corev1.ConfigMap, error) {
 	candidates := []int64{revision}
 	if revision == 0 {
