@@ -183,13 +183,13 @@ func setAccepted(conditions status.Conditions, s *scope) {
 			return
 		}
 	}
-	message := "the flag is valid and its key is its own"
+	messages := []string{"the flag is valid and its key is its own"}
 	for _, advice := range []validation.FindingKind{validation.ArchivedButRequired, validation.Unreachable, validation.ZeroWeight, validation.LargeSpec} {
 		if details := detail(s, advice); details != "" {
-			message += "; " + details
+			messages = append(messages, details)
 		}
 	}
-	conditions.Set(v1alpha1.AcceptedCondition, true, v1alpha1.AcceptedReason, message)
+	conditions.Set(v1alpha1.AcceptedCondition, true, v1alpha1.AcceptedReason, strings.Join(messages, "; "))
 }
 
 func setResolvedRefs(conditions status.Conditions, s *scope) {
