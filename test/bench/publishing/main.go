@@ -166,11 +166,15 @@ func measure(ctx context.Context, n, edits int) (*result, error) {
 	return r, nil
 }
 
-// makeFlags returns flags of the kinds that a project has: most are static, some have rules, splits and overrides.
+// makeFlags returns flags of the kinds that a project has: static ones, some with a rule or a split, some switched off. A hundred
+// of them make a datafile of 50 KiB.
 func makeFlags(n int) []*v1alpha1.FeatureFlag {
 	flags := make([]*v1alpha1.FeatureFlag, n)
 	for i := range flags {
-		flag := builders.MakeFlag(fmt.Sprintf("flag-%05d", i), "default").Boolean().Environment(environmentName)
+		flag := builders.MakeFlag(fmt.Sprintf("flag-%05d", i), "default").Boolean().Environment(environmentName).
+			Spec(func(spec *v1alpha1.FeatureFlagSpec) {
+				spec.Metadata = map[string]string{"jira": fmt.Sprintf("SHOP-%05d", i), "team": "checkout"}
+			})
 		switch i % 4 {
 		case 1:
 			flag.Rule(builders.MakeRule("plan").Condition("plan", v1alpha1.OperatorIn, "beta", "enterprise").Serve("on"))
