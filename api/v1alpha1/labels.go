@@ -5,15 +5,6 @@ package v1alpha1
 
 // Labels. A label holds names of objects, never flag keys, because keys may be longer and have other characters.
 const (
-	// OrganizationLabel on a namespace names the organization that its project belongs to; a namespace without it belongs to DefaultOrganization.
-	OrganizationLabel = "flags.jackstaff.dev/organization"
-
-	// DefaultOrganization is the organization of a namespace without OrganizationLabel.
-	DefaultOrganization = "default"
-
-	// DefaultEnvironmentLabel marks the environment that a REST view uses where its path names none.
-	DefaultEnvironmentLabel = "flags.jackstaff.dev/default-environment"
-
 	// ManagedByLabel with the value ManagedBy marks every object that the operator wrote and may change or delete.
 	ManagedByLabel = "app.kubernetes.io/managed-by"
 
