@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -431,6 +432,26 @@ var _ = Describe("Faults of the API server", func() {
 			isServed(g, namespace, "production", "checkout", false)
 			g.Expect(revisionOf(g, namespace, "production")).To(Equal(last+1), "a retry must not use up revisions")
 		}).Should(Succeed())
+	})
+
+	It("knows which revision changed a flag though the history could not be pruned after it", func() {
+		namespace := makeNamespace()
+		operator := startOperator()
+		create(builders.MakeEnvironment("production", namespace).Spec(func(spec *v1alpha1.FlagEnvironmentSpec) { spec.Publish.RevisionHistoryLimit = new(int32(1)) }).Obj(),
+			onFlag("checkout", namespace))
+		revisionIsKnown := func(g Gomega, enabled bool) {
+			isServed(g, namespace, "production", "checkout", enabled)
+			g.Expect(fetch(g, onFlag("checkout", namespace)).Status.Environments).To(
+				HaveExactElements(HaveField("PublishedRevision", revisionOf(g, namespace, "production"))))
+		}
+		Eventually(func(g Gomega) { revisionIsKnown(g, true) }).Should(Succeed())
+		var refused atomic.Bool
+		refuse := func(verb string, _ client.Object) bool {
+			return verb == "delete" && refused.CompareAndSwap(false, true)
+		}
+		operator.faults.refuse.Store(&refuse)
+		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
+		Eventually(func(g Gomega) { revisionIsKnown(g, false) }).Should(Succeed())
 	})
 
 	It("loses nothing while the API server is away", func() {

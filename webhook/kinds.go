@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -109,8 +108,7 @@ func (r *flagEnvironments) mistakes(ctx context.Context, old, environment *v1alp
 func (r *flagEnvironments) holds(ctx context.Context, environment *v1alpha1.FlagEnvironment, revision int64) (bool, error) {
 	file := &metav1.PartialObjectMetadata{}
 	file.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
-	name := "flags-" + environment.Name + "-r" + strconv.FormatInt(revision, 10)
-	switch err := r.live.Get(ctx, client.ObjectKey{Namespace: environment.Namespace, Name: name}, file); {
+	switch err := r.live.Get(ctx, client.ObjectKey{Namespace: environment.Namespace, Name: environment.HistoryName(revision)}, file); {
 	case apierrors.IsNotFound(err):
 		return false, nil
 	case err != nil:

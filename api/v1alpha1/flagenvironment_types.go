@@ -4,6 +4,8 @@
 package v1alpha1
 
 import (
+	"strconv"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -436,6 +438,11 @@ func (e *FlagEnvironment) DatafileName() string {
 		return e.Spec.Datafile.Name
 	}
 	return "flags-" + e.Name
+}
+
+// HistoryName is the name of the ConfigMap that keeps one revision of the environment.
+func (e *FlagEnvironment) HistoryName(revision int64) string {
+	return "flags-" + e.Name + "-r" + strconv.FormatInt(revision, 10)
 }
 
 // FlagEnvironmentList is a list of FlagEnvironments.

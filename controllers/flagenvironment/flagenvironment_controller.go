@@ -112,8 +112,6 @@ type scope struct {
 	problem error
 	// hold is how long the publish has to wait for its pace.
 	hold time.Duration
-	// changed are the keys of the flags whose part this reconcile's publish changed.
-	changed map[string]struct{}
 	// handledRequest is the publish request that this reconcile answered.
 	handledRequest string
 }
@@ -145,7 +143,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if s.hold > 0 {
 		return ctrl.Result{RequeueAfter: s.hold}, nil
 	}
-	s.state.report(r.Ledger, request.NamespacedName, publishesByItself(environment), s.changed)
+	s.state.report(r.Ledger, request.NamespacedName, publishesByItself(environment))
 	result := ctrl.Result{}
 	if taken := (*publish.NameTakenError)(nil); errors.As(s.problem, &taken) {
 		result.RequeueAfter = nameTakenRetry
@@ -382,7 +380,7 @@ func (r *Reconciler) take(ctx context.Context, s *scope, served *publish.Served,
 		return err
 	}
 	log.FromContext(ctx).Info("Published", "revision", served.Revision, "digest", served.Digest)
-	s.changed = s.state.take(served)
+	s.state.take(served)
 	return nil
 }
 

@@ -4,6 +4,7 @@
 package flagenvironment
 
 import (
+	"cmp"
 	"maps"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -29,12 +30,14 @@ type state struct {
 	pending map[string]struct{}
 	// unreported are the keys of flags whose ledger entries are not up to date.
 	unreported map[string]struct{}
+	// changed are the revisions that changed the parts of flags, by flag key, as far as the ledger does not have them yet.
+	changed map[string]int64
 	// pace spaces publishes out.
 	pace pace
 }
 
 func newState() *state {
-	return &state{pending: map[string]struct{}{}, unreported: map[string]struct{}{}}
+	return &state{pending: map[string]struct{}{}, unreported: map[string]struct{}{}, changed: map[string]int64{}}
 }
 
 // content is a copy of what is compiled, for publishing.
@@ -64,8 +67,8 @@ func (s *state) compareAll() {
 	maps.Copy(s.unreported, s.pending)
 }
 
-// take makes served what is served. It returns the keys of the flags whose part that changed.
-func (s *state) take(served *publish.Served) map[string]struct{} {
+// take makes served what is served, and notes whose part that changed.
+func (s *state) take(served *publish.Served) {
 	before, candidates := servedContents(s.served), maps.Clone(s.pending)
 	s.served = served
 	s.compiled.SetPublished(served.Contents)
@@ -76,13 +79,11 @@ func (s *state) take(served *publish.Served) map[string]struct{} {
 		s.compareAll()
 		maps.Copy(candidates, s.pending)
 	}
-	changed := map[string]struct{}{}
 	for key := range candidates {
 		if !samePart(before, servedContents(served), key) {
-			changed[key] = struct{}{}
+			s.changed[key] = served.Revision
 		}
 	}
-	return changed
 }
 
 func servedContents(served *publish.Served) *datafile.Contents {
@@ -98,8 +99,8 @@ func samePart(a, b *datafile.Contents, key string) bool {
 	return inA == inB && partA.Digest == partB.Digest
 }
 
-// report writes the unreported flags into the ledger; changed are those whose part the served revision has just changed.
-func (s *state) report(to *ledger.Ledger, key types.NamespacedName, automatic bool, changed map[string]struct{}) {
+// report writes the unreported flags into the ledger.
+func (s *state) report(to *ledger.Ledger, key types.NamespacedName, automatic bool) {
 	environment := ledger.Environment{Automatic: automatic}
 	if s.served != nil {
 		environment.Revision = s.served.Revision
@@ -107,23 +108,19 @@ func (s *state) report(to *ledger.Ledger, key types.NamespacedName, automatic bo
 	entries := map[string]ledger.Entry{}
 	for flagKey := range s.unreported {
 		_, pending := s.pending[flagKey]
-		_, isChanged := changed[flagKey]
 		for _, name := range s.compiled.FlagNames(flagKey) {
 			outcome, _ := s.compiled.Outcome(name)
 			_, previous, _ := to.Read(key, name)
 			if previous.Outcome.UID != outcome.UID {
 				previous = ledger.Entry{} // Another flag had that name.
 			}
-			entry := ledger.Entry{
-				Outcome: outcome, Pending: pending, Revision: previous.Revision,
+			entries[name] = ledger.Entry{
+				Outcome: outcome, Pending: pending, Revision: cmp.Or(s.changed[flagKey], previous.Revision),
 				WasEnabled: previous.WasEnabled || outcome.Form != nil && outcome.Form.Enabled,
 			}
-			if isChanged {
-				entry.Revision = environment.Revision
-			}
-			entries[name] = entry
 		}
 	}
 	to.Write(key, environment, entries)
 	clear(s.unreported)
+	clear(s.changed)
 }

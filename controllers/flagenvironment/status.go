@@ -138,7 +138,7 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 // fullness tells of a datafile that comes near to what a ConfigMap holds.
 func fullness(s *scope) string {
 	size := s.state.served.Files.Only(s.environment.Spec.Datafile.Formats).Bytes()
-	if percent := size * 100 / publish.MaxBytes; percent >= validation.DatafileWarningPercent {
+	if percent := size * 100 / datafile.MaxConfigMapBytes; percent >= validation.DatafileWarningPercent {
 		return fmt.Sprintf("; it takes %d %% of what a ConfigMap holds: archive flags or split the project", percent)
 	}
 	return ""

@@ -22,8 +22,7 @@ import (
 // maxMessage is how long a condition's message may be, in bytes. The API allows 32 KiB; nobody reads that.
 const maxMessage = 2048
 
-// Conditions sets the conditions of one object. The zero time of a transition is taken from the API server's own clock rules:
-// a condition keeps its transition time until its status changes.
+// Conditions sets the conditions of one object. A condition keeps its transition time until its status changes.
 type Conditions struct {
 	// List is the conditions of the object's status.
 	List *[]metav1.Condition

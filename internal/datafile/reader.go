@@ -17,6 +17,9 @@ const (
 	// MaxSize is the size of the largest document that is read, in bytes, decompressed.
 	MaxSize = 64 << 20
 
+	// MaxConfigMapBytes is how much the values of a ConfigMap hold together; the API server refuses more.
+	MaxConfigMapBytes = 1 << 20
+
 	// FileName is the key of the native document in a ConfigMap, and so its file name in a mounted directory.
 	FileName = "datafile.json"
 

@@ -19,9 +19,6 @@ import (
 )
 
 const (
-	// MaxBytes is how much a ConfigMap's values hold together; the API server refuses more.
-	MaxBytes = 1 << 20
-
 	// CompressBytes is the size from which the native document is compressed where compression is Auto.
 	CompressBytes = 900 << 10
 )
@@ -106,7 +103,7 @@ type TooLargeError struct {
 // Error says size, limit, the largest flags and what to do.
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the datafile has %d bytes and a ConfigMap holds %d; split the project or move members out of audiences; the largest flags are %s",
-		e.Bytes, MaxBytes, strings.Join(e.Largest, ", "))
+		e.Bytes, datafile.MaxConfigMapBytes, strings.Join(e.Largest, ", "))
 }
 
 // Layout encodes content as the files of one revision. It always makes the native document, which the history needs; Only leaves
@@ -123,7 +120,7 @@ func Layout(header datafile.Header, content Content, spec v1alpha1.Datafile, pre
 	if err != nil || !wantFlagd {
 		return files, !wantFlagd, checkSize(files, content, err)
 	}
-	if files.Bytes()+len(flagdFile) <= MaxBytes {
+	if files.Bytes()+len(flagdFile) <= datafile.MaxConfigMapBytes {
 		files.Text[flagd.FileName] = flagdFile
 		return files, true, nil
 	}
@@ -151,7 +148,7 @@ func layoutNative(header datafile.Header, native []byte, others int, compression
 }
 
 func checkSize(files Files, content Content, err error) error {
-	if err != nil || files.Bytes() <= MaxBytes {
+	if err != nil || files.Bytes() <= datafile.MaxConfigMapBytes {
 		return err
 	}
 	parts := slices.Collect(content.Contents.Flags.All())

@@ -89,7 +89,7 @@ func TestLayout(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if files.Bytes() > MaxBytes {
+			if files.Bytes() > datafile.MaxConfigMapBytes {
 				t.Errorf("the API server refuses %d bytes", files.Bytes())
 			}
 			if files.Compressed() != tc.wantCompressed {

@@ -91,11 +91,6 @@ type Publisher struct {
 	Clock clock.PassiveClock
 }
 
-// HistoryName is the name of the ConfigMap that keeps one revision of an environment.
-func HistoryName(environment string, revision int64) string {
-	return "flags-" + environment + "-r" + strconv.FormatInt(revision, 10)
-}
-
 // Load reads what the environment serves. The history, which cannot be edited, has precedence over the served ConfigMap. Known is
 // the revision that the caller knows to be served, and 0 where the ConfigMap itself is to be believed. It fails with a
 // *NameTakenError, and with datafile.ErrUnknownVersion where a newer operator has published.
@@ -145,7 +140,7 @@ func (p *Publisher) findKept(ctx context.Context, environment *v1alpha1.FlagEnvi
 		if candidate == 0 {
 			continue
 		}
-		kept, err := p.get(ctx, environment, HistoryName(environment.Name, candidate))
+		kept, err := p.get(ctx, environment, environment.HistoryName(candidate))
 		if kept != nil || err != nil && !isNameTaken(err) {
 			return kept, err
 		}
@@ -232,7 +227,7 @@ func (p *Publisher) keep(ctx context.Context, environment *v1alpha1.FlagEnvironm
 
 // keptAs returns the history entry of next's revision where it was kept for the same content, else nil.
 func (p *Publisher) keptAs(ctx context.Context, environment *v1alpha1.FlagEnvironment, next *Served) (*Served, error) {
-	found, err := p.get(ctx, environment, HistoryName(environment.Name, next.Revision))
+	found, err := p.get(ctx, environment, environment.HistoryName(next.Revision))
 	if found == nil || err != nil {
 		return nil, ignoreNameTaken(err)
 	}
@@ -267,7 +262,7 @@ func (p *Publisher) Serve(ctx context.Context, environment *v1alpha1.FlagEnviron
 
 // Kept returns a revision of the history as it is to be served in place of served. It fails with ErrRevisionNotFound.
 func (p *Publisher) Kept(ctx context.Context, environment *v1alpha1.FlagEnvironment, revision int64, served *Served) (*Served, error) {
-	kept, err := p.get(ctx, environment, HistoryName(environment.Name, revision))
+	kept, err := p.get(ctx, environment, environment.HistoryName(revision))
 	if err := ignoreNameTaken(err); err != nil {
 		return nil, err
 	}
@@ -387,7 +382,7 @@ func (p *Publisher) servedConfigMap(environment *v1alpha1.FlagEnvironment, serve
 
 func (p *Publisher) historyConfigMap(environment *v1alpha1.FlagEnvironment, served *Served) *corev1.ConfigMap {
 	configMap := p.configMap(environment, served, v1alpha1.DatafileHistory, served.Files)
-	configMap.Name = HistoryName(environment.Name, served.Revision)
+	configMap.Name = environment.HistoryName(served.Revision)
 	configMap.Immutable = new(true)
 	return configMap
 }

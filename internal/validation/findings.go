@@ -16,13 +16,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
 )
 
 const (
-	// MaxConfigMapBytes is the size of the largest ConfigMap that the API server takes.
-	MaxConfigMapBytes = 1 << 20
-
-	// DatafileWarningPercent of MaxConfigMapBytes is the size of a datafile from which on its authors are warned.
+	// DatafileWarningPercent of datafile.MaxConfigMapBytes is the size of a datafile from which on its authors are warned.
 	DatafileWarningPercent = 80
 
 	// maxFindings bounds what is found about one object.
@@ -195,7 +193,7 @@ func (f *findings) largeSpec(size int) {
 // datafileSize warns where a datafile grows by so many bytes that it comes near to what a ConfigMap holds.
 func (f *findings) datafileSize(environment *v1alpha1.FlagEnvironment, growth int) {
 	projected := environment.Status.Datafile.Bytes + int64(growth)
-	if percent := projected * 100 / MaxConfigMapBytes; growth > 0 && percent >= DatafileWarningPercent {
+	if percent := projected * 100 / datafile.MaxConfigMapBytes; growth > 0 && percent >= DatafileWarningPercent {
 		f.add(DatafileSize, specPath, "the datafile of environment %q grows to about %d bytes, %d %% of what a ConfigMap holds; archive flags or split the project",
 			environment.Name, projected, percent)
 	}
