@@ -112,8 +112,8 @@ type scope struct {
 	problem error
 	// hold is how long the publish has to wait for its pace.
 	hold time.Duration
-	// handledRequest is the publish request that this reconcile answered.
-	handledRequest string
+	// request is the publish request that this reconcile is to answer.
+	request string
 }
 
 // stopped reports whether a problem keeps what is wanted from being served.
@@ -322,6 +322,9 @@ func (r *Reconciler) publish(ctx context.Context, s *scope) error {
 			return restoreErr
 		}
 	}
+	if err == nil && s.hold == 0 && s.request != "" {
+		s.state.handledRequest = s.request
+	}
 	return err
 }
 
@@ -356,8 +359,8 @@ func wantsPublish(s *scope) bool {
 		return false
 	}
 	request := s.environment.Annotations[v1alpha1.PublishRequestedAtAnnotation]
-	if _, err := time.Parse(time.RFC3339, request); err == nil && request != s.environment.Status.LastHandledPublishAt {
-		s.handledRequest = request
+	if _, err := time.Parse(time.RFC3339, request); err == nil && request != s.environment.Status.LastHandledPublishAt && request != kept.handledRequest {
+		s.request = request
 	} else if spec.Mode == v1alpha1.PublishModeManual {
 		return false
 	}

@@ -32,6 +32,9 @@ type state struct {
 	unreported map[string]struct{}
 	// changed are the revisions that changed the parts of flags, by flag key, as far as the ledger does not have them yet.
 	changed map[string]int64
+	// handledRequest is the publish request that was answered last. The cache may show a status from before that, and what is
+	// edited meanwhile waits for a request of its own.
+	handledRequest string
 	// pace spaces publishes out.
 	pace pace
 }

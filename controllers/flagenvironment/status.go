@@ -35,8 +35,8 @@ func (r *Reconciler) patchStatus(ctx context.Context, s *scope, problem error) e
 // computeStatus sets what this controller reports; the rest of the status is left as it is.
 func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) {
 	to.ObservedGeneration = s.environment.Generation
-	if s.handledRequest != "" && problem == nil {
-		to.LastHandledPublishAt = s.handledRequest
+	if s.state.handledRequest != "" {
+		to.LastHandledPublishAt = s.state.handledRequest
 	}
 	if served := s.state.served; served != nil && served.Revision > 0 {
 		files := served.Files.Only(s.environment.Spec.Datafile.Formats)
