@@ -5,7 +5,6 @@ package jackstaff
 
 import (
 	"encoding/json"
-	"maps"
 	"time"
 )
 
@@ -13,29 +12,17 @@ import (
 // ends the search in a context that contains itself.
 const maxDepth = 32
 
-// plainAttributes returns the context with each attribute of the given names that the engine would not know, such as one of a named
-// string type or a struct, replaced by what its JSON says, which is what a remote evaluation of the same context sees. The context is
-// not changed, and is returned as it is where there is nothing to replace.
-func plainAttributes(attributes map[string]any, names []string) map[string]any {
-	var replaced map[string]any
-	for _, name := range names {
-		value := attributes[name]
-		if isPlain(value, 0) {
-			continue
-		}
-		plain, err := throughJSON(value)
-		if err != nil {
-			continue // It stays, and is of the wrong type for every operator.
-		}
-		if replaced == nil {
-			replaced = maps.Clone(attributes)
-		}
-		replaced[name] = plain
+// plainValue returns an attribute as it is, or, where the engine would not know it, such as one of a named string type or a struct,
+// what its JSON says, which is what a remote evaluation of the same context sees.
+func plainValue(value any) any {
+	if _, isString := value.(string); isString || isPlain(value, 0) { // Most are strings.
+		return value
 	}
-	if replaced == nil {
-		return attributes
+	plain, err := throughJSON(value)
+	if err != nil {
+		return value // It is of the wrong type for every operator.
 	}
-	return replaced
+	return plain
 }
 
 func isPlain(value any, depth int) bool {

@@ -258,9 +258,11 @@ func TestContext(t *testing.T) {
 		})
 	}
 	t.Run("the caller's context is left alone", func(t *testing.T) {
-		attributes := map[string]any{"country": country("de")}
-		plainAttributes(attributes, []string{"country"})
-		if diff := cmp.Diff(map[string]any{"country": country("de")}, attributes); diff != "" {
+		attributes := map[string]any{"plan": map[string]any{"name": country("gold")}}
+		if !client.Boolean(t.Context(), "ruled", false, openfeature.NewTargetlessEvaluationContext(attributes)) {
+			t.Error("the name of the plan did not count")
+		}
+		if diff := cmp.Diff(map[string]any{"plan": map[string]any{"name": country("gold")}}, attributes); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})

@@ -4,14 +4,12 @@
 package jackstaff
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -58,10 +56,6 @@ type flag struct {
 	undecided openfeature.FlagMetadata
 	// decided is the metadata of an answer by the name of the rule that decided. It is nil without WithAnswerMetadata.
 	decided map[string]openfeature.FlagMetadata
-	// attributes are the names of all top-level attributes that the answer may depend on.
-	attributes []string
-	// scheduled says whether the answer may depend on the time.
-	scheduled bool
 }
 
 // describe has the answers carry WithAnswerMetadata's metadata. It comes before the first evaluation.
@@ -125,10 +119,10 @@ func readParts[T any](section *datafile.Section, before map[string]part[T], kind
 func (f *flag) evaluate(attributes map[string]any, now func() time.Time) (evaluate.Result, openfeature.FlagMetadata) {
 	f.once.Do(f.prepare)
 	var instant time.Time
-	if f.scheduled {
+	if f.engine.Scheduled() {
 		instant = now()
 	}
-	result := f.engine.Evaluate(plainAttributes(attributes, f.attributes), instant)
+	result := f.engine.EvaluateConverting(attributes, instant, plainValue)
 	if metadata, found := f.decided[result.Rule]; found {
 		return result, metadata
 	}
@@ -136,7 +130,6 @@ func (f *flag) evaluate(attributes map[string]any, now func() time.Time) (evalua
 }
 
 func (f *flag) prepare() {
-	f.collect(f.from, map[string]bool{f.engine.Key: true})
 	if len(f.from.Metadata) > 0 {
 		f.undecided = make(openfeature.FlagMetadata, len(f.from.Metadata)+len(f.snapshot.described))
 		for key, value := range f.from.Metadata {
@@ -158,51 +151,6 @@ func (f *flag) prepare() {
 		maps.Copy(metadata, f.undecided)
 		metadata[MetadataRule] = f.from.Rules[i].Name
 		f.decided[f.from.Rules[i].Name] = metadata
-	}
-}
-
-// collect adds what the answer of a flag depends on, and the answers of the flags that it requires. The engine bounds how deep they
-// go.
-func (f *flag) collect(from *datafile.Flag, seen map[string]bool) {
-	f.scheduled = f.scheduled || from.Schedule != nil
-	if len(from.Overrides) > 0 {
-		f.dependOn(openfeature.TargetingKey)
-	}
-	for i := range from.Rules {
-		rule := &from.Rules[i]
-		if len(rule.Split) > 0 || rule.Traffic != nil {
-			f.dependOn(cmp.Or(rule.HashAttribute, openfeature.TargetingKey))
-		}
-		f.dependOnConditions(rule.Conditions)
-		for _, name := range rule.Audiences {
-			if audience, found := f.snapshot.parts.audiences[name]; found {
-				f.dependOn(openfeature.TargetingKey)
-				for j := range audience.value.Groups {
-					f.dependOnConditions(audience.value.Groups[j].Conditions)
-				}
-			}
-		}
-	}
-	for i := range from.Prerequisites {
-		key := from.Prerequisites[i].Flag
-		if required, found := f.snapshot.parts.flags[key]; found && !seen[key] {
-			seen[key] = true
-			f.collect(required.value, seen)
-		}
-	}
-}
-
-func (f *flag) dependOnConditions(conditions []datafile.Condition) {
-	for i := range conditions {
-		f.dependOn(conditions[i].Attribute)
-	}
-}
-
-// dependOn adds the attribute at a dot path.
-func (f *flag) dependOn(path string) {
-	name, _, _ := strings.Cut(path, ".")
-	if !slices.Contains(f.attributes, name) {
-		f.attributes = append(f.attributes, name)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 // condition is a prepared datafile.Condition. Only what its operator needs is set.
 type condition struct {
 	path     path
+	shared   uint8             // Which of the evaluation's shared attributes it looks at, from 1 on. 0 is none of them.
 	operator datafile.Operator // The positive one.
 	negative bool
 	test     test
@@ -93,16 +94,6 @@ func newConditions(from []datafile.Condition) ([]condition, error) {
 		}
 	}
 	return conditions, nil
-}
-
-func (c *condition) holds(context map[string]any) bool {
-	var value any
-	if c.path.rest == nil {
-		value = context[c.path.first]
-	} else {
-		value = c.path.find(context)
-	}
-	return c.test(c, value) != c.negative
 }
 
 func (c *condition) prepareNothing([]string) error { return nil }
@@ -281,54 +272,50 @@ func (c *condition) prepareVersion(values []string) error {
 	if err != nil {
 		return err
 	}
-	var valid bool
-	if c.version, valid = parseVersion(value); !valid {
+	if !c.version.parse(value) {
 		return fmt.Errorf("%q is not a semantic version", value)
 	}
 	return nil
 }
 
-func versionOf(value any) (version, bool) {
+func (v *version) of(value any) bool {
 	s, isText := text(value)
-	if !isText {
-		return version{}, false
-	}
-	return parseVersion(s)
+	return isText && v.parse(s)
 }
 
 func (c *condition) versionEqual(value any) bool {
-	v, isVersion := versionOf(value)
-	return isVersion && v.compare(&c.version) == 0
+	var v version
+	return v.of(value) && v.compare(&c.version) == 0
 }
 
 func (c *condition) versionGreaterThan(value any) bool {
-	v, isVersion := versionOf(value)
-	return isVersion && v.compare(&c.version) > 0
+	var v version
+	return v.of(value) && v.compare(&c.version) > 0
 }
 
 func (c *condition) versionGreaterThanOrEqual(value any) bool {
-	v, isVersion := versionOf(value)
-	return isVersion && v.compare(&c.version) >= 0
+	var v version
+	return v.of(value) && v.compare(&c.version) >= 0
 }
 
 func (c *condition) versionLessThan(value any) bool {
-	v, isVersion := versionOf(value)
-	return isVersion && v.compare(&c.version) < 0
+	var v version
+	return v.of(value) && v.compare(&c.version) < 0
 }
 
 func (c *condition) versionLessThanOrEqual(value any) bool {
-	v, isVersion := versionOf(value)
-	return isVersion && v.compare(&c.version) <= 0
+	var v version
+	return v.of(value) && v.compare(&c.version) <= 0
 }
 
 func (c *condition) versionTilde(value any) bool {
-	v, isVersion := versionOf(value)
-	return isVersion && v.numbers[0] == c.version.numbers[0] && v.numbers[1] == c.version.numbers[1]
+	var v version
+	return v.of(value) && v.numbers[0] == c.version.numbers[0] && v.numbers[1] == c.version.numbers[1]
 }
 
 func (c *condition) versionCaret(value any) bool {
-	v, isVersion := versionOf(value)
-	return isVersion && v.numbers[0] == c.version.numbers[0]
+	var v version
+	return v.of(value) && v.numbers[0] == c.version.numbers[0]
 }
 
 func (c *condition) prepareInstant(values []string) error {

@@ -83,6 +83,7 @@ func TestOperators(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			holds := func(c *condition, context map[string]any) bool { return (&evaluation{context: context}).holds(c) }
 			for negation, positive := range negations {
 				if positive == tc.operator {
 					negative, err := newConditions([]datafile.Condition{{Attribute: "a", Operator: negation, Values: tc.values}})
@@ -90,17 +91,17 @@ func TestOperators(t *testing.T) {
 						t.Fatal(err)
 					}
 					for _, value := range append(append(tc.holds, tc.fails...), wrong...) {
-						if context := map[string]any{"a": value}; negative[0].holds(context) == conditions[0].holds(context) {
+						if context := map[string]any{"a": value}; holds(&negative[0], context) == holds(&conditions[0], context) {
 							t.Errorf("%s and %s agree about %#v", tc.operator, negation, value)
 						}
 					}
 				}
 			}
 			check := func(value any, want bool) {
-				if got := conditions[0].holds(map[string]any{"a": value}); got != want {
+				if got := holds(&conditions[0], map[string]any{"a": value}); got != want {
 					t.Errorf("%s %q holds for %#v: %t, want %t", tc.operator, tc.values, value, got, want)
 				}
-				if got := conditions[1].holds(map[string]any{"b": map[string]any{"c": value}}); got != want {
+				if got := holds(&conditions[1], map[string]any{"b": map[string]any{"c": value}}); got != want {
 					t.Errorf("%s %q holds for the nested %#v: %t, want %t", tc.operator, tc.values, value, got, want)
 				}
 			}
@@ -113,7 +114,7 @@ func TestOperators(t *testing.T) {
 			for _, value := range wrong {
 				check(value, tc.operator == datafile.Exists && value != nil)
 			}
-			if conditions[0].holds(nil) {
+			if holds(&conditions[0], nil) {
 				t.Errorf("%s holds without a context", tc.operator)
 			}
 		})
@@ -122,17 +123,17 @@ func TestOperators(t *testing.T) {
 
 func TestPaths(t *testing.T) {
 	object := map[string]any{"city": "x", "0": nil, "": "empty", "é": "ü"}
-	context := map[string]any{
+	e := evaluation{context: map[string]any{
 		"user": object, "user.city": "not reached", "list": []any{map[string]any{"city": "x"}}, "text": "x", "indexed": map[string]any{"0": "x", "city": "x"},
 		"deep": map[string]any{"user": object},
-	}
+	}}
 	for path, want := range map[string]any{
 		"user.city": "x", "deep.user.city": "x", "text": "x", "user.": "empty", "user.é": "ü",
 		"list.city": nil, "list.0": nil, "list.length": nil, "text.0": nil, "text.length": nil, "indexed.city": nil, "indexed.0": nil, "gone": nil, "gone.city": nil,
 		"user.gone": nil, "user.city.gone": nil, "": nil, ".": nil,
 	} {
-		if p := newPath(path); p.find(context) != want {
-			t.Errorf("%q leads to %#v, want %#v", path, p.find(context), want)
+		if p := newPath(path); e.find(&p) != want {
+			t.Errorf("%q leads to %#v, want %#v", path, e.find(&p), want)
 		}
 	}
 }

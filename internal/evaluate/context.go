@@ -26,9 +26,8 @@ func newPath(s string) path {
 
 func (p *path) String() string { return strings.Join(append([]string{p.first}, p.rest...), ".") }
 
-// find returns the attribute, and nil where there is none.
-func (p *path) find(context map[string]any) any {
-	value := context[p.first]
+// within returns what stands at the rest of the path in the value at its first name, and nil where there is nothing.
+func (p *path) within(value any) any {
 	for _, name := range p.rest {
 		object, isObject := value.(map[string]any)
 		if !isObject || object["0"] != nil {
@@ -41,22 +40,30 @@ func (p *path) find(context map[string]any) any {
 
 // text returns the value of a string, or of a time, which JSON writes as a string.
 func text(value any) (string, bool) {
-	switch v := value.(type) {
-	case string:
-		return v, true
-	case time.Time:
-		return v.Format(time.RFC3339Nano), true
-	default:
-		return "", false
+	if s, isString := value.(string); isString {
+		return s, true
 	}
+	return timeText(value)
+}
+
+func timeText(value any) (string, bool) {
+	if t, isTime := value.(time.Time); isTime {
+		return t.Format(time.RFC3339Nano), true
+	}
+	return "", false
 }
 
 // number returns the value of a number that JSON can write.
 func number(value any) (float64, bool) {
+	if f, isFloat := value.(float64); isFloat {
+		return f, f-f == 0 // Not so for NaN and the infinities.
+	}
+	return convertedNumber(value)
+}
+
+func convertedNumber(value any) (float64, bool) {
 	var f float64
 	switch v := value.(type) {
-	case float64:
-		f = v
 	case int:
 		f = float64(v)
 	case int64:

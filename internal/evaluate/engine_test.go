@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -171,6 +172,87 @@ func TestResult(t *testing.T) {
 }
 
 // TestNewRefuses fails where a broken datafile would replace a good one.
+// TestRemembersAttributes shows that no condition sees the attribute of another one, however many there are and whatever else is
+// evaluated on the way. Explain remembers none.
+func TestRemembersAttributes(t *testing.T) {
+	rules := func(order ...int) string {
+		var rules []string
+		for range 2 { // What is looked at once is not remembered.
+			for _, i := range order {
+				rules = append(rules, fmt.Sprintf(`{"name":"%d","variation":"on","conditions":[
+					{"attribute":"object.a%d","operator":"In","values":["%d"]},{"attribute":"a%d","operator":"In","values":["%d"]}]}`,
+					len(rules), i, i, i, i))
+			}
+		}
+		return `"rules":[` + strings.Join(rules, ",") + `]`
+	}
+	flags := engine(t, `{"required":`+flag(rules(5, 4, 3, 2, 1))+`,"asked":`+
+		flag(rules(1, 2, 3, 4, 5, 6, 7)+`,"prerequisites":[{"flag":"required","variations":["on"]}]`)+`}`, "")
+	for match := range 9 {
+		object, context := map[string]any{}, map[string]any{}
+		for i := 1; i <= 7; i++ {
+			object[fmt.Sprintf("a%d", i)], context[fmt.Sprintf("a%d", i)] = "0", strconv.Itoa(i)
+		}
+		object[fmt.Sprintf("a%d", match)], context["object"] = strconv.Itoa(match), object
+		want := evaluate.PrerequisiteFailed
+		if match >= 1 && match <= 5 {
+			want = evaluate.TargetingMatch
+		}
+		got := flags.Evaluate("asked", context, noon)
+		if explained := flags.Explain("asked", context, noon).Result; got.Reason != want || got != explained {
+			t.Errorf("%d: got %+v, explained as %+v, want %s", match, got, explained, want)
+		}
+	}
+}
+
+func TestEvaluateConverting(t *testing.T) {
+	type country string
+	flags := engine(t, `{"flag":`+flag(`"rules":[{"name":"a","variation":"on","conditions":[
+		{"attribute":"user.country","operator":"In","values":["de"]},{"attribute":"user.country","operator":"StartsWith","values":["d"]}]}]`)+`}`, "")
+	prepared, _ := flags.Flag("flag")
+	var converted []any
+	convert := func(value any) any {
+		converted = append(converted, value)
+		return map[string]any{"country": string(value.(country))}
+	}
+	context := map[string]any{"user": country("de"), "other": country("at")}
+	if got := prepared.EvaluateConverting(context, noon, convert); got.Rule != "a" {
+		t.Errorf("got %+v", got)
+	}
+	if diff := cmp.Diff([]any{country("de")}, converted); diff != "" {
+		t.Errorf("converted (-want +got):\n%s", diff)
+	}
+	if got := prepared.Evaluate(context, noon); got.Reason != evaluate.Default {
+		t.Errorf("without a conversion got %+v", got)
+	}
+}
+
+func TestScheduled(t *testing.T) {
+	schedule := `"schedule":{"enableAt":"2027-01-01T00:00:00Z"}`
+	flags := engine(t, `{"plain":`+flag("")+`,"scheduled":`+flag(schedule)+`,"requiring":`+
+		flag(`"prerequisites":[{"flag":"scheduled","variations":["on"]}]`)+`}`, "")
+	for key, want := range map[string]bool{"plain": false, "scheduled": true, "requiring": true} {
+		if flag, _ := flags.Flag(key); flag.Scheduled() != want {
+			t.Errorf("%s: scheduled %t", key, flag.Scheduled())
+		}
+	}
+}
+
+func TestWithout(t *testing.T) {
+	whole := engine(t, `{"server":`+flag(`"runtime":"Server","fallthrough":"on"`)+
+		`,"client":`+flag(`"runtime":"Client","prerequisites":[{"flag":"server","variations":["on"]}],"fallthrough":"on"`)+`}`, "")
+	clients := whole.Without(datafile.Server)
+	if result := clients.Evaluate("server", nil, noon); result.Reason != evaluate.FlagNotFound || clients.Len() != 1 {
+		t.Errorf("a flag of the runtime that is left out is served: %+v", result)
+	}
+	if result := clients.Evaluate("client", nil, noon); result.Variation == nil || result.Variation.Key != "on" {
+		t.Errorf("a prerequisite that is left out decides no more: %+v", result)
+	}
+	if clients.Header() != whole.Header() || whole.Len() != 2 {
+		t.Error("the header is lost, or the whole engine has changed")
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	condition := func(operator, values string) string {
 		return flag(`"rules":[{"name":"a","variation":"on","conditions":[{"attribute":"x","operator":"` + operator + `","values":` + values + `}]}]`)

@@ -30,8 +30,9 @@ type Step struct {
 func (f *Flag) Explain(context map[string]any, now time.Time) Explanation {
 	explanation := Explanation{}
 	e := evaluation{context: context, now: now.Unix(), known: map[*Flag]*Variation{}, explanation: &explanation}
-	explanation.Result = e.flag(f)
-	if variation, reason := explanation.Variation, explanation.Reason; reason == Default || reason == Static {
+	variation, reason, rule := e.flag(f)
+	explanation.Result = Result{Flag: f, Variation: variation, Reason: reason, Rule: rule}
+	if reason == Default || reason == Static {
 		e.step(true, "the default", fmt.Sprintf("serves %q", variation.Key))
 	}
 	return explanation
@@ -49,15 +50,15 @@ func (e *evaluation) decided(r *rule, variation *Variation) {
 	}
 }
 
-func (e *Explanation) condition(r *rule, i int, context map[string]any, holds bool) {
+func (e *evaluation) explainCondition(r *rule, i int, holds bool) {
 	c := &r.conditions[i]
 	not := ""
 	if c.negative {
 		not = "not "
 	}
 	detail := fmt.Sprintf("%s %s%s", c.path.String(), not, c.operator)
-	if c.path.find(context) == nil {
+	if e.find(&c.path) == nil {
 		detail += ", which is missing"
 	}
-	e.Steps = append(e.Steps, Step{What: fmt.Sprintf("rule %q, condition %d", r.name, i+1), Holds: holds, Detail: detail})
+	e.step(holds, fmt.Sprintf("rule %q, condition %d", r.name, i+1), detail)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,6 +78,8 @@ type Flag struct {
 	reason     Reason     // The reason of otherwise.
 	enabled    bool
 	constant   bool // Nothing but otherwise, or off, can be served.
+	scheduled  bool
+	shares     bool // More than one condition of the rules looks at the same attribute.
 
 	schedule      *schedule
 	prerequisites []prerequisite
@@ -157,54 +160,99 @@ type entry struct {
 	share     float64
 }
 
+// Scheduled reports whether the answers may depend on the time of evaluation.
+func (f *Flag) Scheduled() bool { return f.scheduled }
+
 // Evaluate answers for a context and the time of evaluation. It does not change the context, which may be nil.
 func (f *Flag) Evaluate(context map[string]any, now time.Time) Result {
+	return f.EvaluateConverting(context, now, nil)
+}
+
+// EvaluateConverting is Evaluate for contexts that hold values of further types: convert returns what a value of the context
+// counts as. It is called only for attributes that are looked at, perhaps more than once for each.
+func (f *Flag) EvaluateConverting(context map[string]any, now time.Time, convert func(any) any) Result {
+	variation, reason, rule := f.decide(context, now.Unix(), convert)
+	return Result{Flag: f, Variation: variation, Reason: reason, Rule: rule}
+}
+
+// decide returns the parts of a result one by one, which takes less time than a Result.
+func (f *Flag) decide(context map[string]any, now int64, convert func(any) any) (*Variation, Reason, string) {
 	if f.constant {
-		return Result{Flag: f, Variation: f.otherwise, Reason: f.reason}
+		return f.otherwise, f.reason, ""
 	}
-	e := evaluation{context: context, now: now.Unix()}
-	if f.evaluations <= maxEvaluations {
+	e := evaluation{context: context, now: now, convert: convert}
+	switch {
+	case f.evaluations > maxEvaluations:
+		return e.knowing(f)
+	case f.shares:
+		return f.sharing(e)
+	default:
 		return e.flag(f)
 	}
-	known, _ := knownPool.Get().(map[*Flag]*Variation)
-	e.known = known
-	result := e.flag(f)
-	clear(known)
-	knownPool.Put(known)
-	return result
+}
+
+// knowing remembers the results of prerequisites.
+func (e *evaluation) knowing(f *Flag) (*Variation, Reason, string) {
+	e.known, _ = knownPool.Get().(map[*Flag]*Variation)
+	variation, reason, rule := e.flag(f)
+	clear(e.known)
+	knownPool.Put(e.known)
+	return variation, reason, rule
+}
+
+// sharing remembers the attributes that more than one condition of the flag looks at.
+func (f *Flag) sharing(e evaluation) (*Variation, Reason, string) {
+	var shared sharedAttributes
+	e.shared = &shared
+	return e.flag(f)
 }
 
 var knownPool = sync.Pool{New: func() any { return map[*Flag]*Variation{} }}
+
+// maxShared is how many attributes of a flag are remembered during an evaluation.
+const maxShared = 8
+
+// sharedAttributes are attributes of the context that more than one condition of a flag looks at. Looking them up is much of what
+// an evaluation costs.
+type sharedAttributes struct {
+	values [maxShared]any
+	found  [maxShared]bool
+}
 
 // evaluation is one evaluation of one flag and its prerequisites.
 type evaluation struct {
 	context map[string]any
 	now     int64
+	// convert returns what a value of the context counts as. Nil means itself.
+	convert func(any) any
+	// shared remembers attributes of the flag. Nil means that none are remembered.
+	shared *sharedAttributes
 	// known are the variations of prerequisites evaluated before. Nil means that none are remembered.
 	known map[*Flag]*Variation
 	// explanation gets every step. Nil means that nobody asks.
 	explanation *Explanation
 }
 
-func (e *evaluation) flag(f *Flag) Result {
+// flag returns the variation of a flag, the reason, and the name of the rule that decided.
+func (e *evaluation) flag(f *Flag) (*Variation, Reason, string) {
 	switch {
 	case !f.enabled:
 		e.step(false, "the flag", "is disabled")
-		return Result{Flag: f, Variation: f.off, Reason: Disabled}
+		return f.off, Disabled, ""
 	case f.schedule != nil && !f.schedule.on(e.now):
 		e.step(false, "the schedule", "has the flag off now")
-		return Result{Flag: f, Variation: f.off, Reason: Disabled}
+		return f.off, Disabled, ""
 	}
 	for i := range f.prerequisites {
 		if !e.prerequisite(&f.prerequisites[i]) {
-			return Result{Flag: f, Variation: f.off, Reason: PrerequisiteFailed}
+			return f.off, PrerequisiteFailed, ""
 		}
 	}
 	if f.overrides != nil {
-		if key, isText := text(e.context[targetingKey.first]); isText {
+		if key, isText := text(e.find(&targetingKey)); isText {
 			if variation := f.overrides[key]; variation != nil {
 				e.step(true, "an override", "for this targeting key")
-				return Result{Flag: f, Variation: variation, Reason: TargetingMatch}
+				return variation, TargetingMatch, ""
 			}
 		}
 		e.step(false, "the overrides", "hold none for this targeting key")
@@ -212,10 +260,10 @@ func (e *evaluation) flag(f *Flag) Result {
 	for i := range f.rules {
 		r := &f.rules[i]
 		if variation := e.rule(f, r); variation != nil {
-			return Result{Flag: f, Variation: variation, Reason: r.reason, Rule: r.name}
+			return variation, r.reason, r.name
 		}
 	}
-	return Result{Flag: f, Variation: f.otherwise, Reason: f.reason}
+	return f.otherwise, f.reason, ""
 }
 
 func (e *evaluation) prerequisite(p *prerequisite) bool {
@@ -227,7 +275,7 @@ func (e *evaluation) prerequisite(p *prerequisite) bool {
 	}
 	variation := e.known[p.flag]
 	if variation == nil {
-		variation = (&evaluation{context: e.context, now: e.now, known: e.known}).flag(p.flag).Variation
+		variation, _, _ = (&evaluation{context: e.context, now: e.now, convert: e.convert, known: e.known}).flag(p.flag)
 		if e.known != nil {
 			e.known[p.flag] = variation
 		}
@@ -239,15 +287,38 @@ func (e *evaluation) prerequisite(p *prerequisite) bool {
 	return met
 }
 
+// find returns the attribute at a path, and nil where there is none.
+func (e *evaluation) find(p *path) any {
+	value := e.context[p.first]
+	if e.convert != nil {
+		value = e.convert(value)
+	}
+	if p.rest == nil {
+		return value
+	}
+	return p.within(value)
+}
+
+func (e *evaluation) holds(c *condition) bool {
+	if c.shared == 0 || e.shared == nil {
+		return c.test(c, e.find(&c.path)) != c.negative
+	}
+	i := c.shared - 1
+	if !e.shared.found[i] {
+		e.shared.values[i], e.shared.found[i] = e.find(&c.path), true
+	}
+	return c.test(c, e.shared.values[i]) != c.negative
+}
+
 // rule returns the variation that the rule decides on, and nil where it does not decide.
 func (e *evaluation) rule(f *Flag, r *rule) *Variation {
 	if r.audiences != nil && !e.anyAudience(r) {
 		return nil
 	}
 	for i := range r.conditions {
-		holds := r.conditions[i].holds(e.context)
+		holds := e.holds(&r.conditions[i])
 		if e.explanation != nil {
-			e.explanation.condition(r, i, e.context, holds)
+			e.explainCondition(r, i, holds)
 		}
 		if !holds {
 			return nil
@@ -257,7 +328,7 @@ func (e *evaluation) rule(f *Flag, r *rule) *Variation {
 		e.decided(r, r.variation)
 		return r.variation
 	}
-	subject, isText := text(r.subject.find(e.context))
+	subject, isText := text(e.find(r.subject))
 	if !isText || subject == "" {
 		if e.explanation != nil {
 			e.step(false, fmt.Sprintf("rule %q", r.name), fmt.Sprintf("needs a string under %q to hash", r.subject))
@@ -277,7 +348,7 @@ func (e *evaluation) rule(f *Flag, r *rule) *Variation {
 
 func (e *evaluation) anyAudience(r *rule) bool {
 	for _, a := range r.audiences {
-		holds := a.holds(e.context)
+		holds := e.inAudience(a)
 		if e.explanation != nil {
 			e.step(holds, fmt.Sprintf("rule %q, audience %q", r.name, a.name), "")
 		}
@@ -288,25 +359,20 @@ func (e *evaluation) anyAudience(r *rule) bool {
 	return false
 }
 
-func (a *audience) holds(context map[string]any) bool {
+func (e *evaluation) inAudience(a *audience) bool {
 	if a.members != nil {
-		if key, isText := text(context[targetingKey.first]); isText {
+		if key, isText := text(e.find(&targetingKey)); isText {
 			if _, isMember := a.members[key]; isMember {
 				return true
 			}
 		}
 	}
-	for i := range a.groups {
-		if allHold(a.groups[i], context) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.groups, e.allHold)
 }
 
-func allHold(conditions []condition, context map[string]any) bool {
+func (e *evaluation) allHold(conditions []condition) bool {
 	for i := range conditions {
-		if !conditions[i].holds(context) {
+		if !e.holds(&conditions[i]) {
 			return false
 		}
 	}

@@ -102,6 +102,7 @@ func (p *preparer) fill(f *Flag, from *datafile.Flag) (err error) {
 	if f.schedule, err = newSchedule(from.Schedule); err != nil {
 		return err
 	}
+	f.scheduled = f.schedule != nil
 	if err := p.prerequisites(f, from); err != nil {
 		return err
 	}
@@ -125,8 +126,32 @@ func (p *preparer) fill(f *Flag, from *datafile.Flag) (err error) {
 			f.rules = append(f.rules, r)
 		}
 	}
+	f.share()
 	f.constant = f.schedule == nil && len(f.prerequisites) == 0 && len(f.overrides) == 0 && len(f.rules) == 0
 	return nil
+}
+
+// share numbers the attributes that more than one condition of the rules looks at. Audiences belong to many flags, so their
+// conditions have no part in it.
+func (f *Flag) share() {
+	first := map[string]*condition{}
+	numbers := uint8(0)
+	for i := range f.rules {
+		for j := range f.rules[i].conditions {
+			c := &f.rules[i].conditions[j]
+			path := c.path.String()
+			before, again := first[path]
+			if !again {
+				first[path] = c
+				continue
+			}
+			if before.shared == 0 && numbers < maxShared {
+				numbers++
+				before.shared, f.shares = numbers, true
+			}
+			c.shared = before.shared
+		}
+	}
 }
 
 // decode reads a value of the type.
@@ -195,6 +220,7 @@ func (p *preparer) prerequisites(f *Flag, from *datafile.Flag) error {
 			if prepared.flag, err = p.flag(required.Flag); err != nil {
 				return err
 			}
+			f.scheduled = f.scheduled || prepared.flag.scheduled
 			f.depth = max(f.depth, prepared.flag.depth+1)
 			f.evaluations = min(f.evaluations+prepared.flag.evaluations, maxEvaluations+1)
 			prepared.satisfied = make([]bool, len(prepared.flag.variations))

@@ -15,41 +15,41 @@ type version struct {
 	preRelease string
 }
 
-// parseVersion reads a version, with or without one v or V before it.
-func parseVersion(s string) (version, bool) {
+// parse reads a version, with or without one v or V before it, and reports whether it is one. v must be empty before.
+func (v *version) parse(s string) bool {
 	if s != "" && (s[0] == 'v' || s[0] == 'V') {
 		s = s[1:]
 	}
-	v := version{numbers: [3]string{"0", "0", "0"}}
+	v.numbers = [3]string{"0", "0", "0"}
 	for i := range v.numbers {
 		n := 0
 		for n < len(s) && isDigit(s[n]) {
 			n++
 		}
 		if n == 0 || n > 1 && s[0] == '0' {
-			return version{}, false
+			return false
 		}
 		v.numbers[i], s = s[:n], s[n:]
 		if s == "" {
-			return v, true
+			return true
 		}
 		if i < 2 {
 			if s[0] != '.' {
-				return version{}, false
+				return false
 			}
 			s = s[1:]
 		}
 	}
 	s, build, hasBuild := strings.Cut(s, "+")
 	if hasBuild && !areIdentifiers(build, true) {
-		return version{}, false
+		return false
 	}
 	preRelease, hasPreRelease := strings.CutPrefix(s, "-")
 	if s != "" && !hasPreRelease || hasPreRelease && !areIdentifiers(preRelease, false) {
-		return version{}, false
+		return false
 	}
 	v.preRelease = preRelease
-	return v, true
+	return true
 }
 
 // areIdentifiers reports whether s is identifiers with dots between them. Numeric ones have no leading zeros, unless they may.
