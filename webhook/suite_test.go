@@ -4,10 +4,13 @@
 package webhook_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -17,8 +20,10 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -69,6 +74,7 @@ var _ = BeforeSuite(func() {
 	scheme = runtime.NewScheme()
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	installRoles()
 	listening := rest.CopyConfig(config)
 	listening.WarningHandler = warned
 	cluster, err = client.New(listening, client.Options{Scheme: scheme})
@@ -78,11 +84,52 @@ var _ = BeforeSuite(func() {
 	DeferCleanup(func() { stopManager() })
 })
 
+// operator is the user that the manager runs as.
+const operator = "system:serviceaccount:jackstaff-system:jackstaff-manager"
+
+// impersonation is a configuration that acts as user.
+func impersonation(user string, groups ...string) *rest.Config {
+	as := rest.CopyConfig(config)
+	as.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: groups}
+	return as
+}
+
+// installRoles makes the roles that config/rbac ships, and gives the operator its own, so that a right that is missing there is
+// missing here.
+func installRoles() {
+	GinkgoHelper()
+	administrator, err := client.New(config, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+	for _, file := range []string{"role.yaml", "user_roles.yaml"} {
+		data, err := os.ReadFile(filepath.Join("..", "config", "rbac", file))
+		Expect(err).NotTo(HaveOccurred())
+		decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), len(data))
+		for {
+			role := &rbacv1.ClusterRole{}
+			err := decoder.Decode(role)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			Expect(err).NotTo(HaveOccurred())
+			if role.Name == "" {
+				continue
+			}
+			role.Name = "jackstaff-" + role.Name
+			Expect(administrator.Create(context.Background(), role)).To(Succeed())
+		}
+	}
+	Expect(administrator.Create(context.Background(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "jackstaff-manager"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "jackstaff-manager"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: operator}},
+	})).To(Succeed())
+}
+
 // startManager runs a manager that has nothing but the webhooks, and waits until they answer.
 func startManager() {
 	GinkgoHelper()
 	options := environment.WebhookInstallOptions
-	manager, err := ctrl.NewManager(config, ctrl.Options{
+	manager, err := ctrl.NewManager(impersonation(operator, "system:serviceaccounts", "system:authenticated"), ctrl.Options{
 		Scheme:  scheme,
 		Metrics: metricsserver.Options{BindAddress: "0"},
 		WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{

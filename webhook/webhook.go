@@ -24,11 +24,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -37,16 +39,23 @@ const maxWarnings = 15
 
 // +kubebuilder:rbac:groups="",resources=namespaces;configmaps,verbs=get
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+// +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=create
 
 // Setup registers the webhooks of the four Kinds with mgr, whose cache has the indexes of controllers/indexes. Compatible says
 // why the flagd format cannot carry a flag; with nil, no look is taken at it. Setup fails where mgr's scheme lacks a Kind.
 func Setup(mgr ctrl.Manager, compatible validation.Compatibility) error {
 	objects := objects{cached: mgr.GetClient(), live: mgr.GetAPIReader()}
+	permission, err := newPermission(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return err
+	}
+	historian := &historian{client: mgr.GetClient(), clock: clock.RealClock{}}
 	return cmp.Or(
-		register(mgr, "FeatureFlag", &featureFlags{objects, compatible}),
-		register(mgr, "FlagEnvironment", &flagEnvironments{objects}),
-		register(mgr, "FlagAudience", &flagAudiences{objects}),
-		register(mgr, "FlagEvent", &flagEvents{objects}),
+		register(mgr, "FeatureFlag", &featureFlags{objects, compatible}, permission, historian),
+		register(mgr, "FlagEnvironment", &flagEnvironments{objects}, permission, historian),
+		register(mgr, "FlagAudience", &flagAudiences{objects}, permission, historian),
+		register(mgr, "FlagEvent", &flagEvents{objects}, permission, historian),
 	)
 }
 
@@ -58,6 +67,9 @@ type rules[P client.Object] interface {
 	findings(ctx context.Context, old, object P) ([]validation.Finding, error)
 	// deletion says what forbids deleting object.
 	deletion(ctx context.Context, object P) (field.ErrorList, error)
+	// guarded says for which environments the permission is needed to store object in the place of old. Old is nil on creation,
+	// object on deletion.
+	guarded(ctx context.Context, old, object P) ([]need, error)
 }
 
 // pointer is a pointer to a Kind's struct.
@@ -68,13 +80,18 @@ type pointer[T any] interface {
 
 // webhook answers the admission requests for one Kind.
 type webhook[T any, P pointer[T]] struct {
-	kind  schema.GroupKind
-	rules rules[P]
-	live  client.Reader
+	kind       schema.GroupKind
+	rules      rules[P]
+	live       client.Reader
+	permission *permission
+	historian  *historian
 }
 
-func register[T any, P pointer[T]](mgr ctrl.Manager, kind string, rules rules[P]) error {
-	webhook := &webhook[T, P]{kind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind}, rules: rules, live: mgr.GetAPIReader()}
+func register[T any, P pointer[T]](mgr ctrl.Manager, kind string, rules rules[P], permission *permission, historian *historian) error {
+	webhook := &webhook[T, P]{
+		kind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind}, rules: rules, live: mgr.GetAPIReader(),
+		permission: permission, historian: historian,
+	}
 	if err := ctrl.NewWebhookManagedBy(mgr, P(new(T))).WithValidator(webhook).Complete(); err != nil {
 		return fmt.Errorf("register webhooks of %s: %w", kind, err)
 	}
@@ -102,7 +119,7 @@ func (h schemaFirst[T]) Handle(ctx context.Context, request admission.Request) a
 	return response
 }
 
-// Default sets defaults, and refuses what would be refused after that.
+// Default sets defaults, refuses what would be refused after that, and records the change.
 func (w *webhook[T, P]) Default(ctx context.Context, object P) error {
 	request, err := admission.RequestFromContext(ctx)
 	if err != nil {
@@ -110,14 +127,19 @@ func (w *webhook[T, P]) Default(ctx context.Context, object P) error {
 	}
 	setDefaults(object)
 	var old P
+	var before history.Object
 	if request.Operation == admissionv1.Update {
 		old = new(T)
 		if err := json.Unmarshal(request.OldObject.Raw, old); err != nil {
 			return apierrors.NewBadRequest(fmt.Sprintf("read the stored %s: %v", w.kind.Kind, err))
 		}
 		setDefaults(old)
+		before = old
 	}
-	return w.refuse(ctx, old, object)
+	if err := w.refuse(ctx, old, object); err != nil {
+		return err
+	}
+	return w.historian.record(ctx, &request, before, object)
 }
 
 // ValidateCreate refuses an object that is wrong by itself, and warns of what is wrong with it among the others.
@@ -136,13 +158,6 @@ func (w *webhook[T, P]) ValidateDelete(ctx context.Context, object P) (admission
 	if object.GetDeletionTimestamp() != nil {
 		return nil, nil
 	}
-	mistakes, err := w.rules.deletion(ctx, object)
-	if err != nil {
-		return nil, apierrors.NewInternalError(err)
-	}
-	if len(mistakes) == 0 {
-		return nil, nil
-	}
 	namespace := &corev1.Namespace{}
 	switch err := w.live.Get(ctx, client.ObjectKey{Name: object.GetNamespace()}, namespace); {
 	case apierrors.IsNotFound(err), err == nil && namespace.DeletionTimestamp != nil:
@@ -150,14 +165,28 @@ func (w *webhook[T, P]) ValidateDelete(ctx context.Context, object P) (admission
 	case err != nil:
 		return nil, apierrors.NewInternalError(fmt.Errorf("read namespace %q: %w", object.GetNamespace(), err))
 	}
-	return nil, apierrors.NewInvalid(w.kind, object.GetName(), mistakes)
+	mistakes, err := w.rules.deletion(ctx, object)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	if len(mistakes) > 0 {
+		return nil, apierrors.NewInvalid(w.kind, object.GetName(), mistakes)
+	}
+	if err := w.permit(ctx, object, nil); err != nil {
+		return nil, err
+	}
+	return nil, w.historian.recordDeletion(ctx, w.kind.Kind, object)
 }
 
 func (w *webhook[T, P]) validate(ctx context.Context, old, object P) (admission.Warnings, error) {
+	// What is being deleted is judged by no rule, so that its finalizers can go; but it is published until it is gone.
 	if object.GetDeletionTimestamp() != nil {
-		return nil, nil
+		return nil, w.permit(ctx, old, object)
 	}
 	if err := w.refuse(ctx, old, object); err != nil {
+		return nil, err
+	}
+	if err := w.permit(ctx, old, object); err != nil {
 		return nil, err
 	}
 	findings, err := w.rules.findings(ctx, old, object)
@@ -184,6 +213,22 @@ func (w *webhook[T, P]) refuse(ctx context.Context, old, object P) error {
 		return apierrors.NewInvalid(w.kind, object.GetName(), mistakes)
 	}
 	return nil
+}
+
+// permit refuses what the user needs a permission for and has not got.
+func (w *webhook[T, P]) permit(ctx context.Context, old, object P) error {
+	needs, err := w.rules.guarded(ctx, old, object)
+	if err != nil {
+		return apierrors.NewInternalError(err)
+	}
+	if len(needs) == 0 {
+		return nil
+	}
+	request, err := admission.RequestFromContext(ctx)
+	if err != nil {
+		return apierrors.NewInternalError(err)
+	}
+	return w.permission.check(ctx, &request, needs)
 }
 
 // setDefaults sets the defaults of a Kind that has any.

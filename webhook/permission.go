@@ -1,0 +1,271 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package webhook
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
+	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+)
+
+const (
+	// publishVerb on a production environment is the permission to change what it serves.
+	publishVerb = "publish"
+
+	// A right that was withdrawn, or given after a refusal, is noticed within these.
+	allowedFor = 5 * time.Second
+	deniedFor  = time.Second
+)
+
+// need is one reason for which the permission is needed.
+type need struct {
+	// environment is the name of a production environment.
+	environment string
+	// reason is what the change does to it.
+	reason string
+}
+
+// permission asks the API server whether users have the verb publish.
+type permission struct{ authorizer authorizer.Authorizer }
+
+func newPermission(config *rest.Config, httpClient *http.Client) (*permission, error) {
+	reviews, err := authorizationv1.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("set up the permission: %w", err)
+	}
+	delegating, err := authorizerfactory.DelegatingAuthorizerConfig{
+		SubjectAccessReviewClient: reviews,
+		AllowCacheTTL:             allowedFor,
+		DenyCacheTTL:              deniedFor,
+		// All attempts end before the API server stops waiting for the webhook.
+		WebhookRetryBackoff: &wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 4},
+	}.New()
+	if err != nil {
+		return nil, fmt.Errorf("set up the permission: %w", err)
+	}
+	return &permission{delegating}, nil
+}
+
+// check refuses a request whose user lacks the permission on any environment of needs, naming all of these.
+func (p *permission) check(ctx context.Context, request *admission.Request, needs []need) error {
+	asking := userOf(&request.UserInfo)
+	byEnvironment := map[string][]string{}
+	for _, need := range needs {
+		byEnvironment[need.environment] = append(byEnvironment[need.environment], need.reason)
+	}
+	var refusals []string
+	for _, environment := range slices.Sorted(maps.Keys(byEnvironment)) {
+		decision, _, err := p.authorizer.Authorize(ctx, authorizer.AttributesRecord{
+			User: asking, Verb: publishVerb, Namespace: request.Namespace, Name: environment, ResourceRequest: true,
+			APIGroup: v1alpha1.GroupVersion.Group, APIVersion: v1alpha1.GroupVersion.Version, Resource: "flagenvironments",
+		})
+		if err != nil {
+			return apierrors.NewInternalError(fmt.Errorf("ask whether %q may publish flagenvironments/%s; try again: %w", asking.GetName(), environment, err))
+		}
+		if decision != authorizer.DecisionAllow {
+			refusals = append(refusals, fmt.Sprintf("flagenvironments/%s (%s)", environment, strings.Join(byEnvironment[environment], ", ")))
+		}
+	}
+	if len(refusals) == 0 {
+		return nil
+	}
+	resource := schema.GroupResource{Group: request.Resource.Group, Resource: request.Resource.Resource}
+	return apierrors.NewForbidden(resource, cmp.Or(request.Name, "(new)"), fmt.Errorf(
+		"user %q needs the verb %q in namespace %q on %s; let somebody who has it make the change, or ask for a role that carries it, such as the publisher role",
+		asking.GetName(), publishVerb, request.Namespace, strings.Join(refusals, " and on ")))
+}
+
+func userOf(info *authenticationv1.UserInfo) user.Info {
+	extra := make(map[string][]string, len(info.Extra))
+	for name, values := range info.Extra {
+		extra[name] = values
+	}
+	return &user.DefaultInfo{Name: info.Username, UID: info.UID, Groups: info.Groups, Extra: extra}
+}
+
+// production returns the production environments of a namespace. It reads them live, so that no environment that has just
+// become one is missed.
+func (o *objects) production(ctx context.Context, namespace string) ([]v1alpha1.FlagEnvironment, error) {
+	list := &v1alpha1.FlagEnvironmentList{}
+	if err := o.live.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list environments: %w", err)
+	}
+	return slices.DeleteFunc(list.Items, func(environment v1alpha1.FlagEnvironment) bool { return !environment.Spec.Production }), nil
+}
+
+// isAutomatic reports whether an environment publishes changes by itself. Suspending or pinning only delays that.
+func isAutomatic(environment *v1alpha1.FlagEnvironment) bool {
+	return environment.Spec.Publish.Mode != v1alpha1.PublishModeManual
+}
+
+func (r *featureFlags) guarded(ctx context.Context, old, flag *v1alpha1.FeatureFlag) ([]need, error) {
+	if old != nil && flag != nil && equality.Semantic.DeepEqual(old.Spec, flag.Spec) &&
+		old.Annotations[v1alpha1.ForceDisabledAnnotation] == flag.Annotations[v1alpha1.ForceDisabledAnnotation] {
+		return nil, nil
+	}
+	environments, err := r.production(ctx, cmp.Or(flag, old).Namespace)
+	if err != nil || len(environments) == 0 {
+		return nil, err
+	}
+	decidesKey, err := r.decidesKey(ctx, old, flag)
+	if err != nil {
+		return nil, err
+	}
+	var needs []need
+	for i := range environments {
+		name := environments[i].Name
+		switch {
+		case flag != nil && compile.ForceDisabled(flag, name) != (old != nil && compile.ForceDisabled(old, name)):
+			needs = append(needs, need{name, "the annotation " + v1alpha1.ForceDisabledAnnotation + " changes for it"})
+		case isAutomatic(&environments[i]) && (decidesKey || !samePart(flagPart(old, name), flagPart(flag, name))):
+			needs = append(needs, need{name, "what it publishes of the flag changes"})
+		}
+	}
+	return needs, nil
+}
+
+// decidesKey reports whether a flag comes or goes whose key another flag has too. Which of them is served may change then, even
+// where this one is archived and so not published itself.
+func (r *featureFlags) decidesKey(ctx context.Context, old, flag *v1alpha1.FeatureFlag) (bool, error) {
+	if old != nil && flag != nil {
+		return false, nil
+	}
+	changed := cmp.Or(flag, old)
+	sameKey, err := r.namespace(changed).FlagsWithKey(ctx, changed.Key())
+	if err != nil {
+		return false, fmt.Errorf("list flags: %w", err)
+	}
+	return slices.ContainsFunc(sameKey, func(other *v1alpha1.FeatureFlag) bool { return other.Name != changed.Name }), nil
+}
+
+func (r *flagAudiences) guarded(ctx context.Context, old, audience *v1alpha1.FlagAudience) ([]need, error) {
+	return r.guardedIn(ctx, cmp.Or(audience, old).Namespace, "audience", part(old, (*v1alpha1.FlagAudience).GetName, compile.Audience),
+		part(audience, (*v1alpha1.FlagAudience).GetName, compile.Audience))
+}
+
+func (r *flagEvents) guarded(ctx context.Context, old, event *v1alpha1.FlagEvent) ([]need, error) {
+	return r.guardedIn(ctx, cmp.Or(event, old).Namespace, "event", part(old, (*v1alpha1.FlagEvent).Key, compile.Event),
+		part(event, (*v1alpha1.FlagEvent).Key, compile.Event))
+}
+
+// guardedIn names the environments that publish at once what becomes of an object whose part is the same in all of them.
+func (o *objects) guardedIn(ctx context.Context, namespace, what string, before, after *datafile.Part) ([]need, error) {
+	if samePart(before, after) {
+		return nil, nil
+	}
+	environments, err := o.production(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	var needs []need
+	for i := range environments {
+		if isAutomatic(&environments[i]) {
+			needs = append(needs, need{environments[i].Name, "what it publishes of the " + what + " changes"})
+		}
+	}
+	return needs, nil
+}
+
+// uncompiled stands for what does not compile, of which it is not known what is published.
+var uncompiled = &datafile.Part{}
+
+// part compiles an object, and returns nil where there is none. Whether another object holds the same key, so that this one is not
+// published, is not looked at: the other one may go at any time.
+func part[P interface {
+	*T
+	comparable
+}, T, F any](object P, key func(P) string, form func(P) (F, error)) *datafile.Part {
+	if object == nil {
+		return nil
+	}
+	compiled, err := form(object)
+	if err != nil {
+		return uncompiled
+	}
+	result, err := datafile.NewPart(key(object), compiled)
+	if err != nil {
+		return uncompiled
+	}
+	return &result
+}
+
+// flagPart compiles a flag for an environment. An archived flag is not published.
+func flagPart(flag *v1alpha1.FeatureFlag, environment string) *datafile.Part {
+	if flag != nil && flag.Spec.Archived {
+		return nil
+	}
+	return part(flag, (*v1alpha1.FeatureFlag).Key, func(flag *v1alpha1.FeatureFlag) (*datafile.Flag, error) {
+		return compile.Flag(flag, environment)
+	})
+}
+
+// samePart reports whether two parts are published as the same bytes. Nothing is known of what does not compile.
+func samePart(a, b *datafile.Part) bool {
+	if a == nil || b == nil || a == uncompiled || b == uncompiled {
+		return a == nil && b == nil
+	}
+	return a.Key == b.Key && a.Digest == b.Digest
+}
+
+func (r *flagEnvironments) guarded(_ context.Context, old, environment *v1alpha1.FlagEnvironment) ([]need, error) {
+	name := cmp.Or(environment, old).Name
+	switch {
+	case (old == nil || !old.Spec.Production) && (environment == nil || !environment.Spec.Production):
+		return nil, nil
+	case old == nil:
+		return []need{{name, "it is created as a production environment"}}, nil
+	case environment == nil:
+		return []need{{name, "it is deleted"}}, nil
+	}
+	var needs []need
+	was, is := old.Spec, environment.Spec
+	was.DisplayName, was.Order, is.DisplayName, is.Order = "", 0, "", 0
+	if !equality.Semantic.DeepEqual(was, is) {
+		needs = append(needs, need{name, "its spec changes"})
+	}
+	if annotations := changedAnnotations(old, environment); len(annotations) > 0 {
+		needs = append(needs, need{name, "its annotations change: " + strings.Join(annotations, ", ")})
+	}
+	return needs, nil
+}
+
+// changedAnnotations returns the names of this project's annotations that differ, in order, but for the one that admission itself writes.
+func changedAnnotations(old, object client.Object) []string {
+	names := maps.Clone(old.GetAnnotations())
+	if names == nil {
+		names = map[string]string{}
+	}
+	maps.Copy(names, object.GetAnnotations())
+	var changed []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		was, had := old.GetAnnotations()[name]
+		is, has := object.GetAnnotations()[name]
+		if strings.HasPrefix(name, v1alpha1.AnnotationPrefix) && name != v1alpha1.ChangesAnnotation && (was != is || had != has) {
+			changed = append(changed, name)
+		}
+	}
+	return changed
+}
