@@ -81,8 +81,8 @@ func (f Files) Only(formats []v1alpha1.DatafileFormat) Files {
 	return only
 }
 
-// native returns the native document, decompressed. It is nil where the files hold none.
-func (f Files) native() ([]byte, error) {
+// Native returns the native document, decompressed. It is nil where the files hold none.
+func (f Files) Native() ([]byte, error) {
 	if compressed, ok := f.Binary[datafile.CompressedFileName]; ok {
 		return datafile.Decompress(compressed)
 	}

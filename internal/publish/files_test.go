@@ -95,7 +95,7 @@ func TestLayout(t *testing.T) {
 			if files.Compressed() != tc.wantCompressed {
 				t.Errorf("compressed: %t, want %t", files.Compressed(), tc.wantCompressed)
 			}
-			native, err := files.native()
+			native, err := files.Native()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -25,6 +25,10 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/datafile"
 )
 
+// configTrackingAnnotation keeps Flagger from starting a canary for every changed flag (https://docs.flagger.app/tutorials/canary-analysis,
+// config tracking).
+const configTrackingAnnotation = "flagger.app/config-tracking"
+
 // ErrRevisionNotFound is returned for a revision that the history does not hold.
 var ErrRevisionNotFound = errors.New("the history does not hold the revision")
 
@@ -68,7 +72,13 @@ func (s *Served) Intact(environment *v1alpha1.FlagEnvironment) bool {
 	return slices.Equal(s.formats, environment.Spec.Datafile.Formats) && s.object.Name == environment.DatafileName() &&
 		s.object.Labels[v1alpha1.DeletionPolicyLabel] == string(environment.Spec.DeletionPolicy) &&
 		s.object.Annotations[v1alpha1.RevisionAnnotation] == strconv.FormatInt(s.Revision, 10) &&
-		s.object.Annotations[v1alpha1.DigestAnnotation] == s.Digest
+		s.object.Annotations[v1alpha1.DigestAnnotation] == s.Digest && s.hasKeysOf(environment)
+}
+
+// hasKeysOf reports whether the served ConfigMap mirrors the environment's SDK keys. A status without any was lost, or is not made yet.
+func (s *Served) hasKeysOf(environment *v1alpha1.FlagEnvironment) bool {
+	keys := KeysOf(&environment.Status)
+	return len(keys.Keys) == 0 || s.object.Annotations[v1alpha1.SDKKeysAnnotation] == keys.Encode()
 }
 
 // Named reports whether the served ConfigMap has that name.
@@ -155,7 +165,7 @@ func (s *Served) read(configMap *corev1.ConfigMap) error {
 	s.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
 	s.FlagdComplete = configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] == ""
 	s.Files = filesOf(configMap)
-	native, err := s.Files.native()
+	native, err := s.Files.Native()
 	if err != nil || native == nil {
 		s.Digest = ""
 		return nil //nolint:nilerr // A broken file is replaced by the next publish.
@@ -366,18 +376,24 @@ func (p *Publisher) servedConfigMap(environment *v1alpha1.FlagEnvironment, serve
 	configMap := p.configMap(environment, served, v1alpha1.DatafileServed, served.Files.Only(environment.Spec.Datafile.Formats))
 	configMap.Name = environment.DatafileName()
 	configMap.Labels[v1alpha1.DeletionPolicyLabel] = string(environment.Spec.DeletionPolicy)
-	// Flagger must not start a canary for every changed flag (https://docs.flagger.app/tutorials/canary-analysis, config tracking).
-	configMap.Annotations["flagger.app/config-tracking"] = "disabled"
+	configMap.Annotations[configTrackingAnnotation] = "disabled"
+	if keys := KeysOf(&environment.Status); len(keys.Keys) > 0 {
+		configMap.Annotations[v1alpha1.SDKKeysAnnotation] = keys.Encode()
+	}
 	if served.object.Name == configMap.Name {
-		// What others have added to the object stays.
-		theirs := maps.Clone(served.object.Annotations)
-		delete(theirs, v1alpha1.FlagdIncompleteAnnotation)
-		configMap.Annotations = merge(theirs, configMap.Annotations)
-		configMap.Labels = merge(served.object.Labels, configMap.Labels)
-		configMap.OwnerReferences, configMap.Finalizers = served.object.OwnerReferences, served.object.Finalizers
-		configMap.ResourceVersion = served.object.ResourceVersion
+		keepTheirs(configMap, &served.object)
 	}
 	return configMap
+}
+
+// keepTheirs makes configMap an update of what was seen: what others have added to the object stays.
+func keepTheirs(configMap *corev1.ConfigMap, seen *metav1.ObjectMeta) {
+	theirs := maps.Clone(seen.Annotations)
+	delete(theirs, v1alpha1.FlagdIncompleteAnnotation)
+	configMap.Annotations = merge(theirs, configMap.Annotations)
+	configMap.Labels = merge(seen.Labels, configMap.Labels)
+	configMap.OwnerReferences, configMap.Finalizers = seen.OwnerReferences, seen.Finalizers
+	configMap.ResourceVersion = seen.ResourceVersion
 }
 
 func (p *Publisher) historyConfigMap(environment *v1alpha1.FlagEnvironment, served *Served) *corev1.ConfigMap {

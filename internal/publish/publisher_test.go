@@ -95,7 +95,7 @@ func (c *cluster) note(object client.Object) {
 		return
 	}
 	files := filesOf(configMap)
-	native, err := files.native()
+	native, err := files.Native()
 	if err != nil || native == nil {
 		return
 	}
