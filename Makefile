@@ -39,8 +39,8 @@ run: control-plane build ## Run the operator on a control plane of its own, with
 	@exec $(BIN)/run/run -assets "$(ASSETS)" -manager $(BIN)/manager -samples "$(SAMPLES)"
 
 .PHONY: build
-build: ## Build the manager into bin.
-	@CGO_ENABLED=0 hack/progress.sh "Building the manager" go build -v -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/manager ./cmd/manager
+build: ## Build the manager and the command line into bin.
+	@CGO_ENABLED=0 hack/progress.sh "Building the manager and jackstaff" go build -v -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/ ./cmd/manager ./cmd/jackstaff
 
 .PHONY: install
 install: control-plane ## Install the Kinds on the cluster of the current KUBECONFIG.
@@ -65,8 +65,9 @@ docker-build: ## Build the image IMG.
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Generate the methods and apply configurations of the Kinds.
+generate: $(CONTROLLER_GEN) ## Generate the methods and apply configurations of the Kinds, and the reference of the command line.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
+	go run ./hack/clidocs docs/cli
 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate CRDs, the manager's role and the webhook configurations.
@@ -92,7 +93,8 @@ conformance: ## Run the tests against the real clients of the published formats.
 	@hack/conformance.sh
 
 .PHONY: bench
-bench: control-plane ## Measure publishing and compiling.
+bench: control-plane ## Measure evaluating, next to the engines of other systems, publishing and compiling.
+	cd test/bench/peers && go test ./... && go run .
 	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/publishing
 	go test -run '^$$' -bench . -benchmem ./internal/...
 

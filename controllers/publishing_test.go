@@ -22,7 +22,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 )
 
-// isServed asserts that the environment serves a flag as enabled or not, in both files, and that both statuses say so.
+// isServed asserts that the environment serves a flag as enabled or not, in both files, that both statuses say so, and that the first
+// SDK keys are there, so that no write is to follow.
 func isServed(g Gomega, namespace, environment, key string, enabled bool) {
 	configMap := datafileOf(g, namespace, environment)
 	g.ExpectWithOffset(1, flagIn(g, configMap, key)).To(HaveKeyWithValue("enabled", enabled))
@@ -31,6 +32,7 @@ func isServed(g Gomega, namespace, environment, key string, enabled bool) {
 		variant = `"` + key + `":{"defaultVariant":"on"`
 	}
 	g.ExpectWithOffset(1, configMap.Data["flagd.json"]).To(ContainSubstring(variant))
+	g.ExpectWithOffset(1, configMap.Annotations).To(HaveKey(v1alpha1.SDKKeysAnnotation))
 	status := fetch(g, builders.MakeEnvironment(environment, namespace).Obj()).Status
 	g.ExpectWithOffset(1, strconv.FormatInt(status.PublishedRevision, 10)).To(Equal(configMap.Annotations[v1alpha1.RevisionAnnotation]))
 	g.ExpectWithOffset(1, status.PublishedDigest).To(Equal(configMap.Annotations[v1alpha1.DigestAnnotation]))

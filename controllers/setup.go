@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -17,12 +18,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers/delivery"
 	"github.com/jackstaff-dev/jackstaff/controllers/featureflag"
 	"github.com/jackstaff-dev/jackstaff/controllers/flagaudience"
 	"github.com/jackstaff-dev/jackstaff/controllers/flagenvironment"
 	"github.com/jackstaff-dev/jackstaff/controllers/flagevent"
+	"github.com/jackstaff-dev/jackstaff/controllers/history"
 	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
+	"github.com/jackstaff-dev/jackstaff/controllers/refresh"
+	"github.com/jackstaff-dev/jackstaff/controllers/sdkkeys"
 	"github.com/jackstaff-dev/jackstaff/controllers/status"
+	internalhistory "github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 )
 
@@ -30,21 +36,25 @@ import (
 type Options struct {
 	// StaleAfter is how long a flag must be unchanged to be stale. Zero means 30 days.
 	StaleAfter time.Duration
+
+	// RefreshPods lets environments have the pods refreshed that mount their datafile. It needs the rights of config/refresh-pods.
+	RefreshPods bool
 }
 
-// CacheOptions keeps of ConfigMaps only those that the operator wrote.
+// CacheOptions keeps of ConfigMaps and ControllerRevisions only those that the operator wrote.
 func CacheOptions() cache.Options {
 	configMaps := &metav1.PartialObjectMetadata{}
 	configMaps.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
 	return cache.Options{ByObject: map[client.Object]cache.ByObject{
-		configMaps: {Label: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})},
+		configMaps:                 {Label: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})},
+		internalhistory.Metadata(): {Label: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})},
 	}}
 }
 
-// ClientOptions reads whole ConfigMaps, Secrets and Namespaces live: the cache holds at most their metadata.
+// ClientOptions reads whole ConfigMaps, ControllerRevisions, Secrets and Namespaces live: the cache holds at most their metadata.
 func ClientOptions() client.Options {
 	return client.Options{Cache: &client.CacheOptions{
-		DisableFor: []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}, &corev1.Namespace{}},
+		DisableFor: []client.Object{&corev1.ConfigMap{}, &appsv1.ControllerRevision{}, &corev1.Secret{}, &corev1.Namespace{}},
 	}}
 }
 
@@ -54,25 +64,54 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	if options.StaleAfter == 0 {
 		options.StaleAfter = 30 * 24 * time.Hour
 	}
-	shared := ledger.New()
+	shared, deliveries := ledger.New(), ledger.NewDeliveries()
+	publisher := &publish.Publisher{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Clock: clock.RealClock{}}
 	patcher := func(controller string) status.Patcher {
 		return status.Patcher{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder(controller)}
 	}
-	for name, controller := range map[string]interface{ SetupWithManager(mgr ctrl.Manager) error }{
+	recorder := func(object client.Object) *history.Reconciler {
+		return &history.Reconciler{
+			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, Object: object,
+		}
+	}
+	for name, controller := range map[string]registrable{
 		"flagenvironment": &flagenvironment.Reconciler{
-			Client:    mgr.GetClient(),
-			Publisher: &publish.Publisher{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Clock: clock.RealClock{}},
-			Ledger:    shared, Status: patcher("flagenvironment-controller"), Clock: clock.RealClock{},
+			Client: mgr.GetClient(), Publisher: publisher, Ledger: shared, Deliveries: deliveries,
+			Status: patcher("flagenvironment-controller"), Clock: clock.RealClock{},
 		},
+		"delivery": &delivery.Reconciler{
+			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Publisher: publisher, Deliveries: deliveries, Clock: clock.RealClock{},
+		},
+		"refresh": refresher(mgr, options.RefreshPods),
 		"featureflag": &featureflag.Reconciler{
 			Client: mgr.GetClient(), Ledger: shared, Status: patcher("featureflag-controller"), Clock: clock.RealClock{}, StaleAfter: options.StaleAfter,
 		},
+		"sdkkeys": &sdkkeys.Reconciler{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("sdkkeys-controller"), Clock: clock.RealClock{},
+		},
 		"flagaudience": &flagaudience.Reconciler{Client: mgr.GetClient(), Status: patcher("flagaudience-controller")},
 		"flagevent":    &flagevent.Reconciler{Client: mgr.GetClient(), Status: patcher("flagevent-controller")},
+
+		"history of flags":        recorder(&v1alpha1.FeatureFlag{}),
+		"history of environments": recorder(&v1alpha1.FlagEnvironment{}),
+		"history of audiences":    recorder(&v1alpha1.FlagAudience{}),
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("set up the %s controller: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// registrable is a controller that registers itself.
+type registrable interface {
+	SetupWithManager(mgr ctrl.Manager) error
+}
+
+func refresher(mgr ctrl.Manager, isOn bool) registrable {
+	recorder := mgr.GetEventRecorder("refresh-controller")
+	if !isOn {
+		return &refresh.Off{Client: mgr.GetClient(), Recorder: recorder}
+	}
+	return &refresh.Reconciler{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Recorder: recorder}
 }

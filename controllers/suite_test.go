@@ -124,8 +124,13 @@ type operator struct {
 // startOperator runs the controllers as the manager does, until the test ends or stop is called.
 func startOperator() *operator {
 	GinkgoHelper()
+	return startOperatorWith(rest.CopyConfig(restConfig), controllers.Options{})
+}
+
+// startOperatorWith is startOperator with credentials and options of its own.
+func startOperatorWith(throughLink *rest.Config, options controllers.Options) *operator {
+	GinkgoHelper()
 	started := &operator{}
-	throughLink := rest.CopyConfig(restConfig)
 	throughLink.Dial = started.link.dial
 	mgr, err := ctrl.NewManager(throughLink, ctrl.Options{
 		Scheme:     scheme,
@@ -144,7 +149,7 @@ func startOperator() *operator {
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
 	Expect(indexes.Setup(ctx, mgr.GetFieldIndexer())).To(Succeed())
-	Expect(controllers.Setup(mgr, controllers.Options{})).To(Succeed())
+	Expect(controllers.Setup(mgr, options)).To(Succeed())
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	stopped := false

@@ -42,7 +42,7 @@ done
 step "manifests"
 overlay=$(mktemp -d ./config/.verify.XXXXXX)
 trap 'rm -rf "$overlay"' EXIT
-for component in "" certmanager network-policy prometheus; do
+for component in "" certmanager network-policy prometheus refresh-pods; do
 	{
 		echo "resources: [../default]"
 		if [[ -n $component ]]; then echo "components: [../$component]"; fi

@@ -24,6 +24,10 @@ const (
 	// every environment that publishes by itself serves this generation of the flag.
 	PublishedCondition = "Published"
 
+	// DeliveredCondition on an environment is True when every selected namespace that accepts its datafile has the served revision. It
+	// is present only where spec.delivery.namespaceSelector is set.
+	DeliveredCondition = "Delivered"
+
 	// FlagdPublishedCondition on an environment is True when its published flagd file is complete.
 	FlagdPublishedCondition = "FlagdPublished"
 )
@@ -87,7 +91,8 @@ const (
 	// UnknownVersionReason: what is published is of a version that this operator does not know.
 	UnknownVersionReason = "UnknownVersion"
 
-	// NameTakenReason: an object that is not the operator's has the name of the datafile.
+	// NameTakenReason: an object that is not the environment's has the name of the datafile, or of a copy in the namespaces that the
+	// message names.
 	NameTakenReason = "NameTaken"
 
 	// DatafileTooLargeReason: the datafile does not fit into a ConfigMap.
@@ -96,6 +101,33 @@ const (
 	// WriteFailedReason: the API server refused a write; it is tried again.
 	WriteFailedReason = "WriteFailed"
 
+	// DeliveredReason: every selected namespace that accepts the datafile has it.
+	DeliveredReason = "Delivered"
+
 	// CompleteReason: the published flagd file holds every flag that belongs into it.
 	CompleteReason = "Complete"
+)
+
+// Reasons of events that no condition tells of.
+const (
+	// SDKKeysCreatedReason: a Secret with new SDK keys was created.
+	SDKKeysCreatedReason = "SDKKeysCreated"
+
+	// SDKKeysRevokedReason: SDK keys are no longer valid.
+	SDKKeysRevokedReason = "SDKKeysRevoked"
+
+	// SDKKeysLimitReason: there are as many SDK keys as there may be; a request for more waits until some are revoked.
+	SDKKeysLimitReason = "SDKKeysLimit"
+)
+
+// Reasons of events that no condition goes with.
+const (
+	// SubPathMountReason: pods mount the datafile by subPath, so that they never see another revision; the message names them.
+	SubPathMountReason = "SubPathMount"
+
+	// PodRefreshOffReason: spec.delivery.refreshPods is true and the operator runs without --refresh-pods.
+	PodRefreshOffReason = "PodRefreshOff"
+
+	// PodRefreshForbiddenReason: the operator may not list, watch or patch the pods that mount the datafile.
+	PodRefreshForbiddenReason = "PodRefreshForbidden"
 )

@@ -173,12 +173,13 @@ type Datafile struct {
 // Delivery says who else gets the datafile, and how fast.
 type Delivery struct {
 	// namespaceSelector selects namespaces that get a copy, where they accept it by the annotation flags.jackstaff.dev/accept-from.
-	// Empty means none.
+	// Absent means none, and an empty selector every namespace. The environment's own namespace never gets one.
 	//
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 
-	// refreshPods makes running pods that mount the datafile see a new revision at once. Default false.
+	// refreshPods makes running pods that mount the datafile see a new revision at once. It needs an operator that runs with
+	// --refresh-pods. Default false.
 	//
 	// +optional
 	RefreshPods bool `json:"refreshPods,omitempty"`
@@ -236,7 +237,7 @@ type FlagEnvironmentStatus struct {
 	// +optional
 	Datafile DatafileStatus `json:"datafile,omitzero"`
 
-	// deliveries are the namespaces that have the datafile, by name, the first 100.
+	// deliveries are the namespaces that have a copy of the datafile, by name, the first 100.
 	//
 	// +optional
 	// +listType=map
@@ -244,7 +245,7 @@ type FlagEnvironmentStatus struct {
 	// +kubebuilder:validation:MaxItems=100
 	Deliveries []NamespaceDelivery `json:"deliveries,omitempty"`
 
-	// deliveriesCount is the number of namespaces that have the datafile.
+	// deliveriesCount is the number of namespaces that have a copy of the datafile.
 	//
 	// +optional
 	DeliveriesCount int32 `json:"deliveriesCount,omitempty"`
@@ -262,6 +263,12 @@ type FlagEnvironmentStatus struct {
 	// +kubebuilder:validation:MaxItems=3
 	SDKKeys []SDKKey `json:"sdkKeys,omitempty"`
 
+	// lastHandledRotateAt is the last value of the annotation flags.jackstaff.dev/rotate-keys-requested-at that was answered.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	LastHandledRotateAt string `json:"lastHandledRotateAt,omitempty"`
+
 	// sdks are the SDKs that have sent a heartbeat, at most 50, the oldest dropped.
 	//
 	// +optional
@@ -269,7 +276,16 @@ type FlagEnvironmentStatus struct {
 	// +kubebuilder:validation:MaxItems=50
 	SDKs []SDK `json:"sdks,omitempty"`
 
-	// conditions are Ready, Compiled, Published and FlagdPublished.
+	// instances are the running workloads that report which revision they have loaded, by name, where spec.delivery.acknowledge is true. At
+	// most 500, the one that reported longest ago dropped.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=500
+	Instances []Instance `json:"instances,omitempty"`
+
+	// conditions are Ready, Compiled, Published, FlagdPublished, Delivered and Acknowledged.
 	//
 	// +optional
 	// +listType=map
@@ -335,7 +351,7 @@ type DeliveryStatus struct {
 	// +required
 	Acknowledged int32 `json:"acknowledged"`
 
-	// expected is the number of running pods that have ever reported.
+	// expected is the number of running pods that have ever reported. A pod that has not for 10 minutes is not running.
 	//
 	// +required
 	Expected int32 `json:"expected"`
@@ -348,6 +364,9 @@ type DeliveryStatus struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	Laggards []string `json:"laggards,omitempty"`
 }
+
+// MaxSDKKeys is how many pairs of SDK keys an environment has at most.
+const MaxSDKKeys = 3
 
 // SDKKey is a pair of SDK keys that a Secret holds. Only hashes are kept here.
 type SDKKey struct {
@@ -373,6 +392,11 @@ type SDKKey struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=71
 	ClientHash string `json:"clientHash"`
+
+	// confirmed is true once the Secret was created. Keys that are not confirmed are not valid, and are dropped when they are found later.
+	//
+	// +optional
+	Confirmed bool `json:"confirmed,omitempty"`
 }
 
 // SDK is an SDK that has sent a heartbeat.
@@ -390,6 +414,34 @@ type SDK struct {
 	Version string `json:"version"`
 
 	// lastSeen is when the SDK last sent a heartbeat.
+	//
+	// +required
+	LastSeen metav1.Time `json:"lastSeen"`
+}
+
+// The bounds of what heartbeats leave in a status.
+const (
+	// MaxSDKs is how many SDKs a status names.
+	MaxSDKs = 50
+	// MaxInstances is how many instances a status names.
+	MaxInstances = 500
+)
+
+// Instance is a running workload, such as a pod, that has reported which revision it has loaded.
+type Instance struct {
+	// name is what the workload calls itself, such as the name of its pod. At most 253 characters.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// revision is the revision that it has loaded.
+	//
+	// +required
+	Revision int64 `json:"revision"`
+
+	// lastSeen is when it last reported, give or take three minutes. After 10 minutes it is no longer expected to.
 	//
 	// +required
 	LastSeen metav1.Time `json:"lastSeen"`

@@ -1,7 +1,7 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command manager runs the controllers and the webhooks of Jackstaff.
+// Command manager runs the controllers, the webhooks and the REST server of Jackstaff.
 package main
 
 import (
@@ -48,6 +48,7 @@ const (
 	certificateSecret  = "jackstaff-webhook-certificate"
 	mutatingWebhooks   = "jackstaff-mutating-webhook-configuration"
 	validatingWebhooks = "jackstaff-validating-webhook-configuration"
+	apiService         = "jackstaff-api"
 )
 
 // version is set by the linker.
@@ -62,7 +63,9 @@ type options struct {
 	webhookPort    int
 	webhookCertDir string
 	certRotation   bool
+	runControllers bool
 	controllers    controllers.Options
+	api            apiOptions
 	logging        zap.Options
 	printVersion   bool
 }
@@ -93,18 +96,25 @@ func run(ctx context.Context, arguments []string, stdout io.Writer) error {
 	}
 	// The API server's own priority and fairness decides how much is too much.
 	config.QPS = -1
-	mgr, err := newManager(config, o)
+	mgr, certificate, err := newManager(config, o)
 	if err != nil {
 		return err
 	}
 	if err := indexes.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("set up indexes: %w", err)
 	}
-	if err := controllers.Setup(mgr, o.controllers); err != nil {
-		return fmt.Errorf("set up controllers: %w", err)
+	if o.runControllers {
+		if err := controllers.Setup(mgr, o.controllers); err != nil {
+			return fmt.Errorf("set up controllers: %w", err)
+		}
+		if err := webhook.Setup(mgr, compile.FlagdCompatible); err != nil {
+			return fmt.Errorf("set up webhooks: %w", err)
+		}
 	}
-	if err := webhook.Setup(mgr, compile.FlagdCompatible); err != nil {
-		return fmt.Errorf("set up webhooks: %w", err)
+	if o.api.enabled {
+		if err := addAPI(ctx, mgr, o, certificate); err != nil {
+			return fmt.Errorf("set up the REST server: %w", err)
+		}
 	}
 	logger.Info("Starting", "version", version, "namespace", o.namespace)
 	return mgr.Start(ctx)
@@ -127,6 +137,10 @@ func parse(arguments []string) (*options, error) {
 		"The directory that holds tls.crt and tls.key where cert-rotation is false. They are read again when they change.")
 	fs.DurationVar(&o.controllers.StaleAfter, "stale-after", 30*24*time.Hour,
 		"How long a flag that serves one variation to everybody must be unchanged to be stale.")
+	fs.BoolVar(&o.controllers.RefreshPods, "refresh-pods", false,
+		"Let environments have the pods refreshed that mount their datafile. It needs rights on pods, which config/refresh-pods gives.")
+	fs.BoolVar(&o.runControllers, "controllers", true, "Run the controllers and the webhooks. False where a Deployment of its own does.")
+	o.api.bind(fs)
 	fs.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	ctrl.RegisterFlags(fs)
 	o.logging.BindFlags(fs)
@@ -142,7 +156,8 @@ func parse(arguments []string) (*options, error) {
 	return o, nil
 }
 
-func newManager(config *rest.Config, o *options) (ctrl.Manager, error) {
+// newManager makes the manager, and tells where its serving certificate comes from, where that is not from files.
+func newManager(config *rest.Config, o *options) (ctrl.Manager, func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(flagsv1alpha1.AddToScheme(scheme))
@@ -152,6 +167,7 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, error) {
 		Secret:     types.NamespacedName{Namespace: o.namespace, Name: certificateSecret},
 		Mutating:   mutatingWebhooks,
 		Validating: validatingWebhooks,
+		Hosts:      []string{apiService + "." + o.namespace + ".svc", apiService + "." + o.namespace, "localhost"},
 	}
 	webhookOptions := ctrlwebhook.Options{Port: o.webhookPort, CertDir: o.webhookCertDir}
 	if o.certRotation {
@@ -170,29 +186,34 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, error) {
 		},
 		HealthProbeBindAddress:  o.probeAddress,
 		WebhookServer:           server,
-		LeaderElection:          o.leaderElect,
+		LeaderElection:          o.leaderElect && o.runControllers,
 		LeaderElectionID:        leaseName,
 		LeaderElectionNamespace: o.namespace,
 		// The process ends right after the manager has, so nothing goes on writing once the lease is given back.
 		LeaderElectionReleaseOnCancel: true,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("set up manager: %w", err)
+		return nil, nil, fmt.Errorf("set up manager: %w", err)
 	}
 	if o.certRotation {
 		if rotator.Client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-			return nil, fmt.Errorf("set up certificates: %w", err)
+			return nil, nil, fmt.Errorf("set up certificates: %w", err)
 		}
 		if err := mgr.Add(rotator); err != nil {
-			return nil, fmt.Errorf("set up certificates: %w", err)
+			return nil, nil, fmt.Errorf("set up certificates: %w", err)
 		}
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return nil, fmt.Errorf("set up probes: %w", err)
+		return nil, nil, fmt.Errorf("set up probes: %w", err)
 	}
-	// The check makes a TLS connection, which fails until there is a certificate.
-	if err := mgr.AddReadyzCheck("webhooks", server.StartedChecker()); err != nil {
-		return nil, fmt.Errorf("set up probes: %w", err)
+	if o.runControllers {
+		// The check makes a TLS connection, which fails until there is a certificate.
+		if err := mgr.AddReadyzCheck("webhooks", server.StartedChecker()); err != nil {
+			return nil, nil, fmt.Errorf("set up probes: %w", err)
+		}
 	}
-	return mgr, nil
+	if !o.certRotation {
+		return mgr, nil, nil
+	}
+	return mgr, rotator.GetCertificate, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers/status"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -82,26 +83,48 @@ func enabled(flag *v1alpha1.FeatureFlag, environment string) bool {
 	return config != nil && config.Enabled && !compile.ForceDisabled(flag, environment)
 }
 
-// setTimes keeps when the flag was changed, archived and first enabled, as far as this controller has seen it.
+// setTimes keeps when the flag was changed, archived and first enabled. The flag's change records know; they stay with the flag until
+// its status has the times. Where they do not know, because admission was not there, it is when this controller saw it.
 func setTimes(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
-	now := &metav1.Time{Time: s.now.Truncate(time.Second)}
+	// Records that cannot be read know nothing.
+	records, _ := history.Decode(s.flag.Annotations[v1alpha1.ChangesAnnotation])
 	switch {
-	case to.LastChangedTime == nil:
+	case to.LastChangedTime == nil && len(records) == 0:
 		to.LastChangedTime = s.flag.CreationTimestamp.DeepCopy()
-	case isNew:
-		to.LastChangedTime = now
+	case to.LastChangedTime == nil, isNew:
+		to.LastChangedTime = s.timeOf(records, func(history.Record) bool { return true })
 	}
 	switch {
 	case !s.flag.Spec.Archived:
 		to.ArchivedTime = nil
 	case to.ArchivedTime == nil:
-		to.ArchivedTime = now
+		to.ArchivedTime = s.timeOf(records, func(record history.Record) bool {
+			return record.Action == history.FlagArchived || record.Action == history.FlagCreated
+		})
 	}
 	// A flag may have been switched off again before this controller came to look at it.
-	if to.FirstEnabledTime == nil && (isEnabled(to) || slices.ContainsFunc(s.environments, func(e environment) bool { return e.entry.WasEnabled })) {
-		to.FirstEnabledTime = now
+	first := slices.IndexFunc(records, func(record history.Record) bool { return record.Enables })
+	switch {
+	case to.FirstEnabledTime != nil:
+	case first >= 0:
+		to.FirstEnabledTime = seconds(records[first].Time.Time)
+	case isEnabled(to) || slices.ContainsFunc(s.environments, func(e environment) bool { return e.entry.WasEnabled }):
+		to.FirstEnabledTime = seconds(s.now)
 	}
 }
+
+// timeOf is the time of the newest record of a kind, and now where there is none.
+func (s *scope) timeOf(records []history.Record, isMeant func(history.Record) bool) *metav1.Time {
+	for _, record := range slices.Backward(records) {
+		if isMeant(record) {
+			return seconds(record.Time.Time)
+		}
+	}
+	return seconds(s.now)
+}
+
+// seconds is a time as a status holds it.
+func seconds(at time.Time) *metav1.Time { return &metav1.Time{Time: at.Truncate(time.Second)} }
 
 func phase(s *scope, to *v1alpha1.FeatureFlagStatus) v1alpha1.Phase {
 	switch {

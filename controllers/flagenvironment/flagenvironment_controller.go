@@ -12,7 +12,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -24,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
 
 	"k8s.io/client-go/util/workqueue"
 
@@ -48,8 +51,10 @@ type Reconciler struct {
 	Client    client.Client
 	Publisher *publish.Publisher
 	Ledger    *ledger.Ledger
-	Status    status.Patcher
-	Clock     clock.PassiveClock
+	// Deliveries are what the delivery controller reports. This controller writes them, so that conditions have one writer.
+	Deliveries *ledger.Deliveries
+	Status     status.Patcher
+	Clock      clock.PassiveClock
 
 	changes *changes
 
@@ -65,13 +70,42 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.changes = newChanges()
 	r.states, r.seen = map[types.NamespacedName]*state{}, map[types.NamespacedName]string{}
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.FlagEnvironment{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		For(&v1alpha1.FlagEnvironment{}, builder.WithPredicates(
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, keysChanged(), conditionsChanged()))).
 		Watches(&v1alpha1.FeatureFlag{}, r.changes.handler(flagSource)).
 		Watches(&v1alpha1.FlagAudience{}, r.changes.handler(audienceSource)).
 		Watches(&v1alpha1.FlagEvent{}, r.changes.handler(eventSource)).
 		WatchesMetadata(&corev1.ConfigMap{}, r.datafileHandler()).
+		WatchesRawSource(ctrlsource.Func(r.followDeliveries)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
+}
+
+// keysChanged lets updates through that change what the served ConfigMap mirrors of the SDK keys.
+func keysChanged() predicate.Predicate {
+	keysOf := func(object client.Object) string {
+		environment, _ := object.(*v1alpha1.FlagEnvironment)
+		return publish.KeysOf(&environment.Status).Encode()
+	}
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return keysOf(e.ObjectOld) != keysOf(e.ObjectNew) }}
+}
+
+// conditionsChanged lets updates of the conditions through. What a reconcile computes may be equal to a status that the cache shows though
+// it was patched a moment ago, and is then not written; once the cache shows the patch, it is.
+func conditionsChanged() predicate.Predicate {
+	conditionsOf := func(object client.Object) []metav1.Condition {
+		environment, _ := object.(*v1alpha1.FlagEnvironment)
+		return environment.Status.Conditions
+	}
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !equality.Semantic.DeepEqual(conditionsOf(e.ObjectOld), conditionsOf(e.ObjectNew))
+	}}
+}
+
+// followDeliveries enqueues each environment whose copies the delivery controller reports on.
+func (r *Reconciler) followDeliveries(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	r.Deliveries.Subscribe(func(environment types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: environment}) })
+	return nil
 }
 
 // datafileHandler notes the resource version of each served ConfigMap and enqueues its environment.
@@ -114,6 +148,8 @@ type scope struct {
 	hold time.Duration
 	// request is the publish request that this reconcile is to answer.
 	request string
+	// delivery is what the delivery controller has reported, and nil where it has not yet.
+	delivery *ledger.Delivery
 }
 
 // stopped reports whether a problem keeps what is wanted from being served.
@@ -373,7 +409,7 @@ func (r *Reconciler) restore(ctx context.Context, s *scope) error {
 	if served.Revision == 0 || served.Intact(s.environment) {
 		return nil
 	}
-	log.FromContext(ctx).Info("Restoring the datafile", "revision", served.Revision)
+	log.FromContext(ctx).Info("Writing the datafile again", "revision", served.Revision)
 	return r.Publisher.Serve(ctx, s.environment, served)
 }
 

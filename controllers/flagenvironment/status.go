@@ -11,7 +11,10 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers/status"
@@ -22,12 +25,18 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
+// maxDeliveries is how many namespaces with a copy a status names.
+const maxDeliveries = 100
+
 // maxPendingFlags is how many pending flags a status names.
 const maxPendingFlags = 20
 
 // patchStatus writes the status where it changed; problem is why what is wanted is not served.
 func (r *Reconciler) patchStatus(ctx context.Context, s *scope, problem error) error {
 	after := s.environment.DeepCopy()
+	if delivery, known := r.Deliveries.Read(client.ObjectKeyFromObject(s.environment)); known {
+		s.delivery = &delivery
+	}
 	computeStatus(s, problem, &after.Status)
 	return r.Status.Patch(ctx, s.environment, after, s.environment.Status.Conditions, after.Status.Conditions)
 }
@@ -57,7 +66,27 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 		setFlagdPublished(conditions, s, summary)
 	}
 	setPublished(conditions, s, problem)
-	conditions.SetReady(v1alpha1.CompiledCondition, v1alpha1.PublishedCondition, v1alpha1.FlagdPublishedCondition)
+	setDelivered(conditions, s, to)
+	conditions.SetReady(v1alpha1.CompiledCondition, v1alpha1.PublishedCondition, v1alpha1.FlagdPublishedCondition, v1alpha1.DeliveredCondition)
+}
+
+// setDelivered says what the delivery controller has reported. Between a publish and the report on it, the last report stays, which names
+// its revision; another selector makes it worthless at once. Right after a start, when there is no report yet, the status stays.
+func setDelivered(conditions status.Conditions, s *scope, to *v1alpha1.FlagEnvironmentStatus) {
+	delivery, selector := s.delivery, s.environment.Spec.Delivery.NamespaceSelector
+	if delivery != nil {
+		to.Deliveries = delivery.Copies[:min(len(delivery.Copies), maxDeliveries)]
+		to.DeliveriesCount = int32(len(delivery.Copies))
+	}
+	last := meta.FindStatusCondition(to.Conditions, v1alpha1.DeliveredCondition)
+	switch {
+	case selector == nil:
+		conditions.Remove(v1alpha1.DeliveredCondition)
+	case delivery != nil && equality.Semantic.DeepEqual(delivery.Selector, selector):
+		conditions.Set(v1alpha1.DeliveredCondition, delivery.Delivered, delivery.Reason, delivery.Message)
+	case delivery != nil || last == nil || last.ObservedGeneration != s.environment.Generation:
+		conditions.Set(v1alpha1.DeliveredCondition, false, v1alpha1.PendingReason, "copies for the selected namespaces are being written")
+	}
 }
 
 func setCompiled(conditions status.Conditions, summary compile.Summary) {

@@ -12,9 +12,12 @@ import (
 	"maps"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
 )
 
 // The names of the indexes, to be used in client.MatchingFields.
@@ -33,7 +36,22 @@ const (
 
 	// EventKey finds FlagEvents by their key.
 	EventKey = "spec.key"
+
+	// UID finds the objects of the four Kinds, and namespaces, by their UID.
+	UID = "metadata.uid"
+
+	// EnvironmentDelivers finds, by the value "true", the FlagEnvironments that select namespaces to deliver to.
+	EnvironmentDelivers = "spec.delivery.namespaceSelector"
+
+	// CopyOrigin finds the metadata of copies of datafiles by namespace and name of their FlagEnvironment, separated by a slash.
+	CopyOrigin = "origin"
+
+	// HistoryOf finds the metadata of the history's ControllerRevisions by HistoryKey.
+	HistoryOf = "history"
 )
+
+// HistoryKey is the value by which HistoryOf finds the history of the object of that kind and name.
+func HistoryKey(kind, name string) string { return kind + "/" + name }
 
 // Setup adds the indexes to indexer. It is called once for each cache, before that starts. It fails where an index exists already.
 func Setup(ctx context.Context, indexer client.FieldIndexer) error {
@@ -53,6 +71,32 @@ func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 			}
 			return []string{cmp.Or(event.Spec.Key, event.Name)}
 		}},
+		{&v1alpha1.FlagEnvironment{}, EnvironmentDelivers, func(object client.Object) []string {
+			environment, ok := object.(*v1alpha1.FlagEnvironment)
+			if !ok || environment.Spec.Delivery.NamespaceSelector == nil {
+				return nil
+			}
+			return []string{"true"}
+		}},
+		{configMapMetadata(), CopyOrigin, func(object client.Object) []string {
+			labels := object.GetLabels()
+			if labels[v1alpha1.DatafileLabel] != v1alpha1.DatafileCopy {
+				return nil
+			}
+			return []string{labels[v1alpha1.ProjectLabel] + "/" + labels[v1alpha1.EnvironmentLabel]}
+		}},
+		{history.Metadata(), HistoryOf, func(object client.Object) []string {
+			kind, name, is := history.Subject(object)
+			if !is {
+				return nil
+			}
+			return []string{HistoryKey(kind, name)}
+		}},
+		{&v1alpha1.FeatureFlag{}, UID, uid},
+		{&v1alpha1.FlagEnvironment{}, UID, uid},
+		{&v1alpha1.FlagAudience{}, UID, uid},
+		{&v1alpha1.FlagEvent{}, UID, uid},
+		{namespaceMetadata(), UID, uid},
 	} {
 		if err := indexer.IndexField(ctx, index.object, index.name, index.values); err != nil {
 			return fmt.Errorf("index %T by %s: %w", index.object, index.name, err)
@@ -60,6 +104,21 @@ func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 	}
 	return nil
 }
+
+func configMapMetadata() client.Object {
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	return object
+}
+
+// namespaceMetadata stands for namespaces, of which nothing but metadata is cached.
+func namespaceMetadata() *metav1.PartialObjectMetadata {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return namespace
+}
+
+func uid(object client.Object) []string { return []string{string(object.GetUID())} }
 
 func ofFlag(values func(*v1alpha1.FeatureFlag) []string) client.IndexerFunc {
 	return func(object client.Object) []string {

@@ -26,6 +26,7 @@ import (
 	"github.com/go-logr/logr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -70,6 +71,8 @@ type session struct {
 	client client.Client
 	// kubeconfig is the administrator's file.
 	kubeconfig string
+	// ports are those of the manager, on the loopback interface.
+	ports struct{ webhooks, probes, api int }
 	// exited gets the error with which the manager ended.
 	exited chan error
 }
@@ -95,22 +98,21 @@ func (s *session) run(ctx context.Context) error {
 		return fmt.Errorf("start the control plane: %w; see %s", err, filepath.Join(s.state, "control-plane.log"))
 	}
 
-	webhooks, probes, err := freePorts(ctx)
-	if err != nil {
+	if err := s.choosePorts(ctx); err != nil {
 		return err
 	}
 	say("Installing config/default")
-	if err := s.install(ctx, webhooks); err != nil {
+	if err := s.install(ctx, s.ports.webhooks); err != nil {
 		return fmt.Errorf("install config/default: %w", err)
 	}
 
 	say("Starting the manager, which logs to %s", filepath.Join(s.state, "manager.log"))
-	stopManager, err := s.startManager(ctx, webhooks, probes)
+	stopManager, err := s.startManager(ctx)
 	if err != nil {
 		return fmt.Errorf("start the manager: %w", err)
 	}
 	defer stopManager()
-	if err := s.wait(ctx, "the manager to be ready", func(ctx context.Context) error { return ready(ctx, probes) }); err != nil {
+	if err := s.wait(ctx, "the manager to be ready", func(ctx context.Context) error { return ready(ctx, s.ports.probes) }); err != nil {
 		return err
 	}
 
@@ -216,7 +218,7 @@ func (s *session) startControlPlane() (stop func(), err error) {
 
 // startManager starts the manager as the service account that config/rbac binds, so that a right that is missing there is
 // missing here.
-func (s *session) startManager(ctx context.Context, webhooks, probes int) (stop func(), err error) {
+func (s *session) startManager(ctx context.Context) (stop func(), err error) {
 	token, err := s.token(ctx, "jackstaff-manager")
 	if err != nil {
 		return nil, err
@@ -242,8 +244,9 @@ func (s *session) startManager(ctx context.Context, webhooks, probes int) (stop 
 		"--kubeconfig="+kubeconfig,
 		"--operator-namespace="+namespace,
 		"--metrics-bind-address=0",
-		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", probes),
-		fmt.Sprintf("--webhook-port=%d", webhooks))
+		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", s.ports.probes),
+		fmt.Sprintf("--api-bind-address=127.0.0.1:%d", s.ports.api),
+		fmt.Sprintf("--webhook-port=%d", s.ports.webhooks))
 	manager.Stdout, manager.Stderr = log, log
 	// A group of its own, and a context without its end, keep the interrupt from it: it is stopped first, while its API server
 	// still runs.
@@ -320,17 +323,17 @@ func ready(ctx context.Context, port int) error {
 	return nil
 }
 
-// freePorts returns two ports of the loopback interface that nothing listens on.
-func freePorts(ctx context.Context) (first, second int, err error) {
-	for _, port := range []*int{&first, &second} {
+// choosePorts takes ports of the loopback interface that nothing listens on.
+func (s *session) choosePorts(ctx context.Context) error {
+	for _, port := range []*int{&s.ports.webhooks, &s.ports.probes, &s.ports.api} {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
-			return 0, 0, fmt.Errorf("find a free port: %w", err)
+			return fmt.Errorf("find a free port: %w", err)
 		}
 		defer func() { _ = listener.Close() }()
 		*port = listener.Addr().(*net.TCPAddr).Port
 	}
-	return first, second, nil
+	return nil
 }
 
 // kubectl prepares kubectl to be run as the administrator.
@@ -368,11 +371,30 @@ func (s *session) writeEnv(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	authority, err := s.writeAuthority(ctx)
+	if err != nil {
+		return err
+	}
 	var lines strings.Builder
 	fmt.Fprintf(&lines, "export KUBECONFIG='%s'\n", s.kubeconfig)
+	fmt.Fprintf(&lines, "export JACKSTAFF_URL='https://127.0.0.1:%d'\n", s.ports.api)
 	fmt.Fprintf(&lines, "export JACKSTAFF_TOKEN='%s'\n", token)
+	fmt.Fprintf(&lines, "export JACKSTAFF_CA='%s'\n", authority)
 	if err := os.WriteFile(s.envFile(), []byte(lines.String()), 0o600); err != nil {
 		return fmt.Errorf("write the env file: %w", err)
 	}
 	return nil
+}
+
+// writeAuthority writes the authority of the manager's certificate into a file, and returns where.
+func (s *session) writeAuthority(ctx context.Context) (string, error) {
+	secret := &corev1.Secret{}
+	if err := s.client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: "jackstaff-webhook-certificate"}, secret); err != nil {
+		return "", fmt.Errorf("get the manager's certificate: %w", err)
+	}
+	path := filepath.Join(s.state, "ca.crt")
+	if err := os.WriteFile(path, secret.Data[corev1.ServiceAccountRootCAKey], 0o600); err != nil {
+		return "", fmt.Errorf("write the authority: %w", err)
+	}
+	return path, nil
 }

@@ -61,6 +61,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.FlagEventSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FlagEventStatus"):
 		return &apiv1alpha1.FlagEventStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Instance"):
+		return &apiv1alpha1.InstanceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NamespaceDelivery"):
 		return &apiv1alpha1.NamespaceDeliveryApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Override"):

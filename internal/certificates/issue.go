@@ -42,7 +42,8 @@ type pair struct {
 // forgotten at once, so that there is no key that could sign another one.
 func issue(hosts []string, now time.Time) (*pair, error) {
 	authority := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "jackstaff webhooks"},
+		// OpenSSL takes a certificate whose issuer has its own name for a self-signed one, so the two have different names.
+		Subject:               pkix.Name{CommonName: "jackstaff authority"},
 		NotBefore:             now.Add(-skew),
 		NotAfter:              now.Add(lifetime),
 		KeyUsage:              x509.KeyUsageCertSign,
@@ -51,7 +52,7 @@ func issue(hosts []string, now time.Time) (*pair, error) {
 		BasicConstraintsValid: true,
 	}
 	serving := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: "jackstaff webhooks"},
+		Subject:               pkix.Name{CommonName: "jackstaff"},
 		NotBefore:             now.Add(-skew),
 		NotAfter:              now.Add(lifetime),
 		KeyUsage:              x509.KeyUsageDigitalSignature,

@@ -1,7 +1,7 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package certificates makes, renews and serves the certificate of the webhooks where no cert-manager does.
+// Package certificates makes, renews and serves the manager's certificate, for webhooks and REST, where no cert-manager does.
 //
 // It needs no rights but to read and update one Secret and two webhook configurations, each by its name, and no mounted
 // file, so that a first start does not wait for kubelet.
@@ -46,6 +46,8 @@ type Rotator struct {
 	Secret types.NamespacedName
 	// Mutating and Validating are the names of the webhook configurations. The certificate is for the hosts that they name.
 	Mutating, Validating string
+	// Hosts are further names that the certificate is for.
+	Hosts []string
 
 	serving atomic.Pointer[tls.Certificate]
 }
@@ -99,7 +101,7 @@ func (r *Rotator) pass(ctx context.Context) error {
 		clients = append(clients, &validating.Webhooks[i].ClientConfig)
 	}
 
-	certificate, bundle, err := r.certificate(ctx, hosts(clients))
+	certificate, bundle, err := r.certificate(ctx, hosts(clients, r.Hosts))
 	if err != nil {
 		return err
 	}
@@ -163,9 +165,9 @@ func (r *Rotator) certificate(ctx context.Context, hosts []string) (*tls.Certifi
 	return certificate, bundle, err
 }
 
-// hosts returns the names by which the API server calls the webhooks, each once, in order.
-func hosts(clients []*admissionregistrationv1.WebhookClientConfig) []string {
-	var names []string
+// hosts returns the names by which the API server calls the webhooks, and further ones, each once, in order.
+func hosts(clients []*admissionregistrationv1.WebhookClientConfig, further []string) []string {
+	names := slices.Clone(further)
 	for _, c := range clients {
 		switch {
 		case c.Service != nil:

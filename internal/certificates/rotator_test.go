@@ -115,6 +115,21 @@ func TestFirstPassServes(t *testing.T) {
 	}
 }
 
+// OpenSSL, and so curl, refuses a certificate that has the name of its issuer.
+func TestCertificateIsNotNamedLikeItsAuthority(t *testing.T) {
+	made, err := issue([]string{serviceHost}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := made.check([]string{serviceHost}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if certificate.Leaf.Subject.String() == certificate.Leaf.Issuer.String() {
+		t.Errorf("subject and issuer are both %s", certificate.Leaf.Subject)
+	}
+}
+
 func TestNothingIsWrittenWhenNothingChanged(t *testing.T) {
 	writes := 0
 	c := interceptor.NewClient(cluster(), interceptor.Funcs{

@@ -38,7 +38,8 @@ func TestFlagEnvironment(t *testing.T) {
 		"a file name of 254 characters": {named("production", "flags-a."+strings.Repeat("b", 246)),
 			[]string{`spec.datafile.name: Too long: may not be more than 253 bytes`}},
 		"everything out of bounds": {
-			builders.MakeEnvironment("production", "shop").Annotation(v1alpha1.PublishRequestedAtAnnotation, "now").Spec(func(s *v1alpha1.FlagEnvironmentSpec) {
+			builders.MakeEnvironment("production", "shop").Annotation(v1alpha1.PublishRequestedAtAnnotation, "now").
+				Annotation(v1alpha1.RotateKeysRequestedAtAnnotation, "soon").Annotation(v1alpha1.RevokeKeysBeforeAnnotation, "all").Spec(func(s *v1alpha1.FlagEnvironmentSpec) {
 				s.DisplayName, s.Order = strings.Repeat("d", 257), 10001
 				s.Publish = v1alpha1.Publish{Mode: "Auto", Revision: new(int64(0)), RevisionHistoryLimit: new(int32(0))}
 				s.Datafile.Formats = []v1alpha1.DatafileFormat{"Native", "Native", "Yaml"}
@@ -47,6 +48,8 @@ func TestFlagEnvironment(t *testing.T) {
 			}),
 			[]string{
 				`metadata.annotations[flags.jackstaff.dev/publish-requested-at]: Invalid value: "now": must be an RFC 3339 time, such as 2027-03-15T09:00:00Z`,
+				`metadata.annotations[flags.jackstaff.dev/revoke-keys-before]: Invalid value: "all": must be an RFC 3339 time, such as 2027-03-15T09:00:00Z`,
+				`metadata.annotations[flags.jackstaff.dev/rotate-keys-requested-at]: Invalid value: "soon": must be an RFC 3339 time, such as 2027-03-15T09:00:00Z`,
 				`spec.displayName: Too long: may not be more than 256 characters`,
 				`spec.order: Invalid value: 10001: must be between 0 and 10000`,
 				`spec.publish.mode: Unsupported value: "Auto": supported values: "Automatic", "Manual"`,

@@ -217,7 +217,8 @@ func (m *mistakes) annotation(object metav1.Object, name, value string) {
 				m.invalid(path, environment, "must be names of environments, separated by commas")
 			}
 		}
-	case isEnvironment && name == v1alpha1.PublishRequestedAtAnnotation:
+	case isEnvironment && (name == v1alpha1.PublishRequestedAtAnnotation || name == v1alpha1.RotateKeysRequestedAtAnnotation ||
+		name == v1alpha1.RevokeKeysBeforeAnnotation):
 		if !isTime(value) {
 			m.invalid(path, value, timeForm)
 		}

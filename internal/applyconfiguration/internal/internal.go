@@ -468,7 +468,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: flags
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagCounts
+    - name: instances
+      type:
+        list:
+          elementType:
+            namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Instance
+          elementRelationship: associative
+          keys:
+          - name
     - name: lastHandledPublishAt
+      type:
+        scalar: string
+    - name: lastHandledRotateAt
       type:
         scalar: string
     - name: observedGeneration
@@ -564,6 +575,18 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagType
   scalar: string
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Instance
+  map:
+    fields:
+    - name: lastSeen
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: name
+      type:
+        scalar: string
+    - name: revision
+      type:
+        scalar: numeric
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.NamespaceDelivery
   map:
     fields:
@@ -703,6 +726,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: clientHash
       type:
         scalar: string
+    - name: confirmed
+      type:
+        scalar: boolean
     - name: createdAt
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time

@@ -14,7 +14,7 @@ type DeliveryStatusApplyConfiguration struct {
 	Revision *int64 `json:"revision,omitempty"`
 	// acknowledged is the number of running pods that report the revision.
 	Acknowledged *int32 `json:"acknowledged,omitempty"`
-	// expected is the number of running pods that have ever reported.
+	// expected is the number of running pods that have ever reported. A pod that has not for 10 minutes is not running.
 	Expected *int32 `json:"expected,omitempty"`
 	// laggards are pods that report another revision, the first 10.
 	Laggards []string `json:"laggards,omitempty"`

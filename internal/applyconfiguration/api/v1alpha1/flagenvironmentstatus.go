@@ -31,17 +31,22 @@ type FlagEnvironmentStatusApplyConfiguration struct {
 	PendingFlags []string `json:"pendingFlags,omitempty"`
 	// datafile describes the served ConfigMap.
 	Datafile *DatafileStatusApplyConfiguration `json:"datafile,omitempty"`
-	// deliveries are the namespaces that have the datafile, by name, the first 100.
+	// deliveries are the namespaces that have a copy of the datafile, by name, the first 100.
 	Deliveries []NamespaceDeliveryApplyConfiguration `json:"deliveries,omitempty"`
-	// deliveriesCount is the number of namespaces that have the datafile.
+	// deliveriesCount is the number of namespaces that have a copy of the datafile.
 	DeliveriesCount *int32 `json:"deliveriesCount,omitempty"`
 	// delivery counts the workloads that have loaded the served revision, where spec.delivery.acknowledge is true.
 	Delivery *DeliveryStatusApplyConfiguration `json:"delivery,omitempty"`
 	// sdkKeys are the environment's SDK keys, newest first, at most 3.
 	SDKKeys []SDKKeyApplyConfiguration `json:"sdkKeys,omitempty"`
+	// lastHandledRotateAt is the last value of the annotation flags.jackstaff.dev/rotate-keys-requested-at that was answered.
+	LastHandledRotateAt *string `json:"lastHandledRotateAt,omitempty"`
 	// sdks are the SDKs that have sent a heartbeat, at most 50, the oldest dropped.
 	SDKs []SDKApplyConfiguration `json:"sdks,omitempty"`
-	// conditions are Ready, Compiled, Published and FlagdPublished.
+	// instances are the running workloads that report which revision they have loaded, by name, where spec.delivery.acknowledge is true. At
+	// most 500, the one that reported longest ago dropped.
+	Instances []InstanceApplyConfiguration `json:"instances,omitempty"`
+	// conditions are Ready, Compiled, Published, FlagdPublished, Delivered and Acknowledged.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
@@ -159,6 +164,14 @@ func (b *FlagEnvironmentStatusApplyConfiguration) WithSDKKeys(values ...*SDKKeyA
 	return b
 }
 
+// WithLastHandledRotateAt sets the LastHandledRotateAt field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastHandledRotateAt field is set to the value of the last call.
+func (b *FlagEnvironmentStatusApplyConfiguration) WithLastHandledRotateAt(value string) *FlagEnvironmentStatusApplyConfiguration {
+	b.LastHandledRotateAt = &value
+	return b
+}
+
 // WithSDKs adds the given value to the SDKs field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the SDKs field.
@@ -168,6 +181,19 @@ func (b *FlagEnvironmentStatusApplyConfiguration) WithSDKs(values ...*SDKApplyCo
 			panic("nil value passed to WithSDKs")
 		}
 		b.SDKs = append(b.SDKs, *values[i])
+	}
+	return b
+}
+
+// WithInstances adds the given value to the Instances field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Instances field.
+func (b *FlagEnvironmentStatusApplyConfiguration) WithInstances(values ...*InstanceApplyConfiguration) *FlagEnvironmentStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithInstances")
+		}
+		b.Instances = append(b.Instances, *values[i])
 	}
 	return b
 }

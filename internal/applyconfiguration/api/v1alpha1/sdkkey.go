@@ -22,6 +22,8 @@ type SDKKeyApplyConfiguration struct {
 	ServerHash *string `json:"serverHash,omitempty"`
 	// clientHash is the SHA-256 of the client key, "sha256:" and 64 hexadecimal digits.
 	ClientHash *string `json:"clientHash,omitempty"`
+	// confirmed is true once the Secret was created. Keys that are not confirmed are not valid, and are dropped when they are found later.
+	Confirmed *bool `json:"confirmed,omitempty"`
 }
 
 // SDKKeyApplyConfiguration constructs a declarative configuration of the SDKKey type for use with
@@ -59,5 +61,13 @@ func (b *SDKKeyApplyConfiguration) WithServerHash(value string) *SDKKeyApplyConf
 // If called multiple times, the ClientHash field is set to the value of the last call.
 func (b *SDKKeyApplyConfiguration) WithClientHash(value string) *SDKKeyApplyConfiguration {
 	b.ClientHash = &value
+	return b
+}
+
+// WithConfirmed sets the Confirmed field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Confirmed field is set to the value of the last call.
+func (b *SDKKeyApplyConfiguration) WithConfirmed(value bool) *SDKKeyApplyConfiguration {
+	b.Confirmed = &value
 	return b
 }

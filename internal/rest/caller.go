@@ -1,0 +1,141 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
+	"k8s.io/apiserver/pkg/authentication/user"
+	authenticationv1 "k8s.io/client-go/kubernetes/typed/authentication/v1"
+	"k8s.io/client-go/rest"
+)
+
+const (
+	// reviewTTL is how long the API server's word on a token, and on a right that somebody has, is taken for granted.
+	reviewTTL = 10 * time.Second
+	// denialTTL is the same for a right that somebody lacks.
+	denialTTL = 2 * time.Second
+	// reviewTimeout is how long the API server has for it.
+	reviewTimeout = 10 * time.Second
+)
+
+// Caller is who asks.
+type Caller struct {
+	// User is the Kubernetes identity.
+	User user.Info
+	// Token is the caller's own token, with which writes are made.
+	Token string
+}
+
+type callerKey struct{}
+
+// WithCaller returns a context that carries the caller.
+func WithCaller(ctx context.Context, caller *Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, caller)
+}
+
+// CallerFrom returns the caller of a request that was authenticated, and nil of one that was not.
+func CallerFrom(ctx context.Context) *Caller {
+	caller, _ := ctx.Value(callerKey{}).(*Caller)
+	return caller
+}
+
+// ServiceAccountNamespace is the namespace of the caller where that is a service account, and empty where it is not.
+func (c *Caller) ServiceAccountNamespace() string {
+	account, ok := strings.CutPrefix(c.User.GetName(), "system:serviceaccount:")
+	if !ok {
+		return ""
+	}
+	namespace, _, _ := strings.Cut(account, ":")
+	return namespace
+}
+
+// Bearer is the token of a request's Authorization header, and empty where it has none.
+func Bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// Authenticate returns who makes a request: the holder of the Kubernetes token in its Authorization header, or else of the session in
+// its cookie. It fails with an *Error of status 401 where there is no valid identity, of 403 where a write lacks the session's CSRF
+// token, and of 429 where the caller asks too often.
+func (s *Server) Authenticate(r *http.Request) (*Caller, error) {
+	token := Bearer(r)
+	if token == "" {
+		var err error
+		if token, err = s.sessions.token(r); err != nil {
+			return nil, err
+		}
+	}
+	return s.AuthenticateToken(r, token)
+}
+
+// AuthenticateToken is Authenticate for a token that the request carries elsewhere.
+func (s *Server) AuthenticateToken(r *http.Request, token string) (*Caller, error) {
+	if token == "" {
+		return nil, Errorf(http.StatusUnauthorized, "a Kubernetes token is needed, as Authorization: Bearer or as a session")
+	}
+	if err := s.limits.check(addressOf(r)); err != nil {
+		return nil, err
+	}
+	caller, err := s.Review(r.Context(), token)
+	if err != nil {
+		// The API server is asked about each wrong token, and must not be flooded.
+		return nil, cmp.Or(s.limits.Take(addressOf(r)), err)
+	}
+	return caller, s.limits.Take(caller.User.GetName())
+}
+
+// Review returns whose token it is. It fails with an *Error of status 401 where the token is nobody's, and of 503 where the API server
+// does not say.
+func (s *Server) Review(ctx context.Context, token string) (*Caller, error) {
+	// The authenticator takes a request, whose header it removes.
+	request := (&http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}).WithContext(ctx)
+	response, ok, err := s.tokens.AuthenticateRequest(request)
+	unreachable := (*url.Error)(nil)
+	switch {
+	case errors.As(err, &unreachable), apierrors.ReasonForError(err) != "":
+		return nil, &Error{Status: http.StatusServiceUnavailable, Message: "the API server does not say whose token it is", RetryAfter: time.Second, Cause: err}
+	case err != nil || !ok:
+		return nil, &Error{Status: http.StatusUnauthorized, Message: "the token is not valid", Cause: err}
+	}
+	return &Caller{User: response.User, Token: token}, nil
+}
+
+// newTokenReviewer asks the API server whose token it is, and remembers the answer briefly.
+func newTokenReviewer(config *rest.Config) (authenticator.Request, error) {
+	reviews, err := authenticationv1.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("set up authentication: %w", err)
+	}
+	tokens, _, err := authenticatorfactory.DelegatingAuthenticatorConfig{
+		CacheTTL:                 reviewTTL,
+		TokenAccessReviewClient:  reviews,
+		TokenAccessReviewTimeout: reviewTimeout,
+		WebhookRetryBackoff:      reviewBackoff(),
+	}.New()
+	if err != nil {
+		return nil, fmt.Errorf("set up authentication: %w", err)
+	}
+	return tokens, nil
+}
+
+// reviewBackoff tries a review again for about a second.
+func reviewBackoff() *wait.Backoff {
+	return &wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 3}
+}

@@ -1,0 +1,102 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// RequestIDHeader carries the id under which a request is logged. A caller may choose it.
+const RequestIDHeader = "X-Request-Id"
+
+// requestID is the form of an id that a caller may choose.
+var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// keyPaths are the paths that end in an SDK key, which is a secret.
+var keyPaths = []string{"/api/sdk/datafile/", "/api/sdk/stream/"}
+
+// observe gives each request an id, logs what becomes of it, and answers for a handler that panics.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(RequestIDHeader)
+		if !requestID.MatchString(id) {
+			id = rand.Text()
+		}
+		header := w.Header()
+		header.Set(RequestIDHeader, id)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cache-Control", "no-store")
+		logger := log.FromContext(r.Context()).WithValues("request", id, "method", r.Method, "path", Redact(r.URL.Path))
+		recorded, began := &recorder{ResponseWriter: w}, s.options.Clock.Now()
+		defer func() {
+			if failure := recover(); failure != nil {
+				if failure == http.ErrAbortHandler { //nolint:errorlint // It is the very value.
+					panic(failure) //nolint:forbidigo // The HTTP server asks for it.
+				}
+				logger.Error(fmt.Errorf("panic: %v", failure), "Request failed", "stack", string(debug.Stack()))
+				if recorded.status == 0 {
+					http.Error(recorded, "something went wrong here; the log says what, under this request's id", http.StatusInternalServerError)
+				}
+			}
+			logger.V(1).Info("Answered", "status", recorded.status, "duration", s.options.Clock.Since(began).Round(time.Microsecond).String())
+		}()
+		r.Body = http.MaxBytesReader(recorded, r.Body, maxBody)
+		next.ServeHTTP(recorded, r.WithContext(log.IntoContext(r.Context(), logger)))
+	})
+}
+
+// Redact returns a path without the SDK key that it ends in.
+func Redact(path string) string {
+	for _, prefix := range keyPaths {
+		if strings.HasPrefix(path, prefix) {
+			return prefix + "…"
+		}
+	}
+	return path
+}
+
+// Stream serves a handler whose answers have no end of their own: they end when the server stops, and have as long as it takes.
+func (s *Server) Stream(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(s.stopping, cancel)()
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // Where that cannot be set, there is none.
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader remembers the status.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write remembers that the status is 200 where nothing else was said.
+func (r *recorder) Write(data []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(data)
+}
+
+// Unwrap gives the writer to http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,254 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ofrep serves OpenFeature's remote evaluation protocol from what is published.
+package ofrep
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/internal/ofrep"
+	"github.com/jackstaff-dev/jackstaff/internal/rest"
+	"github.com/jackstaff-dev/jackstaff/internal/serving"
+)
+
+// The paths, as patterns of http.ServeMux.
+const (
+	BulkPath   = "/ofrep/v1/evaluate/flags"
+	SinglePath = "/ofrep/v1/evaluate/flags/"
+	StreamPath = "/ofrep/v1/stream"
+)
+
+// maxBody is the size of a request's body, in bytes.
+const maxBody = 1 << 20
+
+// Counter counts evaluations.
+type Counter interface {
+	// Evaluated counts the answer that a context got in an environment, which it must not change.
+	Evaluated(environment *serving.Environment, result *evaluate.Result, context map[string]any)
+}
+
+// handler serves the paths.
+type handler struct {
+	server  *rest.Server
+	store   *serving.Store
+	counter Counter
+	clock   clock.WithTicker
+	streams *tickets
+}
+
+// Mount adds the paths to server. Evaluations are counted by counter.
+func Mount(server *rest.Server, store *serving.Store, counter Counter, clock clock.WithTicker) {
+	h := &handler{server: server, store: store, counter: counter, clock: clock, streams: newTickets(server.Sealer(), clock)}
+	server.Handle(BulkPath, h.cors(h.bulk))
+	server.Handle(SinglePath, h.cors(h.single))
+	server.Handle(StreamPath, server.Stream(h.cors(h.stream)))
+}
+
+// cors lets pages of any origin ask: what they need is a key, and no cookie is looked at.
+func (h *handler) cors(serve http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header["Access-Control-Allow-Origin"] = anyOrigin
+		header["Access-Control-Expose-Headers"] = exposedHeaders
+		if r.Method == http.MethodOptions {
+			header.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
+			header.Set("Access-Control-Allow-Headers", "Content-Type, Authorization, X-API-Key, If-None-Match, "+rest.ProjectHeader+", "+rest.EnvironmentHeader)
+			header.Set("Access-Control-Max-Age", "86400")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		serve(w, r)
+	})
+}
+
+// The values of headers that every answer carries, which nobody changes.
+var (
+	anyOrigin      = []string{"*"}
+	exposedHeaders = []string{"ETag, Retry-After"}
+	jsonType       = []string{"application/json"}
+)
+
+// single evaluates one flag. Clients do not always escape a slash in a key, so the key is all that is left of the path.
+func (h *handler) single(w http.ResponseWriter, r *http.Request) {
+	key, err := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), SinglePath))
+	if err != nil || key == "" {
+		h.refuse(w, r, key, &ofrep.Failure{Status: http.StatusBadRequest, Code: ofrep.General, Details: "the path ends in the key of a flag"})
+		return
+	}
+	from, context, buffer := h.begin(w, r, key)
+	if from == nil {
+		return
+	}
+	defer buffer.release()
+	result := from.engine(from.environment.Revision()).Evaluate(key, context, h.clock.Now())
+	h.counter.Evaluated(from.environment, &result, context)
+	if result.Flag == nil {
+		h.refuse(w, r, key, &ofrep.Failure{Status: http.StatusNotFound, Code: ofrep.FlagNotFound, Details: "the environment has no flag of that key"})
+		return
+	}
+	buffer.body = ofrep.AppendResult(buffer.body[:0], &result, from.isServer())
+	write(w, buffer.body)
+}
+
+// bulk evaluates every flag. The ETag is of what was evaluated, so that it differs where the answer does, whatever the reason.
+func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
+	from, context, buffer := h.begin(w, r, "")
+	if from == nil {
+		return
+	}
+	defer buffer.release()
+	now, revision := h.clock.Now(), from.environment.Revision()
+	body := append(buffer.body[:0], `{"flags":[`...)
+	for flag := range from.engine(revision).Flags() {
+		result := flag.Evaluate(context, now)
+		h.counter.Evaluated(from.environment, &result, context)
+		body = append(ofrep.AppendResult(body, &result, from.isServer()), ',')
+	}
+	if body[len(body)-1] == ',' {
+		body = body[:len(body)-1]
+	}
+	body = append(body, `],"metadata":{"revision":`...)
+	body = append(strconv.AppendInt(body, revision.Number, 10), '}')
+	digest := sha256.Sum256(body)
+	etag := `"` + hex.EncodeToString(digest[:16]) + `"`
+	w.Header().Set("ETag", etag)
+	w.Header().Set("Cache-Control", "no-cache")
+	if matches(r.Header.Get("If-None-Match"), etag) {
+		buffer.body = body
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	buffer.body = append(h.appendStream(body, r, from), '}')
+	write(w, buffer.body)
+}
+
+// matches says whether a header If-None-Match names the ETag.
+func matches(header, etag string) bool {
+	for candidate := range strings.SplitSeq(header, ",") {
+		if candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/"); candidate == etag || candidate == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// buffer is the memory of one request.
+type buffer struct{ body []byte }
+
+var buffers = sync.Pool{New: func() any { return &buffer{} }}
+
+// maxKept is the size of a buffer that is used again, in bytes.
+const maxKept = 256 << 10
+
+func (b *buffer) release() {
+	if cap(b.body) <= maxKept {
+		buffers.Put(b)
+	}
+}
+
+// begin reads who asks and the context of a request. It has answered where it returns no origin; else the caller releases the buffer.
+func (h *handler) begin(w http.ResponseWriter, r *http.Request, key string) (*origin, map[string]any, *buffer) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST, OPTIONS")
+		h.refuse(w, r, key, &ofrep.Failure{Status: http.StatusMethodNotAllowed, Code: ofrep.General, Details: "evaluations are asked for by POST"})
+		return nil, nil, nil
+	}
+	from, err := h.open(r)
+	if err != nil {
+		h.deny(w, r, err)
+		return nil, nil, nil
+	}
+	if contentType := r.Header.Get("Content-Type"); contentType != "application/json" {
+		if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
+			h.refuse(w, r, key, &ofrep.Failure{Status: http.StatusUnsupportedMediaType, Code: ofrep.ParseError, Details: "the Content-Type is not application/json"})
+			return nil, nil, nil
+		}
+	}
+	held, _ := buffers.Get().(*buffer)
+	held.body, err = readAll(held.body[:0], r)
+	if err != nil {
+		held.release()
+		tooLarge := (*http.MaxBytesError)(nil)
+		if errors.As(err, &tooLarge) {
+			h.refuse(w, r, key, &ofrep.Failure{Status: http.StatusBadRequest, Code: ofrep.InvalidContext, Details: "the body is longer than 1 MiB"})
+		} else {
+			h.refuse(w, r, key, &ofrep.Failure{Status: http.StatusBadRequest, Code: ofrep.ParseError, Details: "the body could not be read"})
+		}
+		return nil, nil, nil
+	}
+	context, failed := ofrep.ReadContext(held.body)
+	if failed != nil {
+		held.release()
+		h.refuse(w, r, key, failed)
+		return nil, nil, nil
+	}
+	return from, context, held
+}
+
+// readAll appends the body of a request, which is never longer than maxBody.
+func readAll(to []byte, r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return to, &http.MaxBytesError{Limit: maxBody}
+	}
+	for {
+		if len(to) == cap(to) {
+			to = append(to, make([]byte, max(512, int(r.ContentLength)+1))...)[:len(to)]
+		}
+		n, err := r.Body.Read(to[len(to):cap(to)])
+		to = to[:len(to)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return to, nil
+		case err != nil:
+			return to, err
+		case len(to) > maxBody:
+			return to, &http.MaxBytesError{Limit: maxBody}
+		}
+	}
+}
+
+func write(w http.ResponseWriter, body []byte) {
+	header := w.Header()
+	header["Content-Type"] = jsonType
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	_, _ = w.Write(body) // Nobody is left to be told.
+}
+
+// deny answers who may not ask: by the status alone, as the protocol has it, but for a 400, 429 or 503.
+func (h *handler) deny(w http.ResponseWriter, r *http.Request, err error) {
+	refused := (*rest.Error)(nil)
+	if !errors.As(err, &refused) {
+		log.FromContext(r.Context()).Error(err, "Request failed")
+		refused = &rest.Error{Status: http.StatusInternalServerError, Message: "something went wrong here; the log says what"}
+	}
+	maps.Copy(w.Header(), refused.GetHeaders())
+	switch refused.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		w.WriteHeader(refused.Status)
+	default:
+		h.refuse(w, r, "", &ofrep.Failure{Status: refused.Status, Code: ofrep.General, Details: refused.Text()})
+	}
+}
+
+// refuse answers with an error of the protocol.
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, key string, failed *ofrep.Failure) {
+	log.FromContext(r.Context()).V(1).Info("Request refused", "status", failed.Status, "reason", failed.Details)
+	w.Header()["Content-Type"] = jsonType
+	w.WriteHeader(failed.Status)
+	_, _ = w.Write(ofrep.AppendFailure(nil, key, failed)) // Nobody is left to be told.
+}

@@ -1,0 +1,38 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package views puts everything that is served on the REST server.
+package views
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/jackstaff-dev/jackstaff/internal/rest"
+	"github.com/jackstaff-dev/jackstaff/internal/rest/sdk"
+	"github.com/jackstaff-dev/jackstaff/internal/serving"
+)
+
+// Mount adds every view to server, and to mgr what they stand on.
+func Mount(mgr ctrl.Manager, server *rest.Server) error {
+	store := serving.NewStore()
+	if err := store.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("follow datafiles: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("datafiles", func(*http.Request) error {
+		if !store.Synced() {
+			return errors.New("not all datafiles were read yet")
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("set up probes: %w", err)
+	}
+	byKey := server.LimitAddress(sdk.NewHandler(store, clock.RealClock{}))
+	server.Handle("/api/sdk/datafile/", byKey)
+	server.Handle("/api/sdk/stream/", server.Stream(byKey))
+	return nil
+}
