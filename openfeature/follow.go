@@ -73,6 +73,8 @@ type follower struct {
 	provider *Provider
 	// watcher is nil where there is none.
 	watcher *watcher
+	// heart is nil where no heartbeats are sent.
+	heart *heart
 	// seen is what the last look found.
 	seen digest
 	// state is the provider's, and announced what the SDK takes it to be.
@@ -98,6 +100,9 @@ func follow(p *Provider) *follower {
 		provider: p, changes: map[string]struct{}{}, state: openfeature.ErrorState,
 		bound: make(chan struct{}, 1), cancel: cancel, ended: make(chan struct{}),
 	}
+	if p.heartbeat != nil {
+		f.heart = beat(p.heartbeat)
+	}
 	f.look(true)
 	f.announced = f.bindState()
 	go f.run(ctx)
@@ -115,6 +120,9 @@ func (f *follower) bindState() openfeature.State {
 func (f *follower) stop() {
 	f.cancel()
 	<-f.ended
+	if f.heart != nil {
+		f.heart.stop()
+	}
 }
 
 // failure is why there is no snapshot.
@@ -233,6 +241,9 @@ func (f *follower) serve(next *snapshot) {
 		next.describe()
 	}
 	previous := f.provider.current.Swap(next)
+	if f.heart != nil {
+		f.heart.loaded(next.header.Revision)
+	}
 	f.state = openfeature.ReadyState
 	f.problem.Store(nil)
 	if previous == nil {

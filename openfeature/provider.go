@@ -76,6 +76,8 @@ type Provider struct {
 	describe bool
 	now      func() time.Time
 	watch    func() (*watcher, error)
+	// heartbeat is nil where none is sent.
+	heartbeat *Heartbeat
 
 	current atomic.Pointer[snapshot]
 	events  chan openfeature.Event
@@ -123,7 +125,7 @@ func OnLoad(load func(Load)) Option {
 }
 
 // NewProvider makes a provider for the directory at which a workload mounts the ConfigMap. It touches no file until the SDK
-// initializes it. It fails where dir is empty.
+// initializes it. It fails where dir is empty, and where a heartbeat's settings are wrong.
 func NewProvider(dir string, options ...Option) (*Provider, error) {
 	if dir == "" {
 		return nil, errors.New("no directory: name the one at which the ConfigMap is mounted")
@@ -143,6 +145,11 @@ func NewProvider(dir string, options ...Option) (*Provider, error) {
 	}
 	for _, option := range options {
 		option(p)
+	}
+	if p.heartbeat != nil {
+		if err := p.heartbeat.check(); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }
