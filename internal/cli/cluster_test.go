@@ -1,0 +1,282 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers"
+	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
+)
+
+func TestCluster(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Command line with a cluster")
+}
+
+var (
+	// k8s is an administrator who reads live.
+	k8s client.Client
+	// kubeconfig is the file that the commands find the cluster by.
+	kubeconfig string
+)
+
+var _ = BeforeSuite(func() {
+	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
+	SetDefaultEventuallyTimeout(30 * time.Second)
+	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	scheme := runtime.NewScheme()
+	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
+	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	environment := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+	restConfig, err := environment.Start()
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(environment.Stop)
+	restConfig.QPS = -1
+	k8s, err = client.New(restConfig, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+
+	user, err := environment.AddUser(envtest.User{Name: "on-call", Groups: []string{"system:masters"}}, nil)
+	Expect(err).NotTo(HaveOccurred())
+	data, err := user.KubeConfig()
+	Expect(err).NotTo(HaveOccurred())
+	kubeconfig = filepath.Join(GinkgoT().TempDir(), "kubeconfig")
+	Expect(os.WriteFile(kubeconfig, data, 0o600)).To(Succeed())
+
+	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme:     scheme,
+		Cache:      controllers.CacheOptions(),
+		Client:     controllers.ClientOptions(),
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Controller: config.Controller{SkipNameValidation: new(true)},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	ctx, cancel := context.WithCancel(context.Background())
+	Expect(indexes.Setup(ctx, mgr.GetFieldIndexer())).To(Succeed())
+	Expect(controllers.Setup(mgr, controllers.Options{})).To(Succeed())
+	done := make(chan error, 1)
+	go func() { done <- mgr.Start(ctx) }()
+	DeferCleanup(func() {
+		cancel()
+		Eventually(done).Should(Receive(Succeed()))
+	})
+})
+
+// run runs a command in a namespace and returns its output, which must have the exit code.
+func run(code int, namespace string, arguments ...string) string {
+	GinkgoHelper()
+	// No two requests for a publish have the same time.
+	got := jackstaffAt(context.Background(), clock.RealClock{}, "", append(arguments, "--kubeconfig", kubeconfig, "-n", namespace)...)
+	Expect(got.code).To(Equal(code), "%q printed\n%s%s", arguments, got.out, got.err)
+	if code != 0 {
+		return got.err
+	}
+	return got.out
+}
+
+// makeProject makes a namespace with an environment that publishes by hand, and a flag that is served in it.
+func makeProject(annotations ...string) string {
+	GinkgoHelper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "shop-"}}
+	Expect(k8s.Create(context.Background(), namespace)).To(Succeed())
+	flag := builders.MakeFlag("checkout", namespace.Name).Boolean().Key("new/checkout").Environment("production").Fallthrough("on")
+	for _, annotation := range annotations {
+		name, value, _ := strings.Cut(annotation, "=")
+		flag = flag.Annotation(name, value)
+	}
+	environment := builders.MakeEnvironment("production", namespace.Name).Spec(func(s *v1alpha1.FlagEnvironmentSpec) {
+		s.Publish.Mode = v1alpha1.PublishModeManual
+	})
+	Expect(k8s.Create(context.Background(), flag.Obj())).To(Succeed())
+	Expect(k8s.Create(context.Background(), environment.Obj())).To(Succeed())
+	run(0, namespace.Name, "publish", "production", "--wait")
+	return namespace.Name
+}
+
+func fetch[T client.Object](namespace, name string, object T) T {
+	GinkgoHelper()
+	Expect(k8s.Get(context.Background(), client.ObjectKey{Namespace: namespace, Name: name}, object)).To(Succeed())
+	return object
+}
+
+// served is what a command evaluates the flag to.
+func served(namespace string) string {
+	GinkgoHelper()
+	var evaluation struct {
+		Reason    string `json:"reason"`
+		Variation string `json:"variation"`
+	}
+	Expect(json.Unmarshal([]byte(run(0, namespace, "evaluate", "new/checkout", "-e", "production", "-o", "json")), &evaluation)).To(Succeed())
+	return evaluation.Variation
+}
+
+var _ = Describe("The command line", func() {
+	It("switches a flag, publishes, rolls back and shows the history", func() {
+		namespace := makeProject()
+		Expect(served(namespace)).To(Equal("on"))
+
+		By("switching by key and publishing")
+		Expect(run(0, namespace, "toggle", "new/checkout", "-e", "production")).To(Equal("FeatureFlag checkout is off in production\n"))
+		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Environments[0].Enabled).To(BeFalse())
+		again := jackstaff(context.Background(), "", "toggle", "checkout", "-e", "production", "--off", "--kubeconfig", kubeconfig, "-n", namespace)
+		Expect(again.err).To(Equal("production publishes by hand: the change is served after \"jackstaff publish production\".\n"))
+		Eventually(func() int32 {
+			return fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Status.Flags.Pending
+		}).Should(BeEquivalentTo(1))
+		Expect(served(namespace)).To(Equal("on"), "nothing is published before it is asked for")
+		Expect(run(0, namespace, "publish", "production", "--wait")).To(Equal("production: revision 2 is served\n"))
+		Expect(served(namespace)).To(Equal("off"))
+
+		By("rolling back")
+		Expect(run(0, namespace, "rollback", "production", "--wait")).To(ContainSubstring("revision 1 is pinned"))
+		Expect(served(namespace)).To(Equal("on"))
+		Expect(run(1, namespace, "publish", "production")).To(ContainSubstring("is pinned to revision 1"))
+		history := strings.Split(run(0, namespace, "history", "production"), "\n")
+		Expect(history[0]).To(MatchRegexp(`^REVISION +PUBLISHED +DIGEST +SERVED$`))
+		Expect(history[1]).To(MatchRegexp(`^2 +\S+Z +sha256:\S+ *$`))
+		Expect(history[2]).To(MatchRegexp(`^1 +\S+Z +sha256:\S+ +served$`))
+		Expect(run(1, namespace, "rollback", "production")).To(ContainSubstring("holds no revision before 1"))
+		Expect(run(1, namespace, "rollback", "production", "--to", "7", "--wait", "--timeout", "1s")).To(ContainSubstring("the history does not hold the revision 7"))
+		Expect(run(0, namespace, "rollback", "production", "--clear", "--wait")).To(ContainSubstring("revision"))
+		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Revision).To(BeNil())
+		Expect(run(2, namespace, "rollback", "production", "--clear", "--to", "1")).NotTo(BeEmpty())
+	})
+
+	It("freezes an environment", func() {
+		namespace := makeProject()
+		Expect(run(0, namespace, "freeze", "production")).To(Equal("production is frozen at revision 1\n"))
+		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Suspend).To(BeTrue())
+		Expect(run(1, namespace, "publish", "production")).To(ContainSubstring("jackstaff freeze production --off"))
+		Expect(run(0, namespace, "freeze", "production", "--off")).To(ContainSubstring("not frozen any more"))
+		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Suspend).To(BeFalse())
+	})
+
+	It("switches a flag off that Git owns, so that the tool does not undo it", func() {
+		namespace := makeProject("argocd.argoproj.io/tracking-id=shop-flags:x")
+		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--off")).To(ContainSubstring("because Argo CD (shop-flags) owns the flag"))
+		flag := fetch(namespace, "checkout", &v1alpha1.FeatureFlag{})
+		Expect(flag.Annotations).To(HaveKeyWithValue(v1alpha1.ForceDisabledAnnotation, "production"))
+		Expect(flag.Spec.Environments[0].Enabled).To(BeTrue())
+		Expect(run(0, namespace, "toggle", "checkout", "-e", "production")).To(ContainSubstring("is on in production"))
+		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Annotations).NotTo(HaveKey(v1alpha1.ForceDisabledAnnotation))
+		Expect(run(1, namespace, "toggle", "checkout", "-e", "staging", "--on")).To(ContainSubstring("switch it on in Git"))
+		Expect(run(1, namespace, "archive", "checkout")).To(ContainSubstring("change it in Git"))
+	})
+
+	It("archives and restores a flag", func() {
+		namespace := makeProject()
+		Expect(run(0, namespace, "archive", "new/checkout")).To(Equal("FeatureFlag checkout is archived\n"))
+		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Archived).To(BeTrue())
+		Expect(run(0, namespace, "archive", "checkout", "--restore")).To(Equal("FeatureFlag checkout is restored\n"))
+		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Archived).To(BeFalse())
+		Expect(run(1, namespace, "archive", "nothing")).To(ContainSubstring(`no flag of the name or key "nothing"`))
+	})
+
+	It("shows objects", func() {
+		namespace := makeProject()
+		Eventually(func() string { return run(0, namespace, "get") }).Should(MatchRegexp(`NAME +KEY +TYPE +PHASE +ENVIRONMENTS.*\ncheckout +new/checkout +Boolean +Active +production=on`))
+		Expect(run(0, namespace, "get", "environments", "-o", "name")).To(Equal("flagenvironment.flags.jackstaff.dev/production\n"))
+		Expect(run(0, namespace, "get", "flags", "checkout", "-o", "json")).To(ContainSubstring(`"kind": "FeatureFlag"`))
+		Expect(run(0, namespace, "get", "flags", "-o", "yaml")).To(ContainSubstring("kind: List"))
+		Expect(run(0, namespace, "get", "events")).To(BeEmpty())
+		Expect(run(2, namespace, "get", "nothing")).To(ContainSubstring("there are flags, environments, audiences, events"))
+		Expect(run(1, namespace, "get", "flags", "nothing")).To(ContainSubstring("not found"))
+		everywhere := jackstaff(context.Background(), "", "get", "-A", "--kubeconfig", kubeconfig)
+		Expect(everywhere.out).To(MatchRegexp("NAMESPACE +NAME(.*\n)*" + namespace + " +checkout"))
+	})
+
+	It("exports manifests that are the same to a cluster", func() {
+		namespace := makeProject()
+		run(0, namespace, "freeze", "production")
+		exported := run(0, namespace, "export")
+		Expect(exported).NotTo(Or(ContainSubstring("uid"), ContainSubstring("status"), ContainSubstring("suspend"), ContainSubstring("publish-requested-at")))
+		file := filepath.Join(GinkgoT().TempDir(), "flags.yaml")
+		Expect(os.WriteFile(file, []byte(exported), 0o600)).To(Succeed())
+		Expect(run(0, namespace, "diff", file, "-e", "production")).To(Equal("production: no flag changes\n"))
+
+		By("comparing an edit with what is served")
+		Expect(os.WriteFile(file, []byte(strings.Replace(exported, "enabled: true", "enabled: false", 1)), 0o600)).To(Succeed())
+		Expect(run(0, namespace, "diff", file, "-e", "production")).To(ContainSubstring("100 % of subjects move from on to off"))
+	})
+
+	DescribeTable("validates as the API server does, which has no webhooks here", func(change func(flag map[string]any), refused bool) {
+		namespace := "default"
+		flag := map[string]any{
+			"apiVersion": "flags.jackstaff.dev/v1alpha1", "kind": "FeatureFlag",
+			"metadata": map[string]any{"name": "other", "namespace": namespace},
+			"spec": map[string]any{
+				"type": "Boolean", "defaultVariation": "off",
+				"variations": []any{map[string]any{"key": "off", "value": false}, map[string]any{"key": "on", "value": true}},
+				"environments": []any{map[string]any{
+					"name": "production", "schedule": map[string]any{"enableAt": nil},
+					"rules": []any{map[string]any{"name": "beta", "variation": "on"}},
+				}},
+			},
+		}
+		change(flag)
+		manifest, err := json.Marshal(flag)
+		Expect(err).NotTo(HaveOccurred())
+		object := &unstructured.Unstructured{Object: flag}
+		err = k8s.Create(context.Background(), object, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
+		Expect(err != nil).To(Equal(refused), "the API server says %v", err)
+		got := jackstaff(context.Background(), string(manifest), "validate", "-")
+		Expect(got.code).To(Equal(map[bool]int{true: 1, false: 0}[refused]), got.out)
+	},
+		Entry("nothing wrong", func(map[string]any) {}, false),
+		Entry("a value for the API server only", func(flag map[string]any) { flag["status"] = map[string]any{"phase": "Active"} }, false),
+		Entry("an unknown field", func(flag map[string]any) { rule(flag)["bogus"] = 1 }, true),
+		Entry("an unknown field of the metadata", func(flag map[string]any) { flag["metadata"].(map[string]any)["bogus"] = "x" }, true),
+		Entry("a wrong type", func(flag map[string]any) { rule(flag)["name"] = true }, true),
+		Entry("a wrong enum", func(flag map[string]any) { rule(flag)["type"] = "Wrong" }, true),
+		Entry("a missing field", func(flag map[string]any) { delete(flag["spec"].(map[string]any), "type") }, true),
+		Entry("a broken rule of CEL", func(flag map[string]any) {
+			rule(flag)["split"] = []any{map[string]any{"variation": "on", "weight": 1}}
+		}, true),
+		Entry("a list with a key twice", func(flag map[string]any) {
+			environment := flag["spec"].(map[string]any)["environments"].([]any)[0].(map[string]any)
+			environment["rules"] = append(environment["rules"].([]any), rule(flag))
+		}, true),
+		Entry("a name that is too long", func(flag map[string]any) {
+			flag["metadata"].(map[string]any)["name"] = strings.Repeat("a", 64)
+		}, true),
+		Entry("a label that is none", func(flag map[string]any) {
+			flag["metadata"].(map[string]any)["labels"] = map[string]any{"a b": "c"}
+		}, true),
+		Entry("a time that is none", func(flag map[string]any) {
+			flag["spec"].(map[string]any)["environments"].([]any)[0].(map[string]any)["schedule"] = map[string]any{"enableAt": "tomorrow"}
+		}, true),
+	)
+})
+
+// rule is the only rule of a flag.
+func rule(flag map[string]any) map[string]any {
+	environment := flag["spec"].(map[string]any)["environments"].([]any)[0].(map[string]any)
+	return environment["rules"].([]any)[0].(map[string]any)
+}

@@ -1,0 +1,215 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/diff"
+	"github.com/jackstaff-dev/jackstaff/internal/manifests"
+)
+
+// diffOptions are what the command line of diff says.
+type diffOptions struct {
+	of         project
+	against    []string
+	againstGit string
+	output     string
+	exitCode   bool
+	cluster    *cluster
+}
+
+func (a *App) diffCommand() *cobra.Command {
+	o := &diffOptions{}
+	cmd := &cobra.Command{
+		Use:   "diff PATH... -e ENVIRONMENT",
+		Short: "Say which flags manifests would change, and for whom",
+		Long: "Compare the datafile of manifests with what a cluster serves, with other manifests, or with the same paths in a revision of\n" +
+			"Git. Of each flag that changes it is said which share of subjects gets another variation: exactly where the same hash\n" +
+			"decides, of the subjects that match a rule where conditions decide, and expected where another hash decides.\n" + pathsHelp,
+		Example: "  jackstaff diff deploy/flags -e production\n" +
+			"  jackstaff diff deploy/flags -e production --against-git origin/main",
+		GroupID: filesGroup,
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    a.run(func(cmd *cobra.Command, paths []string) error { return a.diff(cmd.Context(), paths, o) }),
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.of.environment, "environment", "e", "", "The environment (required).")
+	flags.StringArrayVar(&o.against, "against", nil, "A file or directory of manifests to compare with. It can be given more than once.")
+	flags.StringVar(&o.againstGit, "against-git", "", "A revision of Git to compare with, such as HEAD or origin/main.")
+	flags.StringVarP(&o.output, "output", "o", textOutput, "The format: text or json.")
+	flags.BoolVar(&o.exitCode, "exit-code", false, "Exit with 1 where a flag changes.")
+	cmd.MarkFlagsMutuallyExclusive("against", "against-git")
+	_ = cmd.MarkFlagRequired("environment") // It fails only for a flag that does not exist.
+	o.cluster = a.newCluster(cmd, contextFlag)
+	return cmd
+}
+
+func (a *App) diff(ctx context.Context, paths []string, o *diffOptions) error {
+	if o.output != textOutput && o.output != jsonOutput {
+		return usagef("--output is %s or %s", textOutput, jsonOutput)
+	}
+	o.of.namespace = o.cluster.askedNamespace()
+	if len(o.against) == 0 && o.againstGit == "" {
+		if err := o.cluster.connect(); err != nil {
+			return err
+		}
+		o.of.fallback = o.cluster.namespace
+	}
+	rendered, err := a.compilePaths(ctx, paths, o.of)
+	if err != nil {
+		return err
+	}
+	after, err := rendered.document()
+	if err != nil {
+		return err
+	}
+	o.of.namespace = after.Project
+	before, err := a.compared(ctx, paths, o)
+	if err != nil {
+		return err
+	}
+	changes := diff.Documents(before, after)
+	if o.output == jsonOutput {
+		err = printJSON(a.Streams.Out, struct {
+			Environment string        `json:"environment"`
+			Changes     []diff.Change `json:"changes"`
+		}{after.Environment, slices.Concat([]diff.Change{}, changes)})
+	} else {
+		a.printChanges(after.Environment, changes)
+	}
+	if err == nil && o.exitCode && len(changes) > 0 {
+		return errReported
+	}
+	return err
+}
+
+func (a *App) printChanges(environment string, changes []diff.Change) {
+	if len(changes) == 0 {
+		a.printf("%s: no flag changes\n", environment)
+		return
+	}
+	colours := map[diff.Kind]colour{diff.Added: green, diff.Removed: red, diff.Changed: yellow}
+	for i := range changes {
+		head, rest, _ := strings.Cut(changes[i].Text(), "\n")
+		a.printf("%s: %s\n", environment, a.paint(colours[changes[i].Kind], head))
+		if rest != "" {
+			a.printf("%s\n", rest)
+		}
+	}
+}
+
+// compared is the document to compare with.
+func (a *App) compared(ctx context.Context, paths []string, o *diffOptions) (*datafile.Document, error) {
+	var rendered *render
+	var err error
+	switch {
+	case len(o.against) > 0:
+		rendered, err = a.compilePaths(ctx, o.against, o.of)
+	case o.againstGit != "":
+		var files []manifests.File
+		if files, err = readGit(ctx, o.againstGit, paths); err == nil {
+			rendered, err = a.compileFiles(ctx, files, o.of)
+		}
+	default:
+		o.cluster.namespace = o.of.namespace
+		return o.cluster.servedDocument(ctx, o.of.environment)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("what is compared with: %w", err)
+	}
+	return rendered.document()
+}
+
+// readGit reads what paths held in a revision, in which a path may be missing.
+func readGit(ctx context.Context, revision string, paths []string) ([]manifests.File, error) {
+	if strings.HasPrefix(revision, "-") {
+		return nil, usagef("%q is no revision", revision)
+	}
+	var files []manifests.File
+	for _, name := range paths {
+		if name == manifests.Stdin {
+			return nil, usagef("the standard input has no revisions; name files or directories")
+		}
+		directory, pattern := name, "."
+		if info, err := os.Stat(name); err != nil {
+			return nil, err
+		} else if !info.IsDir() {
+			directory, pattern = filepath.Dir(name), filepath.Base(name)
+		}
+		prefix, err := git(ctx, directory, "rev-parse", "--show-prefix")
+		if err != nil {
+			return nil, err
+		}
+		// Of the names of the whole repository, because an archive of a directory that the revision lacks is an error.
+		top, err := git(ctx, directory, "rev-parse", "--show-toplevel")
+		if err != nil {
+			return nil, err
+		}
+		inside := path.Join(strings.TrimSpace(string(prefix)), pattern)
+		found, err := readArchive(ctx, strings.TrimSpace(string(top)), revision, inside, name)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
+	}
+	return files, nil
+}
+
+// readArchive reads the manifests at or below one path of a repository.
+func readArchive(ctx context.Context, top, revision, inside, name string) ([]manifests.File, error) {
+	listed, err := git(ctx, top, "ls-tree", "-r", "-z", "--name-only", revision, "--", inside)
+	if err != nil || len(listed) == 0 {
+		return nil, err
+	}
+	data, err := git(ctx, top, "archive", "--format=tar", revision, "--", inside)
+	if err != nil {
+		return nil, err
+	}
+	var files []manifests.File
+	archive := tar.NewReader(bytes.NewReader(data))
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return files, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the archive of %s: %w", revision, err)
+		}
+		below := strings.TrimPrefix(header.Name, inside+"/")
+		if header.Typeflag != tar.TypeReg || header.Name != inside && (!manifests.IsManifest(below) || manifests.IsHidden(below)) {
+			continue
+		}
+		content, err := io.ReadAll(archive)
+		if err != nil {
+			return nil, fmt.Errorf("read the archive of %s: %w", revision, err)
+		}
+		files = append(files, manifests.File{Name: revision + ":" + path.Join(filepath.ToSlash(name), strings.TrimPrefix(below, inside)), Data: content})
+	}
+}
+
+// git runs git in a directory and returns what it prints.
+func git(ctx context.Context, directory string, arguments ...string) ([]byte, error) {
+	var out, errOut bytes.Buffer
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", directory}, arguments...)...) //nolint:gosec // Running git is the purpose; a revision is no option.
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("git %s: %w: %s", arguments[0], err, strings.TrimSpace(errOut.String()))
+	}
+	return out.Bytes(), nil
+}

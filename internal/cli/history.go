@@ -1,0 +1,192 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/printers"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+)
+
+// historyEntry is one revision that the history holds.
+type historyEntry struct {
+	Revision    int64  `json:"revision"`
+	PublishedAt string `json:"publishedAt"`
+	Digest      string `json:"digest"`
+	Served      bool   `json:"served"`
+
+	// name is that of the ConfigMap.
+	name string
+}
+
+func (a *App) historyCommand() *cobra.Command {
+	var output string
+	var c *cluster
+	cmd := &cobra.Command{
+		Use:     "history ENVIRONMENT",
+		Short:   "Show the published revisions of an environment, the newest first",
+		GroupID: clusterGroup,
+		Args:    cobra.ExactArgs(1),
+		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
+			if _, err := newPrinter(output); err != nil {
+				return err
+			}
+			environment, err := c.environment(cmd.Context(), arguments[0])
+			if err != nil {
+				return err
+			}
+			history, err := c.history(cmd.Context(), environment)
+			if err != nil {
+				return err
+			}
+			return a.printHistory(output, history)
+		}),
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "The format: json, yaml or name. Default a table.")
+	c = a.newCluster(cmd, contextFlag)
+	return cmd
+}
+
+// history returns the revisions that the history of an environment holds, the newest first.
+func (c *cluster) history(ctx context.Context, environment *v1alpha1.FlagEnvironment) ([]historyEntry, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
+	err := c.client.List(ctx, list, client.InNamespace(environment.Namespace), client.MatchingLabels{
+		v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProjectLabel: environment.Namespace,
+		v1alpha1.EnvironmentLabel: environment.Name, v1alpha1.DatafileLabel: v1alpha1.DatafileHistory,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the history: %w", err)
+	}
+	history := []historyEntry{}
+	for i := range list.Items {
+		kept := &list.Items[i]
+		// The name is what nobody can edit.
+		revision, err := strconv.ParseInt(strings.TrimPrefix(kept.Name, strings.TrimSuffix(environment.HistoryName(0), "0")), 10, 64)
+		if err != nil {
+			continue
+		}
+		history = append(history, historyEntry{
+			Revision: revision, PublishedAt: kept.Annotations[v1alpha1.PublishedAtAnnotation],
+			Digest: kept.Annotations[v1alpha1.DigestAnnotation], Served: revision == environment.Status.PublishedRevision, name: kept.Name,
+		})
+	}
+	slices.SortFunc(history, func(a, b historyEntry) int { return cmp.Compare(b.Revision, a.Revision) })
+	return history, nil
+}
+
+func (a *App) printHistory(output string, history []historyEntry) error {
+	switch output {
+	case jsonOutput:
+		return printJSON(a.Streams.Out, history)
+	case "yaml":
+		data, err := yaml.Marshal(history)
+		a.printf("%s", data)
+		return err
+	case "name":
+		for _, entry := range history {
+			a.printf("configmap/%s\n", entry.name)
+		}
+		return nil
+	}
+	w := printers.GetNewTabWriter(a.Streams.Out)
+	_, _ = fmt.Fprintln(w, "REVISION\tPUBLISHED\tDIGEST\tSERVED")
+	for _, entry := range history {
+		served := ""
+		if entry.Served {
+			served = "served"
+		}
+		_, _ = fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", entry.Revision, entry.PublishedAt, entry.Digest, served)
+	}
+	return w.Flush()
+}
+
+func (a *App) rollbackCommand() *cobra.Command {
+	var c *cluster
+	var to int64
+	var clearPin bool
+	wait := &waiter{app: a}
+	cmd := &cobra.Command{
+		Use:   "rollback ENVIRONMENT",
+		Short: "Serve an older revision until the rollback is cleared",
+		Long: "Serve a revision of the history by spec.publish.revision; without --to the one before what is served. Changes wait until --clear\n" +
+			"removes the field.",
+		Example: "  jackstaff rollback production --wait\n  jackstaff rollback production --to 41\n  jackstaff rollback production --clear",
+		GroupID: clusterGroup,
+		Args:    cobra.ExactArgs(1),
+		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
+			if cmd.Flags().Changed("to") && to < 1 {
+				return usagef("--to is 1 or more")
+			}
+			environment, err := c.environment(cmd.Context(), arguments[0])
+			if err != nil {
+				return err
+			}
+			if to == 0 && !clearPin {
+				if to, err = c.before(cmd.Context(), environment); err != nil {
+					return err
+				}
+			}
+			return a.rollback(cmd.Context(), c, environment, to, wait)
+		}),
+	}
+	cmd.Flags().Int64Var(&to, "to", 0, "The revision. Default the one before what is served.")
+	cmd.Flags().BoolVar(&clearPin, "clear", false, "End the rollback.")
+	cmd.MarkFlagsMutuallyExclusive("to", "clear")
+	wait.addFlags(cmd)
+	c = a.newCluster(cmd, contextFlag)
+	return cmd
+}
+
+// before returns the revision before the one that is served.
+func (c *cluster) before(ctx context.Context, environment *v1alpha1.FlagEnvironment) (int64, error) {
+	history, err := c.history(ctx, environment)
+	if err != nil {
+		return 0, err
+	}
+	for _, entry := range history {
+		if entry.Revision < environment.Status.PublishedRevision {
+			return entry.Revision, nil
+		}
+	}
+	return 0, fmt.Errorf("the history of %s holds no revision before %d", environment.Name, environment.Status.PublishedRevision)
+}
+
+// rollback pins an environment to a revision, or with 0 to none.
+func (a *App) rollback(ctx context.Context, c *cluster, environment *v1alpha1.FlagEnvironment, to int64, wait *waiter) error {
+	err := edit(ctx, c, environment, func() error {
+		environment.Spec.Publish.Revision = nil
+		if to > 0 {
+			environment.Spec.Publish.Revision = &to
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	generation := environment.Generation
+	switch {
+	case wait.wanted:
+		return wait.until(ctx, c, environment, "the rollback", func() bool {
+			return environment.Status.ObservedGeneration >= generation && (to == 0 || environment.Status.PublishedRevision == to)
+		})
+	case to == 0:
+		a.printf("the rollback of %s is cleared\n", environment.Name)
+	default:
+		a.printf("%s is to serve revision %d\n", environment.Name, to)
+	}
+	return nil
+}

@@ -1,0 +1,320 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/internal/manifests"
+)
+
+// testSuffixes end the names of test files that are found in directories.
+var testSuffixes = []string{"_test.yaml", "_test.yml"}
+
+const junitOutput = "junit"
+
+// testFile is a file of flag tests. docs/cli.md describes the format.
+type testFile struct {
+	// Manifests are files and directories, relative to the test file.
+	Manifests []string `json:"manifests"`
+	// Namespace is that of the flags. Empty means the only one of the manifests.
+	Namespace string `json:"namespace"`
+	// Environment is where the flags are evaluated, where a case does not say otherwise.
+	Environment string     `json:"environment"`
+	Cases       []testCase `json:"cases"`
+}
+
+type testCase struct {
+	Name        string          `json:"name"`
+	Environment string          `json:"environment"`
+	Flag        string          `json:"flag"`
+	Context     map[string]any  `json:"context"`
+	At          string          `json:"at"`
+	Expect      testExpectation `json:"expect"`
+}
+
+// testExpectation is what a case expects. What is left out may be anything.
+type testExpectation struct {
+	Variation *string          `json:"variation"`
+	Value     json.RawMessage  `json:"value"`
+	Reason    *evaluate.Reason `json:"reason"`
+	// Rule is empty where no rule is to decide.
+	Rule *string `json:"rule"`
+}
+
+// testResult is what came of one case.
+type testResult struct {
+	file, name string
+	failures   []string
+}
+
+func (a *App) testCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "test PATH...",
+		Short: "Run flag tests: which context gets which variation",
+		Long: "Run the flag tests in files, and in directories in all files below them whose names end in _test.yaml or _test.yml. A test\n" +
+			"file names manifests, an environment, and cases of a flag, a context and what is expected:\n\n" +
+			"  manifests: [../flags]\n" +
+			"  environment: production\n" +
+			"  cases:\n" +
+			"  - name: beta users see the new checkout\n" +
+			"    flag: new_checkout\n" +
+			"    context: {targetingKey: alice, plan: beta}\n" +
+			"    at: 2027-03-15T09:00:00Z\n" +
+			"    expect: {variation: \"on\", value: true, reason: TARGETING_MATCH, rule: beta-users}\n\n" +
+			"The exit code is 1 where a case fails.",
+		Example: "  jackstaff test deploy/flags\n  jackstaff test -o junit deploy/flags >report.xml",
+		GroupID: filesGroup,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: a.run(func(cmd *cobra.Command, paths []string) error {
+			if output != textOutput && output != junitOutput {
+				return usagef("--output is %s or %s", textOutput, junitOutput)
+			}
+			results, err := a.runTests(cmd.Context(), paths)
+			if err != nil {
+				return err
+			}
+			if output == junitOutput {
+				err = a.printJUnit(results)
+			} else {
+				a.printResults(results)
+			}
+			for _, result := range results {
+				if len(result.failures) > 0 {
+					return errors.Join(err, errReported)
+				}
+			}
+			return err
+		}),
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", textOutput, "The format: text or junit.")
+	return cmd
+}
+
+// runTests runs the tests of all files in the order of the files.
+func (a *App) runTests(ctx context.Context, paths []string) ([]testResult, error) {
+	files, err := manifests.Read(paths, a.Streams.In)
+	if err != nil {
+		return nil, err
+	}
+	var results []testResult
+	found := false
+	for _, file := range files {
+		if !isTest(file.Name) && !named(paths, file.Name) {
+			continue
+		}
+		found = true
+		test := &testFile{}
+		if err := yaml.UnmarshalStrict(file.Data, test); err != nil {
+			return nil, fmt.Errorf("read %s: %w", file.Name, err)
+		}
+		suite := &testSuite{app: a, file: file.Name, test: test, engines: map[string]*evaluate.Engine{}}
+		for i := range test.Cases {
+			result, err := suite.run(ctx, i)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", file.Name, err)
+			}
+			results = append(results, result)
+		}
+	}
+	if !found {
+		return nil, fmt.Errorf("no files that end in %s in %s", strings.Join(testSuffixes, " or "), strings.Join(paths, ", "))
+	}
+	return results, nil
+}
+
+func isTest(name string) bool {
+	return strings.HasSuffix(name, testSuffixes[0]) || strings.HasSuffix(name, testSuffixes[1])
+}
+
+// named reports whether a file was named itself, and not only its directory.
+func named(paths []string, name string) bool {
+	for _, path := range paths {
+		if path == manifests.Stdin || filepath.Clean(path) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// testSuite runs the cases of one file.
+type testSuite struct {
+	app  *App
+	file string
+	test *testFile
+	// manifests are read, and engines prepared, on first use.
+	manifests []manifests.File
+	engines   map[string]*evaluate.Engine // By environment.
+}
+
+// engine returns what evaluates an environment.
+func (s *testSuite) engine(ctx context.Context, environment string) (*evaluate.Engine, error) {
+	if engine, known := s.engines[environment]; known {
+		return engine, nil
+	}
+	if s.manifests == nil {
+		paths := make([]string, len(s.test.Manifests))
+		for i, path := range s.test.Manifests {
+			if paths[i] = path; !filepath.IsAbs(path) {
+				paths[i] = filepath.Join(filepath.Dir(s.file), path)
+			}
+		}
+		var err error
+		if s.manifests, err = manifests.Read(paths, nil); err != nil {
+			return nil, fmt.Errorf("manifests: %w", err)
+		}
+	}
+	rendered, err := s.app.compileFiles(ctx, s.manifests, project{namespace: s.test.Namespace, environment: environment})
+	if err != nil {
+		return nil, err
+	}
+	document, err := rendered.document()
+	if err != nil {
+		return nil, err
+	}
+	s.engines[environment], err = evaluate.New(document)
+	return s.engines[environment], err
+}
+
+// run runs one case. It fails where the file is wrong, which is no failure of the case.
+func (s *testSuite) run(ctx context.Context, i int) (testResult, error) {
+	test := &s.test.Cases[i]
+	result := testResult{file: s.file, name: test.Name}
+	if result.name == "" {
+		result.name = fmt.Sprintf("%s, case %d", test.Flag, i+1)
+	}
+	environment := test.Environment
+	if environment == "" {
+		environment = s.test.Environment
+	}
+	if test.Flag == "" || environment == "" || len(s.test.Manifests) == 0 {
+		return result, fmt.Errorf("case %q: manifests, environment and flag are required", result.name)
+	}
+	if test.Expect.empty() {
+		return result, fmt.Errorf("case %q expects nothing: give expect a variation, value, reason or rule", result.name)
+	}
+	now := s.app.Clock.Now()
+	if test.At != "" {
+		var err error
+		if now, err = time.Parse(time.RFC3339, test.At); err != nil {
+			return result, fmt.Errorf("case %q: at is an RFC 3339 time, such as 2027-03-15T09:00:00Z", result.name)
+		}
+	}
+	engine, err := s.engine(ctx, environment)
+	if err != nil {
+		return result, err
+	}
+	result.failures, err = test.Expect.check(newEvaluation(test.Flag, engine.Evaluate(test.Flag, test.Context, now)))
+	return result, err
+}
+
+func (e *testExpectation) empty() bool {
+	return e.Variation == nil && len(e.Value) == 0 && e.Reason == nil && e.Rule == nil
+}
+
+// check says what is not as it is expected.
+func (e *testExpectation) check(got *evaluation) ([]string, error) {
+	var failures []string
+	expect := func(what, have, want string) {
+		if have != want {
+			failures = append(failures, fmt.Sprintf("%s is %s, want %s", what, have, want))
+		}
+	}
+	if e.Variation != nil {
+		expect("variation", strconv.Quote(got.Variation), strconv.Quote(*e.Variation))
+	}
+	if len(e.Value) > 0 {
+		want, err := datafile.Canonical(e.Value)
+		if err != nil {
+			return nil, fmt.Errorf("expect.value: %w", err)
+		}
+		expect("value", string(got.Value), string(want))
+	}
+	if e.Reason != nil {
+		expect("reason", string(got.Reason), string(*e.Reason))
+	}
+	if e.Rule != nil {
+		expect("rule", strconv.Quote(got.Rule), strconv.Quote(*e.Rule))
+	}
+	return failures, nil
+}
+
+func (a *App) printResults(results []testResult) {
+	failed := 0
+	for _, result := range results {
+		if len(result.failures) == 0 {
+			a.printf("%s    %s: %s\n", a.paint(green, "ok"), result.file, result.name)
+			continue
+		}
+		failed++
+		a.printf("%s  %s: %s\n", a.paint(red, "FAIL"), result.file, result.name)
+		for _, failure := range result.failures {
+			a.printf("      %s\n", failure)
+		}
+	}
+	a.printf("%s, %d failed\n", count(len(results), "case"), failed)
+}
+
+// The types below are what readers of JUnit's XML agree on (https://github.com/testmoapp/junitxml).
+
+type junitSuites struct {
+	XMLName xml.Name     `xml:"testsuites"`
+	Suites  []junitSuite `xml:"testsuite"`
+}
+
+type junitSuite struct {
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Name      string        `xml:"name,attr"`
+	ClassName string        `xml:"classname,attr"`
+	Failure   *junitFailure `xml:"failure"`
+}
+
+type junitFailure struct {
+	Message string `xml:"message,attr"`
+}
+
+func (a *App) printJUnit(results []testResult) error {
+	report := junitSuites{}
+	for _, result := range results {
+		last := len(report.Suites) - 1
+		if last < 0 || report.Suites[last].Name != result.file {
+			report.Suites = append(report.Suites, junitSuite{Name: result.file})
+			last++
+		}
+		suite := &report.Suites[last]
+		suite.Tests++
+		entry := junitCase{Name: result.name, ClassName: result.file}
+		if len(result.failures) > 0 {
+			suite.Failures++
+			entry.Failure = &junitFailure{Message: strings.Join(result.failures, "; ")}
+		}
+		suite.Cases = append(suite.Cases, entry)
+	}
+	data, err := xml.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return err
+	}
+	a.printf("%s%s\n", xml.Header, data)
+	return nil
+}

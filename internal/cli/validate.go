@@ -1,0 +1,112 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/jackstaff-dev/jackstaff/internal/manifests"
+)
+
+// The output formats of validate.
+const (
+	textOutput  = "text"
+	jsonOutput  = "json"
+	sarifOutput = "sarif"
+)
+
+// validationReport is what validate found.
+type validationReport struct {
+	// Checked is the number of objects of our Kinds, and Skipped that of other documents.
+	Checked  int                 `json:"checked"`
+	Skipped  int                 `json:"skipped"`
+	Errors   int                 `json:"errors"`
+	Warnings int                 `json:"warnings"`
+	Problems []manifests.Problem `json:"problems"`
+}
+
+func (a *App) validateCommand() *cobra.Command {
+	var namespace, output string
+	var strict bool
+	cmd := &cobra.Command{
+		Use:   "validate PATH...",
+		Short: "Check manifests by the rules of the API server and of admission",
+		Long: "Check manifests as a cluster would: by the Kinds' schemas with their CEL rules, by the rules of admission, and for unknown\n" +
+			"fields. All files together are one set, in which references, keys and prerequisite cycles are looked at.\n" +
+			pathsHelp + " Documents of other Kinds are skipped.\n\n" +
+			"The exit code is 1 where there are errors, and with --strict where there are warnings.",
+		Example: "  jackstaff validate deploy/flags\n" +
+			"  kubectl kustomize overlays/production | jackstaff validate -\n" +
+			"  jackstaff validate -o sarif . >flags.sarif",
+		GroupID: filesGroup,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: a.run(func(cmd *cobra.Command, paths []string) error {
+			write, known := map[string]func(io.Writer, *validationReport) error{
+				textOutput: a.printText, sarifOutput: a.printSARIF,
+				jsonOutput: func(w io.Writer, found *validationReport) error { return printJSON(w, found) },
+			}[output]
+			if !known {
+				return usagef("--output is %s, %s or %s", textOutput, jsonOutput, sarifOutput)
+			}
+			files, err := manifests.Read(paths, a.Streams.In)
+			if err != nil {
+				return err
+			}
+			set, err := manifests.Load(cmd.Context(), files, cmp.Or(namespace, defaultNamespace))
+			if err != nil {
+				return err
+			}
+			found := &validationReport{Checked: set.Len(), Skipped: set.Skipped, Problems: set.Problems}
+			found.Errors = len(set.Errors())
+			found.Warnings = len(set.Problems) - found.Errors
+			if err := write(a.Streams.Out, found); err != nil {
+				return err
+			}
+			if found.Errors > 0 || strict && found.Warnings > 0 {
+				return errReported
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "The namespace of objects that name none. Default default.")
+	cmd.Flags().StringVarP(&output, "output", "o", textOutput, "The format: text, json or sarif (2.1.0).")
+	cmd.Flags().BoolVar(&strict, "strict", false, "Let warnings fail the check, too.")
+	return cmd
+}
+
+func (a *App) printText(w io.Writer, found *validationReport) error {
+	for _, problem := range found.Problems {
+		c := yellow
+		if problem.Severity == manifests.Error {
+			c = red
+		}
+		text := problem
+		text.Severity = manifests.Severity(a.paint(c, string(problem.Severity)))
+		if _, err := fmt.Fprintln(w, text); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s checked, %s, %s; %s skipped\n",
+		count(found.Checked, "object"), count(found.Errors, "error"), count(found.Warnings, "warning"), count(found.Skipped, "other document"))
+	return err
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func printJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}

@@ -1,0 +1,149 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package importer_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/murmur3"
+	"sigs.k8s.io/yaml"
+
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/internal/importer"
+)
+
+var update = flag.Bool("update", false, "write the golden file")
+
+func readInput(t *testing.T) []byte {
+	t.Helper()
+	data, err := os.ReadFile("testdata/flags.in.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func importFlags(t *testing.T, data []byte) *importer.Result {
+	t.Helper()
+	result, err := importer.Flagd(data, "shop", "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func TestGolden(t *testing.T) {
+	got, err := yaml.Marshal(importFlags(t, readInput(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const golden = "testdata/flags.out.yaml"
+	if *update {
+		if err := os.WriteFile(golden, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if delta := cmp.Diff(string(want), string(got)); delta != "" {
+		t.Errorf("manifests (-want +got):\n%s", delta)
+	}
+}
+
+// TestResourceHoldsTheSame wraps the file into the resource of the OpenFeature operator.
+func TestResourceHoldsTheSame(t *testing.T) {
+	data := readInput(t)
+	resource := `{"apiVersion": "core.openfeature.dev/v1beta1", "kind": "FeatureFlag", "spec": {"flagSpec": ` + string(data) + `}}`
+	if delta := cmp.Diff(importFlags(t, data), importFlags(t, []byte(resource))); delta != "" {
+		t.Errorf("the resource holds something else:\n%s", delta)
+	}
+}
+
+func TestWrongDocuments(t *testing.T) {
+	for name, tc := range map[string]struct{ data, want string }{
+		"no flags":         {`{}`, "has no flags"},
+		"another Kind":     {`{"apiVersion": "v1", "kind": "ConfigMap"}`, "ConfigMap of v1"},
+		"not even a file":  {`[`, "read flag definitions"},
+		"our own resource": {`{"apiVersion": "flags.jackstaff.dev/v1alpha1", "kind": "FeatureFlag"}`, "no FeatureFlag of core.openfeature.dev"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := importer.Flagd([]byte(tc.data), "shop", "production"); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("the error is %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// TestImportedFlagsServeTheSame evaluates imported flags for contexts whose answer in flagd is known.
+func TestImportedFlagsServeTheSame(t *testing.T) {
+	result := importFlags(t, readInput(t))
+	compiled := compile.NewEnvironment("production", nil)
+	for _, flag := range result.Flags {
+		flag.Default()
+		compiled.SetFlag(flag)
+	}
+	for _, audience := range result.Audiences {
+		compiled.SetAudience(audience)
+	}
+	compiled.Compile()
+	document, err := compiled.Contents().Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	document.Header = datafile.Header{Project: "shop", Environment: "production"}
+	engine, err := evaluate.New(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ flag, context, want string }{
+		{"newCheckout", `{}`, "off"},
+		{"newCheckout", `{"email": "a@example.com"}`, "on"},
+		{"newCheckout", `{"email": "a@example.com", "country": "NL"}`, "off"},
+		{"newCheckout", `{"plan": "gold", "country": "DE"}`, "on"},
+		{"newCheckout", `{"app": {"version": "2.4.1"}, "age": 20}`, "off"}, // There is nothing to hash.
+		{"newCheckout", `{"age": 20}`, "on"},
+		{"newCheckout", `{"age": 30}`, "off"},
+		{"newCheckout", `{"targetingKey": "alice"}`, "on"},
+		{"newCheckout", `{"targetingKey": "bob"}`, "off"},
+		{"by itself", `{}`, ""},
+		{"by-email", `{"email": "a@example.com"}`, "a"},
+		{"timed", `{}`, "off"},
+		{"truthy", `{"staff": true}`, "true"},
+		{"truthy", `{"name": "xy"}`, "false"},
+		{"opposite", `{"age": 3}`, "off"},
+		// The assignments of the hash are those of flagd's documentation of "fractional": MurmurHash3 of the flag's key and the targeting key.
+		{"newCheckout", `{"targetingKey": "k1", "app": {"version": "2.4.1"}}`, bucketOf("newCheckoutk1", 10)},
+		{"newCheckout", `{"targetingKey": "k2", "app": {"version": "2.4.1"}}`, bucketOf("newCheckoutk2", 10)},
+	} {
+		context := map[string]any{}
+		if err := json.Unmarshal([]byte(tc.context), &context); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if result := engine.Evaluate(tc.flag, context, time.Time{}); result.Variation != nil {
+			got = result.Variation.Key
+		}
+		if got != tc.want {
+			t.Errorf("%s of %s is %q, want %q", tc.flag, tc.context, got, tc.want)
+		}
+	}
+}
+
+// bucketOf is "on" where a key is among the first percent of the hash's values, else "off".
+func bucketOf(key string, percent uint64) string {
+	if uint64(murmur3.StringSum32(key))*100>>32 < percent {
+		return "on"
+	}
+	return "off"
+}

@@ -1,0 +1,214 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package importer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+)
+
+// targeting turns the targeting of one flag into rules.
+type targeting struct {
+	*importer
+
+	key, def string
+	variants map[string]json.RawMessage
+	rules    []v1alpha1.Rule
+}
+
+// top reads a whole targeting into the part of an environment.
+func (t *targeting) top(logic any, config *v1alpha1.EnvironmentConfig) error {
+	if object, isObject := logic.(map[string]any); logic == nil || isObject && len(object) == 0 {
+		return nil
+	}
+	if err := t.branch(logic, ways{{}}); err != nil {
+		return err
+	}
+	// A last rule for everybody is what the environment's default is for.
+	if last := len(t.rules) - 1; last >= 0 && t.rules[last].Variation != "" && len(t.rules[last].Conditions)+len(t.rules[last].Audiences) == 0 {
+		if config.DefaultVariation = t.rules[last].Variation; config.DefaultVariation == t.def {
+			config.DefaultVariation = ""
+		}
+		t.rules = t.rules[:last]
+	}
+	config.Rules = t.rules
+	return nil
+}
+
+// branch adds rules for a part of the targeting that is reached in the given ways. The rules decide for everybody who reaches it.
+func (t *targeting) branch(logic any, reached ways) error {
+	switch v := logic.(type) {
+	case nil:
+		return t.serve(t.def, reached)
+	case string:
+		return t.serve(v, reached)
+	case bool:
+		return t.serve(strconv.FormatBool(v), reached)
+	case map[string]any:
+		operator, arguments, err := operation(v)
+		if err != nil {
+			return err
+		}
+		switch operator {
+		case "if":
+			return t.choice(arguments, reached)
+		case "fractional":
+			return t.fractional(arguments, reached)
+		}
+		return fmt.Errorf("%q does not choose a variant", operator)
+	}
+	return fmt.Errorf("%v does not choose a variant", logic)
+}
+
+func (t *targeting) choice(arguments []any, reached ways) error {
+	for len(arguments) >= 2 {
+		met, err := t.condition(arguments[0], false)
+		if err != nil {
+			return err
+		}
+		both, err := reached.and(met)
+		if err != nil {
+			return err
+		}
+		if err := t.branch(arguments[1], both); err != nil {
+			return err
+		}
+		arguments = arguments[2:]
+	}
+	if len(arguments) == 1 {
+		return t.branch(arguments[0], reached)
+	}
+	return t.serve(t.def, reached)
+}
+
+// serve adds rules that serve one variant.
+func (t *targeting) serve(variant string, reached ways) error {
+	if _, known := t.variants[variant]; !known {
+		return fmt.Errorf("there is no variant %q", variant)
+	}
+	t.add(reached, func(rule *v1alpha1.Rule) { rule.Variation = variant })
+	return nil
+}
+
+// add adds a rule for every way in which it is reached.
+func (t *targeting) add(reached ways, set func(*v1alpha1.Rule)) {
+	for _, way := range reached {
+		rule := v1alpha1.Rule{Name: fmt.Sprintf("rule-%d", len(t.rules)+1)}
+		for _, term := range way {
+			if term.audience != "" {
+				rule.Audiences = append(rule.Audiences, term.audience)
+			} else {
+				rule.Conditions = append(rule.Conditions, term.condition)
+			}
+		}
+		set(&rule)
+		t.rules = append(t.rules, rule)
+	}
+}
+
+// fractional adds rules that split. The hash of flagd is that of a rule: the salt and then the subject.
+func (t *targeting) fractional(arguments []any, reached ways) error {
+	salt, attribute := t.key, ""
+	if len(arguments) > 0 {
+		if _, isShare := arguments[0].([]any); !isShare {
+			var err error
+			if salt, attribute, err = t.bucketing(arguments[0]); err != nil {
+				return err
+			}
+			arguments = arguments[1:]
+		}
+	}
+	var split []v1alpha1.SplitEntry
+	for _, argument := range arguments {
+		entry, err := share(argument)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(split, func(other v1alpha1.SplitEntry) bool { return other.Variation == entry.Variation }) {
+			return fmt.Errorf("a fractional has the variant %q twice", entry.Variation)
+		}
+		split = append(split, entry)
+	}
+	if salt == "" {
+		t.lose(t.key, "a fractional hashes an attribute by itself, which a rule cannot do without a salt: subjects are dealt anew")
+	}
+	t.add(reached, func(rule *v1alpha1.Rule) { rule.Split, rule.HashAttribute, rule.Salt = split, attribute, salt })
+	// Whoever has nothing to hash gets past a split, and got the default there.
+	return t.serve(t.def, reached)
+}
+
+func share(argument any) (v1alpha1.SplitEntry, error) {
+	parts, isList := argument.([]any)
+	if !isList || len(parts) < 1 || len(parts) > 2 {
+		return v1alpha1.SplitEntry{}, fmt.Errorf("%v is no share of a fractional", argument)
+	}
+	variant, isString := parts[0].(string)
+	weight, isNumber := 1.0, true
+	if len(parts) == 2 {
+		weight, isNumber = parts[1].(float64)
+	}
+	if !isString || !isNumber || weight < 0 || weight > math.MaxInt32 || weight != math.Trunc(weight) {
+		return v1alpha1.SplitEntry{}, fmt.Errorf("%v is no share of a fractional with a weight of 0 or more", argument)
+	}
+	return v1alpha1.SplitEntry{Variation: variant, Weight: int32(weight)}, nil
+}
+
+// bucketing returns the salt and the attribute of what a fractional hashes.
+func (t *targeting) bucketing(logic any) (salt, attribute string, err error) {
+	if name, isVar := variable(logic); isVar {
+		return "", name, nil
+	}
+	object, _ := logic.(map[string]any)
+	operator, parts, err := operation(object)
+	if err != nil || operator != "cat" || len(parts) == 0 {
+		return "", "", errors.New("a fractional hashes something else than a text and an attribute behind it")
+	}
+	for i, part := range parts {
+		name, isVar := variable(part)
+		text, isText := part.(string)
+		switch {
+		case isVar && name == "$flagd.flagKey":
+			salt += t.key
+		case isText:
+			salt += text
+		case isVar && i == len(parts)-1:
+			return salt, name, nil
+		default:
+			return "", "", errors.New("a fractional hashes something else than a text and an attribute behind it")
+		}
+	}
+	return "", "", errors.New("a fractional hashes no attribute")
+}
+
+// operation returns the only operator of a JSONLogic object and its arguments, of which a single one needs no list.
+func operation(object map[string]any) (operator string, arguments []any, err error) {
+	if len(object) != 1 {
+		return "", nil, errors.New("an expression has one operator")
+	}
+	for operator, value := range object {
+		if list, isList := value.([]any); isList {
+			return operator, list, nil
+		}
+		return operator, []any{value}, nil
+	}
+	return "", nil, nil
+}
+
+// variable returns the attribute that {"var": …} names, without a default.
+func variable(logic any) (name string, is bool) {
+	object, _ := logic.(map[string]any)
+	operator, arguments, err := operation(object)
+	if err != nil || operator != "var" || len(arguments) != 1 {
+		return "", false
+	}
+	name, is = arguments[0].(string)
+	return strings.TrimSpace(name), is && name != ""
+}

@@ -1,0 +1,197 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifests
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
+)
+
+// read is an object that was read.
+type read struct {
+	object client.Object
+	kind   string
+	at     *locator
+}
+
+// reader reads the objects of one document.
+type reader struct {
+	schemas   map[string]*kindSchema
+	namespace string
+
+	objects  []read
+	skipped  int
+	problems []Problem
+}
+
+// document reads a document, which is an object or a list of objects.
+func (r *reader) document(ctx context.Context, document document) {
+	at := &locator{document: document}
+	data, err := toJSON(document.data)
+	if err != nil {
+		r.syntax(at, err)
+		return
+	}
+	var content any
+	if err := utiljson.Unmarshal(data, &content); err != nil {
+		r.syntax(at, err)
+		return
+	}
+	fields, isObject := content.(map[string]any)
+	if !isObject {
+		r.skipped++
+		return
+	}
+	items, isList := fields["items"].([]any)
+	if kind, _ := fields["kind"].(string); !isList || !strings.HasSuffix(kind, "List") {
+		r.object(ctx, at, fields)
+		return
+	}
+	for i, item := range items {
+		if fields, isObject := item.(map[string]any); isObject {
+			r.object(ctx, &locator{document: document, path: fmt.Sprintf("items[%d]", i), root: at.root}, fields)
+		}
+	}
+}
+
+// toJSON turns a document into JSON as kubectl does, and fails where a field is there twice.
+func toJSON(data []byte) ([]byte, error) {
+	if trimmed := bytes.TrimSpace(data); trimmed[0] == '{' && json.Valid(trimmed) {
+		return trimmed, nil // YAML takes no tabs, which JSON does.
+	}
+	return yaml.YAMLToJSONStrict(data)
+}
+
+var linePattern = regexp.MustCompile(`line (\d+): `)
+
+// syntax reports a document that cannot be read, in the line that err names.
+func (r *reader) syntax(at *locator, err error) {
+	problem := Problem{Position: Position{File: at.file, Line: at.line}, Severity: Error, Rule: SyntaxRule}
+	message := strings.Join(strings.Fields(err.Error()), " ")
+	for _, prefix := range []string{"error converting YAML to JSON: ", "yaml: ", "unmarshal errors: "} {
+		message = strings.TrimPrefix(message, prefix)
+	}
+	if match := linePattern.FindStringSubmatch(message); match != nil {
+		line, _ := strconv.Atoi(match[1])
+		problem.Line += line - 1
+		message = linePattern.ReplaceAllString(message, "")
+	}
+	problem.Message = message
+	r.problems = append(r.problems, problem)
+}
+
+func (r *reader) problem(at *locator, rule, path, message string) {
+	r.problems = append(r.problems, Problem{
+		Position: at.find(path), Severity: Error, Rule: rule, Object: at.object, Field: path, Message: message,
+	})
+}
+
+// object reads one object.
+func (r *reader) object(ctx context.Context, at *locator, fields map[string]any) {
+	apiVersion, _ := fields["apiVersion"].(string)
+	kind, _ := fields["kind"].(string)
+	version, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil || version.Group != v1alpha1.GroupVersion.Group {
+		r.skipped++
+		return
+	}
+	kindSchema := r.schemas[kind]
+	if version != v1alpha1.GroupVersion || kindSchema == nil {
+		r.problem(at, UnknownKindRule, "kind", fmt.Sprintf("there is no %s in %s", kind, apiVersion))
+		return
+	}
+	metadata, _ := fields["metadata"].(map[string]any)
+	name, _ := metadata["name"].(string)
+	at.object = strings.TrimSpace(kind + " " + name)
+	if namespace, _ := metadata["namespace"].(string); namespace == "" && metadata != nil {
+		metadata["namespace"] = r.namespace
+	}
+	unknown, err := kindSchema.prepare(fields)
+	if err != nil {
+		r.problem(at, string(field.ErrorTypeTypeInvalid), "metadata", err.Error())
+		return
+	}
+	for _, path := range unknown {
+		r.problem(at, UnknownFieldRule, path, "the Kind has no such field")
+	}
+	broken := kindSchema.validate(ctx, fields)
+	object := newObject(kind)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, object); err != nil {
+		// The schema knows which field it is.
+		r.fieldErrors(at, broken)
+		if len(broken) == 0 {
+			r.problem(at, string(field.ErrorTypeInvalid), "", err.Error())
+		}
+		return
+	}
+	if object, has := object.(interface{ Default() }); has {
+		object.Default()
+	}
+	list := mistakes(object)
+	for _, further := range append(broken, validateMetadata(object)...) {
+		if !reports(list, further.Field) {
+			list = append(list, further)
+		}
+	}
+	r.fieldErrors(at, list)
+	r.objects = append(r.objects, read{object: object, kind: kind, at: at})
+}
+
+func (r *reader) fieldErrors(at *locator, list field.ErrorList) {
+	for _, err := range list {
+		r.problem(at, string(err.Type), err.Field, strings.ReplaceAll(err.ErrorBody(), "\n", " "))
+	}
+}
+
+// reports reports whether list speaks of a field, or of a field in it: rules of admission and the schema say the same in two ways.
+func reports(list field.ErrorList, path string) bool {
+	return slices.ContainsFunc(list, func(err *field.Error) bool {
+		rest, within := strings.CutPrefix(err.Field, path)
+		return within && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
+func newObject(kind string) client.Object {
+	switch kind {
+	case "FeatureFlag":
+		return &v1alpha1.FeatureFlag{}
+	case "FlagEnvironment":
+		return &v1alpha1.FlagEnvironment{}
+	case "FlagAudience":
+		return &v1alpha1.FlagAudience{}
+	default:
+		return &v1alpha1.FlagEvent{}
+	}
+}
+
+// mistakes is what admission refuses in a new object.
+func mistakes(object client.Object) field.ErrorList {
+	switch object := object.(type) {
+	case *v1alpha1.FeatureFlag:
+		return validation.FeatureFlag(object)
+	case *v1alpha1.FlagEnvironment:
+		return validation.FlagEnvironment(object)
+	case *v1alpha1.FlagAudience:
+		return validation.FlagAudience(object)
+	case *v1alpha1.FlagEvent:
+		return validation.FlagEvent(object)
+	}
+	return nil
+}
