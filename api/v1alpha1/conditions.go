@@ -28,6 +28,10 @@ const (
 	// is present only where spec.delivery.namespaceSelector is set.
 	DeliveredCondition = "Delivered"
 
+	// AcknowledgedCondition on an environment is True when every running workload that reports has loaded the served revision. It is present
+	// only where spec.delivery.acknowledge is true.
+	AcknowledgedCondition = "Acknowledged"
+
 	// FlagdPublishedCondition on an environment is True when its published flagd file is complete.
 	FlagdPublishedCondition = "FlagdPublished"
 )
@@ -103,6 +107,12 @@ const (
 
 	// DeliveredReason: every selected namespace that accepts the datafile has it.
 	DeliveredReason = "Delivered"
+
+	// AcknowledgedReason: every running workload that reports has loaded the served revision.
+	AcknowledgedReason = "Acknowledged"
+
+	// LaggardsReason: running workloads report another revision than the served one.
+	LaggardsReason = "Laggards"
 
 	// CompleteReason: the published flagd file holds every flag that belongs into it.
 	CompleteReason = "Complete"

@@ -41,7 +41,7 @@ import (
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=flagenvironments/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;delete
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
 // nameTakenRetry is how often a taken name is looked at again: a ConfigMap that is not the operator's is not watched.
 const nameTakenRetry = 30 * time.Second
@@ -71,7 +71,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.states, r.seen = map[types.NamespacedName]*state{}, map[types.NamespacedName]string{}
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.FlagEnvironment{}, builder.WithPredicates(
-			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, keysChanged(), conditionsChanged()))).
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, keysChanged(), conditionsChanged(), instancesChanged()))).
 		Watches(&v1alpha1.FeatureFlag{}, r.changes.handler(flagSource)).
 		Watches(&v1alpha1.FlagAudience{}, r.changes.handler(audienceSource)).
 		Watches(&v1alpha1.FlagEvent{}, r.changes.handler(eventSource)).
@@ -99,6 +99,17 @@ func conditionsChanged() predicate.Predicate {
 	}
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		return !equality.Semantic.DeepEqual(conditionsOf(e.ObjectOld), conditionsOf(e.ObjectNew))
+	}}
+}
+
+// instancesChanged lets updates through that bring reports of instances.
+func instancesChanged() predicate.Predicate {
+	instancesOf := func(object client.Object) []v1alpha1.Instance {
+		environment, _ := object.(*v1alpha1.FlagEnvironment)
+		return environment.Status.Instances
+	}
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !equality.Semantic.DeepEqual(instancesOf(e.ObjectOld), instancesOf(e.ObjectNew))
 	}}
 }
 
@@ -180,7 +191,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{RequeueAfter: s.hold}, nil
 	}
 	s.state.report(r.Ledger, request.NamespacedName, publishesByItself(environment))
-	result := ctrl.Result{}
+	result := ctrl.Result{RequeueAfter: untilSilent(environment, s.now)}
 	if taken := (*publish.NameTakenError)(nil); errors.As(s.problem, &taken) {
 		result.RequeueAfter = nameTakenRetry
 	}

@@ -67,7 +67,9 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 	}
 	setPublished(conditions, s, problem)
 	setDelivered(conditions, s, to)
-	conditions.SetReady(v1alpha1.CompiledCondition, v1alpha1.PublishedCondition, v1alpha1.FlagdPublishedCondition, v1alpha1.DeliveredCondition)
+	setAcknowledged(conditions, s, to)
+	conditions.SetReady(v1alpha1.CompiledCondition, v1alpha1.PublishedCondition, v1alpha1.FlagdPublishedCondition, v1alpha1.DeliveredCondition,
+		v1alpha1.AcknowledgedCondition)
 }
 
 // setDelivered says what the delivery controller has reported. Between a publish and the report on it, the last report stays, which names

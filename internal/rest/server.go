@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -67,6 +68,7 @@ type Server struct {
 	sessions *sessions
 	limits   *Limits
 	mux      *http.ServeMux
+	prefixes map[string]http.Handler
 	handler  http.Handler
 	views    []*View
 	// listening has the address once the server listens there.
@@ -99,10 +101,11 @@ func New(of cluster.Cluster, options Options) (*Server, error) {
 		sessions:  newSessions(options.SessionKey, options.Clock),
 		limits:    NewLimits(options.RequestsPerSecond, options.Clock),
 		mux:       http.NewServeMux(),
+		prefixes:  map[string]http.Handler{},
 		listening: make(chan net.Addr, 1),
 	}
 	server.stopping, server.stop = context.WithCancel(context.Background()) //nolint:gosec // The HTTP server calls it when it stops.
-	server.handler = server.observe(server.mux)
+	server.handler = server.observe(http.HandlerFunc(server.route))
 	server.mountMeta()
 	return server, nil
 }
@@ -140,6 +143,21 @@ func (s *Server) document(views ...*View) {
 
 // Handle adds a handler that is no view, such as OFREP's, under a pattern.
 func (s *Server) Handle(pattern string, handler http.Handler) { s.mux.Handle(pattern, handler) }
+
+// HandlePrefix adds a handler of all paths that begin with a prefix. It gets them as they came, where a pattern would redirect a path with
+// two slashes or with dots between slashes, as the keys of flags may have them.
+func (s *Server) HandlePrefix(prefix string, handler http.Handler) { s.prefixes[prefix] = handler }
+
+// route hands a request to what serves its path.
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	for prefix, handler := range s.prefixes {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			handler.ServeHTTP(w, r)
+			return
+		}
+	}
+	s.mux.ServeHTTP(w, r)
+}
 
 // Sealer seals what only this server, on every replica, can open again, for at most 12 hours.
 func (s *Server) Sealer() *securecookie.SecureCookie { return s.sessions.codec }

@@ -69,6 +69,8 @@ func NewView[E any](server *Server, name, description, contentType string, envel
 			Info:       &huma.Info{Title: "Jackstaff: " + name, Description: description, Version: "v1"},
 			Components: &huma.Components{Schemas: registry},
 			Tags:       []*huma.Tag{{Name: name, Description: description}},
+			// Huma documents every body as application/json, and every parameter of an input, which operations may share.
+			OnAddOperation: []huma.AddOpFunc{view.correct},
 		},
 		Formats:       map[string]huma.Format{contentType: format, "json": format},
 		DefaultFormat: contentType,
@@ -115,6 +117,26 @@ func (v *View) responses(operation huma.Operation) map[string]*huma.Response {
 	}
 	maps.Copy(responses, operation.Responses)
 	return responses
+}
+
+// correct has the document say of an operation which type its bodies are of, and no path parameters but those of its path.
+func (v *View) correct(_ *huma.OpenAPI, operation *huma.Operation) {
+	operation.Parameters = slices.DeleteFunc(operation.Parameters, func(parameter *huma.Param) bool {
+		return parameter.In == "path" && !strings.Contains(operation.Path, "{"+parameter.Name+"}")
+	})
+	contents := []map[string]*huma.MediaType{}
+	if operation.RequestBody != nil {
+		contents = append(contents, operation.RequestBody.Content)
+	}
+	for _, response := range operation.Responses {
+		contents = append(contents, response.Content)
+	}
+	for _, content := range contents {
+		if body, found := content["application/json"]; found && v.contentType != "application/json" {
+			delete(content, "application/json")
+			content[v.contentType] = body
+		}
+	}
 }
 
 // admit asks for the identity of the caller before an operation. A public one has none, so that its address has to do for the limits.

@@ -12,10 +12,10 @@ import (
 	"maps"
 	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -26,7 +26,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/serving"
 )
 
-// The paths, as patterns of http.ServeMux.
+// The paths. That of a single flag goes on with its key.
 const (
 	BulkPath   = "/ofrep/v1/evaluate/flags"
 	SinglePath = "/ofrep/v1/evaluate/flags/"
@@ -38,8 +38,8 @@ const maxBody = 1 << 20
 
 // Counter counts evaluations.
 type Counter interface {
-	// Evaluated counts the answer that a context got in an environment, which it must not change.
-	Evaluated(environment *serving.Environment, result *evaluate.Result, context map[string]any)
+	// Evaluated counts the answer that a context, which it must not change, got in an environment at a time.
+	Evaluated(environment *serving.Environment, result *evaluate.Result, context map[string]any, now time.Time)
 }
 
 // handler serves the paths.
@@ -48,14 +48,14 @@ type handler struct {
 	store   *serving.Store
 	counter Counter
 	clock   clock.WithTicker
-	streams *tickets
+	tickets tickets
 }
 
 // Mount adds the paths to server. Evaluations are counted by counter.
 func Mount(server *rest.Server, store *serving.Store, counter Counter, clock clock.WithTicker) {
-	h := &handler{server: server, store: store, counter: counter, clock: clock, streams: newTickets(server.Sealer(), clock)}
+	h := &handler{server: server, store: store, counter: counter, clock: clock, tickets: tickets{codec: server.Sealer()}}
 	server.Handle(BulkPath, h.cors(h.bulk))
-	server.Handle(SinglePath, h.cors(h.single))
+	server.HandlePrefix(SinglePath, h.cors(h.single))
 	server.Handle(StreamPath, server.Stream(h.cors(h.stream)))
 }
 
@@ -85,8 +85,8 @@ var (
 
 // single evaluates one flag. Clients do not always escape a slash in a key, so the key is all that is left of the path.
 func (h *handler) single(w http.ResponseWriter, r *http.Request) {
-	key, err := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), SinglePath))
-	if err != nil || key == "" {
+	key := strings.TrimPrefix(r.URL.Path, SinglePath)
+	if key == "" {
 		h.refuse(w, r, key, &ofrep.Failure{Status: http.StatusBadRequest, Code: ofrep.General, Details: "the path ends in the key of a flag"})
 		return
 	}
@@ -95,8 +95,9 @@ func (h *handler) single(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer buffer.release()
-	result := from.engine(from.environment.Revision()).Evaluate(key, context, h.clock.Now())
-	h.counter.Evaluated(from.environment, &result, context)
+	now := h.clock.Now()
+	result := from.engine(from.environment.Revision()).Evaluate(key, context, now)
+	h.counter.Evaluated(from.environment, &result, context, now)
 	if result.Flag == nil {
 		h.refuse(w, r, key, &ofrep.Failure{Status: http.StatusNotFound, Code: ofrep.FlagNotFound, Details: "the environment has no flag of that key"})
 		return
@@ -105,7 +106,8 @@ func (h *handler) single(w http.ResponseWriter, r *http.Request) {
 	write(w, buffer.body)
 }
 
-// bulk evaluates every flag. The ETag is of what was evaluated, so that it differs where the answer does, whatever the reason.
+// bulk evaluates every flag. The ETag is of what was evaluated, so that it differs where the answer does, whatever the reason, and of the
+// period of the ticket: a client that is told that nothing changed keeps the stream's address, which must not be out of date.
 func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	from, context, buffer := h.begin(w, r, "")
 	if from == nil {
@@ -116,7 +118,7 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	body := append(buffer.body[:0], `{"flags":[`...)
 	for flag := range from.engine(revision).Flags() {
 		result := flag.Evaluate(context, now)
-		h.counter.Evaluated(from.environment, &result, context)
+		h.counter.Evaluated(from.environment, &result, context, now)
 		body = append(ofrep.AppendResult(body, &result, from.isServer()), ',')
 	}
 	if body[len(body)-1] == ',' {
@@ -124,7 +126,12 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	}
 	body = append(body, `],"metadata":{"revision":`...)
 	body = append(strconv.AppendInt(body, revision.Number, 10), '}')
+	evaluated := len(body)
+	if from.sdkKey != "" {
+		body = strconv.AppendInt(body, periodOf(now), 10)
+	}
 	digest := sha256.Sum256(body)
+	body = body[:evaluated]
 	etag := `"` + hex.EncodeToString(digest[:16]) + `"`
 	w.Header().Set("ETag", etag)
 	w.Header().Set("Cache-Control", "no-cache")
@@ -133,7 +140,7 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	buffer.body = append(h.appendStream(body, r, from), '}')
+	buffer.body = append(h.appendStream(body, r, from, revision, now), '}')
 	write(w, buffer.body)
 }
 
@@ -170,7 +177,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, key string) (*or
 	}
 	from, err := h.open(r)
 	if err != nil {
-		h.deny(w, r, err)
+		h.deny(w, r, key, err)
 		return nil, nil, nil
 	}
 	if contentType := r.Header.Get("Content-Type"); contentType != "application/json" {
@@ -230,7 +237,7 @@ func write(w http.ResponseWriter, body []byte) {
 }
 
 // deny answers who may not ask: by the status alone, as the protocol has it, but for a 400, 429 or 503.
-func (h *handler) deny(w http.ResponseWriter, r *http.Request, err error) {
+func (h *handler) deny(w http.ResponseWriter, r *http.Request, key string, err error) {
 	refused := (*rest.Error)(nil)
 	if !errors.As(err, &refused) {
 		log.FromContext(r.Context()).Error(err, "Request failed")
@@ -241,7 +248,7 @@ func (h *handler) deny(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
 		w.WriteHeader(refused.Status)
 	default:
-		h.refuse(w, r, "", &ofrep.Failure{Status: refused.Status, Code: ofrep.General, Details: refused.Text()})
+		h.refuse(w, r, key, &ofrep.Failure{Status: refused.Status, Code: ofrep.General, Details: refused.Text()})
 	}
 }
 

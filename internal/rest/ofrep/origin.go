@@ -6,6 +6,7 @@ package ofrep
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
@@ -67,6 +68,9 @@ func (h *handler) openByKey(r *http.Request, key string) (*origin, error) {
 		if refused := h.server.Limits().TakeAddress(r); refused != nil {
 			return nil, refused
 		}
+	}
+	if !ok && !h.store.Synced() {
+		return nil, &rest.Error{Status: http.StatusServiceUnavailable, Message: "not all datafiles were read yet", RetryAfter: time.Second}
 	}
 	if !ok {
 		return nil, rest.Errorf(http.StatusUnauthorized, "the SDK key is not valid")

@@ -9,10 +9,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/gorilla/securecookie"
-	"k8s.io/utils/clock"
 
 	"github.com/jackstaff-dev/jackstaff/internal/ofrep"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// ticketLifetime is how long after an evaluation a client may open the stream that the answer names.
-	ticketLifetime = 10 * time.Minute
+	// ticketPeriod is how often tickets change, and half of how long one is valid at most.
+	ticketPeriod = 15 * time.Minute
 	// heartbeat is how often a stream without news says that it is alive.
 	heartbeat = 15 * time.Second
 	// writeTimeout is how long a write to a stream may take.
@@ -30,49 +30,76 @@ const (
 	ticketName = "ofrep-stream"
 )
 
-// tickets are what opens a stream: browsers open it without headers, so that its address holds the key, sealed.
+// tickets are what opens a stream: browsers open it without headers, so that its address holds the key, sealed. All clients of a key have
+// the same ticket until the next revision or period, so that they need not open their streams anew, and sealing costs next to nothing.
 type tickets struct {
 	codec *securecookie.SecureCookie
-	clock clock.PassiveClock
+
+	mu     sync.Mutex
+	period int64
+	// issued are those of the period, by key.
+	issued map[string]issued
 }
 
+// ticket is what is sealed.
 type ticket struct {
-	Key     string    `json:"key"`
-	Expires time.Time `json:"expires"`
+	Key string `json:"key"`
+	// Revision is what the client knows.
+	Revision int64     `json:"revision"`
+	Expires  time.Time `json:"expires"`
 }
 
-func newTickets(codec *securecookie.SecureCookie, passive clock.PassiveClock) *tickets {
-	return &tickets{codec: codec, clock: passive}
+type issued struct {
+	revision int64
+	sealed   string
 }
 
-func (t *tickets) issue(key string) (string, error) {
-	return t.codec.Encode(ticketName, ticket{Key: key, Expires: t.clock.Now().Add(ticketLifetime)})
-}
+// periodOf numbers the periods, the same on every replica.
+func periodOf(now time.Time) int64 { return now.Unix() / int64(ticketPeriod/time.Second) }
 
-// key is the key of a ticket. It fails where the ticket is forged or too old.
-func (t *tickets) key(sealed string) (string, error) {
-	opened := ticket{}
-	if err := t.codec.Decode(ticketName, sealed, &opened); err != nil || !t.clock.Now().Before(opened.Expires) {
-		return "", &rest.Error{Status: http.StatusUnauthorized, Message: "the stream's token is not valid any more; evaluate again", Cause: err}
+// issue returns a ticket that is valid for one to two periods.
+func (t *tickets) issue(key string, revision int64, now time.Time) (string, error) {
+	period := periodOf(now)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.period != period {
+		t.period, t.issued = period, map[string]issued{}
 	}
-	return opened.Key, nil
+	if held, known := t.issued[key]; known && held.revision == revision {
+		return held.sealed, nil
+	}
+	expires := time.Unix((period+2)*int64(ticketPeriod/time.Second), 0).UTC()
+	sealed, err := t.codec.Encode(ticketName, ticket{Key: key, Revision: revision, Expires: expires})
+	if err == nil {
+		t.issued[key] = issued{revision, sealed}
+	}
+	return sealed, err
+}
+
+// open returns what is in a ticket. It fails with an *Error of status 401 where the ticket is forged or too old.
+func (t *tickets) open(sealed string, now time.Time) (*ticket, error) {
+	opened := &ticket{}
+	if err := t.codec.Decode(ticketName, sealed, opened); err != nil || !now.Before(opened.Expires) {
+		return nil, &rest.Error{Status: http.StatusUnauthorized, Message: "the stream's token is not valid; evaluate again", Cause: err}
+	}
+	return opened, nil
 }
 
 // appendStream tells who came with an SDK key where changes are announced. Who came with a Kubernetes token asks again with the ETag.
-func (h *handler) appendStream(to []byte, r *http.Request, from *origin) []byte {
+func (h *handler) appendStream(to []byte, r *http.Request, from *origin, revision *serving.Revision, now time.Time) []byte {
 	if from.sdkKey == "" {
 		return to
 	}
-	sealed, err := h.streams.issue(from.sdkKey)
+	sealed, err := h.tickets.issue(from.sdkKey, revision.Number, now)
 	if err != nil {
 		return to // Then the client polls.
 	}
-	address := url.URL{Scheme: "http", Host: r.Host, Path: StreamPath, RawQuery: url.Values{"token": {sealed}}.Encode()}
+	scheme := "http://"
 	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
-		address.Scheme = "https"
+		scheme = "https://"
 	}
 	to = append(to, `,"eventStreams":[{"type":"sse","url":`...)
-	return append(ofrep.AppendString(to, address.String()), `}]`...)
+	return append(ofrep.AppendString(to, scheme+r.Host+StreamPath+"?token="+url.QueryEscape(sealed)), `}]`...)
 }
 
 // change is the data of an event.
@@ -82,39 +109,48 @@ type change struct {
 	LastModified string `json:"lastModified,omitempty"`
 }
 
-// stream announces each revision that takes the place of another. It ends when the key is revoked, the environment is deleted or the
-// server stops.
+// stream announces each revision that takes the place of the one that the client knows. It ends when the key is revoked, the environment
+// is deleted or the server stops.
 func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
-	key, err := h.streams.key(r.URL.Query().Get("token"))
-	if err != nil {
-		h.deny(w, r, err)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
+		h.refuse(w, r, "", &ofrep.Failure{Status: http.StatusMethodNotAllowed, Code: ofrep.General, Details: "streams are opened by GET"})
 		return
 	}
-	environment, _, ok := h.store.ByKey(key)
+	opened, err := h.tickets.open(r.URL.Query().Get("token"), h.clock.Now())
+	if err != nil {
+		h.deny(w, r, "", err)
+		return
+	}
+	environment, _, ok := h.store.ByKey(opened.Key)
 	if !ok {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
-	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no") // nginx would gather what is to arrive at once.
-	if h.send(w, ": hello\n\n") != nil {
+	if r.Method == http.MethodHead || h.send(w, ": hello\n\n") != nil {
 		return
 	}
-	known := environment.Revision()
+	h.follow(w, r, environment, opened)
+}
+
+// follow is the life of a stream.
+func (h *handler) follow(w http.ResponseWriter, r *http.Request, environment *serving.Environment, opened *ticket) {
+	known := opened.Revision
 	ticker := h.clock.NewTicker(heartbeat)
 	defer ticker.Stop()
 	for {
 		changed := environment.Changed()
-		if opened, _, found := h.store.ByKey(key); !found || opened != environment {
+		if current, _, found := h.store.ByKey(opened.Key); !found || current != environment {
 			return
 		}
-		if revision := environment.Revision(); revision != known {
+		if revision := environment.Revision(); revision.Number != known {
 			if h.send(w, eventOf(revision)) != nil {
 				return
 			}
-			known = revision
+			known = revision.Number
 		}
 		select {
 		case <-changed:

@@ -11,10 +11,15 @@ import (
 
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/jackstaff-dev/jackstaff/internal/heartbeat"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
+	"github.com/jackstaff-dev/jackstaff/internal/rest/avsb"
+	"github.com/jackstaff-dev/jackstaff/internal/rest/ofrep"
 	"github.com/jackstaff-dev/jackstaff/internal/rest/sdk"
 	"github.com/jackstaff-dev/jackstaff/internal/serving"
+	"github.com/jackstaff-dev/jackstaff/internal/telemetry"
 )
 
 // Mount adds every view to server, and to mgr what they stand on.
@@ -31,6 +36,16 @@ func Mount(mgr ctrl.Manager, server *rest.Server) error {
 	}); err != nil {
 		return fmt.Errorf("set up probes: %w", err)
 	}
+	evaluations, err := telemetry.New(clock.RealClock{}, metrics.Registry)
+	if err != nil {
+		return err
+	}
+	heartbeats := heartbeat.New(mgr.GetClient(), mgr.GetAPIReader(), clock.RealClock{})
+	if err := mgr.Add(heartbeats); err != nil {
+		return fmt.Errorf("gather heartbeats: %w", err)
+	}
+	avsb.Mount(server, store, heartbeats, clock.RealClock{})
+	ofrep.Mount(server, store, evaluations, clock.RealClock{})
 	byKey := server.LimitAddress(sdk.NewHandler(store, clock.RealClock{}))
 	server.Handle("/api/sdk/datafile/", byKey)
 	server.Handle("/api/sdk/stream/", server.Stream(byKey))
