@@ -15,8 +15,11 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/internal/heartbeat"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
+	"github.com/jackstaff-dev/jackstaff/internal/rest/atono"
 	"github.com/jackstaff-dev/jackstaff/internal/rest/avsb"
+	"github.com/jackstaff-dev/jackstaff/internal/rest/flagmint"
 	"github.com/jackstaff-dev/jackstaff/internal/rest/ofrep"
+	"github.com/jackstaff-dev/jackstaff/internal/rest/phaseflag"
 	"github.com/jackstaff-dev/jackstaff/internal/rest/sdk"
 	"github.com/jackstaff-dev/jackstaff/internal/serving"
 	"github.com/jackstaff-dev/jackstaff/internal/telemetry"
@@ -45,6 +48,10 @@ func Mount(mgr ctrl.Manager, server *rest.Server) error {
 		return fmt.Errorf("gather heartbeats: %w", err)
 	}
 	avsb.Mount(server, store, heartbeats, clock.RealClock{})
+	flags := phaseflag.New(server, store, evaluations, mgr.GetClient(), clock.RealClock{})
+	server.MountByQuery("environment_id", flags, atono.New(server, clock.RealClock{}), "/api/v1/flags", "/api/v1/flags/")
+	server.Mount(flags, "/api/v1/evaluate")
+	server.Mount(flagmint.New(server), "/projects/")
 	ofrep.Mount(server, store, evaluations, clock.RealClock{})
 	byKey := server.LimitAddress(sdk.NewHandler(store, clock.RealClock{}))
 	server.Handle("/api/sdk/datafile/", byKey)

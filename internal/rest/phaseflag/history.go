@@ -1,0 +1,123 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package phaseflag
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
+)
+
+// Event is one change of a flag.
+type Event struct {
+	ID        string                 `json:"id"`
+	Action    string                 `json:"action" doc:"What was done, such as flag.toggled."`
+	Actor     Actor                  `json:"actor"`
+	Changes   map[string]FieldChange `json:"changes" doc:"What changed, by field. Fields of other environments begin with environments."`
+	Timestamp time.Time              `json:"timestamp"`
+}
+
+// Actor is who made a change.
+type Actor struct {
+	ID    string  `json:"id" doc:"The UID of the user, or the user name where there is none."`
+	Email *string `json:"email" doc:"The user name where it is an email address."`
+	Name  string  `json:"name" doc:"The user name."`
+}
+
+// FieldChange is one changed field.
+type FieldChange struct {
+	From json.RawMessage `json:"from" doc:"The value before, and null where there was none. Large values are shown as sha256:…"`
+	To   json.RawMessage `json:"to" doc:"The value after, and null where there is none."`
+}
+
+type historyInput struct {
+	FlagScope
+	Paging
+}
+
+type historyOutput struct {
+	Body struct {
+		Data []Event `json:"data" nullable:"false"`
+		Meta Meta    `json:"meta"`
+	}
+}
+
+func (v *view) changes(ctx context.Context, input *historyInput) (*historyOutput, error) {
+	flag, environment, err := v.find(ctx, input.FlagScope)
+	if err != nil {
+		return nil, err
+	}
+	records, err := history.List(ctx, v.history, flag.Namespace, flag.Name)
+	if err != nil {
+		return nil, err
+	}
+	output := &historyOutput{}
+	page, meta := slice(records, input.Paging)
+	output.Body.Data, output.Body.Meta = make([]Event, len(page)), meta
+	for i := range page {
+		output.Body.Data[i] = showRecord(&page[i], environment.Name)
+	}
+	return output, nil
+}
+
+// showRecord makes an event of a record, in the names that the view has in an environment.
+func showRecord(record *history.Record, environment string) Event {
+	event := Event{
+		ID: record.ID, Action: string(record.Action), Timestamp: record.Time.UTC().Truncate(time.Second), Changes: map[string]FieldChange{},
+		Actor: Actor{ID: cmp.Or(record.Actor.UID, record.Actor.Name), Name: record.Actor.Name},
+	}
+	if strings.Contains(record.Actor.Name, "@") {
+		event.Actor.Email = &record.Actor.Name
+	}
+	for _, change := range record.Changes {
+		if change.Path == partOf(environment) && !change.Digested {
+			showPart(event.Changes, change)
+		} else {
+			event.Changes[showPath(change.Path, environment)] = FieldChange{From: change.From, To: change.To}
+		}
+	}
+	return event
+}
+
+// partOf is the path of a flag's part for an environment.
+func partOf(environment string) string { return "spec.environments[" + environment + "]" }
+
+// showPart shows the fields of the environment's part where all of it came or went. A flag without a part is disabled.
+func showPart(changes map[string]FieldChange, change history.Change) {
+	from, to := map[string]json.RawMessage{"enabled": disabled}, map[string]json.RawMessage{"enabled": disabled}
+	// A side that is not there has no fields.
+	_, _ = json.Unmarshal(change.From, &from), json.Unmarshal(change.To, &to)
+	for _, fields := range []map[string]json.RawMessage{from, to} {
+		for name := range fields {
+			if name != "name" && string(from[name]) != string(to[name]) {
+				changes[showPath(name, "")] = FieldChange{From: from[name], To: to[name]}
+			}
+		}
+	}
+}
+
+var disabled = json.RawMessage("false")
+
+// showPath gives the view's name for a changed field. Elements of lists are in brackets, by their keys.
+func showPath(path, environment string) string {
+	if path == "metadata.annotations["+v1alpha1.ForceDisabledAnnotation+"]" {
+		return "force_disabled"
+	}
+	if inPart, ok := strings.CutPrefix(path, partOf(environment)+"."); ok {
+		path = inPart
+	}
+	path = strings.TrimPrefix(path, "spec.")
+	if path == "type" {
+		return "flag_type"
+	}
+	if rules, ok := strings.CutPrefix(path, "rules"); ok {
+		path = "targeting_rules" + ruleNames.Replace(rules)
+	}
+	return fieldNames.Replace(path)
+}
