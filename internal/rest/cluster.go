@@ -110,11 +110,15 @@ func (c *Cluster) AuthorizeUser(ctx context.Context, who user.Info, verb, resour
 	}
 	if decision != authorizer.DecisionAllow {
 		log.FromContext(ctx).V(1).Info("Denied", "user", who.GetName(), "verb", verb, "resource", resource, "project", project, "reason", reason)
-		where := "in any project"
+		what, where := resource, "in any project"
+		// Whoever may not read learns no names.
+		if name != "" && verb != "get" {
+			what += "/" + name
+		}
 		if project != "" {
 			where = fmt.Sprintf("in project %q", project)
 		}
-		return Errorf(http.StatusForbidden, "%s may not %s %s %s", who.GetName(), verb, resource, where)
+		return Errorf(http.StatusForbidden, "%s may not %s %s %s", who.GetName(), verb, what, where)
 	}
 	return nil
 }

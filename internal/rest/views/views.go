@@ -20,6 +20,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/rest/flagmint"
 	"github.com/jackstaff-dev/jackstaff/internal/rest/ofrep"
 	"github.com/jackstaff-dev/jackstaff/internal/rest/phaseflag"
+	"github.com/jackstaff-dev/jackstaff/internal/rest/posthog"
 	"github.com/jackstaff-dev/jackstaff/internal/rest/sdk"
 	"github.com/jackstaff-dev/jackstaff/internal/serving"
 	"github.com/jackstaff-dev/jackstaff/internal/telemetry"
@@ -52,6 +53,7 @@ func Mount(mgr ctrl.Manager, server *rest.Server) error {
 	server.MountByQuery("environment_id", flags, atono.New(server, clock.RealClock{}), "/api/v1/flags", "/api/v1/flags/")
 	server.Mount(flags, "/api/v1/evaluate")
 	server.Mount(flagmint.New(server), "/projects/")
+	server.Mount(posthog.New(server, store, mgr.GetClient(), evaluations, clock.RealClock{}), posthog.Patterns...)
 	ofrep.Mount(server, store, evaluations, clock.RealClock{})
 	byKey := server.LimitAddress(sdk.NewHandler(store, clock.RealClock{}))
 	server.Handle("/api/sdk/datafile/", byKey)

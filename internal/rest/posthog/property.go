@@ -1,0 +1,355 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package posthog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+)
+
+// PostHog's tests of text know no case, but for regular expressions. What the engine tests with case is therefore a regular expression
+// for clients that evaluate, and what they test without case is one of the operators …Fold. A test is left to the server where the two
+// differ for any ordinary value of a property: text, numbers and booleans.
+
+// maxExpression is the size of a regular expression that clients are given for a list of texts, in bytes.
+const maxExpression = 16 << 10
+
+// same are the operators that mean the same in both worlds, for every value of the property that the tests here let through.
+var same = map[datafile.Operator]string{
+	datafile.In: "exact", datafile.NotIn: "is_not", datafile.EqualFold: "exact", datafile.NotEqualFold: "is_not",
+	datafile.ContainsFold: "icontains", datafile.NotContainsFold: "not_icontains",
+	datafile.Exists: "is_set", datafile.DoesNotExist: "is_not_set",
+	datafile.GreaterThan: "gt", datafile.GreaterThanOrEqual: "gte", datafile.LessThan: "lt", datafile.LessThanOrEqual: "lte",
+	datafile.Before: "is_date_before", datafile.After: "is_date_after",
+	datafile.Matches: "regex", datafile.NotMatches: "not_regex",
+	datafile.Contains: "regex", datafile.NotContains: "not_regex", datafile.StartsWith: "regex", datafile.NotStartsWith: "not_regex",
+	datafile.EndsWith: "regex", datafile.NotEndsWith: "not_regex",
+	datafile.SemVerEqual: "semver_eq", datafile.SemVerGreaterThan: "semver_gt", datafile.SemVerGreaterThanOrEqual: "semver_gte",
+	datafile.SemVerLessThan: "semver_lt", datafile.SemVerLessThanOrEqual: "semver_lte",
+}
+
+// Matches of these forms are what PostHog calls starts_with and ends_with.
+var (
+	startsWith = regexp.MustCompile(`^\(\?i\)\^((?:[^\\.+*?()|\[\]{}^$]|\\[\\.+*?()|\[\]{}^$])+)$`)
+	endsWith   = regexp.MustCompile(`^\(\?i\)((?:[^\\.+*?()|\[\]{}^$]|\\[\\.+*?()|\[\]{}^$])+)\$$`)
+)
+
+// quote is the expression for a text, literally.
+func quote(text string) string { return regexp.QuoteMeta(text) }
+
+// unquote is the text of an expression that quote made.
+func unquote(expression string) string {
+	var text strings.Builder
+	for i := 0; i < len(expression); i++ {
+		if expression[i] == '\\' && i+1 < len(expression) {
+			i++
+		}
+		text.WriteByte(expression[i])
+	}
+	return text.String()
+}
+
+// property is a condition in PostHog's form, and why a client that evaluates by itself may come to another answer, which is empty where
+// it does not.
+func (s *surroundings) property(condition *datafile.Condition) (property Property, remote string) {
+	property = Property{Key: keyOf(condition.Attribute), Type: typePerson}
+	operator, known := same[condition.Operator]
+	if !known {
+		property.Operator, property.Value = string(condition.Operator), condition.Values
+		return property, fmt.Sprintf("PostHog has no operator %s", condition.Operator)
+	}
+	property.Operator = operator
+	property.Value, remote = s.value(condition, &property)
+	switch {
+	case strings.Contains(condition.Attribute, "."):
+		remote = condition.Attribute + " is inside another property"
+	case condition.Attribute == distinctID:
+		remote = "the attribute distinct_id need not be the targeting key"
+	}
+	return property, remote
+}
+
+// value is what a property is compared with. It changes the operator where the value says the rest.
+func (s *surroundings) value(condition *datafile.Condition, property *Property) (value any, remote string) {
+	values := condition.Values
+	switch condition.Operator {
+	case datafile.In, datafile.NotIn:
+		return s.listed(condition, property)
+	case datafile.EqualFold, datafile.NotEqualFold:
+		for _, text := range values {
+			if !isASCII(text) || !isCased(text) || isBoolean(text) {
+				remote = fmt.Sprintf("%q is compared as text only", text)
+			}
+		}
+		return values, remote
+	case datafile.ContainsFold, datafile.NotContainsFold:
+		if len(values) != 1 {
+			return values, "more than one text is looked for"
+		}
+		if !isASCII(values[0]) {
+			remote = fmt.Sprintf("%q has letters outside ASCII", values[0])
+		}
+		return values[0], remote
+	case datafile.Exists, datafile.DoesNotExist:
+		return property.Operator, ""
+	case datafile.GreaterThan, datafile.GreaterThanOrEqual, datafile.LessThan, datafile.LessThanOrEqual:
+		return json.Number(values[0]), ""
+	case datafile.Contains, datafile.NotContains:
+		return joined(values), tooLong(values)
+	case datafile.StartsWith, datafile.NotStartsWith:
+		return "^" + joined(values), tooLong(values)
+	case datafile.EndsWith, datafile.NotEndsWith:
+		return joined(values) + "$", tooLong(values)
+	case datafile.Matches, datafile.NotMatches:
+		return expression(condition, property)
+	case datafile.Before, datafile.After:
+		return values[0], ""
+	default:
+		return values[0], "versions before a release are ordered"
+	}
+}
+
+// listed is the value of In and NotIn. Clients get an expression where case matters, which exact does not look at.
+func (s *surroundings) listed(condition *datafile.Condition, property *Property) (value any, remote string) {
+	values := condition.Values
+	if !s.local {
+		return values, ""
+	}
+	for _, text := range values {
+		if number, err := strconv.ParseFloat(text, 64); err == nil && strconv.FormatFloat(number, 'f', -1, 64) != text {
+			return values, fmt.Sprintf("%q is compared as a number", text)
+		}
+	}
+	if !slices.ContainsFunc(values, isCased) {
+		return values, ""
+	}
+	property.Operator = "regex"
+	if condition.Operator == datafile.NotIn {
+		property.Operator = "not_regex"
+	}
+	return "^" + joined(values) + "$", tooLong(values)
+}
+
+// tooLong says of texts whether they make an expression that no client should get.
+func tooLong(texts []string) string {
+	size := 0
+	for _, text := range texts {
+		size += len(text)
+		if !isASCII(text) || strings.ContainsAny(text, "\n\r") {
+			return fmt.Sprintf("%q has characters that expressions read in different ways", text)
+		}
+	}
+	if size > maxExpression {
+		return "there are too many texts"
+	}
+	return ""
+}
+
+// expression is the value of Matches and NotMatches.
+func expression(condition *datafile.Condition, property *Property) (value any, remote string) {
+	text := condition.Values[0]
+	not := ""
+	if condition.Operator == datafile.NotMatches {
+		not = "not_"
+	}
+	if found := startsWith.FindStringSubmatch(text); found != nil {
+		property.Operator = not + "starts_with"
+		return unquote(found[1]), tooLong(found[1:])
+	}
+	if found := endsWith.FindStringSubmatch(text); found != nil {
+		property.Operator = not + "ends_with"
+		return unquote(found[1]), tooLong(found[1:])
+	}
+	if !isPortable(text) {
+		return text, "the expression is read in different ways"
+	}
+	return text, ""
+}
+
+// escapes are the classes and characters that every client's expressions know.
+const escapes = "dDwWnrt"
+
+// isPortable reports whether an expression means the same in the languages of PostHog's clients: it is ASCII, without flags and without
+// escapes or classes that only one of them knows.
+func isPortable(expression string) bool {
+	if !isASCII(expression) || strings.Contains(strings.ReplaceAll(expression, "(?:", ""), "(?") || strings.Contains(expression, "[[:") {
+		return false
+	}
+	for i := 0; i < len(expression); i++ {
+		if expression[i] != '\\' {
+			continue
+		}
+		if i++; i == len(expression) {
+			return false
+		}
+		c := expression[i]
+		if isLetterOrDigit(c) && !strings.ContainsRune(escapes, rune(c)) {
+			return false
+		}
+	}
+	_, err := syntax.Parse(expression, syntax.Perl)
+	return err == nil
+}
+
+func isLetterOrDigit(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// isCased reports whether a text has letters of which there are small and large ones.
+func isCased(text string) bool { return strings.ToLower(text) != strings.ToUpper(text) }
+
+func isBoolean(text string) bool {
+	return strings.EqualFold(text, "true") || strings.EqualFold(text, "false")
+}
+
+// condition is a property of a person in the form of the Kinds. It fails with what is wrong with the property's operator or value, and
+// names which of the two.
+func condition(property *Property) (found v1alpha1.Condition, field string, err error) {
+	found.Attribute = property.Key
+	if property.Key == distinctID {
+		found.Attribute = targetingKey
+	}
+	if strings.Contains(property.Key, ".") {
+		return found, "key", errors.New("properties whose names have a dot are not possible here")
+	}
+	operator := property.Operator
+	switch operator {
+	case "", "exact", "is_not":
+		return equality(property, found)
+	case "is_set":
+		found.Operator = v1alpha1.OperatorExists
+		return found, "", nil
+	case "is_not_set":
+		found.Operator = v1alpha1.OperatorDoesNotExist
+		return found, "", nil
+	}
+	text, isScalar := scalar(property.Value)
+	if !isScalar {
+		return found, "value", fmt.Errorf("operator %s takes one value", operator)
+	}
+	negative := strings.HasPrefix(operator, "not_")
+	choose := func(positive, negation v1alpha1.Operator, value string) {
+		found.Operator, found.Values = positive, []string{value}
+		if negative {
+			found.Operator = negation
+		}
+	}
+	switch strings.TrimPrefix(operator, "not_") {
+	case "icontains":
+		choose(v1alpha1.OperatorContainsFold, v1alpha1.OperatorNotContainsFold, text)
+	case "regex":
+		choose(v1alpha1.OperatorMatches, v1alpha1.OperatorNotMatches, text)
+	case "starts_with":
+		choose(v1alpha1.OperatorMatches, v1alpha1.OperatorNotMatches, "(?i)^"+quote(text))
+	case "ends_with":
+		choose(v1alpha1.OperatorMatches, v1alpha1.OperatorNotMatches, "(?i)"+quote(text)+"$")
+	case "is_date_before", "is_date_after":
+		at, err := instant(text)
+		if err != nil {
+			return found, "value", err
+		}
+		text = at
+		fallthrough
+	default:
+		var known bool
+		if found.Operator, known = ordered[operator]; !known {
+			return found, "operator", fmt.Errorf("operator %q is not possible here", operator)
+		}
+		found.Values = []string{text}
+	}
+	return found, "", nil
+}
+
+// ordered are the operators that compare by order.
+var ordered = map[string]v1alpha1.Operator{
+	"gt": v1alpha1.OperatorGreaterThan, "gte": v1alpha1.OperatorGreaterThanOrEqual,
+	"lt": v1alpha1.OperatorLessThan, "lte": v1alpha1.OperatorLessThanOrEqual,
+	"is_date_before": v1alpha1.OperatorBefore, "is_date_after": v1alpha1.OperatorAfter,
+	"semver_eq": v1alpha1.OperatorSemVerEqual, "semver_gt": v1alpha1.OperatorSemVerGreaterThan, "semver_gte": v1alpha1.OperatorSemVerGreaterThanOrEqual,
+	"semver_lt": v1alpha1.OperatorSemVerLessThan, "semver_lte": v1alpha1.OperatorSemVerLessThanOrEqual,
+}
+
+// equality is the condition of exact and is_not. Text with letters is compared without case, as PostHog does; numbers and booleans are
+// compared as what they are.
+func equality(property *Property, found v1alpha1.Condition) (v1alpha1.Condition, string, error) {
+	list, isList := property.Value.([]any)
+	if !isList {
+		list = []any{property.Value}
+	}
+	texts, words := 0, make([]string, 0, len(list))
+	for _, value := range list {
+		text, isScalar := scalar(value)
+		if !isScalar {
+			return found, "value", errors.New("it is compared with text, numbers and booleans")
+		}
+		if isCased(text) && !isBoolean(text) {
+			texts++
+		}
+		words = append(words, text)
+	}
+	found.Values = words
+	switch {
+	case len(words) == 0:
+		return found, "value", errors.New("there is nothing to compare it with")
+	case texts == 0:
+		found.Operator = v1alpha1.OperatorIn
+	case texts == len(words):
+		found.Operator = v1alpha1.OperatorEqualFold
+	default:
+		return found, "value", errors.New("text cannot be mixed with numbers and booleans; make a group for each")
+	}
+	if property.Operator == "is_not" {
+		found.Operator = map[v1alpha1.Operator]v1alpha1.Operator{
+			v1alpha1.OperatorIn: v1alpha1.OperatorNotIn, v1alpha1.OperatorEqualFold: v1alpha1.OperatorNotEqualFold,
+		}[found.Operator]
+	}
+	return found, "", nil
+}
+
+// scalar is a JSON value as text, and false of one that is null, a list or an object.
+func scalar(value any) (string, bool) {
+	switch v := value.(type) {
+	case string:
+		return v, true
+	case bool:
+		return strconv.FormatBool(v), true
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), true
+	case int64:
+		return strconv.FormatInt(v, 10), true
+	case json.Number:
+		return v.String(), true
+	default:
+		return "", false
+	}
+}
+
+// instant is a date or time as RFC 3339. Times that are relative to now have no place in a Kind.
+func instant(text string) (string, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC().Format(time.RFC3339Nano), nil
+		}
+	}
+	return "", fmt.Errorf("%q is not a date such as 2027-03-15 or 2027-03-15T09:00:00Z", text)
+}
