@@ -11,6 +11,10 @@ IMG ?= jackstaff/manager:dev
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 CONTAINER_TOOL ?= docker
 
+# The platforms of `make image`, and whether it pushes to the registry that IMG names.
+PLATFORMS ?= linux/amd64,linux/arm64
+PUSH ?=
+
 # The manifests that `make run` applies. Empty for none.
 SAMPLES ?= config/samples
 
@@ -31,7 +35,7 @@ TEST_MODULES = $(filter test/%,$(MODULES))
 
 .PHONY: help
 help: ## List the targets.
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: control-plane build ## Run the operator on a control plane of its own, with the samples. `make run SAMPLES=` starts empty.
@@ -62,6 +66,10 @@ undeploy: control-plane ## Remove the operator, the Kinds and every flag from th
 docker-build: ## Build the image IMG.
 	$(CONTAINER_TOOL) build --build-arg VERSION=$(VERSION) -t $(IMG) .
 
+.PHONY: image
+image: ## Pack the image IMG for PLATFORMS into bin/image.tar, and what it is made of into bin/sbom.json, without a container engine. PUSH=1 pushes it.
+	@VERSION="$(VERSION)" PLATFORMS="$(PLATFORMS)" hack/image/build.sh . ./cmd/manager "$(IMG)" $(BIN)/image.tar -sbom $(BIN)/sbom.json $(if $(PUSH),-push)
+
 ##@ Develop
 
 .PHONY: generate
@@ -73,6 +81,20 @@ generate: $(CONTROLLER_GEN) ## Generate the methods and apply configurations of 
 manifests: $(CONTROLLER_GEN) ## Generate CRDs, the manager's role and the webhook configurations.
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=manager webhook paths=./controllers/... paths=./webhook/... output:rbac:dir=config/rbac output:webhook:dir=config/webhook
+
+.PHONY: chart
+chart: control-plane ## Make the templates of the Helm chart from config.
+	@go run ./hack/chart $(KUBECTL) charts/jackstaff
+
+.PHONY: dist
+dist: control-plane ## Write dist/install.yaml, which installs the operator with IMG.
+	@mkdir -p dist
+	$(KUBECTL) kustomize config/default | sed 's|image: jackstaff/manager:dev$$|image: $(IMG)|' > dist/install.yaml
+
+.PHONY: installation
+installation: control-plane ## Run the tests of the chart and of what GitOps tools see.
+	cd test/gitops && KUBEBUILDER_ASSETS=$(ASSETS) go test ./...
+	cd test/chart && KUBEBUILDER_ASSETS=$(ASSETS) go test ./...
 
 .PHONY: fmt
 fmt: $(LINTER) ## Format all Go code.
@@ -86,16 +108,25 @@ lint: $(LINTER) ## Lint.
 .PHONY: test
 test: control-plane ## Run all tests, on a control plane of their own.
 	KUBEBUILDER_ASSETS=$(ASSETS) go test -race -timeout 20m ./...
-	@$(MAKE) conformance
+	cd hack/image && go test ./...
+	cd test/rest && KUBEBUILDER_ASSETS=$(ASSETS) go test -race -timeout 20m ./...
+	@$(MAKE) conformance installation
 
 .PHONY: conformance
-conformance: ## Run the tests against the real clients of the published formats.
-	@hack/conformance.sh
+conformance: control-plane ## Run the tests against the real clients of the published formats and of OFREP.
+	@KUBEBUILDER_ASSETS=$(ASSETS) hack/conformance.sh
+	@KUBEBUILDER_ASSETS=$(ASSETS) hack/posthog.sh
+
+.PHONY: e2e
+e2e: control-plane ## Install the operator on the cluster of the current KUBECONFIG, use it, measure how fast an edit arrives in pods, and remove it.
+	@VERSION="$(VERSION)" KUBECTL="$(KUBECTL)" test/e2e/run.sh
 
 .PHONY: bench
-bench: control-plane ## Measure evaluating, next to the engines of other systems, publishing and compiling.
+bench: control-plane ## Measure evaluating, next to the engines of other systems, publishing, serving and compiling.
 	cd test/bench/peers && go test ./... && go run .
 	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/publishing
+	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/ofrep
+	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/rest
 	go test -run '^$$' -bench . -benchmem ./internal/...
 
 .PHONY: verify

@@ -39,6 +39,12 @@ type Options struct {
 
 	// RefreshPods lets environments have the pods refreshed that mount their datafile. It needs the rights of config/refresh-pods.
 	RefreshPods bool
+
+	// Namespaces are those in which the operator has rights. Empty means all.
+	Namespaces []string
+
+	// Clock tells the time. Nil means the system's.
+	Clock clock.PassiveClock
 }
 
 // CacheOptions keeps of ConfigMaps and ControllerRevisions only those that the operator wrote.
@@ -64,30 +70,33 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	if options.StaleAfter == 0 {
 		options.StaleAfter = 30 * 24 * time.Hour
 	}
+	if options.Clock == nil {
+		options.Clock = clock.RealClock{}
+	}
 	shared, deliveries := ledger.New(), ledger.NewDeliveries()
-	publisher := &publish.Publisher{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Clock: clock.RealClock{}}
+	publisher := &publish.Publisher{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Clock: options.Clock}
 	patcher := func(controller string) status.Patcher {
 		return status.Patcher{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder(controller)}
 	}
 	recorder := func(object client.Object) *history.Reconciler {
 		return &history.Reconciler{
-			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Live: mgr.GetAPIReader(), Clock: clock.RealClock{}, Object: object,
+			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Live: mgr.GetAPIReader(), Clock: options.Clock, Object: object,
 		}
 	}
 	for name, controller := range map[string]registrable{
 		"flagenvironment": &flagenvironment.Reconciler{
 			Client: mgr.GetClient(), Publisher: publisher, Ledger: shared, Deliveries: deliveries,
-			Status: patcher("flagenvironment-controller"), Clock: clock.RealClock{},
+			Status: patcher("flagenvironment-controller"), Clock: options.Clock,
 		},
 		"delivery": &delivery.Reconciler{
-			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Publisher: publisher, Deliveries: deliveries, Clock: clock.RealClock{},
+			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Publisher: publisher, Deliveries: deliveries, Clock: options.Clock,
 		},
-		"refresh": refresher(mgr, options.RefreshPods),
+		"refresh": refresher(mgr, options),
 		"featureflag": &featureflag.Reconciler{
-			Client: mgr.GetClient(), Ledger: shared, Status: patcher("featureflag-controller"), Clock: clock.RealClock{}, StaleAfter: options.StaleAfter,
+			Client: mgr.GetClient(), Ledger: shared, Status: patcher("featureflag-controller"), Clock: options.Clock, StaleAfter: options.StaleAfter,
 		},
 		"sdkkeys": &sdkkeys.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("sdkkeys-controller"), Clock: clock.RealClock{},
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("sdkkeys-controller"), Clock: options.Clock,
 		},
 		"flagaudience": &flagaudience.Reconciler{Client: mgr.GetClient(), Status: patcher("flagaudience-controller")},
 		"flagevent":    &flagevent.Reconciler{Client: mgr.GetClient(), Status: patcher("flagevent-controller")},
@@ -108,10 +117,10 @@ type registrable interface {
 	SetupWithManager(mgr ctrl.Manager) error
 }
 
-func refresher(mgr ctrl.Manager, isOn bool) registrable {
+func refresher(mgr ctrl.Manager, options Options) registrable {
 	recorder := mgr.GetEventRecorder("refresh-controller")
-	if !isOn {
+	if !options.RefreshPods {
 		return &refresh.Off{Client: mgr.GetClient(), Recorder: recorder}
 	}
-	return &refresh.Reconciler{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Recorder: recorder}
+	return &refresh.Reconciler{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Recorder: recorder, Namespaces: options.Namespaces}
 }

@@ -46,6 +46,11 @@ var (
 	scheme     = runtime.NewScheme()
 	// k8s is an administrator who reads live.
 	k8s client.Client
+	// controlPlane is what all tests share, one after the other.
+	controlPlane = &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
 )
 
 var _ = BeforeSuite(func() {
@@ -54,14 +59,12 @@ var _ = BeforeSuite(func() {
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
+	// With a folder of its own the API server keeps its certificates when it is started again.
+	controlPlane.ControlPlane.GetAPIServer().CertDir = GinkgoT().TempDir()
 	var err error
-	restConfig, err = environment.Start()
+	restConfig, err = controlPlane.Start()
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(environment.Stop)
+	DeferCleanup(controlPlane.Stop)
 	restConfig.QPS = -1
 	k8s, err = client.New(restConfig, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
@@ -119,6 +122,10 @@ type operator struct {
 	faults faults
 	link   link
 	stop   func()
+	// ended is closed when the manager has ended.
+	ended chan struct{}
+	// err is what it ended with. It is read after ended only.
+	err error
 }
 
 // startOperator runs the controllers as the manager does, until the test ends or stop is called.
@@ -128,11 +135,11 @@ func startOperator() *operator {
 }
 
 // startOperatorWith is startOperator with credentials and options of its own.
-func startOperatorWith(throughLink *rest.Config, options controllers.Options) *operator {
+func startOperatorWith(throughLink *rest.Config, options controllers.Options, changes ...func(*ctrl.Options)) *operator {
 	GinkgoHelper()
-	started := &operator{}
+	started := &operator{ended: make(chan struct{})}
 	throughLink.Dial = started.link.dial
-	mgr, err := ctrl.NewManager(throughLink, ctrl.Options{
+	managerOptions := ctrl.Options{
 		Scheme:     scheme,
 		Cache:      controllers.CacheOptions(),
 		Client:     controllers.ClientOptions(),
@@ -145,19 +152,24 @@ func startOperatorWith(throughLink *rest.Config, options controllers.Options) *o
 			}
 			return interceptor.NewClient(inner, started.faults.interceptors()), nil
 		},
-	})
+	}
+	for _, change := range changes {
+		change(&managerOptions)
+	}
+	mgr, err := ctrl.NewManager(throughLink, managerOptions)
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
 	Expect(indexes.Setup(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	Expect(controllers.Setup(mgr, options)).To(Succeed())
-	done := make(chan error, 1)
-	go func() { done <- mgr.Start(ctx) }()
-	stopped := false
+	go func() {
+		defer close(started.ended)
+		started.err = mgr.Start(ctx)
+	}()
 	started.stop = func() {
-		if !stopped {
-			stopped = true
-			cancel()
-			Eventually(done).WithTimeout(30 * time.Second).Should(Receive(Succeed()))
+		cancel()
+		Eventually(started.ended).Should(BeClosed())
+		if !managerOptions.LeaderElection { // A manager that loses the lease ends with an error.
+			Expect(started.err).NotTo(HaveOccurred())
 		}
 	}
 	DeferCleanup(started.stop)

@@ -102,8 +102,8 @@ type Publisher struct {
 }
 
 // Load reads what the environment serves. The history, which cannot be edited, has precedence over the served ConfigMap. Known is
-// the revision that the caller knows to be served, and 0 where the ConfigMap itself is to be believed. It fails with a
-// *NameTakenError, and with datafile.ErrUnknownVersion where a newer operator has published.
+// the revision that the caller knows to be served, and 0 where the ConfigMap itself is to be believed; a newer one that another manager has
+// published meanwhile is believed too. It fails with a *NameTakenError, and with datafile.ErrUnknownVersion where a newer operator has published.
 func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironment, known int64) (*Served, error) {
 	current, err := p.get(ctx, environment, environment.DatafileName())
 	if err != nil {
@@ -112,7 +112,9 @@ func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironm
 	served := &Served{FlagdComplete: true}
 	if current != nil {
 		served.object = current.ObjectMeta
-		known = cmp.Or(known, revisionOf(current))
+		if known, err = p.believed(ctx, environment, known, current); err != nil {
+			return nil, err
+		}
 	}
 	kept, err := p.findKept(ctx, environment, known)
 	if err != nil {
@@ -133,6 +135,24 @@ func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironm
 		served.formats = formats
 	}
 	return served, nil
+}
+
+// believed returns known, or the revision of the served ConfigMap current where that is to be believed. Newer than what is known, and with the files
+// that the history has of it, it was published by another manager: to restore what is known would be to fight with that one. What a person
+// edits is not so.
+func (p *Publisher) believed(ctx context.Context, environment *v1alpha1.FlagEnvironment, known int64, current *corev1.ConfigMap) (int64, error) {
+	revision := revisionOf(current)
+	if known == 0 || revision <= known {
+		return cmp.Or(known, revision), nil
+	}
+	kept, err := p.get(ctx, environment, environment.HistoryName(revision))
+	if kept == nil || err != nil {
+		return known, ignoreNameTaken(err)
+	}
+	if !filesOf(current).Equal(filesOf(kept).Only(environment.Spec.Datafile.Formats)) {
+		return known, nil
+	}
+	return revision, nil
 }
 
 // findKept returns the history's ConfigMap of the revision that is or was served, and nil where there is none. Where revision is

@@ -367,6 +367,43 @@ func TestASecondWriterLoses(t *testing.T) {
 	c.serves(2, "two")
 }
 
+func TestARevisionOfAnotherManagerIsTakenUp(t *testing.T) {
+	tests := map[string]struct {
+		known, want int64
+		damage      func(c *cluster)
+	}{
+		"as it was published": {known: 1, want: 2, damage: func(*cluster) {}},
+		"edited by hand": {known: 1, want: 1, damage: func(c *cluster) {
+			c.editServed(func(m *corev1.ConfigMap) { m.Data[datafile.FileName] = "{}" })
+		}},
+		"not in the history": {known: 1, want: 1, damage: func(c *cluster) { c.remove("flags-production-r2") }},
+		"an older one": {known: 2, want: 2, damage: func(c *cluster) {
+			older, err := c.publisher.Kept(c.Context(), c.environment, 1, c.load())
+			if err == nil {
+				err = c.publisher.Serve(c.Context(), c.environment, older)
+			}
+			if err != nil {
+				c.Fatal(err)
+			}
+		}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t)
+			c.publish("one")
+			c.publish("two")
+			tc.damage(c)
+			served, err := c.publisher.Load(t.Context(), c.environment, tc.known)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if served.Revision != tc.want {
+				t.Errorf("a manager that knows revision %d believes that %d is served, want %d", tc.known, served.Revision, tc.want)
+			}
+		})
+	}
+}
+
 func TestWhatIsServedIsRestored(t *testing.T) {
 	tests := map[string]func(c *cluster){
 		"deleted":                 func(c *cluster) { c.remove("flags-production") },
