@@ -56,6 +56,19 @@ func AppendFailure(to []byte, key string, failed *Failure) []byte {
 
 // AppendString appends a JSON string.
 func AppendString(to []byte, text string) []byte {
+	if isPlain(text) {
+		return append(append(append(to, '"'), text...), '"')
+	}
 	to, _ = jsontext.AppendQuote(to, text) // What is not UTF-8 becomes U+FFFD, which is all that can be said of it in JSON.
 	return to
+}
+
+// isPlain says whether a text stands in JSON as it is, as keys do.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

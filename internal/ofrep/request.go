@@ -48,18 +48,25 @@ var (
 // reader reads JSON. It is used again.
 type reader struct {
 	decoder jsontext.Decoder
-	bytes   bytes.Reader
+	bytes   bytes.Buffer // Which the decoder reads without copying it.
 }
 
 var readers = sync.Pool{New: func() any { return &reader{} }}
+
+// release lets go of the body.
+func (in *reader) release() {
+	in.bytes = bytes.Buffer{}
+	in.decoder.Reset(&in.bytes)
+	readers.Put(in)
+}
 
 // ReadContext reads the context of a request's body, and nil where the body has none. Numbers are float64. What is in the body beside the
 // context is passed over, as the protocol may grow. It fails where the body is no JSON object, the context no object, its targetingKey no
 // string, a number no float64, or its nesting deeper than 32 levels.
 func ReadContext(body []byte) (map[string]any, *Failure) {
 	in, _ := readers.Get().(*reader)
-	defer readers.Put(in)
-	in.bytes.Reset(body)
+	defer in.release()
+	in.bytes = *bytes.NewBuffer(body)
 	// Of a name that comes twice the last one counts, as in most of the world's readers.
 	in.decoder.Reset(&in.bytes, jsontext.AllowDuplicateNames(true))
 	context, err := in.request()

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
@@ -25,19 +26,25 @@ var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // keyPaths are the paths that end in an SDK key, which is a secret.
 var keyPaths = []string{"/api/sdk/datafile/", "/api/sdk/stream/"}
 
+// The values of headers that every answer carries, which nobody changes.
+var (
+	noSniff = []string{"nosniff"}
+	noStore = []string{"no-store"}
+)
+
 // observe gives each request an id, logs what becomes of it, and answers for a handler that panics.
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(RequestIDHeader)
-		if !requestID.MatchString(id) {
+		if id == "" || !requestID.MatchString(id) {
 			id = rand.Text()
 		}
 		header := w.Header()
-		header.Set(RequestIDHeader, id)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Cache-Control", "no-store")
-		logger := log.FromContext(r.Context()).WithValues("request", id, "method", r.Method, "path", Redact(r.URL.Path))
-		recorded, began := &recorder{ResponseWriter: w}, s.options.Clock.Now()
+		header[RequestIDHeader] = []string{id}
+		header["X-Content-Type-Options"] = noSniff
+		header["Cache-Control"] = noStore
+		recorded := &recorder{ResponseWriter: w, began: s.options.Clock.Now()}
+		logger := recorded.log.of(log.FromContext(r.Context()), id, r)
 		defer func() {
 			if failure := recover(); failure != nil {
 				if failure == http.ErrAbortHandler { //nolint:errorlint // It is the very value.
@@ -48,12 +55,55 @@ func (s *Server) observe(next http.Handler) http.Handler {
 					http.Error(recorded, "something went wrong here; the log says what, under this request's id", http.StatusInternalServerError)
 				}
 			}
-			logger.V(1).Info("Answered", "status", recorded.status, "duration", s.options.Clock.Since(began).Round(time.Microsecond).String())
+			if told := logger.V(1); told.Enabled() {
+				told.Info("Answered", "status", recorded.status, "duration", s.options.Clock.Since(recorded.began).Round(time.Microsecond).String())
+			}
 		}()
 		r.Body = http.MaxBytesReader(recorded, r.Body, maxBody)
 		next.ServeHTTP(recorded, r.WithContext(log.IntoContext(r.Context(), logger)))
 	})
 }
+
+// requestLog is a logger that knows of which request it speaks. What it says of that is put together only when something is logged, because
+// it takes as long as evaluating a hundred flags.
+type requestLog struct {
+	to               logr.Logger
+	id, method, path string
+}
+
+// of makes the logger of a request, which logs to another one.
+func (l *requestLog) of(to logr.Logger, id string, r *http.Request) logr.Logger {
+	*l = requestLog{to: to, id: id, method: r.Method, path: r.URL.Path}
+	return logr.New(l)
+}
+
+func (l *requestLog) logger() logr.Logger {
+	return l.to.WithValues("request", l.id, "method", l.method, "path", Redact(l.path))
+}
+
+// Init does nothing: the other logger is ready.
+func (*requestLog) Init(logr.RuntimeInfo) {}
+
+// Enabled reports whether the other logger logs at a level.
+func (l *requestLog) Enabled(level int) bool { return l.to.V(level).Enabled() }
+
+// Info logs a message.
+func (l *requestLog) Info(level int, message string, values ...any) {
+	l.logger().V(level).Info(message, values...)
+}
+
+// Error logs an error.
+func (l *requestLog) Error(err error, message string, values ...any) {
+	l.logger().Error(err, message, values...)
+}
+
+// WithValues returns a logger that knows more.
+func (l *requestLog) WithValues(values ...any) logr.LogSink {
+	return l.logger().WithValues(values...).GetSink()
+}
+
+// WithName returns a logger of another name.
+func (l *requestLog) WithName(name string) logr.LogSink { return l.logger().WithName(name).GetSink() }
 
 // Redact returns a path without the SDK key that it ends in.
 func Redact(path string) string {
@@ -80,6 +130,8 @@ func (s *Server) Stream(next http.Handler) http.Handler {
 type recorder struct {
 	http.ResponseWriter
 	status int
+	began  time.Time
+	log    requestLog
 }
 
 // WriteHeader remembers the status.

@@ -54,6 +54,9 @@ type Options struct {
 	AllowGitOpsWrites bool
 	// RequestsPerSecond is how many requests each identity may make, and 0 for no limit.
 	RequestsPerSecond float64
+	// Confined is for an operator that has rights in some namespaces only: callers are asked who they are and what they may do under
+	// their own tokens.
+	Confined bool
 	// Clock is the time.
 	Clock clock.PassiveClock
 }
@@ -82,11 +85,15 @@ type Server struct {
 // callers. The caches have the indexes of controllers/indexes.
 func New(of cluster.Cluster, options Options) (*Server, error) {
 	config := of.GetConfig()
-	tokens, err := newTokenReviewer(config)
+	reviewer, rightsOf := newTokenReviewer, newAuthorizer
+	if options.Confined {
+		reviewer, rightsOf = newSelfTokenReviewer, newSelfAuthorizer
+	}
+	tokens, err := reviewer(config)
 	if err != nil {
 		return nil, err
 	}
-	rights, err := newAuthorizer(config)
+	rights, err := rightsOf(config)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ package telemetry
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,7 +178,7 @@ func (r *Recorder) countFirst(in *recorded, of *flag, result *evaluate.Result) {
 	if found == nil {
 		added := r.counters.answer(in.environment, result)
 		// Readers have the old slice, which stays as it is.
-		answers = append(answers[:len(answers):len(answers)], added)
+		answers = append(slices.Clip(answers), added)
 		of.answers.Store(&answers)
 		found = added.counter
 	}

@@ -6,6 +6,7 @@ package telemetry
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ func (w *world) publish(uid types.UID, revision int64, flags ...string) *serving
 	}
 	native := fmt.Appendf(nil, `{"audiences":{},"environment":"production","events":{},"flags":{%s},"project":"shop","revision":%d,"schemaVersion":"1.0"}`,
 		strings.Join(flags, ","), revision)
-	if err := w.store.Set(environment, &serving.Document{Digest: fmt.Sprint(revision), Native: native}); err != nil {
+	if err := w.store.Set(environment, &serving.Document{Digest: strconv.FormatInt(revision, 10), Native: native}); err != nil {
 		w.Fatal(err)
 	}
 	held, _ := w.store.Environment("shop", "production")
@@ -156,6 +157,35 @@ func TestLastEvaluated(t *testing.T) {
 	expect("b", at.Add(time.Hour))
 	w.publish("1", 3)
 	expect("b", time.Time{})
+}
+
+func TestSample(t *testing.T) {
+	w := newWorld(t)
+	environment := w.publish("1", 1, "a", "b")
+	expect := func(wantContexts, low, high int) {
+		t.Helper()
+		contexts, subjects := w.Sample(environment)
+		if len(contexts) != wantContexts || subjects < low || subjects > high {
+			t.Errorf("the sample has %d contexts of %d subjects, want %d of %d to %d", len(contexts), subjects, wantContexts, low, high)
+		}
+	}
+	expect(0, 0, 0)
+	for range 3 {
+		for _, subject := range []string{"alice", "bob", "carol"} {
+			w.evaluate(environment, "a", subject)
+			w.evaluate(environment, "b", subject)
+		}
+	}
+	expect(3, 3, 3)
+	for i := range 50_000 {
+		w.evaluate(environment, "a", strconv.Itoa(i))
+	}
+	expect(SampleSize, 40_000, 60_000)
+	w.clock.SetTime(w.clock.Now().Add(period + time.Hour))
+	w.evaluate(environment, "a", "alice")
+	expect(SampleSize, 40_000, 60_000)
+	w.clock.SetTime(w.clock.Now().Add(period + time.Hour))
+	expect(1, 1, 1)
 }
 
 func TestCountingAllocatesNothing(t *testing.T) {

@@ -68,18 +68,18 @@ func newShop() *shop {
 }
 
 // keys are those of the Secret that the operator made.
-func (s *shop) keys() (server, client_ string) {
+func (s *shop) keys() (server, public string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		g.Expect(world.Admin.Get(context.Background(), client.ObjectKeyFromObject(s.environment), s.environment)).To(Succeed())
 		g.Expect(s.environment.Status.SDKKeys).NotTo(BeEmpty())
 		secret := &corev1.Secret{}
 		g.Expect(world.Admin.Get(context.Background(), types.NamespacedName{Namespace: s.name, Name: s.environment.Status.SDKKeys[0].SecretName}, secret)).To(Succeed())
-		server, client_ = string(secret.Data["server"]), string(secret.Data["client"])
+		server, public = string(secret.Data["server"]), string(secret.Data["client"])
 		_, _, known := store.ByKey(server)
 		g.Expect(known).To(BeTrue())
 	}).Should(Succeed())
-	return server, client_
+	return server, public
 }
 
 // awaitFlags waits until the environment serves so many flags.
@@ -209,7 +209,7 @@ var _ = Describe("A single evaluation", Ordered, func() {
 
 	It("refuses a megabyte that does not say how long it is", func() {
 		body := struct{ *bytes.Reader }{bytes.NewReader(bytes.Repeat([]byte(" "), 2<<20))}
-		request := httptest.NewRequest(http.MethodPost, ofrep.SinglePath+"size", body)
+		request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, ofrep.SinglePath+"size", body)
 		request.Header.Set("X-API-Key", s.server)
 		request.Header.Set("Content-Type", "application/json")
 		Expect(request.ContentLength).To(Equal(int64(-1)))
@@ -314,7 +314,7 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 	It("is limited by address with a client key or a wrong one", func() {
 		server := newServer(rest.Options{RequestsPerSecond: 1, Clock: clocktesting.NewFakePassiveClock(time.Now())}, clock.RealClock{})
 		ask := func(key string) *httptest.ResponseRecorder {
-			request := httptest.NewRequest(http.MethodPost, ofrep.SinglePath+"size", strings.NewReader(alice))
+			request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, ofrep.SinglePath+"size", strings.NewReader(alice))
 			request.Header.Set("X-API-Key", key)
 			request.Header.Set("Content-Type", "application/json")
 			recorder := httptest.NewRecorder()
@@ -337,7 +337,7 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 		server, err := rest.New(world.Manager, rest.Options{SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{}})
 		Expect(err).NotTo(HaveOccurred())
 		ofrep.Mount(server, serving.NewStore(), counted, clock.RealClock{})
-		request := httptest.NewRequest(http.MethodPost, bulk, strings.NewReader(alice))
+		request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, bulk, strings.NewReader(alice))
 		request.Header.Set("X-API-Key", s.server)
 		recorder := httptest.NewRecorder()
 		server.ServeHTTP(recorder, request)
@@ -409,7 +409,7 @@ var _ = Describe("An evaluation of all flags", func() {
 		passive := clocktesting.NewFakeClock(time.Now())
 		server := newServer(rest.Options{Clock: passive}, passive)
 		ask := func(etag string) *httptest.ResponseRecorder {
-			request := httptest.NewRequest(http.MethodPost, bulk, strings.NewReader(alice))
+			request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, bulk, strings.NewReader(alice))
 			request.Header.Set("X-API-Key", s.server)
 			request.Header.Set("Content-Type", "application/json")
 			request.Header.Set("If-None-Match", etag)
@@ -422,6 +422,20 @@ var _ = Describe("An evaluation of all flags", func() {
 		second := ask(first.Header().Get("ETag"))
 		Expect(second.Code).To(Equal(http.StatusOK))
 		Expect(streamOf(second.Body.Bytes())).NotTo(Equal(streamOf(first.Body.Bytes())))
+	})
+})
+
+var _ = Describe("The document", func() {
+	It("has examples that work", func() {
+		token := world.Shop()
+		world.Create(builders.MakeFlag("new-checkout", "shop").Key("new_checkout").Boolean().Environment("production").
+			Rule(builders.MakeRule("beta").Condition("plan", v1alpha1.OperatorIn, "beta").Serve("on")).Obj())
+		s := &shop{name: "shop"}
+		s.awaitFlags(1)
+		printed := world.RunExamples("docs/ofrep.md", token)
+		Expect(printed).To(HaveLen(2))
+		Expect(printed[0]).To(Equal(`{"key":"new_checkout","reason":"TARGETING_MATCH","variant":"on","value":true}`))
+		Expect(printed[1]).To(And(ContainSubstring("Etag: "), ContainSubstring(`{"flags":[{"key":"new_checkout"`)))
 	})
 })
 
@@ -469,7 +483,7 @@ var _ = Describe("The stream of changes", func() {
 		}
 		passive := clocktesting.NewFakeClock(time.Now().Add(30 * time.Minute))
 		recorder := httptest.NewRecorder()
-		newServer(rest.Options{Clock: passive}, passive).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, address.RequestURI(), nil))
+		newServer(rest.Options{Clock: passive}, passive).ServeHTTP(recorder, httptest.NewRequestWithContext(context.Background(), http.MethodGet, address.RequestURI(), nil))
 		Expect(recorder.Code).To(Equal(http.StatusUnauthorized))
 		Expect(world.Call("", http.MethodPost, address.RequestURI(), alice).Status).To(Equal(http.StatusMethodNotAllowed))
 		head := world.Call("", http.MethodHead, address.RequestURI(), nil)

@@ -1,0 +1,230 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
+)
+
+const (
+	// settled is how long a process has to give back what it took to start.
+	settled = 20 * time.Second
+	// patience is how long anything may take.
+	patience = 5 * time.Minute
+	// operatorNamespace is where the manager keeps its session key.
+	operatorNamespace = "jackstaff-system"
+)
+
+// compareMemory runs the manager's binary, first with everything in one process, then as a replica that only serves.
+func compareMemory(ctx context.Context) error {
+	folder, err := os.MkdirTemp("", "ofrep-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(folder, "manager"), "./cmd/manager") //nolint:gosec // Its own folder.
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build the manager: %w", err)
+	}
+	table := tabwriter.NewWriter(os.Stdout, 17, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "resident MiB\tflags\tall\tat most\twithout flags\tfor the flags\t")
+	var empty [2]float64
+	for _, count := range []int{0, 100, 10_000} {
+		measured, err := measureMemory(ctx, folder, count)
+		if err != nil {
+			return fmt.Errorf("%d flags: %w", count, err)
+		}
+		for i, name := range []string{"manager", "serving replica"} {
+			if count == 0 {
+				empty[i] = measured[i].resident
+			}
+			fmt.Fprintf(table, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t\n", name, count, measured[i].resident, measured[i].most, empty[i], measured[i].resident-empty[i])
+		}
+		// What takes minutes is shown as it comes.
+		if err := table.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// memory is in MiB.
+type memory struct{ resident, most float64 }
+
+func measureMemory(ctx context.Context, folder string, count int) (measured [2]memory, err error) {
+	controlPlane := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	config, err := controlPlane.Start()
+	if err != nil {
+		return measured, err
+	}
+	defer func() { _ = controlPlane.Stop() }()
+	config.QPS = -1
+	scheme := k8sruntime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return measured, err
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return measured, err
+	}
+	cluster, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return measured, err
+	}
+	if err := fill(ctx, cluster, count); err != nil {
+		return measured, err
+	}
+	kubeconfig := filepath.Join(folder, "kubeconfig")
+	if err := os.WriteFile(kubeconfig, controlPlane.KubeConfig, 0o600); err != nil {
+		return measured, err
+	}
+	webhooks := envtest.WebhookInstallOptions{}
+	if err := webhooks.PrepWithoutInstalling(); err != nil {
+		return measured, err
+	}
+	defer func() { _ = webhooks.Cleanup() }()
+	arguments := []string{
+		"--kubeconfig=" + kubeconfig, "--operator-namespace=" + operatorNamespace, "--leader-elect=false", "--metrics-bind-address=0",
+		"--cert-rotation=false", "--webhook-cert-dir=" + webhooks.LocalServingCertDir,
+	}
+	for i, more := range [][]string{nil, {"--controllers=false"}} {
+		if measured[i], err = holdFlags(ctx, cluster, count, filepath.Join(folder, "manager"), append(arguments, more...)); err != nil {
+			return measured, err
+		}
+	}
+	return measured, nil
+}
+
+// fill makes an environment and flags of different kinds.
+func fill(ctx context.Context, cluster client.Client, count int) error {
+	objects := []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-session-key"}},
+		builders.MakeEnvironment("production", "default").Defaulted().Obj(),
+	}
+	for _, object := range objects {
+		if err := cluster.Create(ctx, object); err != nil {
+			return err
+		}
+	}
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	creators := sync.WaitGroup{}
+	for range 8 {
+		creators.Go(func() {
+			for i := next.Add(1); i <= int64(count) && failed.Load() == nil; i = next.Add(1) {
+				if err := cluster.Create(ctx, makeFlag(i)); err != nil {
+					failed.Store(&err)
+				}
+			}
+		})
+	}
+	creators.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func makeFlag(i int64) *v1alpha1.FeatureFlag {
+	flag := builders.MakeFlag(fmt.Sprintf("flag-%05d", i), "default").Boolean().Environment("production")
+	switch i % 3 {
+	case 1:
+		flag.Rule(builders.MakeRule("plan").Condition("plan", v1alpha1.OperatorIn, "beta", "enterprise").Serve("on"))
+	case 2:
+		flag.Rule(builders.MakeRule("half").Split("on", 50).Split("off", 50))
+	}
+	return flag.Defaulted().Obj()
+}
+
+// holdFlags runs a manager until all flags are published and it is ready, and lets it settle.
+func holdFlags(ctx context.Context, cluster client.Client, count int, manager string, arguments []string) (memory, error) {
+	var ports [3]string
+	for i := range ports {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return memory{}, err
+		}
+		defer listener.Close()
+		_, ports[i], _ = net.SplitHostPort(listener.Addr().String())
+		_ = listener.Close()
+	}
+	command := exec.CommandContext(ctx, manager, append(arguments, //nolint:gosec // It is the manager.
+		"--health-probe-bind-address=127.0.0.1:"+ports[0], "--api-bind-address=127.0.0.1:"+ports[1], "--webhook-port="+ports[2])...)
+	log := &strings.Builder{}
+	command.Stderr = log
+	if err := command.Start(); err != nil {
+		return memory{}, err
+	}
+	defer func() {
+		_ = command.Process.Signal(syscall.SIGTERM)
+		_ = command.Wait()
+	}()
+	err := wait.PollUntilContextTimeout(ctx, time.Second, patience, true, func(ctx context.Context) (bool, error) {
+		environment := &v1alpha1.FlagEnvironment{}
+		if err := cluster.Get(ctx, client.ObjectKey{Namespace: "default", Name: "production"}, environment); err != nil {
+			return false, err
+		}
+		published := environment.Status.PublishedRevision > 0 && environment.Status.Flags == v1alpha1.FlagCounts{Total: int32(count)}
+		return published && isReady(ctx, ports[0]), nil
+	})
+	if err != nil {
+		return memory{}, fmt.Errorf("wait for the flags: %w: %s", err, log)
+	}
+	time.Sleep(settled)
+	return memoryOf(command.Process.Pid)
+}
+
+func isReady(ctx context.Context, port string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// memoryOf reads what the kernel counts of a process (proc_pid_status(5)).
+func memoryOf(process int) (memory, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", process))
+	if err != nil {
+		return memory{}, err
+	}
+	measured := memory{}
+	for name, to := range map[string]*float64{"VmRSS:": &measured.resident, "VmHWM:": &measured.most} {
+		_, rest, _ := strings.Cut(string(data), name)
+		if _, err := fmt.Sscan(rest, to); err != nil {
+			return memory{}, fmt.Errorf("read %s %w", name, err)
+		}
+		*to /= 1024
+	}
+	return measured, nil
+}

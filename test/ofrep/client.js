@@ -1,0 +1,72 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Asks a server with OpenFeature's clients for JavaScript: that for servers, and that for pages, which once follows the stream of changes
+// and once polls. It writes one JSON line with what each of them says, waits until both of the latter noticed a change, writes another
+// such line, and ends. The environment has the server's URL and its keys.
+
+import { OpenFeature as Server } from '@openfeature/server-sdk';
+import { OFREPProvider } from '@openfeature/ofrep-provider';
+import { OpenFeature as Web, ProviderEvents } from '@openfeature/web-sdk';
+import { OFREPWebProvider } from '@openfeature/ofrep-web-provider';
+
+const { OFREP_URL: baseUrl, OFREP_SERVER_KEY: serverKey, OFREP_CLIENT_KEY: clientKey } = process.env;
+const context = { targetingKey: 'alice', plan: 'beta' };
+const questions = [
+  ['ui/dark-mode', 'getBooleanDetails', false],
+  ['colour', 'getStringDetails', 'none'],
+  ['size', 'getNumberDetails', -1],
+  ['options', 'getObjectDetails', {}],
+  ['not/made up', 'getStringDetails', 'none'],
+];
+
+async function answers(client, ...more) {
+  const all = {};
+  for (const [key, method, fallback] of questions) {
+    const { value, variant, reason, errorCode } = await client[method](key, fallback, ...more);
+    all[key] = { value, variant, reason, errorCode };
+  }
+  return all;
+}
+
+await Server.setProviderAndWait(new OFREPProvider({ baseUrl, headers: [['Authorization', `Bearer ${serverKey}`]] }));
+const server = Server.getClient();
+
+await Web.setContext(context);
+const statuses = [];
+const pages = {
+  stream: new OFREPWebProvider({ baseUrl, cacheMode: 'disabled', headers: [['X-API-Key', clientKey]] }),
+  polling: new OFREPWebProvider({
+    baseUrl,
+    cacheMode: 'disabled',
+    changeDetection: 'polling',
+    pollInterval: 50,
+    headers: [['X-API-Key', clientKey]],
+    fetchImplementation: async (...request) => {
+      const response = await fetch(...request);
+      statuses.push(response.status);
+      return response;
+    },
+  }),
+};
+const changes = [];
+for (const [name, provider] of Object.entries(pages)) {
+  await Web.setProviderAndWait(name, provider);
+  changes.push(new Promise((changed) => Web.getClient(name).addHandler(ProviderEvents.ConfigurationChanged, changed)));
+}
+
+async function report() {
+  const all = { server: await answers(server, context), statuses: [...new Set(statuses)] };
+  for (const name of Object.keys(pages)) {
+    all[name] = await answers(Web.getClient(name));
+  }
+  console.log(JSON.stringify(all));
+}
+
+while (!statuses.includes(304)) {
+  await new Promise((soon) => setTimeout(soon, 10));
+}
+await report();
+await Promise.all(changes);
+await report();
+process.exit(0);
