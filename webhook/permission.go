@@ -14,8 +14,10 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorization "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -67,6 +69,37 @@ func newPermission(config *rest.Config, httpClient *http.Client) (*permission, e
 		return nil, fmt.Errorf("set up the permission: %w", err)
 	}
 	return &permission{delegating}, nil
+}
+
+// newLocalPermission asks by LocalSubjectAccessReview, which a Role can give the right to. It asks each time.
+func newLocalPermission(config *rest.Config, httpClient *http.Client) (*permission, error) {
+	reviews, err := authorizationv1.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("set up the permission: %w", err)
+	}
+	return &permission{authorizer.AuthorizerFunc(func(ctx context.Context, of authorizer.Attributes) (authorizer.Decision, string, error) {
+		asking := of.GetUser()
+		review := &authorization.LocalSubjectAccessReview{}
+		review.Namespace = of.GetNamespace()
+		review.Spec = authorization.SubjectAccessReviewSpec{
+			User: asking.GetName(), UID: asking.GetUID(), Groups: asking.GetGroups(), Extra: map[string]authorization.ExtraValue{},
+			ResourceAttributes: &authorization.ResourceAttributes{
+				Namespace: of.GetNamespace(), Verb: of.GetVerb(), Group: of.GetAPIGroup(), Version: of.GetAPIVersion(),
+				Resource: of.GetResource(), Name: of.GetName(),
+			},
+		}
+		for name, values := range asking.GetExtra() {
+			review.Spec.Extra[name] = values
+		}
+		answer, err := reviews.LocalSubjectAccessReviews(of.GetNamespace()).Create(ctx, review, metav1.CreateOptions{})
+		switch {
+		case err != nil:
+			return authorizer.DecisionNoOpinion, "", err
+		case answer.Status.Allowed:
+			return authorizer.DecisionAllow, "", nil
+		}
+		return authorizer.DecisionDeny, answer.Status.Reason, nil
+	})}, nil
 }
 
 // check refuses a request whose user lacks the permission on any environment of needs, naming all of these.

@@ -24,9 +24,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -45,8 +47,17 @@ const maxWarnings = 15
 // Setup registers the webhooks of the four Kinds with mgr, whose cache has the indexes of controllers/indexes. Compatible says
 // why the flagd format cannot carry a flag; with nil, no look is taken at it. Setup fails where mgr's scheme lacks a Kind.
 func Setup(mgr ctrl.Manager, compatible validation.Compatibility) error {
+	return setup(mgr, compatible, newPermission)
+}
+
+// SetupConfined is Setup for an operator that may ask for the rights of users in single namespaces only.
+func SetupConfined(mgr ctrl.Manager, compatible validation.Compatibility) error {
+	return setup(mgr, compatible, newLocalPermission)
+}
+
+func setup(mgr ctrl.Manager, compatible validation.Compatibility, makePermission func(*rest.Config, *http.Client) (*permission, error)) error {
 	objects := objects{cached: mgr.GetClient(), live: mgr.GetAPIReader()}
-	permission, err := newPermission(mgr.GetConfig(), mgr.GetHTTPClient())
+	permission, err := makePermission(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return err
 	}
@@ -65,6 +76,8 @@ type rules[P client.Object] interface {
 	mistakes(ctx context.Context, old, object P) (field.ErrorList, error)
 	// findings says what there is to warn of when object is stored in the place of old, which is nil on creation.
 	findings(ctx context.Context, old, object P) ([]validation.Finding, error)
+	// effects says who gets another answer when object, of which there are those findings, takes the place of old. It takes bounded time.
+	effects(ctx context.Context, old, object P, findings []validation.Finding) ([]string, error)
 	// deletion says what forbids deleting object.
 	deletion(ctx context.Context, object P) (field.ErrorList, error)
 	// guarded says for which environments the permission is needed to store object in the place of old. Old is nil on creation,
@@ -194,12 +207,20 @@ func (w *webhook[T, P]) validate(ctx context.Context, old, object P) (admission.
 		return nil, apierrors.NewInternalError(err)
 	}
 	var warnings admission.Warnings
-	for i, finding := range findings {
-		if i == maxWarnings-1 && len(findings) > maxWarnings {
-			warnings = append(warnings, fmt.Sprintf("and %d more warnings", len(findings)-i))
-			break
-		}
+	for _, finding := range findings {
 		warnings = append(warnings, finding.Warning())
+	}
+	if old != nil {
+		effects, err := w.rules.effects(ctx, old, object, findings)
+		if err != nil { // What an update does is advice, for want of which none is refused.
+			log.FromContext(ctx).V(1).Info("Does not say all that an update does", "reason", err.Error())
+		}
+		for _, effect := range effects {
+			warnings = append(warnings, validation.Warning(effect))
+		}
+	}
+	if more := len(warnings) - (maxWarnings - 1); more > 1 {
+		warnings = append(warnings[:maxWarnings-1], fmt.Sprintf("and %d more warnings", more))
 	}
 	return warnings, nil
 }

@@ -626,9 +626,11 @@ type FeatureFlag struct {
 	// +required
 	Spec FeatureFlagSpec `json:"spec"`
 
-	// status is what the operator has made of the flag.
+	// status is what the operator has made of the flag. Until it has looked at the object, observedGeneration is -1, by which tools see
+	// that the object is not ready yet.
 	//
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status FeatureFlagStatus `json:"status,omitzero"`
 }
 

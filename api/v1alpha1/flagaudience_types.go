@@ -102,9 +102,11 @@ type FlagAudience struct {
 	// +required
 	Spec FlagAudienceSpec `json:"spec"`
 
-	// status is what the operator has made of the audience.
+	// status is what the operator has made of the audience. Until it has looked at the object, observedGeneration is -1, by which tools see
+	// that the object is not ready yet.
 	//
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status FlagAudienceStatus `json:"status,omitzero"`
 }
 

@@ -478,9 +478,11 @@ type FlagEnvironment struct {
 	// +kubebuilder:default={}
 	Spec FlagEnvironmentSpec `json:"spec,omitzero"`
 
-	// status is what the operator has published.
+	// status is what the operator has published. Until it has looked at the object, observedGeneration is -1, by which tools see
+	// that the object is not ready yet.
 	//
 	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
 	Status FlagEnvironmentStatus `json:"status,omitzero"`
 }
 

@@ -49,6 +49,11 @@ type Change struct {
 	Unreachable []string `json:"unreachable,omitempty"`
 	// Notes say what else changes.
 	Notes []string `json:"notes,omitempty"`
+
+	// answers are those of Notes that speak of another answer for somebody, or say that this is not known.
+	answers []string
+	// reservations are those of Notes that say what Moves leave out.
+	reservations []string
 }
 
 // Move is a share of a group of subjects that gets another variation.
@@ -88,6 +93,12 @@ func Documents(before, after *datafile.Document) []Change {
 
 // Flag returns what becomes of one flag, and nil where it is as it was. The documents hold the audiences and flags that it refers to.
 func Flag(before, after *datafile.Document, key string) *Change {
+	return FlagWithin(before, after, key, new(math.MaxInt))
+}
+
+// FlagWithin is Flag for one who cannot wait: it looks at no more than so many rules, over and over for each group of subjects and each interval
+// of hash values, and takes what it has looked at off that number. A note says what was not looked at.
+func FlagWithin(before, after *datafile.Document, key string, rules *int) *Change {
 	old, current := served(before, key), served(after, key)
 	switch {
 	case old == nil && current == nil:
@@ -97,14 +108,20 @@ func Flag(before, after *datafile.Document, key string) *Change {
 	case current == nil:
 		return &Change{Flag: key, Kind: Removed}
 	}
-	c := &comparison{before: newPlan(before, key, old), after: newPlan(after, key, current)}
+	c := &comparison{before: newPlan(before, key, old), after: newPlan(after, key, current), work: rules}
 	change := &Change{Flag: key, Kind: Changed}
-	change.Notes = append(notes(old, current), dependencies(before, after, old, current)...)
+	change.variations(old, current)
+	change.answer(overrides(old.Overrides, current.Overrides)...)
+	change.Notes = append(change.Notes, dependencies(before, after, old, current)...)
 	if len(change.Notes) == 0 && reflect.DeepEqual(old, current) {
 		return nil
 	}
 	change.Moves = c.moves()
+	change.reservations = c.notes
 	change.Notes = append(change.Notes, c.notes...)
+	if c.uncounted {
+		change.answer(uncounted)
+	}
 	gone := c.before.unreachable()
 	for _, name := range c.after.unreachable() {
 		if !slices.Contains(gone, name) {
@@ -121,10 +138,8 @@ func served(document *datafile.Document, key string) *datafile.Flag {
 	return nil
 }
 
-// notes say what changes in a flag that moves do not tell.
-func notes(old, current *datafile.Flag) []string {
-	var found []string
-	add := func(format string, arguments ...any) { found = append(found, fmt.Sprintf(format, arguments...)) }
+// variations notes what becomes of the variations.
+func (c *Change) variations(old, current *datafile.Flag) {
 	values := map[string]json.RawMessage{}
 	for _, variation := range old.Variations {
 		values[variation.Key] = variation.Value
@@ -132,22 +147,38 @@ func notes(old, current *datafile.Flag) []string {
 	for _, variation := range current.Variations {
 		switch value, was := values[variation.Key]; {
 		case !was:
-			add("variation %q is new", variation.Key)
+			c.note(fmt.Sprintf("variation %q is new", variation.Key))
 		case string(value) != string(variation.Value):
-			add("variation %q is %s and was %s", variation.Key, shown(string(variation.Value)), shown(string(value)))
+			c.answer(fmt.Sprintf("variation %q is %s and was %s", variation.Key, shown(string(variation.Value)), shown(string(value))))
 		}
 		delete(values, variation.Key)
 	}
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		add("variation %q is gone", key)
+		c.note(fmt.Sprintf("variation %q is gone", key))
 	}
 	if old.Type != current.Type {
-		add("the type is %s and was %s", current.Type, old.Type)
+		c.note(fmt.Sprintf("the type is %s and was %s", current.Type, old.Type))
 	}
 	if old.Enabled && current.Enabled && old.DefaultVariation != current.DefaultVariation {
-		add("while it is off the flag serves %q in place of %q", current.DefaultVariation, old.DefaultVariation)
+		text := fmt.Sprintf("while it is off the flag serves %q in place of %q", current.DefaultVariation, old.DefaultVariation)
+		if isOffAtTimes(old) || isOffAtTimes(current) {
+			c.answer(text)
+		} else {
+			c.note(text)
+		}
 	}
-	return append(found, overrides(old.Overrides, current.Overrides)...)
+}
+
+func isOffAtTimes(flag *datafile.Flag) bool {
+	return flag.Schedule != nil || len(flag.Prerequisites) > 0
+}
+
+// note adds a note of what changes nobody's answer.
+func (c *Change) note(text string) { c.Notes = append(c.Notes, text) }
+
+// answer adds notes that speak of another answer for somebody.
+func (c *Change) answer(notes ...string) {
+	c.Notes, c.answers = append(c.Notes, notes...), append(c.answers, notes...)
 }
 
 // overrides say for which targeting keys another variation is pinned.
@@ -253,6 +284,20 @@ func (c *Change) Text() string {
 		lines = append(lines, "no rule and no default gives anybody another variation")
 	}
 	return strings.Join(lines, "\n  ")
+}
+
+// Effects says who gets another answer from a changed flag, a sentence for each share, value and pinned targeting key, and what is not known of
+// that. It is empty where the answers are what they were.
+func (c *Change) Effects() []string {
+	var effects []string
+	for i := range c.Moves {
+		effects = append(effects, c.Moves[i].Text())
+	}
+	effects = append(effects, c.answers...)
+	if len(effects) == 0 {
+		return nil
+	}
+	return append(effects, c.reservations...)
 }
 
 // Text is the move in one sentence, such as "12.5 % of subjects move from off to on".

@@ -94,6 +94,65 @@ func TestManyHashesAreNotCounted(t *testing.T) {
 	}
 }
 
+// TestWorkIsBounded compares a flag of many hashes for one who cannot wait, who is told that this is not all.
+func TestWorkIsBounded(t *testing.T) {
+	before, after := manyRules(30, 50), manyRules(30, 60)
+	all := diff.Flag(before, after, "flag").Effects()
+	if len(all) < 2 {
+		t.Fatalf("the effects are %q", all)
+	}
+	work := 10_000
+	some := diff.FlagWithin(before, after, "flag", &work).Effects()
+	if delta := cmp.Diff(append(all[:1:1], "there are too many rules to look at subjects that match two of them"), some); delta != "" {
+		t.Errorf("effects where pairs of rules are too much (-want +got):\n%s", delta)
+	}
+	some = diff.FlagWithin(before, after, "flag", &work).Effects()
+	if want := []string{"too many hashes take part to say how many subjects move"}; !cmp.Equal(some[:1], want) {
+		t.Errorf("effects where nothing may be looked at: %q", some)
+	}
+}
+
+func TestEffectsAreThoseOnAnswers(t *testing.T) {
+	flag := func(change func(*datafile.Flag)) *datafile.Document {
+		f := &datafile.Flag{
+			Type: datafile.Boolean, Enabled: true, DefaultVariation: "off", Fallthrough: "on", Metadata: map[string]string{"a": "b"},
+			Variations: []datafile.Variation{{Key: "off", Value: []byte("false")}, {Key: "on", Value: []byte("true")}},
+		}
+		change(f)
+		return &datafile.Document{Flags: map[string]*datafile.Flag{"flag": f}}
+	}
+	schedule := func(f *datafile.Flag) { f.Schedule = &datafile.Schedule{EnableAt: "2027-03-15T09:00:00Z"} }
+	for name, tc := range map[string]struct {
+		before, change func(*datafile.Flag)
+		want           []string
+	}{
+		"metadata": {change: func(f *datafile.Flag) { f.Metadata = nil }},
+		"a new variation": {change: func(f *datafile.Flag) {
+			f.Variations = append(f.Variations, datafile.Variation{Key: "x", Value: []byte("1")})
+		}},
+		"what is served while it is off": {change: func(f *datafile.Flag) { f.DefaultVariation = "on" }},
+		"what is served until it is on": {
+			before: schedule, change: func(f *datafile.Flag) { schedule(f); f.DefaultVariation = "on" },
+			want: []string{"until 2027-03-15T09:00:00Z: 100 % of subjects move from off to on", `while it is off the flag serves "on" in place of "off"`},
+		},
+		"a value":         {change: func(f *datafile.Flag) { f.Variations[1].Value = []byte("1") }, want: []string{`variation "on" is 1 and was true`}},
+		"a targeting key": {change: func(f *datafile.Flag) { f.Overrides = map[string]string{"alice": "off"} }, want: []string{`targeting key "alice" is pinned to "off"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tc.before == nil {
+				tc.before = func(*datafile.Flag) {}
+			}
+			change := diff.Flag(flag(tc.before), flag(tc.change), "flag")
+			if change == nil {
+				t.Fatal("the flag is as it was")
+			}
+			if delta := cmp.Diff(tc.want, change.Effects()); delta != "" {
+				t.Errorf("effects (-want +got):\n%s", delta)
+			}
+		})
+	}
+}
+
 func TestFlagThatIsAsItWas(t *testing.T) {
 	document := func() *datafile.Document {
 		return &datafile.Document{Flags: map[string]*datafile.Flag{"flag": {Type: datafile.Boolean, DefaultVariation: "off", Metadata: map[string]string{"a": "b"}}}}

@@ -24,6 +24,9 @@ const (
 type comparison struct {
 	before, after *plan
 	notes         []string
+	// work is how many rules may still be looked at, and uncounted is true where that or the number of hashes did not suffice for a group.
+	work      *int
+	uncounted bool
 	// cuts are the values at which something changes, by hash, in order, the last one hashValues.
 	cuts map[string][]uint64
 }
@@ -113,14 +116,20 @@ func (c *comparison) periods() []period {
 	return periods
 }
 
+// unpaired says that subjects are only looked at as if they matched one rule.
+const unpaired = "there are too many rules to look at subjects that match two of them"
+
 // movesIn returns who gets another variation in a period. A group for which the same holds as for all others is not spoken of.
 func (c *comparison) movesIn(p period) []Move {
-	others := c.shares(p, &group{})
+	others, counted := c.shares(p, &group{})
+	c.uncounted = c.uncounted || !counted
 	var moves []Move
 	groups := c.groups()
 	groupShares := make([]shares, len(groups))
 	for i := range groups {
-		if groupShares[i] = c.shares(p, &groups[i]); !groupShares[i].equal(others) {
+		groupShares[i], counted = c.shares(p, &groups[i])
+		c.uncounted = c.uncounted || !counted
+		if counted && !groupShares[i].equal(others) {
 			moves = append(moves, groupShares[i].moves(groups[i].label)...)
 		}
 	}
@@ -141,7 +150,7 @@ func (c *comparison) movesIn(p period) []Move {
 // pairMoves returns what subjects that match two rules get, where that is neither what one of the rules gives nor the other.
 func (c *comparison) pairMoves(p period, groups []group, single []shares, others shares) []Move {
 	if len(groups) > maxPaired {
-		c.note("there are too many rules to look at subjects that match two of them")
+		c.note(unpaired)
 		return nil
 	}
 	var moves []Move
@@ -153,7 +162,11 @@ func (c *comparison) pairMoves(p period, groups []group, single []shares, others
 				continue
 			}
 			both := group{label: one.label + " and that " + two.which, meets: []predicate{one.meets[0], two.meets[0]}}
-			found := c.shares(p, &both)
+			found, counted := c.shares(p, &both)
+			if !counted {
+				c.note(unpaired)
+				return nil
+			}
 			if found.equal(single[i]) || found.equal(single[j]) || found.equal(others) {
 				continue
 			}
@@ -258,28 +271,38 @@ func (s shares) moves(of string) []Move {
 // counter walks through the combinations of hash values of a group.
 type counter struct {
 	*comparison
-	period period
-	group  *group
+	// before and after have only the rules that the group matches.
+	before, after *plan
+	period        period
+	group         *group
 	// values are the hashes that are decided on, each by the least value of an interval in which nothing changes.
 	values map[string]uint64
 	found  shares
 	leaves int
 }
 
-// shares returns the shares of a group that move.
-func (c *comparison) shares(p period, g *group) shares {
-	walk := &counter{comparison: c, period: p, group: g, values: map[string]uint64{}, found: shares{}}
-	walk.count(1)
-	if walk.leaves > maxLeaves {
-		c.note("too many hashes take part to say how many subjects move")
-		return shares{}
+// uncounted says that nothing is said of a group.
+const uncounted = "too many hashes take part to say how many subjects move"
+
+// shares returns the shares of a group that move. It reports, too, whether they could be counted.
+func (c *comparison) shares(p period, g *group) (moving shares, counted bool) {
+	*c.work -= len(c.before.rules) + len(c.after.rules)
+	walk := &counter{
+		comparison: c, before: c.before.matched(g), after: c.after.matched(g), period: p, group: g, values: map[string]uint64{}, found: shares{},
 	}
-	return walk.found
+	walk.count(1)
+	if walk.isTooMuch() {
+		return shares{}, false
+	}
+	return walk.found, true
 }
+
+func (w *counter) isTooMuch() bool { return w.leaves > maxLeaves || *w.work < 0 }
 
 // count adds the subjects that have the values that are decided on, of which there is that share.
 func (w *counter) count(size float64) {
-	if w.leaves > maxLeaves {
+	*w.work -= len(w.before.rules) + len(w.after.rules) + 1
+	if w.isTooMuch() {
 		return
 	}
 	usedBefore, usedNow := map[string]struct{}{}, map[string]struct{}{}

@@ -155,7 +155,19 @@ func (h *hashed) at(value uint64) string {
 	return ""
 }
 
-// decide returns the variation that the flag serves while it is on to a subject of a group, whose values of hashes are known as far
+// matched returns the plan with only the rules that a group matches.
+func (p *plan) matched(g *group) *plan {
+	matched := *p
+	matched.rules = nil
+	for i := range p.rules {
+		if g.matches(p.rules[i].match) {
+			matched.rules = append(matched.rules, p.rules[i])
+		}
+	}
+	return &matched
+}
+
+// decide returns the variation that the flag serves while it is on to a subject of a group that matches all rules, whose values of hashes are known as far
 // as values has them. It returns a hash instead whose value it needs to know. Used collects the hashes that it looked at.
 func (p *plan) decide(g *group, values map[string]uint64, used map[string]struct{}) (variation, need string) {
 	if g.unmet != "" && slices.Contains(p.requires, g.unmet) {
@@ -163,9 +175,6 @@ func (p *plan) decide(g *group, values map[string]uint64, used map[string]struct
 	}
 	for i := range p.rules {
 		r := &p.rules[i]
-		if !g.matches(r.match) {
-			continue
-		}
 		if r.traffic != nil {
 			value, known := values[r.traffic.hash]
 			if !known {

@@ -37,10 +37,10 @@ func TestSharesAreThoseOfTheEngine(t *testing.T) {
 		document := func(flag *datafile.Flag) *datafile.Document {
 			return &datafile.Document{Flags: map[string]*datafile.Flag{"flag": flag}}
 		}
-		c := &comparison{before: newPlan(document(before), "flag", before), after: newPlan(document(after), "flag", after)}
+		c := &comparison{before: newPlan(document(before), "flag", before), after: newPlan(document(after), "flag", after), work: new(math.MaxInt)}
 		c.prepareCuts()
 		for _, g := range append(c.groups(), group{}) {
-			found := c.shares(period{onBefore: true, onNow: true}, &g)
+			found, _ := c.shares(period{onBefore: true, onNow: true}, &g)
 			moved += len(found)
 			want := simulate(t, document(before), document(after), contextOf(g))
 			for _, move := range append(keys(found), keys(want)...) {

@@ -96,14 +96,10 @@ func (t *targeting) operation(operator string, arguments []any, not bool) (ways,
 		return t.in(arguments, not)
 	case "starts_with", "ends_with":
 		return edge(operator, arguments, not)
-	case ">", ">=", "<", "<=", "sem_ver":
-		if not {
-			return nil, fmt.Errorf("the opposite of %q would hold for a missing attribute, which a rule cannot say", operator)
-		}
-		if operator == "sem_ver" {
-			return version(arguments)
-		}
-		return t.compare(operator, arguments)
+	case ">", ">=", "<", "<=":
+		return t.compare(operator, arguments, not)
+	case "sem_ver":
+		return version(arguments, not)
 	}
 	return nil, fmt.Errorf("there is no condition for %q of these arguments", operator)
 }
@@ -189,9 +185,23 @@ func operands(arguments []any) (attribute string, value any, swapped bool, err e
 				}
 				return name, arguments[1-i], i == 1, nil
 			}
+			if name, is := withDefault(argument); is {
+				return "", nil, false, fmt.Errorf("attribute %q has a default for where it is missing, which a condition has not", name)
+			}
 		}
 	}
 	return "", nil, false, errors.New("an attribute is compared with a value, and with nothing else")
+}
+
+// withDefault returns the attribute that {"var": [name, default]} names.
+func withDefault(logic any) (name string, is bool) {
+	object, _ := logic.(map[string]any)
+	list, _ := object["var"].([]any)
+	if len(list) != 2 {
+		return "", false
+	}
+	name, is = list[0].(string)
+	return name, is
 }
 
 // value returns the form that a condition has of a scalar.
@@ -256,55 +266,78 @@ func edge(operator string, arguments []any, not bool) (ways, error) {
 	return simple(attribute, v1alpha1.OperatorEndsWith, v1alpha1.OperatorNotEndsWith, not, affix), nil
 }
 
-// comparisons are the operators with the attribute first, and those with it last.
-var comparisons = map[string][2]v1alpha1.Operator{
-	">":  {v1alpha1.OperatorGreaterThan, v1alpha1.OperatorLessThan},
-	">=": {v1alpha1.OperatorGreaterThanOrEqual, v1alpha1.OperatorLessThanOrEqual},
-	"<":  {v1alpha1.OperatorLessThan, v1alpha1.OperatorGreaterThan},
-	"<=": {v1alpha1.OperatorLessThanOrEqual, v1alpha1.OperatorGreaterThanOrEqual},
+// comparison is an operator with the attribute first, the one that has the same meaning with the attribute last, and its opposite.
+type comparison struct{ operator, swapped, opposite v1alpha1.Operator }
+
+var comparisons = map[string]comparison{
+	">":  {v1alpha1.OperatorGreaterThan, v1alpha1.OperatorLessThan, v1alpha1.OperatorLessThanOrEqual},
+	">=": {v1alpha1.OperatorGreaterThanOrEqual, v1alpha1.OperatorLessThanOrEqual, v1alpha1.OperatorLessThan},
+	"<":  {v1alpha1.OperatorLessThan, v1alpha1.OperatorGreaterThan, v1alpha1.OperatorGreaterThanOrEqual},
+	"<=": {v1alpha1.OperatorLessThanOrEqual, v1alpha1.OperatorGreaterThanOrEqual, v1alpha1.OperatorGreaterThan},
 }
 
-func (t *targeting) compare(operator string, arguments []any) (ways, error) {
+// compare returns the ways to be, or not to be, beyond one number or between two. JSONLogic takes a missing attribute for 0.
+func (t *targeting) compare(symbol string, arguments []any, not bool) (ways, error) {
+	pairs := [][]any{arguments}
 	if len(arguments) == 3 { // a < x < b
-		low, err := t.compare(operator, arguments[:2])
+		pairs = [][]any{arguments[:2], arguments[1:]}
+	}
+	all := []term{}
+	holdsForZero := true
+	var missing term
+	for _, pair := range pairs {
+		attribute, value, swapped, err := operands(pair)
 		if err != nil {
 			return nil, err
 		}
-		high, err := t.compare(operator, arguments[1:])
-		if err != nil {
-			return nil, err
+		number, isNumber := value.(float64)
+		if !isNumber {
+			return nil, fmt.Errorf("%q compares an attribute with %v, which is no number", symbol, value)
 		}
-		return low.and(high)
+		chosen := comparisons[symbol].operator
+		if swapped {
+			chosen = comparisons[symbol].swapped
+		}
+		holdsForZero = holdsForZero && zeroMeets(chosen, number)
+		if number == 0 && strings.HasSuffix(symbol, "=") {
+			t.lose(t.key, "where attribute %q is missing, flagd's evaluators do not agree whether %q holds for it and 0; here it does not", attribute, symbol)
+		}
+		if not {
+			chosen = opposite(chosen)
+		}
+		all = append(all, term{condition: v1alpha1.Condition{
+			Attribute: attribute, Operator: chosen, Values: []string{strconv.FormatFloat(number, 'g', -1, 64)},
+		}})
+		missing.condition = v1alpha1.Condition{Attribute: attribute, Operator: v1alpha1.OperatorDoesNotExist}
 	}
-	attribute, value, swapped, err := operands(arguments)
-	if err != nil {
-		return nil, err
+	met := ways{all}
+	if not {
+		met = nil
+		for _, one := range all {
+			met = append(met, []term{one})
+		}
 	}
-	number, isNumber := value.(float64)
-	if !isNumber {
-		return nil, fmt.Errorf("%q compares an attribute with %v, which is no number", operator, value)
+	if holdsForZero != not {
+		met = append(met, []term{missing})
 	}
-	chosen := comparisons[operator][0]
-	if swapped {
-		chosen = comparisons[operator][1]
-	}
-	if zeroMeets(chosen, number) {
-		t.lose(t.key, "attribute %q meets no comparison where it is missing; flagd's evaluators may take it for 0", attribute)
-	}
-	return simple(attribute, chosen, "", false, strconv.FormatFloat(number, 'g', -1, 64)), nil
+	return met, nil
 }
 
-func zeroMeets(operator v1alpha1.Operator, number float64) bool {
-	switch operator {
-	case v1alpha1.OperatorGreaterThan:
-		return 0 > number
-	case v1alpha1.OperatorGreaterThanOrEqual:
-		return 0 >= number
-	case v1alpha1.OperatorLessThan:
-		return 0 < number
-	default:
-		return 0 <= number
+func opposite(operator v1alpha1.Operator) v1alpha1.Operator {
+	for _, comparison := range comparisons {
+		if comparison.operator == operator {
+			return comparison.opposite
+		}
 	}
+	return operator
+}
+
+// zeroMeets reports whether a missing attribute meets a comparison: as 0 does, but for that it equals nothing.
+func zeroMeets(operator v1alpha1.Operator, number float64) bool {
+	if operator == v1alpha1.OperatorGreaterThan || operator == v1alpha1.OperatorGreaterThanOrEqual {
+		return number < 0
+	}
+	return number > 0
 }
 
 var versionOperators = map[string]v1alpha1.Operator{
@@ -314,7 +347,10 @@ var versionOperators = map[string]v1alpha1.Operator{
 
 var shortVersion = regexp.MustCompile(`^v?\d+(\.\d+)?$`)
 
-func version(arguments []any) (ways, error) {
+func version(arguments []any, not bool) (ways, error) {
+	if not {
+		return nil, errors.New(`the opposite of "sem_ver" would hold for what is no version, which a rule cannot say`)
+	}
 	if len(arguments) != 3 {
 		return nil, errors.New(`"sem_ver" takes an attribute, an operator and a version`)
 	}
@@ -322,6 +358,9 @@ func version(arguments []any) (ways, error) {
 	symbol, _ := arguments[1].(string)
 	wanted, isText := arguments[2].(string)
 	operator := versionOperators[symbol]
+	if name, has := withDefault(arguments[0]); has {
+		return nil, fmt.Errorf("attribute %q has a default for where it is missing, which a condition has not", name)
+	}
 	if !is || !isText || operator == "" {
 		return nil, fmt.Errorf(`"sem_ver" with the operator %q and these arguments has no condition`, symbol)
 	}

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/twmb/murmur3"
+
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
@@ -63,6 +65,9 @@ func (t *targeting) branch(logic any, reached ways) error {
 		case "fractional":
 			return t.fractional(arguments, reached)
 		}
+		if _, has := t.variants["true"]; has && (isBoolean(operator) || t.def == "false" && operator != "var") {
+			return t.test(v, reached)
+		}
 		return fmt.Errorf("%q does not choose a variant", operator)
 	}
 	return fmt.Errorf("%v does not choose a variant", logic)
@@ -87,6 +92,27 @@ func (t *targeting) choice(arguments []any, reached ways) error {
 		return t.branch(arguments[0], reached)
 	}
 	return t.serve(t.def, reached)
+}
+
+// isBoolean reports whether an operator gives nothing but true and false. Others give null where an attribute is missing, and so the default.
+func isBoolean(operator string) bool {
+	return slices.Contains([]string{"==", "===", "!=", "!==", "<", "<=", ">", ">=", "in", "!", "!!"}, operator)
+}
+
+// test adds rules for a condition whose result, true or false, names the variant.
+func (t *targeting) test(logic any, reached ways) error {
+	met, err := t.condition(logic, false)
+	if err != nil {
+		return err
+	}
+	both, err := reached.and(met)
+	if err != nil {
+		return err
+	}
+	if err := t.serve("true", both); err != nil {
+		return err
+	}
+	return t.serve("false", reached)
 }
 
 // serve adds rules that serve one variant.
@@ -116,13 +142,14 @@ func (t *targeting) add(reached ways, set func(*v1alpha1.Rule)) {
 
 // fractional adds rules that split. The hash of flagd is that of a rule: the salt and then the subject.
 func (t *targeting) fractional(arguments []any, reached ways) error {
-	salt, attribute := t.key, ""
+	salt, attribute, isText := t.key, "", false
 	if len(arguments) > 0 {
 		if _, isShare := arguments[0].([]any); !isShare {
 			var err error
 			if salt, attribute, err = t.bucketing(arguments[0]); err != nil {
 				return err
 			}
+			isText = true
 			arguments = arguments[1:]
 		}
 	}
@@ -141,8 +168,27 @@ func (t *targeting) fractional(arguments []any, reached ways) error {
 		t.lose(t.key, "a fractional hashes an attribute by itself, which a rule cannot do without a salt: subjects are dealt anew")
 	}
 	t.add(reached, func(rule *v1alpha1.Rule) { rule.Split, rule.HashAttribute, rule.Salt = split, attribute, salt })
-	// Whoever has nothing to hash gets past a split, and got the default there.
+	// Whoever has nothing to hash gets past a split. Of a text with an attribute behind it flagd hashes the text alone then; else it serves
+	// the default.
+	if isText {
+		return t.serve(assigned(salt, split, t.def), reached)
+	}
 	return t.serve(t.def, reached)
+}
+
+// assigned returns the variant that a split gives to a key, and otherwise where the split has no weight.
+func assigned(key string, split []v1alpha1.SplitEntry, otherwise string) string {
+	var total, sum uint64
+	for _, entry := range split {
+		total += uint64(entry.Weight)
+	}
+	bucket := uint64(murmur3.StringSum32(key)) * total >> 32
+	for _, entry := range split {
+		if sum += uint64(entry.Weight); bucket < sum {
+			return entry.Variation
+		}
+	}
+	return otherwise
 }
 
 func share(argument any) (v1alpha1.SplitEntry, error) {

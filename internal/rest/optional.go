@@ -31,9 +31,9 @@ func (o *Optional[T]) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &o.Value)
 }
 
-// Schema is that of the value, and allows null.
+// Schema is that of the value, and allows null. One without a type allows everything.
 func (Optional[T]) Schema(registry huma.Registry) *huma.Schema {
 	schema := *huma.SchemaFromType(registry, reflect.TypeFor[T]())
-	schema.Nullable = true
+	schema.Nullable = schema.Type != ""
 	return &schema
 }

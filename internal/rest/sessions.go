@@ -113,9 +113,10 @@ func (s *sessions) begin(token string) (*http.Cookie, *session, error) {
 	return s.cookie(value, held.Expires), held, nil
 }
 
+// cookie holds a session until it expires. A time that is over has browsers forget the cookie.
 func (s *sessions) cookie(value string, expires time.Time) *http.Cookie {
 	return &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", Expires: expires,
+		Name: sessionCookie, Value: value, Path: "/", Expires: expires, MaxAge: max(-1, int(expires.Sub(s.clock.Now())/time.Second)),
 		HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode,
 	}
 }
@@ -182,8 +183,6 @@ func (s *Server) registerSessions(view *View) {
 	Register(view, Public(huma.Operation{
 		OperationID: "end-session", Method: http.MethodDelete, Path: "/api/session", DefaultStatus: http.StatusNoContent, Summary: "End the session",
 	}), func(context.Context, *struct{}) (*endedOutput, error) {
-		cookie := s.sessions.cookie("", time.Unix(1, 0))
-		cookie.MaxAge = -1
-		return &endedOutput{SetCookie: *cookie}, nil //nolint:gosec // It is s.cookie's, with all that is asked for.
+		return &endedOutput{SetCookie: *s.sessions.cookie("", time.Unix(1, 0))}, nil
 	})
 }

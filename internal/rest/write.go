@@ -26,11 +26,15 @@ import (
 )
 
 const (
-	// maxAttempts is how often a change is made to a fresh object after a conflict.
-	maxAttempts = 5
 	// seenWait is how long a write waits until this replica's caches show it, so that whoever writes and then reads sees what was written.
 	seenWait = 2 * time.Second
 )
+
+// conflictBackoff makes a change again for about two seconds. The operator itself writes an object a few times after each change, to say
+// what became of it.
+func conflictBackoff() wait.Backoff {
+	return wait.Backoff{Duration: 4 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 10}
+}
 
 // Edit is a change to one part of an object.
 type Edit[P client.Object] struct {
@@ -51,26 +55,32 @@ type Edit[P client.Object] struct {
 // fails with an *Error: of status 409 where the same part was changed meanwhile or a GitOps tool owns the object, of 412 where If-Match
 // does not hold, of 422 where a rule is broken, and with what the API server says.
 func Change[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, edit Edit[P]) (P, error) {
-	base := object
-	for attempt := 1; ; attempt++ {
+	base, changed := object, P(nil)
+	err := wait.ExponentialBackoffWithContext(ctx, conflictBackoff(), func(ctx context.Context) (bool, error) {
 		if err := matches(base, edit.IfMatch); err != nil {
-			return nil, err
+			return false, err
 		}
-		changed, err := change[T](ctx, c, base, edit)
-		if err == nil {
-			return changed, c.awaitSeen(ctx, changed, P(new(T)))
-		}
-		if !apierrors.IsConflict(err) || attempt == maxAttempts {
-			return nil, FromKubernetes(err, edit.Rename)
+		var err error
+		if changed, err = change[T](ctx, c, base, edit); !apierrors.IsConflict(err) {
+			return true, err
 		}
 		fresh := P(new(T))
 		if err := c.writer.Get(ctx, client.ObjectKeyFromObject(object), fresh); err != nil {
-			return nil, FromKubernetes(err, edit.Rename)
+			return false, err
 		}
 		if fresh.GetUID() != base.GetUID() || !equality.Semantic.DeepEqual(edit.Part(base), edit.Part(fresh)) {
-			return nil, Errorf(http.StatusConflict, "somebody else has changed the same part of it in the meantime; read it again")
+			return false, Errorf(http.StatusConflict, "somebody else has changed the same part of it in the meantime; read it again")
 		}
 		base = fresh
+		return false, nil
+	})
+	switch {
+	case err == nil:
+		return changed, c.awaitSeen(ctx, changed, P(new(T)))
+	case wait.Interrupted(err) && ctx.Err() == nil:
+		return nil, Errorf(http.StatusConflict, "others keep changing it; nothing of the request was written, try again")
+	default:
+		return nil, FromKubernetes(err, edit.Rename)
 	}
 }
 

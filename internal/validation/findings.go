@@ -87,7 +87,10 @@ func (f Finding) FieldError() *field.Error {
 }
 
 // Warning returns the finding as the text of an admission warning, at most 256 bytes.
-func (f Finding) Warning() string { return truncate(f.Field+": "+f.Detail, maxWarningBytes) }
+func (f Finding) Warning() string { return Warning(f.Field + ": " + f.Detail) }
+
+// Warning cuts a text to the length of an admission warning.
+func Warning(text string) string { return truncate(text, maxWarningBytes) }
 
 // Compatibility says why the flagd format cannot carry a flag. Nil means that it can.
 type Compatibility func(flag *v1alpha1.FeatureFlag) error

@@ -206,6 +206,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FeatureFlagStatus
+      default:
+        observedGeneration: -1
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FeatureFlagSpec
   map:
     fields:
@@ -334,6 +336,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagAudienceStatus
+      default:
+        observedGeneration: -1
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagAudienceSpec
   map:
     fields:
@@ -409,6 +413,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagEnvironmentStatus
+      default:
+        observedGeneration: -1
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagEnvironmentSpec
   map:
     fields:
@@ -532,6 +538,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagEventStatus
+      default:
+        observedGeneration: -1
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagEventSpec
   map:
     fields:

@@ -40,42 +40,46 @@ func (v *view) list(ctx context.Context, input *listInput) (*listOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	found := []*Flag{}
+	found := make([]*v1alpha1.FeatureFlag, 0, len(flags))
 	for _, flag := range flags {
-		if shown := summarize(flag, environment); input.holds(shown) {
-			found = append(found, shown)
+		if input.holds(flag) {
+			found = append(found, flag)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *Flag) int {
+	slices.SortStableFunc(found, func(a, b *v1alpha1.FeatureFlag) int {
 		if input.Order == "asc" {
 			return input.compare(a, b)
 		}
 		return input.compare(b, a)
 	})
 	output := &listOutput{}
-	output.Body.Data, output.Body.Meta = slice(found, input.Paging)
+	page, meta := slice(found, input.Paging)
+	output.Body.Data, output.Body.Meta = make([]*Flag, len(page)), meta
+	for i, flag := range page {
+		output.Body.Data[i] = summarize(flag, environment)
+	}
 	return output, nil
 }
 
 // holds reports whether a flag is one of those that the request asks for.
-func (i *listInput) holds(flag *Flag) bool {
+func (i *listInput) holds(flag *v1alpha1.FeatureFlag) bool {
 	search := strings.ToLower(i.Search)
-	return (i.Status == "" || i.Status == flag.Status) && (i.FlagType == "" || i.FlagType == flag.FlagType) &&
-		(strings.Contains(strings.ToLower(flag.Key), search) || strings.Contains(strings.ToLower(flag.Name), search))
+	return (i.Status == "" || i.Status == statusOf(flag)) && (i.FlagType == "" || types[i.FlagType] == flag.Spec.Type) &&
+		(strings.Contains(strings.ToLower(flag.Key()), search) || strings.Contains(strings.ToLower(displayName(flag)), search))
 }
 
 // compare orders flags by what the request asks for, and then by their keys.
-func (i *listInput) compare(a, b *Flag) int {
+func (i *listInput) compare(a, b *v1alpha1.FeatureFlag) int {
 	order := 0
 	switch i.Sort {
 	case "name":
-		order = cmp.Compare(a.Name, b.Name)
+		order = cmp.Compare(displayName(a), displayName(b))
 	case "created_at":
-		order = a.CreatedAt.Compare(b.CreatedAt)
+		order = a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
 	case "updated_at":
-		order = a.UpdatedAt.Compare(b.UpdatedAt)
+		order = rest.UpdatedAt(a).Compare(rest.UpdatedAt(b))
 	}
-	return cmp.Or(order, cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
+	return cmp.Or(order, cmp.Compare(a.Key(), b.Key()), cmp.Compare(a.UID, b.UID))
 }
 
 type flagOutput struct {

@@ -136,7 +136,7 @@ func summarize(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment
 
 func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) *Flag {
 	shown := &Flag{
-		ID: string(flag.UID), Key: flag.Key(), Name: cmp.Or(flag.Spec.DisplayName, flag.Key()), Description: flag.Spec.Description,
+		ID: string(flag.UID), Key: flag.Key(), Name: displayName(flag), Description: flag.Spec.Description,
 		FlagType: nameOf(types, flag.Spec.Type), Status: statusOf(flag), Enabled: rest.Enabled(flag, environment.Name),
 		Variations: make([]Variation, len(flag.Spec.Variations)), DefaultVariation: flag.Spec.DefaultVariation,
 		EnvironmentID: string(environment.UID), CreatedAt: flag.CreationTimestamp.UTC(), UpdatedAt: rest.UpdatedAt(flag).UTC(),
@@ -150,6 +150,9 @@ func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvi
 	}
 	return shown
 }
+
+// displayName is the name for people.
+func displayName(flag *v1alpha1.FeatureFlag) string { return cmp.Or(flag.Spec.DisplayName, flag.Key()) }
 
 // statusOf is where a flag is in its life. It looks at the spec first, behind which the status lags.
 func statusOf(flag *v1alpha1.FeatureFlag) string {

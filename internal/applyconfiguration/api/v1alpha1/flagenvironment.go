@@ -24,7 +24,8 @@ type FlagEnvironmentApplyConfiguration struct {
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
 	// spec says how the environment's datafile is published.
 	Spec *FlagEnvironmentSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what the operator has published.
+	// status is what the operator has published. Until it has looked at the object, observedGeneration is -1, by which tools see
+	// that the object is not ready yet.
 	Status *FlagEnvironmentStatusApplyConfiguration `json:"status,omitempty"`
 }
 
