@@ -66,7 +66,10 @@ func TestHeartbeatThatFailsIsReportedAndHoldsNothingUp(t *testing.T) {
 	}
 	defer provider.Shutdown()
 	select {
-	case <-failures:
+	case err := <-failures:
+		if err == nil {
+			t.Error("the reason is nil")
+		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody was told")
 	}
