@@ -17,11 +17,11 @@ tree() {
 
 step "generated files"
 before=$(tree)
-make generate manifests
+make generate manifests chart
 if [[ $(tree) != "$before" || -n ${CI:-} && -n $(git status --porcelain) ]]; then
 	git --no-pager diff
 	git status --short
-	echo "verify: make generate manifests changes the tree as shown above; commit what it makes." >&2
+	echo "verify: make generate manifests chart changes the tree as shown above; commit what it makes." >&2
 	exit 1
 fi
 
@@ -49,4 +49,6 @@ for component in "" certmanager network-policy prometheus refresh-pods; do
 	} >"$overlay/kustomization.yaml"
 	"$KUBECTL" kustomize "$overlay" >/dev/null
 done
-"$KUBECTL" kustomize config/samples >/dev/null
+for folder in config/samples config/namespaced/{administrator,operator,project} docs/gitops/clusters/{staging,production}; do
+	"$KUBECTL" kustomize "$folder" >/dev/null
+done

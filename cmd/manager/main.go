@@ -13,18 +13,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	// Schedules name time zones, and the image has no files but this binary.
 	_ "time/tzdata"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -36,8 +35,8 @@ import (
 	flagsv1alpha1 "github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
-	"github.com/jackstaff-dev/jackstaff/internal/certificates"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	internalrest "github.com/jackstaff-dev/jackstaff/internal/rest"
 	"github.com/jackstaff-dev/jackstaff/webhook"
 )
 
@@ -57,6 +56,7 @@ var version = "dev"
 // options are what the command line says.
 type options struct {
 	namespace      string
+	namespaces     string
 	metricsAddress string
 	probeAddress   string
 	leaderElect    bool
@@ -78,6 +78,9 @@ func main() {
 }
 
 func run(ctx context.Context, arguments []string, stdout io.Writer) error {
+	if len(arguments) > 0 && arguments[0] == certificateCommand {
+		return makeCertificate(ctx, arguments[1:])
+	}
 	o, err := parse(arguments)
 	if err != nil {
 		return err
@@ -107,7 +110,11 @@ func run(ctx context.Context, arguments []string, stdout io.Writer) error {
 		if err := controllers.Setup(mgr, o.controllers); err != nil {
 			return fmt.Errorf("set up controllers: %w", err)
 		}
-		if err := webhook.Setup(mgr, compile.FlagdCompatible); err != nil {
+		setUp := webhook.Setup
+		if o.isConfined() {
+			setUp = webhook.SetupConfined
+		}
+		if err := setUp(mgr, compile.FlagdCompatible); err != nil {
 			return fmt.Errorf("set up webhooks: %w", err)
 		}
 	}
@@ -125,6 +132,9 @@ func parse(arguments []string) (*options, error) {
 	fs := flag.NewFlagSet("manager", flag.ExitOnError)
 	fs.StringVar(&o.namespace, "operator-namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), defaultNamespace),
 		"The namespace that the manager itself runs in, for its lease and its serving certificate. Default $POD_NAMESPACE.")
+	fs.StringVar(&o.namespaces, "namespaces", "",
+		"The namespaces, separated by commas, in which the manager has rights, where these are Roles. Empty means all. "+
+			"It goes with --cert-rotation=false: webhook configurations are the administrator's then.")
 	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443",
 		"The address of the metrics endpoint, which asks for a token that may get /metrics. 0 switches it off.")
 	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "The address of /healthz and /readyz.")
@@ -150,11 +160,19 @@ func parse(arguments []string) (*options, error) {
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
+	o.controllers.Namespaces = strings.FieldsFunc(o.namespaces, func(r rune) bool { return r == ',' || r == ' ' })
+	o.api.server.Confined = o.isConfined()
+	if o.isConfined() && o.certRotation {
+		return nil, errors.New("--namespaces goes with --cert-rotation=false")
+	}
 	if o.certRotation != (o.webhookCertDir == "") {
 		return nil, errors.New("--webhook-cert-dir goes with --cert-rotation=false, and only with it")
 	}
 	return o, nil
 }
+
+// isConfined reports whether the manager has rights in some namespaces only.
+func (o *options) isConfined() bool { return len(o.controllers.Namespaces) > 0 }
 
 // newManager makes the manager, and tells where its serving certificate comes from, where that is not from files.
 func newManager(config *rest.Config, o *options) (ctrl.Manager, func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
@@ -162,13 +180,15 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, func(*tls.Client
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(flagsv1alpha1.AddToScheme(scheme))
 
-	rotator := &certificates.Rotator{
-		Clock:      clock.RealClock{},
-		Secret:     types.NamespacedName{Namespace: o.namespace, Name: certificateSecret},
-		Mutating:   mutatingWebhooks,
-		Validating: validatingWebhooks,
-		Hosts:      []string{apiService + "." + o.namespace + ".svc", apiService + "." + o.namespace, "localhost"},
+	cacheOptions, metricsFilter := controllers.CacheOptions(), filters.WithAuthenticationAndAuthorization
+	if o.isConfined() {
+		var err error
+		if cacheOptions, err = controllers.ConfinedCacheOptions(config, o.controllers.Namespaces); err != nil {
+			return nil, nil, err
+		}
+		metricsFilter = internalrest.ConfinedMetricsFilter
 	}
+	rotator := newRotator(o.namespace)
 	webhookOptions := ctrlwebhook.Options{Port: o.webhookPort, CertDir: o.webhookCertDir}
 	if o.certRotation {
 		webhookOptions.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.GetCertificate = rotator.GetCertificate }}
@@ -177,12 +197,12 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, func(*tls.Client
 
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
-		Cache:  controllers.CacheOptions(),
+		Cache:  cacheOptions,
 		Client: controllers.ClientOptions(),
 		Metrics: metricsserver.Options{
 			BindAddress:    o.metricsAddress,
 			SecureServing:  true,
-			FilterProvider: filters.WithAuthenticationAndAuthorization,
+			FilterProvider: metricsFilter,
 		},
 		HealthProbeBindAddress:  o.probeAddress,
 		WebhookServer:           server,

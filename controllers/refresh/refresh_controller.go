@@ -70,6 +70,8 @@ type Reconciler struct {
 	// Metadata reads the metadata of the operator's ConfigMaps from a cache with the indexes of package indexes.
 	Metadata client.Reader
 	Recorder events.EventRecorder
+	// Namespaces are those whose pods may be refreshed. Empty means all.
+	Namespaces []string
 
 	// pods is a cache of its own, so that missing rights on pods hold up nothing else.
 	pods      cache.Cache
@@ -86,8 +88,13 @@ type Reconciler struct {
 // but with a few thousand pods in a namespace the list alone takes longer than the second in which pods are to be refreshed.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	var err error
+	in := map[string]cache.Config{}
+	for _, name := range r.Namespaces {
+		in[name] = cache.Config{}
+	}
 	r.pods, err = cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+		DefaultNamespaces: in,
+		HTTPClient:        mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
 		DefaultTransform: trim, DefaultWatchErrorHandler: r.noteWatchError,
 	})
 	if err != nil {

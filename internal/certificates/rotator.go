@@ -84,6 +84,11 @@ func (r *Rotator) Start(ctx context.Context) error {
 	}
 }
 
+// Once looks at everything once, and corrects what is not as it should be.
+func (r *Rotator) Once(ctx context.Context) error {
+	return r.pass(log.IntoContext(ctx, log.FromContext(ctx).WithName("certificates")))
+}
+
 // pass looks at everything once and corrects what is not as it should be.
 func (r *Rotator) pass(ctx context.Context) error {
 	mutating, validating := &admissionregistrationv1.MutatingWebhookConfiguration{}, &admissionregistrationv1.ValidatingWebhookConfiguration{}
