@@ -42,6 +42,11 @@ func TestDefaults(t *testing.T) {
 			document := map[string]any{}
 			read(t, []byte(tc.manifest), &document)
 			defaulting.Default(document, structuralSchema(t, tc.plural))
+			// Tools read from a status that nobody has written yet that the object is not ready. Manifests have none.
+			if diff := cmp.Diff(map[string]any{"observedGeneration": int64(-1)}, document["status"]); diff != "" {
+				t.Errorf("the status of a new object: %s", diff)
+			}
+			delete(document, "status")
 			stored, err := json.Marshal(document)
 			if err != nil {
 				t.Fatal(err)

@@ -108,6 +108,8 @@ func (s *session) sayWhatToTry() {
 		"-n shop describe configmap flags-production")
 	try("A mistake is refused, with its place.",
 		`-n shop patch featureflag payments --type=merge -p '{"spec":{"defaultVariation":"maybe"}}'`)
+	fmt.Printf("\n  # The flags of production over REST; the page %s shows all there is.\n  %s\n", "$JACKSTAFF_URL/docs/",
+		`curl -sS --cacert "$JACKSTAFF_CA" -H "Authorization: Bearer $JACKSTAFF_TOKEN" "$JACKSTAFF_URL/api/v1/flags?environment_id=shop.production"`)
 	try("A datafile that someone deletes is back at once.",
 		"-n shop delete configmap flags-staging", "-n shop get configmaps")
 	fmt.Print("\nStop with Ctrl-C. The next run starts anew.\n\n")

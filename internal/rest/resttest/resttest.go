@@ -22,6 +22,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -172,6 +173,17 @@ func (w *World) Token(namespace, name string, verbs ...string) string {
 		}
 		Expect(w.Admin.Create(ctx, role)).To(Succeed())
 		Expect(w.Admin.Create(ctx, binding)).To(Succeed())
+		// The API server takes a moment to know it.
+		Eventually(func(g Gomega) {
+			review := &authorizationv1.LocalSubjectAccessReview{ObjectMeta: metav1.ObjectMeta{Namespace: namespace}, Spec: authorizationv1.SubjectAccessReviewSpec{
+				User: "system:serviceaccount:" + namespace + ":" + name,
+				ResourceAttributes: &authorizationv1.ResourceAttributes{
+					Namespace: namespace, Verb: verbs[0], Group: v1alpha1.GroupVersion.Group, Resource: rest.Flags,
+				},
+			}}
+			g.Expect(w.Admin.Create(ctx, review)).To(Succeed())
+			g.Expect(review.Status.Allowed).To(BeTrue())
+		}).Should(Succeed())
 	}
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(3600))}}
 	Expect(w.Admin.SubResource("token").Create(ctx, account, request)).To(Succeed())

@@ -1,0 +1,434 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command rest measures reads and writes of flags through the REST views, each next to the same read or write of the API server's own
+// API: in one run, with the same token and the same HTTP client, over TLS. Admission and the controllers run as in production. What is
+// compared is the ratio, because machines differ and are noisy. KUBEBUILDER_ASSETS names the directory of etcd and kube-apiserver.
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-logr/logr"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	k8srest "k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers"
+	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/rest"
+	"github.com/jackstaff-dev/jackstaff/internal/rest/views"
+	"github.com/jackstaff-dev/jackstaff/webhook"
+)
+
+const (
+	project         = "default"
+	environmentName = "staging"
+	// page is the most that the view gives at once.
+	page = 200
+	// quiet is how long the operator writes nothing once it has nothing to do.
+	quiet = 3 * time.Second
+)
+
+func main() {
+	ctrl.SetLogger(logr.Discard())
+	flags := flag.Int("flags", 1000, "how many flags the environment has")
+	rounds := flag.Int("rounds", 300, "how often each request is made")
+	profile := flag.String("cpuprofile", "", "the file for a profile of the reads through REST")
+	flag.Parse()
+	if err := run(context.Background(), *flags, *rounds, *profile); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// comparison is the same thing done in two ways.
+type comparison struct {
+	what        string
+	rest, kube  func(ctx context.Context, round int) error
+	both, alone []time.Duration
+}
+
+func run(ctx context.Context, flags, rounds int, profile string) error {
+	b, stop, err := start(ctx, flags)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	comparisons := b.comparisons(flags)
+	for _, c := range comparisons {
+		for round := range 20 {
+			if err := errors.Join(c.rest(ctx, round), c.kube(ctx, round)); err != nil {
+				return fmt.Errorf("%s: %w", c.what, err)
+			}
+		}
+	}
+	if profile != "" {
+		return b.profile(ctx, profile, comparisons, rounds)
+	}
+	fmt.Printf("%s/%s, %d processors, %s, %d flags, %d rounds\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), flags, rounds)
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "\tREST p50\tAPI server p50\tratio\tREST p99\tAPI server p99\tratio\t")
+	for _, c := range comparisons {
+		if err := c.measure(ctx, rounds); err != nil {
+			return fmt.Errorf("%s: %w", c.what, err)
+		}
+		fmt.Fprintf(table, "%s\t", c.what)
+		for _, percent := range []int{50, 99} {
+			ours, theirs := percentile(c.both, percent), percentile(c.alone, percent)
+			fmt.Fprintf(table, "%v\t%v\t%.2f\t", ours.Round(ours/100), theirs.Round(theirs/100), float64(ours)/float64(theirs))
+		}
+		fmt.Fprintln(table)
+	}
+	return table.Flush()
+}
+
+// measure takes the times in turns, so that what else the machine does meets both alike.
+func (c *comparison) measure(ctx context.Context, rounds int) error {
+	for round := range rounds {
+		for turn := range 2 {
+			do, times := c.rest, &c.both
+			if (round+turn)%2 == 1 {
+				do, times = c.kube, &c.alone
+			}
+			begin := time.Now()
+			if err := do(ctx, round); err != nil {
+				return err
+			}
+			*times = append(*times, time.Since(begin))
+		}
+	}
+	return nil
+}
+
+func percentile(values []time.Duration, percent int) time.Duration {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[min(len(sorted)*percent/100, len(sorted)-1)]
+}
+
+// profile writes a profile of what REST does alone.
+func (b *bench) profile(ctx context.Context, path string, comparisons []*comparison, rounds int) error {
+	file, err := os.Create(path) //nolint:gosec // It is named on the command line.
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	for _, c := range comparisons {
+		for round := range rounds {
+			if err := c.rest(ctx, round); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// bench is a running operator with its REST server, and a client of both APIs.
+type bench struct {
+	client *http.Client
+	token  string
+	// rest and kube are where the APIs are.
+	rest, kube string
+	// environment is the UID of the environment.
+	environment string
+}
+
+// comparisons are what is measured. Flags of a list are read in pages of the same size, and all at once from the API server, which can.
+func (b *bench) comparisons(flags int) []*comparison {
+	resource := b.kube + "/apis/flags.jackstaff.dev/v1alpha1/namespaces/" + project + "/featureflags"
+	phaseflag := func(rest string) string { return b.rest + "/api/v1/flags" + rest + "environment_id=" + b.environment }
+	read := func(url func(round int) string) func(context.Context, int) error {
+		return func(ctx context.Context, round int) error { return b.do(ctx, http.MethodGet, url(round), "", "") }
+	}
+	name := func(round int) string { return fmt.Sprintf("flag-%05d", round%flags) }
+	pages := (flags + page - 1) / page
+	return []*comparison{
+		{
+			what: fmt.Sprintf("list %d flags, in %d pages and at once", flags, pages),
+			rest: func(ctx context.Context, _ int) error {
+				for number := range pages {
+					if err := b.do(ctx, http.MethodGet, phaseflag(fmt.Sprintf("?page=%d&per_page=%d&", number+1, page)), "", ""); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			kube: read(func(int) string { return resource }),
+		},
+		{
+			what: fmt.Sprintf("list a page of %d flags", page),
+			rest: read(func(int) string { return phaseflag("?per_page=" + strconv.Itoa(page) + "&") }),
+			kube: read(func(int) string { return resource + "?limit=" + strconv.Itoa(page) }),
+		},
+		{
+			what: "get a flag",
+			rest: read(func(round int) string {
+				return b.rest + "/api/orgs/default/projects/" + project + "/flags/" + name(round)
+			}),
+			kube: read(func(round int) string { return resource + "/" + name(round) }),
+		},
+		{
+			what: "toggle a flag",
+			rest: func(ctx context.Context, round int) error {
+				body := fmt.Sprintf(`{"enabled":%t}`, round%2 == 0)
+				return b.do(ctx, http.MethodPost, phaseflag("/flag-00000/toggle?"), "application/json", body)
+			},
+			kube: func(ctx context.Context, round int) error {
+				body := fmt.Sprintf(`{"spec":{"environments":[{"name":%q,"enabled":%t}]}}`, environmentName, round%2 == 0)
+				return b.do(ctx, http.MethodPatch, resource+"/flag-00004", "application/merge-patch+json", body)
+			},
+		},
+	}
+}
+
+// do makes a request and reads all of the answer.
+func (b *bench) do(ctx context.Context, method, url, contentType, body string) error {
+	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+b.token)
+	request.Header.Set("Accept", "application/json")
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	answer, err := b.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: %d: %s", method, url, answer.StatusCode, data)
+	}
+	if err == nil && !json.Valid(data) {
+		err = fmt.Errorf("%s %s: not JSON", method, url)
+	}
+	return err
+}
+
+// start runs a control plane, and the operator on it.
+func start(ctx context.Context, flags int) (*bench, func(), error) {
+	controlPlane := &envtest.Environment{
+		CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true,
+		WebhookInstallOptions: envtest.WebhookInstallOptions{Paths: []string{filepath.Join("config", "webhook", "manifests.yaml")}},
+	}
+	server, err := controlPlane.Start()
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := func() {
+		cancel()
+		_ = controlPlane.Stop()
+	}
+	b, err := load(ctx, controlPlane, server, flags)
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return b, stop, nil
+}
+
+func load(ctx context.Context, controlPlane *envtest.Environment, server *k8srest.Config, flags int) (*bench, error) {
+	server.QPS = -1
+	scheme := k8sruntime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	admin, err := client.New(server, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{kube: "https://" + strings.TrimSuffix(strings.TrimPrefix(server.Host, "https://"), "/")}
+	if err := b.connect(server, controlPlane); err != nil {
+		return nil, err
+	}
+	if err := b.authenticate(ctx, admin); err != nil {
+		return nil, err
+	}
+	if err := b.operate(ctx, controlPlane, server, scheme); err != nil {
+		return nil, err
+	}
+	environment := builders.MakeEnvironment(environmentName, project).Obj()
+	if err := admin.Create(ctx, environment); err != nil {
+		return nil, err
+	}
+	b.environment = string(environment.UID)
+	if err := createFlags(ctx, admin, flags); err != nil {
+		return nil, err
+	}
+	return b, settle(ctx, admin, flags)
+}
+
+func createFlags(ctx context.Context, admin client.Client, flags int) error {
+	const workers = 8
+	var group sync.WaitGroup
+	failures := make([]error, workers)
+	for worker := range workers {
+		group.Go(func() {
+			for i := worker; i < flags && failures[worker] == nil; i += workers {
+				failures[worker] = admin.Create(ctx, makeFlag(i))
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(failures...)
+}
+
+// connect makes a client that trusts both servers and does as Kubernetes' own clients do on one machine: HTTP/2 without compression.
+func (b *bench) connect(server *k8srest.Config, controlPlane *envtest.Environment) error {
+	authorities := x509.NewCertPool()
+	for _, authority := range [][]byte{server.CAData, controlPlane.WebhookInstallOptions.LocalServingCAData} {
+		if !authorities.AppendCertsFromPEM(authority) {
+			return errors.New("there is no certificate authority")
+		}
+	}
+	b.client = &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}, ForceAttemptHTTP2: true, DisableCompression: true,
+	}}
+	return nil
+}
+
+// authenticate gets the token of somebody who may do everything.
+func (b *bench) authenticate(ctx context.Context, admin client.Client) error {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: "bench"}}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "bench"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: project, Name: "bench"}},
+	}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(3600))}}
+	err := errors.Join(admin.Create(ctx, account), admin.Create(ctx, binding), admin.SubResource("token").Create(ctx, account, request))
+	b.token = request.Status.Token
+	return err
+}
+
+// operate runs the controllers, the webhooks and the REST server.
+func (b *bench) operate(ctx context.Context, controlPlane *envtest.Environment, server *k8srest.Config, scheme *k8sruntime.Scheme) error {
+	webhooks := &controlPlane.WebhookInstallOptions
+	mgr, err := ctrl.NewManager(server, ctrl.Options{
+		Scheme: scheme, Cache: controllers.CacheOptions(), Client: controllers.ClientOptions(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Controller: config.Controller{SkipNameValidation: new(true)},
+		WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{
+			Host: webhooks.LocalServingHost, Port: webhooks.LocalServingPort, CertDir: webhooks.LocalServingCertDir,
+		}),
+	})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(
+		indexes.Setup(ctx, mgr.GetFieldIndexer()), controllers.Setup(mgr, controllers.Options{}), webhook.Setup(mgr, compile.FlagdCompatible),
+	); err != nil {
+		return err
+	}
+	certificate, err := tls.LoadX509KeyPair(filepath.Join(webhooks.LocalServingCertDir, "tls.crt"), filepath.Join(webhooks.LocalServingCertDir, "tls.key"))
+	if err != nil {
+		return err
+	}
+	api, err := rest.New(mgr, rest.Options{
+		Address: "127.0.0.1:0", SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certificate, nil },
+	})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(views.Mount(mgr, api), mgr.Add(api)); err != nil {
+		return err
+	}
+	go func() {
+		if err := mgr.Start(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: the operator stopped:", err)
+		}
+	}()
+	address, err := api.Address(ctx)
+	if err != nil {
+		return err
+	}
+	b.rest = "https://" + address.String()
+	if !mgr.GetCache().WaitForCacheSync(ctx) {
+		return errors.New("the caches do not sync")
+	}
+	for { // Admission refuses everything until it listens.
+		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(webhooks.LocalServingHost, strconv.Itoa(webhooks.LocalServingPort)))
+		if err == nil {
+			return connection.Close()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// makeFlag returns a flag such as a project has: some are static, some have a rule or a split, some are off.
+func makeFlag(i int) *v1alpha1.FeatureFlag {
+	flag := builders.MakeFlag(fmt.Sprintf("flag-%05d", i), project).Boolean().Environment(environmentName).Spec(func(spec *v1alpha1.FeatureFlagSpec) {
+		spec.DisplayName, spec.Description = fmt.Sprintf("Flag number %d", i), "Shows the redesigned part of the shop to those who asked for it."
+		spec.Tags, spec.Owner = []string{"checkout", "web"}, "team-checkout"
+	})
+	switch i % 4 {
+	case 1:
+		flag.Rule(builders.MakeRule("plan").Condition("plan", v1alpha1.OperatorIn, "beta", "enterprise").Serve("on"))
+	case 2:
+		flag.Rule(builders.MakeRule("half").Split("on", 50).Split("off", 50))
+	case 3:
+		flag.Disabled()
+	}
+	return flag.Obj()
+}
+
+// settle waits until the operator has written all that it has to say.
+func settle(ctx context.Context, admin client.Client, flags int) error {
+	for before := ""; ; time.Sleep(quiet) {
+		all := &v1alpha1.FeatureFlagList{}
+		if err := admin.List(ctx, all, client.InNamespace(project)); err != nil {
+			return err
+		}
+		published := 0
+		for i := range all.Items {
+			if all.Items[i].Status.ObservedGeneration == all.Items[i].Generation {
+				published++
+			}
+		}
+		if published == flags && all.ResourceVersion == before {
+			return nil
+		}
+		before = all.ResourceVersion
+	}
+}
