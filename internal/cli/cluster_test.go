@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
@@ -126,6 +127,19 @@ func fetch[T client.Object](namespace, name string, object T) T {
 	return object
 }
 
+// apply applies manifests to a namespace, as kubectl does.
+func apply(namespace string, files map[string]string) {
+	GinkgoHelper()
+	for name, text := range files {
+		for document := range strings.SplitSeq(text, "---\n") {
+			object := &unstructured.Unstructured{}
+			Expect(yaml.Unmarshal([]byte(document), &object.Object)).To(Succeed(), name)
+			object.SetNamespace(namespace)
+			Expect(k8s.Apply(context.Background(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("pipeline"))).To(Succeed(), name)
+		}
+	}
+}
+
 // served is what a command evaluates the flag to.
 func served(namespace string) string {
 	GinkgoHelper()
@@ -210,6 +224,44 @@ var _ = Describe("The command line", func() {
 		Expect(run(1, namespace, "get", "flags", "nothing")).To(ContainSubstring("not found"))
 		everywhere := jackstaff(context.Background(), "", "get", "-A", "--kubeconfig", kubeconfig)
 		Expect(everywhere.out).To(MatchRegexp("NAMESPACE +NAME(.*\n)*" + namespace + " +checkout"))
+	})
+
+	It("renders the bytes that the operator publishes of the same manifests", func() {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "shop-"}}
+		Expect(k8s.Create(context.Background(), namespace)).To(Succeed())
+		directory := GinkgoT().TempDir()
+		files := bigProject()
+		rendered := func(environment, revision, output string) string {
+			GinkgoHelper()
+			got := jackstaff(context.Background(), "", "render", directory, "-n", namespace.Name, "-e", environment, "--revision", revision, "-o", output)
+			Expect(got.code).To(BeZero(), got.err)
+			return got.out
+		}
+		// published applies the files and returns the revision of production in which they are served.
+		published := func() (revision string) {
+			GinkgoHelper()
+			Expect(writeFiles(directory, files)).To(Succeed())
+			apply(namespace.Name, files)
+			for _, environment := range []string{"staging", "production"} {
+				Eventually(func(g Gomega) {
+					served := &corev1.ConfigMap{}
+					g.Expect(k8s.Get(context.Background(), client.ObjectKey{Namespace: namespace.Name, Name: "flags-" + environment}, served)).To(Succeed())
+					revision = served.Annotations[v1alpha1.RevisionAnnotation]
+					g.Expect(served.Data["datafile.json"]).To(Equal(rendered(environment, revision, "native")))
+					g.Expect(served.Data["flagd.json"]).To(Equal(rendered(environment, revision, "flagd")))
+				}).Should(Succeed())
+			}
+			return revision
+		}
+		first := published()
+		firstBytes := rendered("production", first, "native")
+
+		By("editing a flag and an audience")
+		files["team-3/flag-017.yaml"] = strings.Replace(files["team-3/flag-017.yaml"], "10%", "22.5%", 1)
+		files["audience-2.yaml"] = strings.Replace(files["audience-2.yaml"], "plan-2", "gold", 1)
+		Expect(published()).NotTo(Equal(first))
+		kept := fetch(namespace.Name, "flags-production-r"+first, &corev1.ConfigMap{})
+		Expect(kept.Data["datafile.json"]).To(Equal(firstBytes))
 	})
 
 	It("exports manifests that are the same to a cluster", func() {
