@@ -196,6 +196,9 @@ func (c *Cluster) DefaultEnvironment(ctx context.Context, project *Project) (*v1
 	if project.environment != "" {
 		return c.Environment(ctx, project, project.environment)
 	}
+	if err := project.exists(); err != nil {
+		return nil, cmp.Or(c.Authorize(ctx, "list", Environments, project.Name, ""), err)
+	}
 	all, err := find[v1alpha1.FlagEnvironment, *v1alpha1.FlagEnvironmentList, *v1alpha1.FlagEnvironment](ctx, c, environments, client.InNamespace(project.Name))
 	if err != nil {
 		return nil, err

@@ -157,8 +157,8 @@ func get[T any, L client.ObjectList, P pointer[T]](ctx context.Context, c *Clust
 }
 
 func lookUp[T any, L client.ObjectList, P pointer[T]](ctx context.Context, c *Cluster, project *Project, of kind[T, L], id string) (P, error) {
-	if project.Name == "" {
-		return nil, nil
+	if project.UID == "" {
+		return nil, nil // A confined operator has no cache of a namespace that is not one of its own.
 	}
 	for _, index := range []string{indexes.UID, of.key} {
 		if index == "" || index == indexes.UID && !isUID(id) {

@@ -188,8 +188,7 @@ api:
 			for _, object := range objects {
 				ids = append(ids, id(object))
 				if object.GetKind() == "Deployment" {
-					containers, _, _ := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
-					arguments, _, _ = unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+					arguments = argumentsOf(object)
 				}
 				if err := k8s.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("helm"), client.ForceOwnership); err != nil {
 					t.Errorf("install %s: %v", id(object), err)
@@ -199,6 +198,13 @@ api:
 			has(t, arguments, tc.wantArguments, tc.wantNotArguments)
 		})
 	}
+}
+
+// argumentsOf are those of the manager in its Deployment.
+func argumentsOf(deployment *unstructured.Unstructured) []string {
+	containers, _, _ := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
+	arguments, _, _ := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+	return arguments
 }
 
 func has(t *testing.T, all, want, wantNot []string) {

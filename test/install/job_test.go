@@ -76,6 +76,9 @@ func (c *controlPlane) doTheJob(project, customer string) {
 		g.Expect(fetch(g, c, purchase).Status.UsedBy).To(HaveLen(1))
 	}).Should(Succeed())
 
+	By("serving REST to those who may ask")
+	c.servesREST(production, flag)
+
 	By("refreshing a pod, and keeping one revision and one change")
 	pod := &corev1.Pod{ObjectMeta: in(project, "web"), Spec: corev1.PodSpec{
 		NodeName:   "node",

@@ -295,17 +295,25 @@ func edit[T client.Object](c *controlPlane, object T, change func(T)) {
 
 // get asks a URL, with a token where there is one, and returns the status of the answer.
 func get(url, token string) (int, error) {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, http.NoBody)
+	status, _, err := call(http.MethodGet, url, token, "")
+	return status, err
+}
+
+// call makes a request, with a token where there is one, and returns the status and the body of the answer.
+func call(method, url, token, body string) (int, string, error) {
+	request, err := http.NewRequestWithContext(context.Background(), method, url, strings.NewReader(body))
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
+	request.Header.Set("Content-Type", "application/json")
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	insecure := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	insecure := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	response, err := insecure.Do(request)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	return response.StatusCode, response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(answer), errors.Join(err, response.Body.Close())
 }
