@@ -14,12 +14,6 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 )
 
-// ManagedBy is the GitOps tool that owns an object, as views show it.
-type ManagedBy = gitops.Manager
-
-// ManagerOf returns the GitOps tool that owns an object, and nil where none does.
-func ManagerOf(object metav1.Object) *ManagedBy { return gitops.ManagerOf(object) }
-
 // guard fails with an *Error of status 409 where a GitOps tool owns the object and would undo the write.
 func (c *Cluster) guard(object metav1.Object) error {
 	owner := gitops.ManagerOf(object)

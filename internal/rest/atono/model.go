@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 )
 
@@ -62,7 +63,7 @@ type SlicesRelationship struct {
 // FlagMeta is what JSON:API has no other place for.
 type FlagMeta struct {
 	Archived  bool            `json:"archived,omitempty" doc:"The flag is archived: no environment has it."`
-	ManagedBy *rest.ManagedBy `json:"managedBy,omitempty" doc:"The GitOps tool that owns the flag and would undo changes."`
+	ManagedBy *gitops.Manager `json:"managedBy,omitempty" doc:"The GitOps tool that owns the flag and would undo changes."`
 }
 
 // Slice is the configuration of a flag in an environment.
@@ -142,7 +143,7 @@ func showFlag(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironme
 	for _, environment := range environments {
 		shown.Relationships.Slices.Data = append(shown.Relationships.Slices.Data, Identifier{Type: sliceType, ID: sliceID(flag, environment)})
 	}
-	if meta := (FlagMeta{Archived: flag.Spec.Archived, ManagedBy: rest.ManagerOf(flag)}); meta != (FlagMeta{}) {
+	if meta := (FlagMeta{Archived: flag.Spec.Archived, ManagedBy: gitops.ManagerOf(flag)}); meta != (FlagMeta{}) {
 		shown.Meta = &meta
 	}
 	return shown

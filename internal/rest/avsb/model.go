@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 )
 
@@ -44,7 +45,7 @@ type FlagFields struct {
 type FlagTail struct {
 	CreatedAt string          `json:"createdAt" format:"date-time"`
 	UpdatedAt string          `json:"updatedAt" format:"date-time"`
-	ManagedBy *rest.ManagedBy `json:"managedBy,omitempty" doc:"The GitOps tool that owns the flag."`
+	ManagedBy *gitops.Manager `json:"managedBy,omitempty" doc:"The GitOps tool that owns the flag."`
 }
 
 // FlagSummary is a flag in a list.
@@ -219,7 +220,7 @@ func showFields(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnviron
 }
 
 func showTail(flag *v1alpha1.FeatureFlag) FlagTail {
-	return FlagTail{CreatedAt: rest.Time(flag.CreationTimestamp.Time), UpdatedAt: rest.Time(rest.UpdatedAt(flag)), ManagedBy: rest.ManagerOf(flag)}
+	return FlagTail{CreatedAt: rest.Time(flag.CreationTimestamp.Time), UpdatedAt: rest.Time(rest.UpdatedAt(flag)), ManagedBy: gitops.ManagerOf(flag)}
 }
 
 // statusOf is the phase of a flag as its spec says it, for the operator's word on it comes a moment later. Only what was is the

@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 )
 
@@ -53,7 +54,7 @@ type Flag struct {
 	ArchivedAt        *time.Time                 `json:"archived_at" doc:"When the flag was archived, and null while it is not."`
 	DeletedAt         *time.Time                 `json:"deleted_at" doc:"When the deletion of the flag was asked for, and null while it was not."`
 	Environments      []Environment              `json:"environments" nullable:"false" doc:"The environments that have a part of the flag."`
-	ManagedBy         *rest.ManagedBy            `json:"managed_by,omitempty" doc:"The GitOps tool that owns the flag and would undo changes."`
+	ManagedBy         *gitops.Manager            `json:"managed_by,omitempty" doc:"The GitOps tool that owns the flag and would undo changes."`
 }
 
 // Environment is the part of a flag for one environment.
@@ -173,7 +174,7 @@ func show(flag *v1alpha1.FeatureFlag, project *rest.Project, environments []*v1a
 		AnalyticsEnabled: fields.AnalyticsEnabled, Metadata: fields.Metadata,
 		CreatedAt: flag.CreationTimestamp.UTC(), UpdatedAt: rest.UpdatedAt(flag).UTC(),
 		ArchivedAt: timeOf(flag.Status.ArchivedTime), DeletedAt: timeOf(flag.DeletionTimestamp),
-		Environments: []Environment{}, ManagedBy: rest.ManagerOf(flag),
+		Environments: []Environment{}, ManagedBy: gitops.ManagerOf(flag),
 	}
 	if shown.Metadata == nil {
 		shown.Metadata = map[string]json.RawMessage{}

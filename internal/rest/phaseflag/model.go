@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 )
 
@@ -34,7 +35,7 @@ type Flag struct {
 	UpdatedAt           time.Time       `json:"updated_at" doc:"When the flag was last changed."`
 	Tags                []string        `json:"tags" nullable:"false" doc:"Words to find the flag by."`
 	Classification      string          `json:"classification" enum:"release,experiment,ops_killswitch,permission,migration" doc:"What the flag is for."`
-	ManagedBy           *rest.ManagedBy `json:"managed_by,omitempty" doc:"The GitOps tool that owns the flag and would undo changes."`
+	ManagedBy           *gitops.Manager `json:"managed_by,omitempty" doc:"The GitOps tool that owns the flag and would undo changes."`
 }
 
 // Variation is one of the values of a flag.
@@ -140,7 +141,7 @@ func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvi
 		FlagType: nameOf(types, flag.Spec.Type), Status: statusOf(flag), Enabled: rest.Enabled(flag, environment.Name),
 		Variations: make([]Variation, len(flag.Spec.Variations)), DefaultVariation: flag.Spec.DefaultVariation,
 		EnvironmentID: string(environment.UID), CreatedAt: flag.CreationTimestamp.UTC(), UpdatedAt: rest.UpdatedAt(flag).UTC(),
-		Tags: append([]string{}, flag.Spec.Tags...), Classification: nameOf(classifications, flag.Spec.Classification), ManagedBy: rest.ManagerOf(flag),
+		Tags: append([]string{}, flag.Spec.Tags...), Classification: nameOf(classifications, flag.Spec.Classification), ManagedBy: gitops.ManagerOf(flag),
 	}
 	for i, variation := range flag.Spec.Variations {
 		shown.Variations[i] = Variation{Key: variation.Key, Name: cmp.Or(variation.DisplayName, variation.Key), Value: variation.Value.Raw}

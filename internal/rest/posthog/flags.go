@@ -17,6 +17,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
@@ -75,7 +76,7 @@ func (v *view) show(ctx context.Context, at *place, flag *v1alpha1.FeatureFlag) 
 		IsRemoteConfiguration: isRemoteConfiguration(flag, at.environment.Name), HasEncryptedPayloads: hasSecrets(flag),
 		EvaluationRuntime: runtimes[flag.Spec.Runtime], BucketingIdentifier: bucketingIdentifier(config),
 		CreateInFolder: stored.CreateInFolder, UpdatedAt: rest.Time(rest.UpdatedAt(flag)), Status: strings.ToUpper(status),
-		NotShown: list(d.Lost), EvaluatedByServer: list(d.Remote), ManagedBy: (*manager)(rest.ManagerOf(flag)),
+		NotShown: list(d.Lost), EvaluatedByServer: list(d.Remote), ManagedBy: (*manager)(gitops.ManagerOf(flag)),
 	}
 	if len(shows.RollbackConditions) == 0 {
 		shows.RollbackConditions = []byte("null")

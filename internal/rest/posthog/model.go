@@ -15,6 +15,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 )
 
@@ -117,11 +118,11 @@ type Flag struct {
 }
 
 // manager is the GitOps tool that owns a flag.
-type manager rest.ManagedBy
+type manager gitops.Manager
 
 // Schema allows null, which a schema that others refer to cannot.
 func (manager) Schema(registry huma.Registry) *huma.Schema {
-	schema := *huma.SchemaFromType(registry, reflect.TypeFor[rest.ManagedBy]())
+	schema := *huma.SchemaFromType(registry, reflect.TypeFor[gitops.Manager]())
 	schema.Nullable = true
 	return &schema
 }
