@@ -6,7 +6,6 @@ package ofrep
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"sync"
@@ -16,16 +15,13 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/internal/ofrep"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
+	"github.com/jackstaff-dev/jackstaff/internal/rest/revisions"
 	"github.com/jackstaff-dev/jackstaff/internal/serving"
 )
 
 const (
 	// ticketPeriod is how often tickets change, and half of how long one is valid at most.
 	ticketPeriod = 15 * time.Minute
-	// heartbeat is how often a stream without news says that it is alive.
-	heartbeat = 15 * time.Second
-	// writeTimeout is how long a write to a stream may take.
-	writeTimeout = 10 * time.Second
 	// ticketName is the name under which tickets are sealed, so that nothing else that is sealed with the same key is one.
 	ticketName = "ofrep-stream"
 )
@@ -127,41 +123,10 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	header := w.Header()
-	header.Set("Content-Type", "text/event-stream")
-	header.Set("X-Accel-Buffering", "no") // nginx would gather what is to arrive at once.
-	if r.Method == http.MethodHead || h.send(w, ": hello\n\n") != nil {
-		return
+	stream := revisions.Stream{
+		Store: h.store, Clock: h.clock, Key: opened.Key, Environment: environment, Known: opened.Revision, Event: eventOf,
 	}
-	h.follow(w, r, environment, opened)
-}
-
-// follow is the life of a stream.
-func (h *handler) follow(w http.ResponseWriter, r *http.Request, environment *serving.Environment, opened *ticket) {
-	known := opened.Revision
-	ticker := h.clock.NewTicker(heartbeat)
-	defer ticker.Stop()
-	for {
-		changed := environment.Changed()
-		if current, _, found := h.store.ByKey(opened.Key); !found || current != environment {
-			return
-		}
-		if revision := environment.Revision(); revision.Number != known {
-			if h.send(w, eventOf(revision)) != nil {
-				return
-			}
-			known = revision.Number
-		}
-		select {
-		case <-changed:
-		case <-ticker.C():
-			if h.send(w, ": still here\n\n") != nil {
-				return
-			}
-		case <-r.Context().Done():
-			return
-		}
-	}
+	stream.Serve(w, r)
 }
 
 func eventOf(revision *serving.Revision) string {
@@ -171,16 +136,4 @@ func eventOf(revision *serving.Revision) string {
 	}
 	data, _ := json.Marshal(event) // Strings always have a JSON form.
 	return fmt.Sprintf("event: message\ndata: %s\n\n", data)
-}
-
-// send writes to a stream at once. A connection that has no deadlines needs none.
-func (h *handler) send(w http.ResponseWriter, text string) error {
-	controller := http.NewResponseController(w)
-	_ = controller.SetWriteDeadline(h.clock.Now().Add(writeTimeout))
-	if _, err := io.WriteString(w, text); err != nil {
-		return err
-	}
-	err := controller.Flush()
-	_ = controller.SetWriteDeadline(time.Time{})
-	return err
 }

@@ -371,7 +371,7 @@ func TestStreamLivesLongerThanTheServersTimeouts(t *testing.T) {
 	<-time.After(s.Config.ReadTimeout + 100*time.Millisecond)
 	for range 3 {
 		s.waitFor("no heartbeat is due", fake.HasWaiters)
-		fake.Step(heartbeat)
+		fake.Step(15 * time.Second)
 		opened.expect(": still here")
 	}
 	s.set(revision(2, plainFlag))
