@@ -15,7 +15,7 @@ const maxDepth = 32
 // plainValue returns an attribute as it is, or, where the engine would not know it, such as one of a named string type or a struct,
 // what its JSON says, which is what a remote evaluation of the same context sees.
 func plainValue(value any) any {
-	if _, isString := value.(string); isString || isPlain(value, 0) { // Most are strings.
+	if isPlain(value, 0) {
 		return value
 	}
 	plain, err := throughJSON(value)

@@ -235,25 +235,22 @@ func (p *Provider) ObjectEvaluation(_ context.Context, key string, fallback any,
 func evaluateAs[T any](
 	p *Provider, key string, flagType datafile.FlagType, fallback T, attributes openfeature.FlattenedContext,
 ) openfeature.GenericResolutionDetail[T] {
-	fail := func(err openfeature.ResolutionError) openfeature.GenericResolutionDetail[T] {
-		return openfeature.GenericResolutionDetail[T]{Value: fallback, ProviderResolutionDetail: failed(err)}
-	}
 	snapshot := p.current.Load()
 	if snapshot == nil {
-		return fail(openfeature.NewProviderNotReadyResolutionError(ErrNoDatafile.Error()))
+		return openfeature.GenericResolutionDetail[T]{Value: fallback, ProviderResolutionDetail: failed(
+			openfeature.NewProviderNotReadyResolutionError(ErrNoDatafile.Error()))}
 	}
 	flag, found := snapshot.flags[key]
 	if !found {
-		return fail(openfeature.NewFlagNotFoundResolutionError(fmt.Sprintf("the datafile does not serve a flag %q", key)))
+		return openfeature.GenericResolutionDetail[T]{Value: fallback, ProviderResolutionDetail: failed(
+			openfeature.NewFlagNotFoundResolutionError(fmt.Sprintf("the datafile does not serve a flag %q", key)))}
 	}
-	if flag.engine.Type != flagType {
-		return fail(openfeature.NewTypeMismatchResolutionError(fmt.Sprintf("flag %q is of type %s", key, flag.engine.Type)))
+	if flag.engine.Type != flagType { // The engine refuses documents in which a value is not of its flag's type.
+		return openfeature.GenericResolutionDetail[T]{Value: fallback, ProviderResolutionDetail: failed(
+			openfeature.NewTypeMismatchResolutionError(fmt.Sprintf("flag %q is of type %s", key, flag.engine.Type)))}
 	}
 	result, metadata := flag.evaluate(attributes, p.now)
-	value, fits := result.Variation.Value.(T)
-	if !fits { // The engine refuses documents with such flags.
-		return fail(openfeature.NewTypeMismatchResolutionError(fmt.Sprintf("flag %q has a value of another type", key)))
-	}
+	value, _ := result.Variation.Value.(T)
 	return openfeature.GenericResolutionDetail[T]{Value: value, ProviderResolutionDetail: openfeature.ProviderResolutionDetail{
 		// The engine's reasons have OpenFeature's names, but for ReasonPrerequisiteFailed. The SDK copies the metadata.
 		Reason: openfeature.Reason(result.Reason), Variant: result.Variation.Key, FlagMetadata: metadata,

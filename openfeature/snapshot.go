@@ -123,8 +123,8 @@ func (f *flag) evaluate(attributes map[string]any, now func() time.Time) (evalua
 		instant = now()
 	}
 	result := f.engine.EvaluateConverting(attributes, instant, plainValue)
-	if metadata, found := f.decided[result.Rule]; found {
-		return result, metadata
+	if f.decided != nil && result.Rule != "" {
+		return result, f.decided[result.Rule]
 	}
 	return result, f.undecided
 }

@@ -83,7 +83,9 @@ func TestOperators(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			holds := func(c *condition, context map[string]any) bool { return (&evaluation{context: context}).holds(c) }
+			holds := func(c *condition, context map[string]any) bool {
+				return (&evaluation{context: context}).allHold([]condition{*c})
+			}
 			for negation, positive := range negations {
 				if positive == tc.operator {
 					negative, err := newConditions([]datafile.Condition{{Attribute: "a", Operator: negation, Values: tc.values}})

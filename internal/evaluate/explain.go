@@ -50,15 +50,22 @@ func (e *evaluation) decided(r *rule, variation *Variation) {
 	}
 }
 
-func (e *evaluation) explainCondition(r *rule, i int, holds bool) {
-	c := &r.conditions[i]
-	not := ""
-	if c.negative {
-		not = "not "
+// explainConditions takes a step for each condition of the rule, down to the first one that does not hold.
+func (e *evaluation) explainConditions(r *rule) {
+	for i := range r.conditions {
+		c := &r.conditions[i]
+		not := ""
+		if c.negative {
+			not = "not "
+		}
+		detail := fmt.Sprintf("%s %s%s", c.path.String(), not, c.operator)
+		if e.find(&c.path) == nil {
+			detail += ", which is missing"
+		}
+		holds := e.allHold(r.conditions[i : i+1])
+		e.step(holds, fmt.Sprintf("rule %q, condition %d", r.name, i+1), detail)
+		if !holds {
+			return
+		}
 	}
-	detail := fmt.Sprintf("%s %s%s", c.path.String(), not, c.operator)
-	if e.find(&c.path) == nil {
-		detail += ", which is missing"
-	}
-	e.step(holds, fmt.Sprintf("rule %q, condition %d", r.name, i+1), detail)
 }

@@ -79,7 +79,6 @@ type Flag struct {
 	enabled    bool
 	constant   bool // Nothing but otherwise, or off, can be served.
 	scheduled  bool
-	shares     bool // More than one condition of the rules looks at the same attribute.
 
 	schedule      *schedule
 	prerequisites []prerequisite
@@ -169,7 +168,7 @@ func (f *Flag) Evaluate(context map[string]any, now time.Time) Result {
 }
 
 // EvaluateConverting is Evaluate for contexts that hold values of further types: convert returns what a value of the context
-// counts as. It is called only for attributes that are looked at, perhaps more than once for each.
+// counts as. It is called only for attributes that are looked at, perhaps more than once for each, and not for strings and float64.
 func (f *Flag) EvaluateConverting(context map[string]any, now time.Time, convert func(any) any) Result {
 	variation, reason, rule := f.decide(context, now.Unix(), convert)
 	return Result{Flag: f, Variation: variation, Reason: reason, Rule: rule}
@@ -181,14 +180,10 @@ func (f *Flag) decide(context map[string]any, now int64, convert func(any) any) 
 		return f.otherwise, f.reason, ""
 	}
 	e := evaluation{context: context, now: now, convert: convert}
-	switch {
-	case f.evaluations > maxEvaluations:
+	if f.evaluations > maxEvaluations {
 		return e.knowing(f)
-	case f.shares:
-		return f.sharing(e)
-	default:
-		return e.flag(f)
 	}
+	return e.flag(f)
 }
 
 // knowing remembers the results of prerequisites.
@@ -200,24 +195,11 @@ func (e *evaluation) knowing(f *Flag) (*Variation, Reason, string) {
 	return variation, reason, rule
 }
 
-// sharing remembers the attributes that more than one condition of the flag looks at.
-func (f *Flag) sharing(e evaluation) (*Variation, Reason, string) {
-	var shared sharedAttributes
-	e.shared = &shared
-	return e.flag(f)
-}
-
 var knownPool = sync.Pool{New: func() any { return map[*Flag]*Variation{} }}
 
-// maxShared is how many attributes of a flag are remembered during an evaluation.
+// maxShared is how many attributes of a flag are remembered during an evaluation, because more than one of its conditions looks
+// at them. Looking up attributes is much of what an evaluation costs.
 const maxShared = 8
-
-// sharedAttributes are attributes of the context that more than one condition of a flag looks at. Looking them up is much of what
-// an evaluation costs.
-type sharedAttributes struct {
-	values [maxShared]any
-	found  [maxShared]bool
-}
 
 // evaluation is one evaluation of one flag and its prerequisites.
 type evaluation struct {
@@ -225,8 +207,10 @@ type evaluation struct {
 	now     int64
 	// convert returns what a value of the context counts as. Nil means itself.
 	convert func(any) any
-	// shared remembers attributes of the flag. Nil means that none are remembered.
-	shared *sharedAttributes
+	// seen has a bit for each of the shared attributes that has been looked up.
+	seen uint8
+	// shared are the flag's shared attributes.
+	shared [maxShared]any
 	// known are the variations of prerequisites evaluated before. Nil means that none are remembered.
 	known map[*Flag]*Variation
 	// explanation gets every step. Nil means that nobody asks.
@@ -259,7 +243,16 @@ func (e *evaluation) flag(f *Flag) (*Variation, Reason, string) {
 	}
 	for i := range f.rules {
 		r := &f.rules[i]
-		if variation := e.rule(f, r); variation != nil {
+		if r.audiences != nil && !e.anyAudience(r) {
+			continue
+		}
+		if e.explanation != nil {
+			e.explainConditions(r)
+		}
+		if !e.allHold(r.conditions) {
+			continue
+		}
+		if variation := e.serve(f, r); variation != nil {
 			return variation, r.reason, r.name
 		}
 	}
@@ -291,39 +284,47 @@ func (e *evaluation) prerequisite(p *prerequisite) bool {
 func (e *evaluation) find(p *path) any {
 	value := e.context[p.first]
 	if e.convert != nil {
-		value = e.convert(value)
+		switch value.(type) {
+		case string, float64: // Most are, and they count as themselves.
+		default:
+			value = e.convert(value)
+		}
 	}
-	if p.rest == nil {
+	if len(p.rest) == 0 {
 		return value
 	}
 	return p.within(value)
 }
 
-func (e *evaluation) holds(c *condition) bool {
-	if c.shared == 0 || e.shared == nil {
-		return c.test(c, e.find(&c.path)) != c.negative
+// allHold reports whether all conditions hold. It is most of an evaluation.
+func (e *evaluation) allHold(conditions []condition) bool {
+	for i := range conditions {
+		c := &conditions[i]
+		var attribute any
+		if e.seen&c.share != 0 {
+			attribute = e.shared[c.place%maxShared]
+		} else {
+			attribute = e.look(c)
+		}
+		if c.predicate.holds(attribute) == c.negative {
+			return false
+		}
 	}
-	i := c.shared - 1
-	if !e.shared.found[i] {
-		e.shared.values[i], e.shared.found[i] = e.find(&c.path), true
-	}
-	return c.test(c, e.shared.values[i]) != c.negative
+	return true
 }
 
-// rule returns the variation that the rule decides on, and nil where it does not decide.
-func (e *evaluation) rule(f *Flag, r *rule) *Variation {
-	if r.audiences != nil && !e.anyAudience(r) {
-		return nil
+// look returns the attribute that the condition looks at, and remembers it where it is shared.
+func (e *evaluation) look(c *condition) any {
+	attribute := e.find(&c.path)
+	if c.share != 0 {
+		e.seen |= c.share
+		e.shared[c.place] = attribute
 	}
-	for i := range r.conditions {
-		holds := e.holds(&r.conditions[i])
-		if e.explanation != nil {
-			e.explainCondition(r, i, holds)
-		}
-		if !holds {
-			return nil
-		}
-	}
+	return attribute
+}
+
+// serve returns the variation that the rule, whose conditions hold, decides on, and nil where it does not decide.
+func (e *evaluation) serve(f *Flag, r *rule) *Variation {
 	if r.subject == nil {
 		e.decided(r, r.variation)
 		return r.variation
@@ -368,15 +369,6 @@ func (e *evaluation) inAudience(a *audience) bool {
 		}
 	}
 	return slices.ContainsFunc(a.groups, e.allHold)
-}
-
-func (e *evaluation) allHold(conditions []condition) bool {
-	for i := range conditions {
-		if !e.holds(&conditions[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 func (e *evaluation) inTraffic(f *Flag, r *rule, subject string) bool {

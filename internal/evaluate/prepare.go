@@ -131,11 +131,11 @@ func (p *preparer) fill(f *Flag, from *datafile.Flag) (err error) {
 	return nil
 }
 
-// share numbers the attributes that more than one condition of the rules looks at. Audiences belong to many flags, so their
-// conditions have no part in it.
+// share gives each attribute that more than one condition of the rules looks at a place in the evaluation. Audiences belong to
+// many flags, so their conditions have no part in it.
 func (f *Flag) share() {
 	first := map[string]*condition{}
-	numbers := uint8(0)
+	places := uint8(0)
 	for i := range f.rules {
 		for j := range f.rules[i].conditions {
 			c := &f.rules[i].conditions[j]
@@ -145,11 +145,11 @@ func (f *Flag) share() {
 				first[path] = c
 				continue
 			}
-			if before.shared == 0 && numbers < maxShared {
-				numbers++
-				before.shared, f.shares = numbers, true
+			if before.share == 0 && places < maxShared {
+				before.share, before.place = 1<<places, places
+				places++
 			}
-			c.shared = before.shared
+			c.share, c.place = before.share, before.place
 		}
 	}
 }

@@ -3,10 +3,7 @@
 
 package evaluate
 
-import (
-	"cmp"
-	"strings"
-)
+import "strings"
 
 // version is a semantic version (https://semver.org, 2.0.0) of which the minor and patch version may be left out. The numbers
 // are digits without leading zeros, of any length.
@@ -113,11 +110,17 @@ func (v *version) compare(w *version) int {
 	}
 }
 
+// compareNumbers compares one digit after the other: versions have few, and strings.Compare is made for more.
 func compareNumbers(a, b string) int {
 	if len(a) != len(b) {
-		return cmp.Compare(len(a), len(b))
+		return len(a) - len(b)
 	}
-	return strings.Compare(a, b)
+	for i := range len(a) {
+		if a[i] != b[i] {
+			return int(a[i]) - int(b[i])
+		}
+	}
+	return 0
 }
 
 func compareIdentifiers(a, b string) int {

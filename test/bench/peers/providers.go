@@ -25,7 +25,8 @@ const (
 	initTime = time.Minute
 )
 
-// providers are the OpenFeature providers, behind the Go SDK. The first one is the SDK's own, which evaluates nothing.
+// providers are the OpenFeature providers, behind the Go SDK. The first one is the SDK's own, which evaluates nothing; the second
+// one is the floor.
 func providers(dir string) ([]engine, error) {
 	compiled := environment()
 	m := &mount{dir: dir}
@@ -33,7 +34,7 @@ func providers(dir string) ([]engine, error) {
 		return nil, err
 	}
 	var all []engine
-	for _, begin := range []func(string) (*client, error){beginNoop, beginOurs, beginTheirs} {
+	for _, begin := range []func(string) (*client, error){beginNoop, beginByHand, beginOurs, beginTheirs} {
 		begun, err := begin(dir)
 		if err != nil {
 			closeAll(all)
@@ -53,6 +54,34 @@ type client struct {
 
 func beginNoop(string) (*client, error) {
 	return bind("the SDK's no-op provider", "github.com/open-feature/go-sdk", openfeature.NoopProvider{})
+}
+
+// handProvider is the floor behind the SDK. Unlike for its own no-op provider, the SDK asks for the state of any other provider
+// before each evaluation.
+type handProvider struct {
+	openfeature.NoopProvider
+	flags map[string]func(map[string]any) byHand
+}
+
+// BooleanEvaluation evaluates a flag that is written by hand.
+func (p *handProvider) BooleanEvaluation(
+	_ context.Context, key string, fallback bool, attributes openfeature.FlattenedContext,
+) openfeature.BoolResolutionDetail {
+	flag, found := p.flags[key]
+	if !found {
+		return openfeature.BoolResolutionDetail{Value: fallback, ProviderResolutionDetail: openfeature.ProviderResolutionDetail{
+			ResolutionError: openfeature.NewFlagNotFoundResolutionError(key), Reason: openfeature.ErrorReason,
+		}}
+	}
+	answer := flag(attributes)
+	value, _ := answer.value.(bool)
+	return openfeature.BoolResolutionDetail{Value: value, ProviderResolutionDetail: openfeature.ProviderResolutionDetail{
+		Reason: openfeature.Reason(answer.reason), Variant: answer.variation,
+	}}
+}
+
+func beginByHand(string) (*client, error) {
+	return bind("written by hand", "", &handProvider{flags: floor()})
 }
 
 func beginOurs(dir string) (*client, error) {
