@@ -13,16 +13,10 @@ import (
 	"strings"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	authorization "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,6 +25,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/review"
 )
 
 const (
@@ -53,58 +48,22 @@ type need struct {
 // permission asks the API server whether users have the verb publish.
 type permission struct{ authorizer authorizer.Authorizer }
 
-func newPermission(config *rest.Config, httpClient *http.Client) (*permission, error) {
+// newPermission asks by SubjectAccessReview or, in a confined operator, by LocalSubjectAccessReview.
+func newPermission(config *rest.Config, httpClient *http.Client, confined bool) (*permission, error) {
 	reviews, err := authorizationv1.NewForConfigAndClient(config, httpClient)
 	if err != nil {
 		return nil, fmt.Errorf("set up the permission: %w", err)
 	}
-	delegating, err := authorizerfactory.DelegatingAuthorizerConfig{
-		SubjectAccessReviewClient: reviews,
-		AllowCacheTTL:             allowedFor,
-		DenyCacheTTL:              deniedFor,
-		// All attempts end before the API server stops waiting for the webhook.
-		WebhookRetryBackoff: &wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 4},
-	}.New()
-	if err != nil {
-		return nil, fmt.Errorf("set up the permission: %w", err)
+	ask := review.BySubjectAccessReview(reviews)
+	if confined {
+		ask = review.ByLocalSubjectAccessReview(reviews)
 	}
-	return &permission{delegating}, nil
-}
-
-// newLocalPermission asks by LocalSubjectAccessReview, which a Role can give the right to. It asks each time.
-func newLocalPermission(config *rest.Config, httpClient *http.Client) (*permission, error) {
-	reviews, err := authorizationv1.NewForConfigAndClient(config, httpClient)
-	if err != nil {
-		return nil, fmt.Errorf("set up the permission: %w", err)
-	}
-	return &permission{authorizer.AuthorizerFunc(func(ctx context.Context, of authorizer.Attributes) (authorizer.Decision, string, error) {
-		asking := of.GetUser()
-		review := &authorization.LocalSubjectAccessReview{}
-		review.Namespace = of.GetNamespace()
-		review.Spec = authorization.SubjectAccessReviewSpec{
-			User: asking.GetName(), UID: asking.GetUID(), Groups: asking.GetGroups(), Extra: map[string]authorization.ExtraValue{},
-			ResourceAttributes: &authorization.ResourceAttributes{
-				Namespace: of.GetNamespace(), Verb: of.GetVerb(), Group: of.GetAPIGroup(), Version: of.GetAPIVersion(),
-				Resource: of.GetResource(), Name: of.GetName(),
-			},
-		}
-		for name, values := range asking.GetExtra() {
-			review.Spec.Extra[name] = values
-		}
-		answer, err := reviews.LocalSubjectAccessReviews(of.GetNamespace()).Create(ctx, review, metav1.CreateOptions{})
-		switch {
-		case err != nil:
-			return authorizer.DecisionNoOpinion, "", err
-		case answer.Status.Allowed:
-			return authorizer.DecisionAllow, "", nil
-		}
-		return authorizer.DecisionDeny, answer.Status.Reason, nil
-	})}, nil
+	return &permission{review.Rights(ask, review.Memory{Yes: allowedFor, No: deniedFor})}, nil
 }
 
 // check refuses a request whose user lacks the permission on any environment of needs, naming all of these.
 func (p *permission) check(ctx context.Context, request *admission.Request, needs []need) error {
-	asking := userOf(&request.UserInfo)
+	asking := review.User(&request.UserInfo)
 	byEnvironment := map[string][]string{}
 	for _, need := range needs {
 		byEnvironment[need.environment] = append(byEnvironment[need.environment], need.reason)
@@ -129,14 +88,6 @@ func (p *permission) check(ctx context.Context, request *admission.Request, need
 	return apierrors.NewForbidden(resource, cmp.Or(request.Name, "(new)"), fmt.Errorf(
 		"user %q needs the verb %q in namespace %q on %s; let somebody who has it make the change, or ask for a role that carries it, such as the publisher role",
 		asking.GetName(), publishVerb, request.Namespace, strings.Join(refusals, " and on ")))
-}
-
-func userOf(info *authenticationv1.UserInfo) user.Info {
-	extra := make(map[string][]string, len(info.Extra))
-	for name, values := range info.Extra {
-		extra[name] = values
-	}
-	return &user.DefaultInfo{Name: info.Username, UID: info.UID, Groups: info.Groups, Extra: extra}
 }
 
 // production returns the production environments of a namespace. It reads them live, so that no environment that has just

@@ -24,7 +24,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,17 +46,17 @@ const maxWarnings = 15
 // Setup registers the webhooks of the four Kinds with mgr, whose cache has the indexes of controllers/indexes. Compatible says
 // why the flagd format cannot carry a flag; with nil, no look is taken at it. Setup fails where mgr's scheme lacks a Kind.
 func Setup(mgr ctrl.Manager, compatible validation.Compatibility) error {
-	return setup(mgr, compatible, newPermission)
+	return setup(mgr, compatible, false)
 }
 
 // SetupConfined is Setup for an operator that may ask for the rights of users in single namespaces only.
 func SetupConfined(mgr ctrl.Manager, compatible validation.Compatibility) error {
-	return setup(mgr, compatible, newLocalPermission)
+	return setup(mgr, compatible, true)
 }
 
-func setup(mgr ctrl.Manager, compatible validation.Compatibility, makePermission func(*rest.Config, *http.Client) (*permission, error)) error {
+func setup(mgr ctrl.Manager, compatible validation.Compatibility, confined bool) error {
 	objects := objects{cached: mgr.GetClient(), live: mgr.GetAPIReader()}
-	permission, err := makePermission(mgr.GetConfig(), mgr.GetHTTPClient())
+	permission, err := newPermission(mgr.GetConfig(), mgr.GetHTTPClient(), confined)
 	if err != nil {
 		return err
 	}

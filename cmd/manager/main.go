@@ -28,7 +28,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
@@ -180,13 +179,12 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, func(*tls.Client
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(flagsv1alpha1.AddToScheme(scheme))
 
-	cacheOptions, metricsFilter := controllers.CacheOptions(), filters.WithAuthenticationAndAuthorization
+	cacheOptions := controllers.CacheOptions()
 	if o.isConfined() {
 		var err error
 		if cacheOptions, err = controllers.ConfinedCacheOptions(config, o.controllers.Namespaces); err != nil {
 			return nil, nil, err
 		}
-		metricsFilter = internalrest.ConfinedMetricsFilter
 	}
 	rotator := newRotator(o.namespace)
 	webhookOptions := ctrlwebhook.Options{Port: o.webhookPort, CertDir: o.webhookCertDir}
@@ -202,7 +200,7 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, func(*tls.Client
 		Metrics: metricsserver.Options{
 			BindAddress:    o.metricsAddress,
 			SecureServing:  true,
-			FilterProvider: metricsFilter,
+			FilterProvider: internalrest.MetricsFilter(o.isConfined()),
 		},
 		HealthProbeBindAddress:  o.probeAddress,
 		WebhookServer:           server,

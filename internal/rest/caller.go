@@ -7,28 +7,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apiserver/pkg/authentication/authenticator"
-	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
 	"k8s.io/apiserver/pkg/authentication/user"
-	authenticationv1 "k8s.io/client-go/kubernetes/typed/authentication/v1"
-	"k8s.io/client-go/rest"
-)
-
-const (
-	// reviewTTL is how long the API server's word on a token, and on a right that somebody has, is taken for granted.
-	reviewTTL = 10 * time.Second
-	// denialTTL is the same for a right that somebody lacks.
-	denialTTL = 2 * time.Second
-	// reviewTimeout is how long the API server has for it.
-	reviewTimeout = 10 * time.Second
 )
 
 // Caller is who asks.
@@ -104,9 +89,7 @@ func (s *Server) AuthenticateToken(r *http.Request, token string) (*Caller, erro
 // Review returns whose token it is. It fails with an *Error of status 401 where the token is nobody's, and of 503 where the API server
 // does not say.
 func (s *Server) Review(ctx context.Context, token string) (*Caller, error) {
-	// The authenticator takes a request, whose header it removes.
-	request := (&http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}).WithContext(ctx)
-	response, ok, err := s.tokens.AuthenticateRequest(request)
+	response, ok, err := s.tokens.AuthenticateToken(ctx, token)
 	unreachable := (*url.Error)(nil)
 	switch {
 	case errors.As(err, &unreachable), apierrors.ReasonForError(err) != "":
@@ -115,27 +98,4 @@ func (s *Server) Review(ctx context.Context, token string) (*Caller, error) {
 		return nil, &Error{Status: http.StatusUnauthorized, Message: "the token is not valid", Cause: err}
 	}
 	return &Caller{User: response.User, Token: token}, nil
-}
-
-// newTokenReviewer asks the API server whose token it is, and remembers the answer briefly.
-func newTokenReviewer(config *rest.Config) (authenticator.Request, error) {
-	reviews, err := authenticationv1.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("set up authentication: %w", err)
-	}
-	tokens, _, err := authenticatorfactory.DelegatingAuthenticatorConfig{
-		CacheTTL:                 reviewTTL,
-		TokenAccessReviewClient:  reviews,
-		TokenAccessReviewTimeout: reviewTimeout,
-		WebhookRetryBackoff:      reviewBackoff(),
-	}.New()
-	if err != nil {
-		return nil, fmt.Errorf("set up authentication: %w", err)
-	}
-	return tokens, nil
-}
-
-// reviewBackoff tries a review again for about a second.
-func reviewBackoff() *wait.Backoff {
-	return &wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 3}
 }

@@ -17,8 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
-	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -45,34 +43,21 @@ type Cluster struct {
 	options    Options
 }
 
-// newAuthorizer asks the API server for rights, and remembers the answer briefly.
-func newAuthorizer(config *rest.Config) (authorizer.Authorizer, error) {
-	reviews, err := authorizationv1.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("set up authorization: %w", err)
-	}
-	rights, err := authorizerfactory.DelegatingAuthorizerConfig{
-		SubjectAccessReviewClient: reviews,
-		AllowCacheTTL:             reviewTTL,
-		DenyCacheTTL:              denialTTL,
-		WebhookRetryBackoff:       reviewBackoff(),
-	}.New()
-	if err != nil {
-		return nil, fmt.Errorf("set up authorization: %w", err)
-	}
-	return rights, nil
-}
-
 // newWriter makes a client that writes with the token of the context's caller, never with the operator's own rights.
 func newWriter(config *rest.Config, options client.Options) (client.Client, error) {
-	anonymous := rest.AnonymousClientConfig(config)
-	anonymous.QPS = -1
-	anonymous.Wrap(func(next http.RoundTripper) http.RoundTripper { return &asCaller{next} })
-	writer, err := client.New(anonymous, options)
+	writer, err := client.New(asCallerConfig(config), options)
 	if err != nil {
 		return nil, fmt.Errorf("set up writing: %w", err)
 	}
 	return client.WithFieldOwner(writer, "jackstaff-rest"), nil
+}
+
+// asCallerConfig is for clients that send the token of the context's caller, and none where there is no caller.
+func asCallerConfig(config *rest.Config) *rest.Config {
+	anonymous := rest.AnonymousClientConfig(config)
+	anonymous.QPS = -1
+	anonymous.Wrap(func(next http.RoundTripper) http.RoundTripper { return &asCaller{next} })
+	return anonymous
 }
 
 // AsCaller reads live and writes with the token of the context's caller, for what views do with other objects than those of the Kinds.

@@ -67,7 +67,7 @@ type Server struct {
 	Cluster *Cluster
 
 	options  Options
-	tokens   authenticator.Request
+	tokens   authenticator.Token
 	sessions *sessions
 	limits   *Limits
 	mux      *http.ServeMux
@@ -85,15 +85,7 @@ type Server struct {
 // callers. The caches have the indexes of controllers/indexes.
 func New(of cluster.Cluster, options Options) (*Server, error) {
 	config := of.GetConfig()
-	reviewer, rightsOf := newTokenReviewer, newAuthorizer
-	if options.Confined {
-		reviewer, rightsOf = newSelfTokenReviewer, newSelfAuthorizer
-	}
-	tokens, err := reviewer(config)
-	if err != nil {
-		return nil, err
-	}
-	rights, err := rightsOf(config)
+	tokens, rights, err := newReviews(config, options.Confined)
 	if err != nil {
 		return nil, err
 	}

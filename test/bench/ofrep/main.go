@@ -35,12 +35,12 @@ func main() {
 	parts := flag.String("parts", "speed,memory", "what is measured")
 	rounds := flag.Int("rounds", 7, "how often each server is measured; the median counts")
 	duration := flag.Duration("duration", 3*time.Second, "how long each of these takes")
-	serve := flag.String("serve", "", "only serve, and write the address: ofrep or echo")
+	serveAs := flag.String("serve", "", "only serve, and write the address: ofrep or echo")
 	answers := flag.String("answers", "", "the file that has the answers of echo")
 	flag.Parse()
 	ctx := context.Background()
 	var err error
-	switch *serve {
+	switch *serveAs {
 	case "ofrep":
 		err = serveOFREP(ctx)
 	case "echo":
@@ -77,18 +77,24 @@ var workloads = []workload{{"single", singlePath}, {"bulk of 100", bulkPath}}
 
 // process is a running server.
 type process struct {
+	id     int
 	url    string
 	stdin  io.WriteCloser
 	stdout *bufio.Scanner
 }
 
-// start runs this program as a server, which ends with its standard input.
-func start(ctx context.Context, arguments ...string) (*process, error) {
+// serve runs this program as a server.
+func serve(ctx context.Context, arguments ...string) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	command := exec.CommandContext(ctx, program, arguments...) //nolint:gosec // It is this program.
+	return start(ctx, program, arguments...)
+}
+
+// start runs a program, which writes a line when it is ready and ends with its standard input.
+func start(ctx context.Context, program string, arguments ...string) (*process, error) {
+	command := exec.CommandContext(ctx, program, arguments...) //nolint:gosec // It is this program, or one that it built.
 	command.Stderr = os.Stderr
 	stdin, err := command.StdinPipe()
 	if err != nil {
@@ -101,9 +107,9 @@ func start(ctx context.Context, arguments ...string) (*process, error) {
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{stdin: stdin, stdout: bufio.NewScanner(stdout)}
+	p := &process{id: command.Process.Pid, stdin: stdin, stdout: bufio.NewScanner(stdout)}
 	if !p.stdout.Scan() {
-		return nil, errors.New("the server did not start")
+		return nil, errors.New("the program did not start")
 	}
 	p.url = p.stdout.Text()
 	return p, nil
@@ -124,7 +130,7 @@ func (p *process) cpu() (time.Duration, error) {
 type sample struct{ perSecond, cpu float64 }
 
 func compare(ctx context.Context, rounds int, duration time.Duration) error {
-	ours, err := start(ctx, "-serve", "ofrep")
+	ours, err := serve(ctx, "-serve", "ofrep")
 	if err != nil {
 		return err
 	}
@@ -138,7 +144,7 @@ func compare(ctx context.Context, rounds int, duration time.Duration) error {
 	if err := record(ctx, ours.url, answers); err != nil {
 		return err
 	}
-	echo, err := start(ctx, "-serve", "echo", "-answers", answers)
+	echo, err := serve(ctx, "-serve", "echo", "-answers", answers)
 	if err != nil {
 		return err
 	}

@@ -39,31 +39,29 @@ const (
 	operatorNamespace = "jackstaff-system"
 )
 
-// compareMemory runs the manager's binary, first with everything in one process, then as a replica that only serves.
+// compareMemory runs the manager's binary, first with everything in one process, then as a replica that only serves, and the Kubernetes
+// client of that replica alone.
 func compareMemory(ctx context.Context) error {
 	folder, err := os.MkdirTemp("", "ofrep-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(folder, "manager"), "./cmd/manager") //nolint:gosec // Its own folder.
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", folder, "./cmd/manager", "./test/bench/ofrep/kubeclient") //nolint:gosec // Its own folder.
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the manager: %w", err)
+		return fmt.Errorf("build the programs: %w", err)
 	}
 	table := tabwriter.NewWriter(os.Stdout, 17, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "resident MiB\tflags\tall\tat most\twithout flags\tfor the flags\t")
-	var empty [2]float64
+	fmt.Fprintln(table, "resident MiB\tflags\tall\tat most\tthe client\tthe rest\t")
 	for _, count := range []int{0, 100, 10_000} {
-		measured, err := measureMemory(ctx, folder, count)
+		measured, kubeClient, err := measureMemory(ctx, folder, count)
 		if err != nil {
 			return fmt.Errorf("%d flags: %w", count, err)
 		}
 		for i, name := range []string{"manager", "serving replica"} {
-			if count == 0 {
-				empty[i] = measured[i].resident
-			}
-			fmt.Fprintf(table, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t\n", name, count, measured[i].resident, measured[i].most, empty[i], measured[i].resident-empty[i])
+			fmt.Fprintf(table, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t\n", name, count, measured[i].resident, measured[i].most, kubeClient.resident,
+				measured[i].resident-kubeClient.resident)
 		}
 		// What takes minutes is shown as it comes.
 		if err := table.Flush(); err != nil {
@@ -76,35 +74,35 @@ func compareMemory(ctx context.Context) error {
 // memory is in MiB.
 type memory struct{ resident, most float64 }
 
-func measureMemory(ctx context.Context, folder string, count int) (measured [2]memory, err error) {
+func measureMemory(ctx context.Context, folder string, count int) (measured [2]memory, kubeClient memory, err error) {
 	controlPlane := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
 	config, err := controlPlane.Start()
 	if err != nil {
-		return measured, err
+		return measured, kubeClient, err
 	}
 	defer func() { _ = controlPlane.Stop() }()
 	config.QPS = -1
 	scheme := k8sruntime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		return measured, err
+		return measured, kubeClient, err
 	}
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return measured, err
+		return measured, kubeClient, err
 	}
 	cluster, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
-		return measured, err
+		return measured, kubeClient, err
 	}
 	if err := fill(ctx, cluster, count); err != nil {
-		return measured, err
+		return measured, kubeClient, err
 	}
 	kubeconfig := filepath.Join(folder, "kubeconfig")
 	if err := os.WriteFile(kubeconfig, controlPlane.KubeConfig, 0o600); err != nil {
-		return measured, err
+		return measured, kubeClient, err
 	}
 	webhooks := envtest.WebhookInstallOptions{}
 	if err := webhooks.PrepWithoutInstalling(); err != nil {
-		return measured, err
+		return measured, kubeClient, err
 	}
 	defer func() { _ = webhooks.Cleanup() }()
 	arguments := []string{
@@ -113,10 +111,22 @@ func measureMemory(ctx context.Context, folder string, count int) (measured [2]m
 	}
 	for i, more := range [][]string{nil, {"--controllers=false"}} {
 		if measured[i], err = holdFlags(ctx, cluster, count, filepath.Join(folder, "manager"), append(arguments, more...)); err != nil {
-			return measured, err
+			return measured, kubeClient, err
 		}
 	}
-	return measured, nil
+	kubeClient, err = holdCaches(ctx, filepath.Join(folder, "kubeclient"), "--kubeconfig="+kubeconfig)
+	return measured, kubeClient, err
+}
+
+// holdCaches runs the Kubernetes client alone until its caches have everything, and lets it settle.
+func holdCaches(ctx context.Context, program string, arguments ...string) (memory, error) {
+	p, err := start(ctx, program, arguments...)
+	if err != nil {
+		return memory{}, err
+	}
+	defer p.stdin.Close()
+	time.Sleep(settled)
+	return memoryOf(p.id)
 }
 
 // fill makes an environment and flags of different kinds.
