@@ -234,27 +234,34 @@ func (p *Provider) ObjectEvaluation(_ context.Context, key string, fallback any,
 // evaluateAs evaluates the flag of that key, which must have that type. T is the type that the engine gives values of it.
 func evaluateAs[T any](
 	p *Provider, key string, flagType datafile.FlagType, fallback T, attributes openfeature.FlattenedContext,
-) openfeature.GenericResolutionDetail[T] {
+) (detail openfeature.GenericResolutionDetail[T]) {
+	detail.Value = fallback
 	snapshot := p.current.Load()
 	if snapshot == nil {
-		return openfeature.GenericResolutionDetail[T]{Value: fallback, ProviderResolutionDetail: failed(
-			openfeature.NewProviderNotReadyResolutionError(ErrNoDatafile.Error()))}
+		detail.ProviderResolutionDetail = failed(openfeature.NewProviderNotReadyResolutionError(ErrNoDatafile.Error()))
+		return detail
 	}
 	flag, found := snapshot.flags[key]
 	if !found {
-		return openfeature.GenericResolutionDetail[T]{Value: fallback, ProviderResolutionDetail: failed(
-			openfeature.NewFlagNotFoundResolutionError(fmt.Sprintf("the datafile does not serve a flag %q", key)))}
+		detail.ProviderResolutionDetail = failed(openfeature.NewFlagNotFoundResolutionError(
+			fmt.Sprintf("the datafile does not serve a flag %q", key)))
+		return detail
 	}
-	if flag.engine.Type != flagType { // The engine refuses documents in which a value is not of its flag's type.
-		return openfeature.GenericResolutionDetail[T]{Value: fallback, ProviderResolutionDetail: failed(
-			openfeature.NewTypeMismatchResolutionError(fmt.Sprintf("flag %q is of type %s", key, flag.engine.Type)))}
+	if flag.engine.Type != flagType {
+		detail.ProviderResolutionDetail = failed(openfeature.NewTypeMismatchResolutionError(
+			fmt.Sprintf("flag %q is of type %s", key, flag.engine.Type)))
+		return detail
 	}
-	result, metadata := flag.evaluate(attributes, p.now)
-	value, _ := result.Variation.Value.(T)
-	return openfeature.GenericResolutionDetail[T]{Value: value, ProviderResolutionDetail: openfeature.ProviderResolutionDetail{
-		// The engine's reasons have OpenFeature's names, but for ReasonPrerequisiteFailed. The SDK copies the metadata.
-		Reason: openfeature.Reason(result.Reason), Variant: result.Variation.Key, FlagMetadata: metadata,
-	}}
+	var instant time.Time
+	if flag.engine.Scheduled() { // No other part of a flag needs the time.
+		instant = p.now()
+	}
+	result := flag.engine.EvaluateConverting(attributes, instant, plainValue)
+	detail.Value, _ = result.Variation.Value.(T) // The engine refuses documents in which a value is not of its flag's type.
+	detail.Variant = result.Variation.Key
+	detail.Reason = openfeature.Reason(result.Reason) // The engine's have OpenFeature's names, but for ReasonPrerequisiteFailed.
+	detail.FlagMetadata = flag.metadata(result.Rule)  // The SDK copies it.
+	return detail
 }
 
 func failed(err openfeature.ResolutionError) openfeature.ProviderResolutionDetail {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/open-feature/go-sdk/openfeature"
 
@@ -115,18 +114,13 @@ func readParts[T any](section *datafile.Section, before map[string]part[T], kind
 	return read, values, nil
 }
 
-// evaluate answers for a context. The time is asked for only where a schedule needs it, which no other part of a flag does.
-func (f *flag) evaluate(attributes map[string]any, now func() time.Time) (evaluate.Result, openfeature.FlagMetadata) {
+// metadata is that of an answer that the rule of that name decided, or none where the name is empty.
+func (f *flag) metadata(rule string) openfeature.FlagMetadata {
 	f.once.Do(f.prepare)
-	var instant time.Time
-	if f.engine.Scheduled() {
-		instant = now()
+	if f.decided != nil && rule != "" {
+		return f.decided[rule]
 	}
-	result := f.engine.EvaluateConverting(attributes, instant, plainValue)
-	if f.decided != nil && result.Rule != "" {
-		return result, f.decided[result.Rule]
-	}
-	return result, f.undecided
+	return f.undecided
 }
 
 func (f *flag) prepare() {
