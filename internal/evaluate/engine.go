@@ -32,6 +32,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,8 @@ type Engine struct {
 	header datafile.Header
 	flags  map[string]*Flag
 	sorted []*Flag
+	// instants are those of the schedules that decide about flags, in seconds since 1970, in order.
+	instants []int64
 }
 
 // New prepares a document, which must not be changed afterwards. It refuses the whole document where it cannot prepare any part
@@ -77,6 +80,7 @@ func New(document *datafile.Document) (*Engine, error) {
 			engine.sorted = append(engine.sorted, flag)
 		}
 	}
+	engine.instants = instantsOf(engine.sorted)
 	return engine, nil
 }
 
@@ -90,6 +94,7 @@ func (e *Engine) Without(runtime datafile.Runtime) *Engine {
 			others.sorted = append(others.sorted, flag)
 		}
 	}
+	others.instants = instantsOf(others.sorted)
 	return others
 }
 
@@ -107,6 +112,49 @@ func (e *Engine) Flags() iter.Seq[*Flag] { return slices.Values(e.sorted) }
 
 // Len is the number of flags.
 func (e *Engine) Len() int { return len(e.sorted) }
+
+// Instants returns the last instant up to now, and the first one after it, at which a schedule changes answers. Each is zero where
+// there is none.
+func (e *Engine) Instants(now time.Time) (last, next time.Time) {
+	after, _ := slices.BinarySearch(e.instants, now.Unix()+1)
+	if after > 0 {
+		last = time.Unix(e.instants[after-1], 0)
+	}
+	if after < len(e.instants) {
+		next = time.Unix(e.instants[after], 0)
+	}
+	return last, next
+}
+
+// instantsOf returns the instants of the schedules of flags and of what they require.
+func instantsOf(flags []*Flag) []int64 {
+	var instants []int64
+	seen := map[*Flag]bool{}
+	var look func(*Flag)
+	look = func(f *Flag) {
+		if !f.scheduled || seen[f] {
+			return
+		}
+		seen[f] = true
+		if f.schedule != nil {
+			for _, instant := range []int64{f.schedule.enableAt, f.schedule.disableAt} {
+				if instant != math.MaxInt64 {
+					instants = append(instants, instant)
+				}
+			}
+		}
+		for _, required := range f.prerequisites {
+			if required.flag != nil {
+				look(required.flag)
+			}
+		}
+	}
+	for _, flag := range flags {
+		look(flag)
+	}
+	slices.Sort(instants)
+	return slices.Compact(instants)
+}
 
 // Evaluate answers for a flag key, a context and the time of evaluation. The reason is FlagNotFound, and nothing else is set,
 // where the document does not serve such a flag. It does not change the context, which may be nil.

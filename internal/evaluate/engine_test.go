@@ -238,6 +238,48 @@ func TestScheduled(t *testing.T) {
 	}
 }
 
+func TestInstants(t *testing.T) {
+	at := func(hour, minute int) string {
+		return time.Date(2027, 3, 15, hour, minute, 0, 0, time.UTC).Format(time.RFC3339)
+	}
+	schedule := func(enable, disable string) string {
+		return `"schedule":{"enableAt":"` + enable + `","disableAt":"` + disable + `"}`
+	}
+	flags := engine(t, `{"plain":`+flag("")+`,
+		"sale":`+flag(schedule(at(9, 0), at(17, 0)))+`,
+		"server":`+flag(`"runtime":"Server",`+schedule(at(10, 0), at(17, 0)))+`,
+		"base":`+flag(`"runtime":"Server","retained":true,`+schedule(at(12, 0), at(13, 0)))+`,
+		"first":`+flag(`"prerequisites":[{"flag":"base","variations":["on"]},{"flag":"gone","variations":["on"]}]`)+`,
+		"second":`+flag(`"prerequisites":[{"flag":"base","variations":["on"]}]`)+`}`, "")
+	clients := flags.Without(datafile.Server)
+	for _, tc := range []struct{ now, last, next, lastOfClients, nextOfClients string }{
+		{now: at(8, 59), next: at(9, 0), nextOfClients: at(9, 0)},
+		{now: at(9, 0), last: at(9, 0), next: at(10, 0), lastOfClients: at(9, 0), nextOfClients: at(12, 0)},
+		{now: at(12, 30), last: at(12, 0), next: at(13, 0), lastOfClients: at(12, 0), nextOfClients: at(13, 0)},
+		{now: at(16, 59), last: at(13, 0), next: at(17, 0), lastOfClients: at(13, 0), nextOfClients: at(17, 0)},
+		{now: at(17, 0), last: at(17, 0), lastOfClients: at(17, 0)},
+	} {
+		now, err := time.Parse(time.RFC3339, tc.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := func(who string, of *evaluate.Engine, wantLast, wantNext string) {
+			last, next := of.Instants(now.Add(999 * time.Millisecond))
+			for want, got := range map[string]time.Time{"last " + wantLast: last, "next " + wantNext: next} {
+				kind, want, _ := strings.Cut(want, " ")
+				if want == "" && !got.IsZero() || want != "" && got.UTC().Format(time.RFC3339) != want {
+					t.Errorf("%s at %s: the %s instant is %v, want %q", who, tc.now, kind, got.UTC(), want)
+				}
+			}
+		}
+		check("servers", flags, tc.last, tc.next)
+		check("clients", clients, tc.lastOfClients, tc.nextOfClients)
+	}
+	if last, next := (&evaluate.Engine{}).Instants(noon); !last.IsZero() || !next.IsZero() {
+		t.Error("an engine without flags has instants", last, next)
+	}
+}
+
 func TestWithout(t *testing.T) {
 	whole := engine(t, `{"server":`+flag(`"runtime":"Server","fallthrough":"on"`)+
 		`,"client":`+flag(`"runtime":"Client","prerequisites":[{"flag":"server","variations":["on"]}],"fallthrough":"on"`)+`}`, "")

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Asks a server with OpenFeature's clients for JavaScript: that for servers, and that for pages, which once follows the stream of changes
-// and once polls. It writes one JSON line with what each of them says, waits until both of the latter noticed a change, writes another
-// such line, and ends. The environment has the server's URL and its keys.
+// and once polls. It writes one JSON line with what each of them says, and another one each time that both of the latter noticed a change,
+// until it is ended. The environment has the server's URL and its keys.
 
 import { OpenFeature as Server } from '@openfeature/server-sdk';
 import { OFREPProvider } from '@openfeature/ofrep-provider';
-import { OpenFeature as Web, ProviderEvents } from '@openfeature/web-sdk';
+import { OpenFeature as Web } from '@openfeature/web-sdk';
 import { OFREPWebProvider } from '@openfeature/ofrep-web-provider';
 
 const { OFREP_URL: baseUrl, OFREP_SERVER_KEY: serverKey, OFREP_CLIENT_KEY: clientKey } = process.env;
@@ -49,24 +49,23 @@ const pages = {
     },
   }),
 };
-const changes = [];
 for (const [name, provider] of Object.entries(pages)) {
   await Web.setProviderAndWait(name, provider);
-  changes.push(new Promise((changed) => Web.getClient(name).addHandler(ProviderEvents.ConfigurationChanged, changed)));
 }
 
-async function report() {
-  const all = { server: await answers(server, context), statuses: [...new Set(statuses)] };
-  for (const name of Object.keys(pages)) {
-    all[name] = await answers(Web.getClient(name));
-  }
-  console.log(JSON.stringify(all));
-}
-
+const soon = () => new Promise((now) => setTimeout(now, 10));
 while (!statuses.includes(304)) {
-  await new Promise((soon) => setTimeout(soon, 10));
+  await soon();
 }
-await report();
-await Promise.all(changes);
-await report();
-process.exit(0);
+const said = {};
+for (;;) {
+  for (const name of Object.keys(pages)) {
+    let now;
+    do {
+      await soon();
+      now = await answers(Web.getClient(name));
+    } while (JSON.stringify(now) === JSON.stringify(said[name]));
+    said[name] = now;
+  }
+  console.log(JSON.stringify({ server: await answers(server, context), statuses: [...new Set(statuses)], ...said }));
+}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -21,6 +22,7 @@ import (
 	"github.com/open-feature/go-sdk/openfeature"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -120,16 +122,19 @@ func newShop() *shop {
 	return s
 }
 
-// change publishes another variation of a flag. Merely switched off, the Go client would give the default of the code.
-func (s *shop) change(name string) {
+// change changes what the environment says of a flag.
+func (s *shop) change(name string, change func(*v1alpha1.EnvironmentConfig)) {
 	GinkgoHelper()
 	flag := &v1alpha1.FeatureFlag{}
 	Eventually(func() error {
 		Expect(world.Admin.Get(context.Background(), types.NamespacedName{Namespace: s.name, Name: name}, flag)).To(Succeed())
-		flag.Spec.Environments[0].DefaultVariation = "off"
+		change(&flag.Spec.Environments[0])
 		return world.Admin.Update(context.Background(), flag)
 	}).Should(Succeed())
 }
+
+// serveOff publishes the other variation. Of a flag that is merely switched off, the Go client would give the default of the code.
+func serveOff(in *v1alpha1.EnvironmentConfig) { in.DefaultVariation = "off" }
 
 // ask asks a client of the Go SDK.
 func ask(of *openfeature.Client) map[string]answer {
@@ -157,7 +162,7 @@ var _ = Describe("OpenFeature's clients", func() {
 			Expect(openfeature.SetNamedProviderAndWait(s.name+name, provider.NewProvider(world.URL, option))).To(Succeed())
 			Expect(ask(openfeature.NewClient(s.name + name))).To(Equal(published))
 		}
-		s.change("colour")
+		s.change("colour", serveOff)
 		Eventually(func() map[string]answer { return ask(openfeature.NewClient(s.name + "key")) }).Should(Equal(changed))
 	})
 
@@ -174,7 +179,10 @@ var _ = Describe("OpenFeature's clients", func() {
 		output, err := command.StdoutPipe()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(command.Start()).To(Succeed())
-		DeferCleanup(func() { _ = command.Process.Kill() }) // It has ended where the test passes.
+		DeferCleanup(func() {
+			_ = command.Process.Kill()
+			_ = command.Wait()
+		})
 		lines := bufio.NewScanner(output)
 		report := func() map[string]map[string]answer {
 			GinkgoHelper()
@@ -190,10 +198,15 @@ var _ = Describe("OpenFeature's clients", func() {
 		for name, said := range report() {
 			Expect(said).To(Equal(published), name)
 		}
-		s.change("colour")
+		s.change("colour", serveOff)
 		for name, said := range report() {
 			Expect(said).To(Equal(changed), name)
 		}
-		Expect(command.Wait()).To(Succeed())
+		s.change("size", func(in *v1alpha1.EnvironmentConfig) {
+			in.Schedule = &v1alpha1.Schedule{DisableAt: &metav1.Time{Time: time.Now().Add(3 * time.Second)}}
+		})
+		for name, said := range report() {
+			Expect(said).To(HaveKeyWithValue("size", answer{Value: 1.0, Variant: "off", Reason: "DISABLED"}), name)
+		}
 	})
 })

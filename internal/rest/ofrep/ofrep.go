@@ -24,6 +24,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/ofrep"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
+	"github.com/jackstaff-dev/jackstaff/internal/rest/revisions"
 	"github.com/jackstaff-dev/jackstaff/internal/serving"
 )
 
@@ -108,8 +109,8 @@ func (h *handler) single(w http.ResponseWriter, r *http.Request) {
 	write(w, buffer.body)
 }
 
-// bulk evaluates every flag. The ETag is of what was evaluated, so that it differs where the answer does, whatever the reason, and of the
-// period of the ticket: a client that is told that nothing changed keeps the stream's address, which must not be out of date.
+// bulk evaluates every flag. The ETag is of what was evaluated, so that it differs where the answer does, whatever the reason, and of what
+// the ticket depends on: a client that is told that nothing changed keeps the stream's address, which must not be out of date.
 func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	from, context, buffer := h.begin(w, r, "")
 	if from == nil {
@@ -120,7 +121,9 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	body := buffer.body[:0]
 	body = append(body, `{"flags":[`...)
 	var result evaluate.Result // One for all flags, as counting takes its address.
-	for flag := range from.engine(revision).Flags() {
+	engine := from.engine(revision)
+	version, _ := revisions.VersionOf(revision, engine, now)
+	for flag := range engine.Flags() {
 		result = flag.Evaluate(context, now)
 		h.counter.Evaluated(from.environment, &result, context, now)
 		body = append(ofrep.AppendResult(body, &result, from.isServer()), ',')
@@ -132,7 +135,7 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	body = append(strconv.AppendInt(body, revision.Number, 10), '}')
 	evaluated := len(body)
 	if from.sdkKey != "" {
-		body = strconv.AppendInt(body, periodOf(now), 10)
+		body = strconv.AppendInt(append(strconv.AppendInt(body, periodOf(now), 10), ' '), version.Instant, 10)
 	}
 	etag := etagOf(body)
 	body = body[:evaluated]
@@ -144,7 +147,7 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	buffer.body = append(h.appendStream(body, r, from, revision, now), '}')
+	buffer.body = append(h.appendStream(body, r, from, version, now), '}')
 	write(w, buffer.body)
 }
 

@@ -6,6 +6,7 @@ package ofrep_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -452,6 +453,27 @@ var _ = Describe("The stream of changes", func() {
 		late := open(address)
 		Expect(late.next()).To(Equal(event), "whoever comes late, or again, learns what was missed")
 		Expect(s.stream()).NotTo(Equal(address))
+	})
+
+	It("announces that a schedule has come", func() {
+		s := newShop()
+		opens := time.Now().Add(time.Hour).Truncate(time.Second)
+		passive := clocktesting.NewFakeClock(opens.Add(-time.Minute))
+		server := start(newServer(rest.Options{Clock: passive}, passive))
+		world.Create(builders.MakeFlag("sale", s.name).Boolean().Environment("production").Fallthrough("on").Schedule(opens, opens.Add(time.Minute)).Obj())
+		s.awaitFlags(7)
+		before := s.streamAt(server)
+		stream := open(before)
+		served, _ := store.Environment(s.name, "production")
+		for _, instant := range []time.Time{opens, opens.Add(time.Minute)} {
+			Eventually(passive.Waiters).Should(Equal(2), "the heartbeat's and the schedule's")
+			passive.SetTime(instant)
+			Expect(stream.nextEvent()).To(Equal(fmt.Sprintf("event: message\ndata: {\"type\":\"refetchEvaluation\",\"etag\":\"%s@%d\",\"lastModified\":\"%s\"}\n\n",
+				served.Revision().Digest, instant.Unix(), instant.UTC().Format(http.TimeFormat))))
+		}
+		Eventually(passive.Waiters).Should(Equal(1), "nothing more is scheduled")
+		Expect(open(before).nextEvent()).To(ContainSubstring(served.Revision().Digest+"@"), "whoever evaluated before, and opens the stream later, learns of it")
+		Expect(s.streamAt(server)).NotTo(Equal(before))
 	})
 
 	It("has the same address for all until something changes", func() {

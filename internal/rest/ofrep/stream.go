@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -27,7 +28,7 @@ const (
 )
 
 // tickets are what opens a stream: browsers open it without headers, so that its address holds the key, sealed. All clients of a key have
-// the same ticket until the next revision or period, so that they need not open their streams anew, and sealing costs next to nothing.
+// the same ticket until the next version or period, so that they need not open their streams anew, and sealing costs next to nothing.
 type tickets struct {
 	codec *securecookie.SecureCookie
 
@@ -40,34 +41,34 @@ type tickets struct {
 // ticket is what is sealed.
 type ticket struct {
 	Key string `json:"key"`
-	// Revision is what the client knows.
-	Revision int64     `json:"revision"`
-	Expires  time.Time `json:"expires"`
+	// Version is what the client knows.
+	Version revisions.Version `json:"version"`
+	Expires time.Time         `json:"expires"`
 }
 
 type issued struct {
-	revision int64
-	sealed   string
+	version revisions.Version
+	sealed  string
 }
 
 // periodOf numbers the periods, the same on every replica.
 func periodOf(now time.Time) int64 { return now.Unix() / int64(ticketPeriod/time.Second) }
 
 // issue returns a ticket that is valid for one to two periods.
-func (t *tickets) issue(key string, revision int64, now time.Time) (string, error) {
+func (t *tickets) issue(key string, version revisions.Version, now time.Time) (string, error) {
 	period := periodOf(now)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.period != period {
 		t.period, t.issued = period, map[string]issued{}
 	}
-	if held, known := t.issued[key]; known && held.revision == revision {
+	if held, known := t.issued[key]; known && held.version == version {
 		return held.sealed, nil
 	}
 	expires := time.Unix((period+2)*int64(ticketPeriod/time.Second), 0).UTC()
-	sealed, err := t.codec.Encode(ticketName, ticket{Key: key, Revision: revision, Expires: expires})
+	sealed, err := t.codec.Encode(ticketName, ticket{Key: key, Version: version, Expires: expires})
 	if err == nil {
-		t.issued[key] = issued{revision, sealed}
+		t.issued[key] = issued{version, sealed}
 	}
 	return sealed, err
 }
@@ -82,11 +83,11 @@ func (t *tickets) open(sealed string, now time.Time) (*ticket, error) {
 }
 
 // appendStream tells who came with an SDK key where changes are announced. Who came with a Kubernetes token asks again with the ETag.
-func (h *handler) appendStream(to []byte, r *http.Request, from *origin, revision *serving.Revision, now time.Time) []byte {
+func (h *handler) appendStream(to []byte, r *http.Request, from *origin, version revisions.Version, now time.Time) []byte {
 	if from.sdkKey == "" {
 		return to
 	}
-	sealed, err := h.tickets.issue(from.sdkKey, revision.Number, now)
+	sealed, err := h.tickets.issue(from.sdkKey, version, now)
 	if err != nil {
 		return to // Then the client polls.
 	}
@@ -105,8 +106,8 @@ type change struct {
 	LastModified string `json:"lastModified,omitempty"`
 }
 
-// stream announces each revision that takes the place of the one that the client knows. It ends when the key is revoked, the environment
-// is deleted or the server stops.
+// stream announces each version that takes the place of the one that the client knows: what is published, and what a schedule changes. It
+// ends when the key is revoked, the environment is deleted or the server stops.
 func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
@@ -118,21 +119,29 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 		h.deny(w, r, "", err)
 		return
 	}
-	environment, _, ok := h.store.ByKey(opened.Key)
+	environment, kind, ok := h.store.ByKey(opened.Key)
 	if !ok {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
+	from := &origin{environment: environment, kind: kind, sdkKey: opened.Key}
 	stream := revisions.Stream{
-		Store: h.store, Clock: h.clock, Key: opened.Key, Environment: environment, Known: opened.Revision, Event: eventOf,
+		Store: h.store, Clock: h.clock, Key: opened.Key, Environment: environment, Known: opened.Version, Engine: from.engine, Event: eventOf,
 	}
 	stream.Serve(w, r)
 }
 
-func eventOf(revision *serving.Revision) string {
+// eventOf tells versions apart by their ETags: the digest of the revision and, where a schedule has changed answers since it was
+// published, when.
+func eventOf(revision *serving.Revision, version revisions.Version) string {
 	event := change{Type: "refetchEvaluation", ETag: revision.Digest}
-	if !revision.PublishedAt.IsZero() {
-		event.LastModified = revision.PublishedAt.UTC().Format(http.TimeFormat)
+	modified := revision.PublishedAt
+	if scheduled := time.Unix(version.Instant, 0); version.Instant != 0 && scheduled.After(modified) {
+		event.ETag += "@" + strconv.FormatInt(version.Instant, 10)
+		modified = scheduled
+	}
+	if !modified.IsZero() {
+		event.LastModified = modified.UTC().Format(http.TimeFormat)
 	}
 	data, _ := json.Marshal(event) // Strings always have a JSON form.
 	return fmt.Sprintf("event: message\ndata: %s\n\n", data)

@@ -94,6 +94,16 @@ func (s *stream) next() string {
 	return text
 }
 
+// nextEvent is the next event, without the comments before it.
+func (s *stream) nextEvent() string {
+	GinkgoHelper()
+	for {
+		if text := s.next(); !strings.HasPrefix(text, ":") {
+			return text
+		}
+	}
+}
+
 // expectEnd reads what is left, until the stream ends as streams should.
 func (s *stream) expectEnd() {
 	GinkgoHelper()

@@ -1,7 +1,7 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package revisions streams the revisions of an environment as server-sent events
+// Package revisions streams what becomes of an environment as server-sent events
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 package revisions
 
@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/serving"
 )
 
@@ -23,22 +24,46 @@ const (
 	writeTimeout = 10 * time.Second
 )
 
+// Version is what answers depend on, apart from contexts.
+type Version struct {
+	// Revision is the number of the revision, and 0 where there is none.
+	Revision int64 `json:"revision"`
+	// Instant is when a schedule changed answers last, in seconds since 1970, and 0 where none has or none counts.
+	Instant int64 `json:"instant,omitempty"`
+}
+
+// VersionOf is the version of a revision whose flags an engine evaluates now, and when that ends, which is zero where no schedule ends
+// it. A nil engine means that schedules do not count.
+func VersionOf(revision *serving.Revision, engine *evaluate.Engine, now time.Time) (version Version, until time.Time) {
+	version.Revision = revision.Number
+	if engine == nil {
+		return version, time.Time{}
+	}
+	last, until := engine.Instants(now)
+	if !last.IsZero() {
+		version.Instant = last.Unix()
+	}
+	return version, until
+}
+
 // Stream is what one client is told of an environment.
 type Stream struct {
 	// Store says what the key opens.
 	Store *serving.Store
-	// Clock paces the heartbeats.
+	// Clock paces the heartbeats, and says when a schedule has come.
 	Clock clock.WithTicker
 	// Key is the SDK key that opened the stream, and Environment what it opens.
 	Key         string
 	Environment *serving.Environment
-	// Known is the revision that the client knows, and 0 where it knows none.
-	Known int64
-	// Event writes a revision as an event.
-	Event func(*serving.Revision) string
+	// Known is the version that the client knows.
+	Known Version
+	// Engine returns what evaluates for the client. Nil means that the client evaluates itself, and is not told of schedules.
+	Engine func(*serving.Revision) *evaluate.Engine
+	// Event writes a version of a revision as an event.
+	Event func(*serving.Revision, Version) string
 }
 
-// Serve sends each revision that takes the place of the one that the client knows. It ends when the key is revoked, the environment is
+// Serve sends each version that takes the place of the one that the client knows. It ends when the key is revoked, the environment is
 // deleted, or the request's context ends.
 func (s *Stream) Serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
@@ -55,22 +80,45 @@ func (s *Stream) Serve(w http.ResponseWriter, r *http.Request) {
 		if opened, _, found := s.Store.ByKey(s.Key); !found || opened != s.Environment {
 			return
 		}
-		if revision := s.Environment.Revision(); revision.Number != s.Known {
-			if s.send(w, s.Event(revision)) != nil {
+		revision := s.Environment.Revision()
+		version, until := s.version(revision)
+		if version != s.Known {
+			if s.send(w, s.Event(revision, version)) != nil {
 				return
 			}
-			s.Known = revision.Number
+			s.Known = version
 		}
+		outdated, stop := s.at(until)
 		select {
 		case <-changed:
+		case <-outdated:
 		case <-ticker.C():
 			if s.send(w, ": still here\n\n") != nil {
 				return
 			}
 		case <-r.Context().Done():
+			stop()
 			return
 		}
+		stop()
 	}
+}
+
+func (s *Stream) version(revision *serving.Revision) (version Version, until time.Time) {
+	var engine *evaluate.Engine
+	if s.Engine != nil {
+		engine = s.Engine(revision)
+	}
+	return VersionOf(revision, engine, s.Clock.Now())
+}
+
+// at returns a channel that receives at an instant, never where it is zero, and what gives it up.
+func (s *Stream) at(instant time.Time) (reached <-chan time.Time, giveUp func()) {
+	if instant.IsZero() {
+		return nil, func() {}
+	}
+	timer := s.Clock.NewTimer(instant.Sub(s.Clock.Now()))
+	return timer.C(), func() { timer.Stop() }
 }
 
 // send writes text at once. Errors of deadlines are no errors: a connection that has none needs none.
