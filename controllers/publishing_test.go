@@ -369,22 +369,7 @@ var _ = Describe("Publishing", func() {
 			Expect(failing).To(BeNumerically("<", 20), "a publish should need few writes")
 			enabled := failing%2 != 0
 			operator := startOperator()
-			writes, refused := make(chan struct{}, failing), make(chan struct{})
-			refuse := func(_ string, object client.Object) bool {
-				if object.GetNamespace() != namespace {
-					return false
-				}
-				select {
-				case <-refused:
-					return true // Like a manager that was killed: nothing more gets through.
-				case writes <- struct{}{}:
-					return false
-				default:
-					close(refused)
-					return true
-				}
-			}
-			operator.faults.refuse.Store(&refuse)
+			refused := operator.faults.refuseAfter(failing, namespace)
 			edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = enabled })
 			select {
 			case <-refused:

@@ -230,22 +230,7 @@ var _ = Describe("SDK keys", func() {
 			namespace = makeNamespace()
 			environment = builders.MakeEnvironment("production", namespace).Obj()
 			operator := startOperator()
-			writes, refused := make(chan struct{}, failing), make(chan struct{})
-			refuse := func(_ string, object client.Object) bool {
-				if object.GetNamespace() != namespace {
-					return false
-				}
-				select {
-				case <-refused:
-					return true // Like a manager that was killed: nothing more gets through.
-				case writes <- struct{}{}:
-					return false
-				default:
-					close(refused)
-					return true
-				}
-			}
-			operator.faults.refuse.Store(&refuse)
+			refused := operator.faults.refuseAfter(failing, namespace)
 			create(environment)
 			select {
 			case <-refused:

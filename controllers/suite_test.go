@@ -79,6 +79,29 @@ type faults struct {
 	refuse atomic.Pointer[func(verb string, object client.Object) bool]
 }
 
+// refuseAfter lets so many writes in a namespace succeed, and none after them, like those of a manager that was killed. What it returns
+// is closed with the first write that fails.
+func (f *faults) refuseAfter(writes int, namespace string) <-chan struct{} {
+	left, refused := make(chan struct{}, writes), make(chan struct{})
+	var first sync.Once
+	refuse := func(_ string, object client.Object) bool {
+		if object.GetNamespace() != namespace {
+			return false
+		}
+		select {
+		case <-refused:
+			return true
+		case left <- struct{}{}:
+			return false
+		default:
+			first.Do(func() { close(refused) })
+			return true
+		}
+	}
+	f.refuse.Store(&refuse)
+	return refused
+}
+
 func (f *faults) check(verb string, object client.Object) error {
 	if refuse := f.refuse.Load(); refuse != nil && (*refuse)(verb, object) {
 		return fmt.Errorf("%w: %s of %T %s", errInjected, verb, object, object.GetName())
