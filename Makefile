@@ -102,8 +102,7 @@ fmt: $(LINTER) ## Format all Go code.
 
 .PHONY: lint
 lint: $(LINTER) ## Lint.
-	$(LINTER) run
-	@for module in $(TEST_MODULES); do echo "go vet $$module"; (cd $$module && go vet ./...); done
+	@for module in . hack/image $(TEST_MODULES); do echo "lint $$module"; (cd $$module && $(LINTER) run --config $(CURDIR)/.golangci.yml) || exit; done
 
 .PHONY: test
 test: control-plane ## Run all tests, on a control plane of their own.

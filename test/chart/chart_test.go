@@ -51,7 +51,7 @@ func render(t *testing.T, namespace, values string) (objects []*unstructured.Uns
 		return nil, "", err
 	}
 	engine := engine.Engine{Strict: true}
-	files, err := engine.Render(loaded, rendered)
+	files, err := engine.RenderWithContext(t.Context(), loaded, rendered)
 	if err != nil {
 		return nil, "", err
 	}

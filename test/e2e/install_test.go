@@ -6,7 +6,6 @@ package e2e
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"os/exec"
@@ -26,11 +25,11 @@ func (s *suite) install() {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), len(manifests))
 	for {
 		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+		err := decoder.Decode(object)
+		if errors.Is(err, io.EOF) {
 			break
-		} else {
-			s.Expect(err).NotTo(HaveOccurred())
 		}
+		s.Expect(err).NotTo(HaveOccurred())
 		if s.hostNetwork {
 			s.onHostNetwork(object)
 		}
@@ -80,7 +79,7 @@ func (s *suite) onHostNetwork(object *unstructured.Unstructured) {
 			fields := webhook.(map[string]any)
 			path, _, err := unstructured.NestedString(fields, "clientConfig", "service", "path")
 			s.Expect(err).NotTo(HaveOccurred())
-			fields["clientConfig"] = map[string]any{"url": fmt.Sprintf("https://127.0.0.1:9443%s", path)}
+			fields["clientConfig"] = map[string]any{"url": "https://127.0.0.1:9443" + path}
 		}
 		set(webhooks, "webhooks")
 	}

@@ -4,8 +4,8 @@
 package e2e
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,9 +35,9 @@ func (d *distribution) percentile(percent int) time.Duration {
 
 // String is a row of a table in Markdown.
 func (d *distribution) String() string {
-	cells := []string{"", d.how, d.what, fmt.Sprint(len(d.took))}
+	cells := []string{"", d.how, d.what, strconv.Itoa(len(d.took))}
 	for _, took := range []time.Duration{slices.Min(d.took), d.percentile(50), d.percentile(90), d.percentile(99), slices.Max(d.took)} {
-		cells = append(cells, fmt.Sprint(took.Milliseconds()))
+		cells = append(cells, strconv.FormatInt(took.Milliseconds(), 10))
 	}
 	return strings.TrimSpace(strings.Join(append(cells, ""), " | "))
 }

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -124,9 +125,9 @@ func (w *workload) waitFor(after time.Time, is func(line) bool) time.Time {
 
 // last is the last line of an event, or of any where that is empty.
 func (w *workload) last(event string) line {
-	for i := len(w.lines) - 1; i >= 0; i-- {
-		if event == "" || w.lines[i].Event == event {
-			return w.lines[i]
+	for _, last := range slices.Backward(w.lines) {
+		if event == "" || last.Event == event {
+			return last
 		}
 	}
 	return line{}

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -147,7 +148,7 @@ func (d *document) judgeAnswer(of *operation, e *exchange) string {
 	if e.answer.Request.Method == http.MethodHead {
 		return ""
 	}
-	documented := of.spec.Responses.Codes.GetOrZero(fmt.Sprint(e.answer.StatusCode))
+	documented := of.spec.Responses.Codes.GetOrZero(strconv.Itoa(e.answer.StatusCode))
 	if documented == nil {
 		return fmt.Sprintf("the document has no answer of status %d for %s", e.answer.StatusCode, of)
 	}

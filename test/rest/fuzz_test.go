@@ -107,7 +107,7 @@ func newFuzzer(d *document, seed uint64, batch int) *fuzzer {
 	project, flags := []string{s.namespace.Name, string(s.namespace.UID)}, []string{s.flag.Name, s.flag.Spec.Key, string(s.flag.UID)}
 	environments := []string{"staging", "production", string(s.staging.UID), string(s.production.UID)}
 	return &fuzzer{
-		Rand: rand.New(rand.NewPCG(seed, uint64(batch))), document: d, operations: d.operations(), shop: s, batch: batch, //nolint:gosec // Replayable.
+		Rand: rand.New(rand.NewPCG(seed, uint64(batch))), document: d, operations: d.operations(), shop: s, batch: batch,
 		editor:   newPerson(s.namespace.Name, "editor", "admin", s.namespace.Name).token,
 		stranger: newPerson(world.Project().Name, "stranger", "", "").token,
 		ids: map[string][]string{
@@ -222,12 +222,12 @@ func (f *fuzzer) request(of *operation) (*http.Request, []byte) {
 		request, _ = http.NewRequestWithContext(context.Background(), of.method, world.URL+"/", bytes.NewReader(body))
 	}
 	maps.Copy(request.Header, headers)
-	switch draw := f.IntN(20); {
-	case draw == 0:
+	switch f.IntN(20) {
+	case 0:
 		request.Header.Del("Authorization")
-	case draw == 1:
+	case 1:
 		request.Header.Set("Authorization", "Bearer "+f.stranger)
-	case draw == 2:
+	case 2:
 		request.Header.Set("Authorization", f.pick("Bearer", "Bearer x.y.z", "Basic YTpi", "bearer "+strings.Repeat("A", 9000), "Bearer \xff\xfe"))
 	default:
 		request.Header.Set("Authorization", "Bearer "+f.editor)

@@ -62,7 +62,7 @@ var _ = Describe("A server that is told to stop", func() {
 		key := keyOf(s.staging, "server")
 		var stream *http.Response
 		Eventually(func(g Gomega) {
-			stream, err = http.Get(base + "/api/sdk/stream/" + key) //nolint:noctx // It ends with the server.
+			stream, err = http.Get(base + "/api/sdk/stream/" + key)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(stream.StatusCode).To(Equal(http.StatusOK))
 		}).Should(Succeed())
@@ -73,7 +73,7 @@ var _ = Describe("A server that is told to stop", func() {
 		slow := make(chan string, 1)
 		go func() {
 			defer GinkgoRecover()
-			answer, err := http.Get(base + "/slow") //nolint:noctx // It ends with the server.
+			answer, err := http.Get(base + "/slow")
 			Expect(err).NotTo(HaveOccurred())
 			defer answer.Body.Close()
 			body, err := io.ReadAll(answer.Body)
@@ -118,7 +118,7 @@ var _ = Describe("The manager's readiness", func() {
 		kubeconfig := gated("/featureflags", release)
 		probes, api := freeAddress(), freeAddress()
 
-		command := exec.Command(manager, "--controllers=false", "--leader-elect=false", "--metrics-bind-address=0", "--api-plain-http", //nolint:gosec,noctx // Ours.
+		command := exec.Command(manager, "--controllers=false", "--leader-elect=false", "--metrics-bind-address=0", "--api-plain-http",
 			"--cert-rotation=false", "--webhook-cert-dir="+GinkgoT().TempDir(), "--health-probe-bind-address="+probes, "--api-bind-address="+api)
 		command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 		running, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)

@@ -44,7 +44,7 @@ func newLoad(folder string) (load, string, error) {
 var summary = regexp.MustCompile(`(\d+) requests in ([0-9.a-z]+),`)
 
 func runWrk(ctx context.Context, wrk, script, url string, duration time.Duration) (int64, time.Duration, error) {
-	report, err := exec.CommandContext(ctx, wrk, "-t", "1", "-c", strconv.Itoa(connections), "-d", duration.String(), "-s", script, url).CombinedOutput() //nolint:gosec // It is wrk.
+	report, err := exec.CommandContext(ctx, wrk, "-t", "1", "-c", strconv.Itoa(connections), "-d", duration.String(), "-s", script, url).CombinedOutput()
 	if err != nil {
 		return 0, 0, fmt.Errorf("wrk: %w: %s", err, report)
 	}

@@ -94,7 +94,7 @@ func serve(ctx context.Context, arguments ...string) (*process, error) {
 
 // start runs a program, which writes a line when it is ready and ends with its standard input.
 func start(ctx context.Context, program string, arguments ...string) (*process, error) {
-	command := exec.CommandContext(ctx, program, arguments...) //nolint:gosec // It is this program, or one that it built.
+	command := exec.CommandContext(ctx, program, arguments...)
 	command.Stderr = os.Stderr
 	stdin, err := command.StdinPipe()
 	if err != nil {

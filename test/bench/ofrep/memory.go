@@ -47,7 +47,7 @@ func compareMemory(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", folder, "./cmd/manager", "./test/bench/ofrep/kubeclient") //nolint:gosec // Its own folder.
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", folder, "./cmd/manager", "./test/bench/ofrep/kubeclient")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build the programs: %w", err)
@@ -183,7 +183,7 @@ func holdFlags(ctx context.Context, cluster client.Client, count int, manager st
 		_, ports[i], _ = net.SplitHostPort(listener.Addr().String())
 		_ = listener.Close()
 	}
-	command := exec.CommandContext(ctx, manager, append(arguments, //nolint:gosec // It is the manager.
+	command := exec.CommandContext(ctx, manager, append(arguments,
 		"--health-probe-bind-address=127.0.0.1:"+ports[0], "--api-bind-address=127.0.0.1:"+ports[1], "--webhook-port="+ports[2])...)
 	log := &strings.Builder{}
 	command.Stderr = log
