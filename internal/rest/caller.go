@@ -6,13 +6,10 @@ package rest
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
@@ -90,12 +87,11 @@ func (s *Server) AuthenticateToken(r *http.Request, token string) (*Caller, erro
 // does not say.
 func (s *Server) Review(ctx context.Context, token string) (*Caller, error) {
 	response, ok, err := s.tokens.AuthenticateToken(ctx, token)
-	unreachable := (*url.Error)(nil)
-	switch {
-	case errors.As(err, &unreachable), apierrors.ReasonForError(err) != "":
+	if err != nil {
 		return nil, &Error{Status: http.StatusServiceUnavailable, Message: "the API server does not say whose token it is", RetryAfter: time.Second, Cause: err}
-	case err != nil || !ok:
-		return nil, &Error{Status: http.StatusUnauthorized, Message: "the token is not valid", Cause: err}
+	}
+	if !ok {
+		return nil, &Error{Status: http.StatusUnauthorized, Message: "the token is not valid"}
 	}
 	return &Caller{User: response.User, Token: token}, nil
 }

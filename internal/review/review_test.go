@@ -169,3 +169,9 @@ func TestNobodyIsAllowedWhatIsNotKnown(t *testing.T) {
 		t.Error(decision, err)
 	}
 }
+
+func TestATokenThatNoHeaderCanCarryIsNobodys(t *testing.T) {
+	if holder, err := review.BySelfSubjectReview(nil)(t.Context(), "a\nb"); holder != nil || err != nil {
+		t.Error(holder, err)
+	}
+}

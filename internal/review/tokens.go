@@ -13,6 +13,7 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
 	authentication "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,7 +53,10 @@ func ByTokenReview(client authenticationv1.TokenReviewsGetter) AskWho {
 
 // BySelfSubjectReview asks for the holder of the token that the client sends, which needs no right.
 func BySelfSubjectReview(client authenticationv1.SelfSubjectReviewsGetter) AskWho {
-	return func(ctx context.Context, _ string) (*authentication.UserInfo, error) {
+	return func(ctx context.Context, token string) (*authentication.UserInfo, error) {
+		if !httpguts.ValidHeaderFieldValue(token) {
+			return nil, nil //nolint:nilnil // It cannot be sent, so it is nobody's.
+		}
 		review, err := client.SelfSubjectReviews().Create(ctx, &authentication.SelfSubjectReview{}, metav1.CreateOptions{})
 		if apierrors.IsUnauthorized(err) {
 			return nil, nil //nolint:nilnil // The token is nobody's.
