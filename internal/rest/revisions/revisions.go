@@ -88,19 +88,16 @@ func (s *Stream) Serve(w http.ResponseWriter, r *http.Request) {
 			}
 			s.Known = version
 		}
-		outdated, stop := s.at(until)
 		select {
 		case <-changed:
-		case <-outdated:
+		case <-s.at(until):
 		case <-ticker.C():
 			if s.send(w, ": still here\n\n") != nil {
 				return
 			}
 		case <-r.Context().Done():
-			stop()
 			return
 		}
-		stop()
 	}
 }
 
@@ -112,13 +109,12 @@ func (s *Stream) version(revision *serving.Revision) (version Version, until tim
 	return VersionOf(revision, engine, s.Clock.Now())
 }
 
-// at returns a channel that receives at an instant, never where it is zero, and what gives it up.
-func (s *Stream) at(instant time.Time) (reached <-chan time.Time, giveUp func()) {
+// at returns a channel that receives at an instant, and never where it is zero.
+func (s *Stream) at(instant time.Time) <-chan time.Time {
 	if instant.IsZero() {
-		return nil, func() {}
+		return nil
 	}
-	timer := s.Clock.NewTimer(instant.Sub(s.Clock.Now()))
-	return timer.C(), func() { timer.Stop() }
+	return s.Clock.After(instant.Sub(s.Clock.Now()))
 }
 
 // send writes text at once. Errors of deadlines are no errors: a connection that has none needs none.
