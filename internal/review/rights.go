@@ -59,11 +59,12 @@ func Rights(ask AskRight, memory Memory) authorizer.Authorizer {
 	remembered := cache.NewLRUExpireCache(maxRemembered)
 	return authorizer.AuthorizerFunc(func(ctx context.Context, of authorizer.Attributes) (authorizer.Decision, string, error) {
 		right := rightOf(of)
-		question, err := json.Marshal(right)
+		form, err := json.Marshal(right)
 		if err != nil {
 			return authorizer.DecisionNoOpinion, "", err
 		}
-		if known, found := remembered.Get(string(question)); found {
+		question := string(form)
+		if known, found := remembered.Get(question); found {
 			return decide(known.(*authorization.SubjectAccessReviewStatus))
 		}
 		var answer *authorization.SubjectAccessReviewStatus
@@ -79,7 +80,7 @@ func Rights(ask AskRight, memory Memory) authorizer.Authorizer {
 			keep = memory.Yes
 		}
 		if keep > 0 && len(question) <= maxQuestion {
-			remembered.Add(string(question), answer, keep)
+			remembered.Add(question, answer, keep)
 		}
 		return decide(answer)
 	})

@@ -91,12 +91,12 @@ func User(info *authentication.UserInfo) user.Info {
 	return &user.DefaultInfo{Name: info.Username, UID: info.UID, Groups: info.Groups, Extra: extra}
 }
 
-// insist asks again, for about a second, where an attempt fails in a way that passes.
+// insist asks again, for a good second, where an attempt fails in a way that passes.
 func insist(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var last error
-	err := wait.ExponentialBackoffWithContext(ctx, wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 3},
+	err := wait.ExponentialBackoffWithContext(ctx, wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 4},
 		func(ctx context.Context) (bool, error) {
 			last = ask(ctx)
 			if passes(last) {
