@@ -16,9 +16,8 @@ type condition struct {
 	negative  bool
 	operator  datafile.Operator // The positive one.
 
-	// Where other conditions of the flag look at the same attribute, share is its bit and place its index among the evaluation's
-	// shared attributes. Else share is 0.
-	share, place uint8
+	// place is the attribute's among the evaluation's shared ones, and unshared where no other condition of the flag looks at it.
+	place uint8
 }
 
 // predicate is a positive operator with the values that it compares an attribute with.
@@ -66,7 +65,7 @@ func newConditions(from []datafile.Condition) ([]condition, error) {
 	conditions := make([]condition, len(from))
 	for i := range from {
 		c := &conditions[i]
-		c.path, c.operator = newPath(from[i].Attribute), from[i].Operator
+		c.path, c.operator, c.place = newPath(from[i].Attribute), from[i].Operator, unshared
 		if positive, negative := negations[c.operator]; negative {
 			c.operator, c.negative = positive, true
 		}

@@ -201,13 +201,16 @@ var knownPool = sync.Pool{New: func() any { return map[*Flag]*Variation{} }}
 // at them. Looking up attributes is much of what an evaluation costs.
 const maxShared = 8
 
+// unshared is the place of an attribute that is not remembered.
+const unshared = maxShared
+
 // evaluation is one evaluation of one flag and its prerequisites.
 type evaluation struct {
 	context map[string]any
 	now     int64
 	// convert returns what a value of the context counts as. Nil means itself.
 	convert func(any) any
-	// seen has a bit for each of the shared attributes that has been looked up.
+	// seen has a bit, by place, for each of the shared attributes that has been looked up.
 	seen uint8
 	// shared are the flag's shared attributes.
 	shared [maxShared]any
@@ -301,7 +304,7 @@ func (e *evaluation) allHold(conditions []condition) bool {
 	for i := range conditions {
 		c := &conditions[i]
 		var attribute any
-		if e.seen&c.share != 0 {
+		if e.seen>>c.place&1 != 0 { // Never so for unshared.
 			attribute = e.shared[c.place%maxShared]
 		} else {
 			attribute = e.look(c)
@@ -316,8 +319,8 @@ func (e *evaluation) allHold(conditions []condition) bool {
 // look returns the attribute that the condition looks at, and remembers it where it is shared.
 func (e *evaluation) look(c *condition) any {
 	attribute := e.find(&c.path)
-	if c.share != 0 {
-		e.seen |= c.share
+	if c.place != unshared {
+		e.seen |= 1 << c.place
 		e.shared[c.place] = attribute
 	}
 	return attribute

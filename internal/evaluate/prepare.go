@@ -145,11 +145,11 @@ func (f *Flag) share() {
 				first[path] = c
 				continue
 			}
-			if before.share == 0 && places < maxShared {
-				before.share, before.place = 1<<places, places
+			if before.place == unshared && places < maxShared {
+				before.place = places
 				places++
 			}
-			c.share, c.place = before.share, before.place
+			c.place = before.place
 		}
 	}
 }
