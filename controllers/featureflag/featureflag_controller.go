@@ -36,7 +36,7 @@ import (
 
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags/status,verbs=patch
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // patience is how long a changed flag waits for its environments to compile and publish it, before its status says that it
 // is pending. It is longer than a publish is ever held back, so that an edit usually costs one write of status.

@@ -25,7 +25,7 @@ import (
 
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagaudiences,verbs=get;list;watch
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=flagaudiences/status,verbs=patch
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconciler keeps the status of audiences.
 type Reconciler struct {

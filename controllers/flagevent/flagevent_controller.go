@@ -25,7 +25,7 @@ import (
 
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagevents,verbs=get;list;watch
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=flagevents/status,verbs=patch
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconciler keeps the status of events.
 type Reconciler struct {
