@@ -11,7 +11,8 @@ import (
 
 // condition is a prepared datafile.Condition.
 type condition struct {
-	path      path
+	path path
+	gate
 	predicate predicate
 	negative  bool
 	operator  datafile.Operator // The positive one.
@@ -77,6 +78,7 @@ func newConditions(from []datafile.Condition) ([]condition, error) {
 		if c.predicate, err = newPredicate(from[i].Values); err != nil {
 			return nil, fmt.Errorf("condition %d: operator %s: %w", i+1, from[i].Operator, err)
 		}
+		c.gate = gateOf(c.predicate)
 	}
 	return conditions, nil
 }

@@ -47,6 +47,7 @@ func TestOperators(t *testing.T) {
 		"StartsWith":                                {datafile.StartsWith, []string{"ab", "é"}, anyOf("ab", "abc", "été"), anyOf("ba", "AB", "", 5, []any{"ab"})},
 		"StartsWith nothing":                        {datafile.StartsWith, []string{""}, anyOf("", "x"), anyOf(5, false)},
 		"EndsWith":                                  {datafile.EndsWith, []string{"@a.example", "@b.example"}, anyOf("x@a.example", "@b.example"), anyOf("x@a.example.org", "X@A.EXAMPLE", 1)},
+		"EndsWith nothing":                          {datafile.EndsWith, []string{"x", ""}, anyOf("", "x", "y"), anyOf(5, false)},
 		"Contains":                                  {datafile.Contains, []string{"bc", "yz"}, anyOf("abcd", "bc", "xyz"), anyOf("b c", "", "BC", []any{"bc"}, 7)},
 		"SemVerEqual": {
 			datafile.SemVerEqual, []string{"v1.2.0"}, anyOf("1.2.0", "v1.2", "V1.2", "1.2.0+build"),
@@ -59,6 +60,7 @@ func TestOperators(t *testing.T) {
 		},
 		"SemVerGreaterThanOrEqual": {datafile.SemVerGreaterThanOrEqual, []string{"2.0.0"}, anyOf("2", "2.0.0", "3.1"), anyOf("2.0.0-rc.1", "1.9.9", 2)},
 		"SemVerLessThan":           {datafile.SemVerLessThan, []string{"2.0.0"}, anyOf("1.9.9", "2.0.0-rc.1", "0"), anyOf("2", "2.0.0+x", "", "x", 1)},
+		"SemVerLessThan 10":        {datafile.SemVerLessThan, []string{"10.0.0"}, anyOf("9.9.9", "2", "v3", "V0.1"), anyOf("10.0.0", "11", "v100")},
 		"SemVerLessThanOrEqual":    {datafile.SemVerLessThanOrEqual, []string{"2.0.0"}, anyOf("2.0.0", "1"), anyOf("2.0.1", true)},
 		"SemVerTilde":              {datafile.SemVerTilde, []string{"1.2.3"}, anyOf("1.2.0", "1.2.9", "1.2", "1.2.3-rc"), anyOf("1.3.0", "1", "2.2.3")},
 		"SemVerCaret":              {datafile.SemVerCaret, []string{"1.2.3"}, anyOf("1", "1.0.0", "1.9"), anyOf("2.0.0", "0.1", "x")},

@@ -309,7 +309,7 @@ func (e *evaluation) allHold(conditions []condition) bool {
 		} else {
 			attribute = e.look(c)
 		}
-		if c.predicate.holds(attribute) == c.negative {
+		if (c.admits(attribute) && c.predicate.holds(attribute)) == c.negative {
 			return false
 		}
 	}

@@ -55,6 +55,13 @@ func newSet(values []string) (predicate, error) {
 	return s, nil
 }
 
+func (s *set) gate() gate {
+	if s.few == nil {
+		return open
+	}
+	return beginning(s.few)
+}
+
 func newStrings(values []string) map[string]struct{} {
 	set := make(map[string]struct{}, len(values))
 	for _, value := range values {
@@ -110,6 +117,8 @@ type prefixes []string
 
 func newPrefixes(values []string) (predicate, error) { return prefixes(values), nil }
 
+func (p prefixes) gate() gate { return beginning(p) }
+
 func (p prefixes) holds(attribute any) bool {
 	s, isText := text(attribute)
 	if !isText {
@@ -127,6 +136,8 @@ func (p prefixes) holds(attribute any) bool {
 type suffixes []string
 
 func newSuffixes(values []string) (predicate, error) { return suffixes(values), nil }
+
+func (p suffixes) gate() gate { return ending(p) }
 
 func (p suffixes) holds(attribute any) bool {
 	s, isText := text(attribute)
@@ -205,6 +216,17 @@ func newUnixTime(accepted order) func([]string) (predicate, error) {
 	}
 }
 
+func (p *numberOrder) gate() gate {
+	g := gate{low: math.Inf(-1), high: math.Inf(1)} // No string is a number.
+	if !p.less {
+		g.low = p.number
+	}
+	if !p.greater {
+		g.high = p.number
+	}
+	return g
+}
+
 func (p *numberOrder) holds(attribute any) bool {
 	f, isNumber := number(attribute)
 	switch {
@@ -233,6 +255,19 @@ func newRelease(accepted order) func([]string) (predicate, error) {
 		}
 		return &releaseOrder{order: accepted, version: v}, nil
 	}
+}
+
+// gate makes use of that a version with one digit before the first dot precedes all with more.
+func (p *releaseOrder) gate() gate {
+	major := p.version.numbers[0]
+	if p.greater || len(major) > 1 {
+		return open
+	}
+	g := beginning([]string{"v", "V"})
+	for digit := byte('0'); digit <= major[0]; digit++ {
+		g.bytes |= byteBit(digit)
+	}
+	return g
 }
 
 func (p *releaseOrder) holds(attribute any) bool {
