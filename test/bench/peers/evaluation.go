@@ -83,13 +83,27 @@ func (t timings) ratio(a, b, flag int) float64 {
 	return median(ratios)
 }
 
+// ratioTogether is ratio for all flags, one after the other.
+func (t timings) ratioTogether(a, b int) float64 {
+	ratios := make([]float64, len(t[a][0].nanoseconds))
+	for round := range ratios {
+		var sumA, sumB float64
+		for flag := range measured {
+			sumA += t[a][flag].nanoseconds[round]
+			sumB += t[b][flag].nanoseconds[round]
+		}
+		ratios[round] = sumA / sumB
+	}
+	return median(ratios)
+}
+
 func median[T float64 | time.Duration](values []T) T {
 	return slices.Sorted(slices.Values(values))[len(values)/2]
 }
 
-// print prints a row of each engine with its median and its allocations.
-func (t timings) print(table *tabwriter.Writer, engines []engine) {
-	row(table, "", measured)
+// print prints a row of each engine with its median and its allocations. Only ratios have something in a further column.
+func (t timings) print(table *tabwriter.Writer, engines []engine, further ...string) {
+	row(table, "", slices.Concat(measured, further))
 	for e := range engines {
 		var cells []string
 		for f := range measured {
@@ -100,10 +114,13 @@ func (t timings) print(table *tabwriter.Writer, engines []engine) {
 	}
 }
 
-func (t timings) printRatios(table *tabwriter.Writer, name string, ratio func(flag int) float64) {
+func (t timings) printRatios(table *tabwriter.Writer, name string, ratio func(flag int) float64, further ...float64) {
 	var cells []string
 	for f := range measured {
 		cells = append(cells, digits(ratio(f)))
+	}
+	for _, f := range further {
+		cells = append(cells, digits(f))
 	}
 	row(table, name, cells)
 }
@@ -174,11 +191,11 @@ func compareProviders(_ context.Context, rounds int) error {
 	}
 	const noop = 0
 	table := newTable(fmt.Sprintf("Through the OpenFeature Go SDK: microseconds and allocations of one evaluation, median of %d runs", rounds))
-	measurements.print(table, engines)
+	measurements.print(table, engines, "together")
 	for e := noop + 1; e < len(engines); e++ {
 		measurements.printRatios(table, engines[e].name+" takes, times the no-op provider", func(flag int) float64 {
 			return measurements.ratio(e, noop, flag)
-		})
+		}, measurements.ratioTogether(e, noop))
 	}
 	return table.Flush()
 }
