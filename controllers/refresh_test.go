@@ -184,6 +184,21 @@ var _ = Describe("Refreshing pods", func() {
 		told(Default)
 	})
 
+	It("tells of the pods that mount by subPath in each namespace", func() {
+		startOperatorWith(rest.CopyConfig(restConfig), isOn)
+		pods := []*corev1.Pod{makePod(project, "stuck", corev1.PodRunning, configMapVolume("by-subpath", "flags-production"))}
+		for i := range 4 {
+			pods = append(pods, makePod(makeCustomer(project, project), fmt.Sprint("stuck-", i), corev1.PodRunning, configMapVolume("by-subpath", "flags-production")))
+		}
+		create(refreshingEnvironment(project), onFlag("checkout", project))
+		Eventually(func(g Gomega) {
+			events := eventsOf(g, project, v1alpha1.SubPathMountReason)
+			for _, pod := range pods {
+				g.Expect(events).To(ContainElement(And(HaveField("Note", HaveSuffix(" "+pod.Name)), HaveField("Related.Namespace", pod.Namespace))))
+			}
+		}).Should(Succeed())
+	})
+
 	It("touches no pod where the environment does not ask for it, and begins when it does", func() {
 		startOperatorWith(rest.CopyConfig(restConfig), isOn)
 		environment := refreshingEnvironment(project)

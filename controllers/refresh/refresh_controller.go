@@ -279,7 +279,9 @@ func (r *Reconciler) saySubPaths(environment *v1alpha1.FlagEnvironment, datafile
 	if len(names) > maxNamed {
 		shown += fmt.Sprintf(" and %d more", len(names)-maxNamed)
 	}
-	r.Recorder.Eventf(environment, nil, corev1.EventTypeWarning, v1alpha1.SubPathMountReason, "Refresh",
+	// Without what it is related to, the event would count as a repetition of another namespace's.
+	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: datafile.Namespace, Name: datafile.Name}}
+	r.Recorder.Eventf(environment, configMap, corev1.EventTypeWarning, v1alpha1.SubPathMountReason, "Refresh",
 		"pods in namespace %s mount ConfigMap %q by subPath and never see another revision; mount it as a directory: %s", datafile.Namespace, datafile.Name, shown)
 }
 
