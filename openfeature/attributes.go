@@ -28,9 +28,14 @@ func plainValue(value any) any {
 func isPlain(value any, depth int) bool {
 	switch v := value.(type) {
 	case nil, bool, string, json.Number, float64, float32, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64,
-		[]string, time.Time:
+		time.Time:
 		return true
+	case []string:
+		return v != nil // In JSON nil is null.
 	case map[string]any:
+		if v == nil {
+			return false
+		}
 		for _, element := range v {
 			if depth == maxDepth || !isPlain(element, depth+1) {
 				return false
@@ -38,6 +43,9 @@ func isPlain(value any, depth int) bool {
 		}
 		return true
 	case []any:
+		if v == nil {
+			return false
+		}
 		for _, element := range v {
 			if depth == maxDepth || !isPlain(element, depth+1) {
 				return false

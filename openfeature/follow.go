@@ -60,11 +60,11 @@ func concerns(event fsnotify.Event, dir string) bool {
 	if event.Op == fsnotify.Chmod {
 		return false
 	}
-	switch filepath.Base(event.Name) {
+	switch name := filepath.Clean(event.Name); filepath.Base(name) { // Right under the root it is "//name".
 	case dataLink, datafile.FileName, datafile.CompressedFileName:
 		return true
 	default:
-		return event.Name == dir
+		return name == dir
 	}
 }
 
@@ -104,6 +104,9 @@ func follow(p *Provider) *follower {
 		f.heart = beat(p.heartbeat)
 	}
 	f.look(true)
+	if current := p.current.Load(); f.heart != nil && current != nil && f.problem.Load() != nil {
+		f.heart.loaded(current.header.Revision) // Before an earlier Shutdown, and it is served on.
+	}
 	f.announced = f.bindState()
 	go f.run(ctx)
 	return f
@@ -184,7 +187,11 @@ func (f *follower) run(ctx context.Context) {
 		case <-binding:
 			binding = nil
 		case <-f.bound:
-			f.announced = f.bindState()
+			// Whether Init ended before or after the last look is not known, so the SDK is told, but for what it cannot be told.
+			f.announced = openfeature.NotReadyState
+			if f.state == openfeature.ErrorState {
+				f.announced = f.state
+			}
 			binding = time.After(bindTime)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-feature/go-sdk/openfeature"
@@ -121,30 +122,83 @@ func TestFollowsKubelet(t *testing.T) {
 	}
 }
 
-// TestFollowsAProjectedFolder mounts a path below the volume, where the directory itself is a link that kubelet leaves alone.
-func TestFollowsAProjectedFolder(t *testing.T) {
-	volume := t.TempDir()
-	swap := func(revision int64) {
-		t.Helper()
-		next := filepath.Join(volume, fmt.Sprintf("..2026_11_22_10_20_30.%d", revision))
-		old, _ := filepath.EvalSymlinks(filepath.Join(volume, "..data"))
-		must(t, os.MkdirAll(filepath.Join(next, "shop"), 0o755))
-		must(t, os.WriteFile(filepath.Join(next, "shop", datafile.FileName), encode(t, revisionFlag(revision)), 0o644))
-		must(t, os.Symlink(filepath.Base(next), filepath.Join(volume, "..data_tmp")))
-		must(t, os.Rename(filepath.Join(volume, "..data_tmp"), filepath.Join(volume, "..data")))
-		if err := os.Symlink("..data/shop", filepath.Join(volume, "shop")); err != nil && !errors.Is(err, fs.ErrExist) {
-			t.Fatal(err)
-		}
-		if old != "" {
-			must(t, os.RemoveAll(old))
-		}
+// folder is a path below a volume, where the directory itself is a link that kubelet leaves alone.
+type folder struct {
+	volume string
+	n      int
+}
+
+func (f *folder) dir() string { return filepath.Join(f.volume, "shop") }
+
+func (f *folder) swap(t *testing.T, files map[string][]byte) {
+	t.Helper()
+	f.n++
+	next := filepath.Join(f.volume, fmt.Sprintf("..2026_11_22_10_20_30.%d", f.n))
+	link := filepath.Join(f.volume, dataLink)
+	old, _ := filepath.EvalSymlinks(link)
+	must(t, os.MkdirAll(filepath.Join(next, "shop"), 0o755))
+	for name, data := range files {
+		must(t, os.WriteFile(filepath.Join(next, "shop", name), data, 0o644))
 	}
-	swap(1)
-	w := watchDirectory(t, filepath.Join(volume, "shop"))
+	must(t, os.Symlink(filepath.Base(next), link+"_tmp"))
+	must(t, os.Rename(link+"_tmp", link))
+	if err := os.Symlink("..data/shop", f.dir()); err != nil && !errors.Is(err, fs.ErrExist) {
+		t.Fatal(err)
+	}
+	if old != "" {
+		must(t, os.RemoveAll(old))
+	}
+}
+
+func TestFollowsAProjectedFolder(t *testing.T) {
+	f := &folder{volume: t.TempDir()}
+	f.swap(t, plain(t, revisionFlag(1)))
+	w := watchDirectory(t, f.dir())
 	w.loaded(1)
 	for revision := int64(2); revision < 6; revision++ {
-		swap(revision)
+		f.swap(t, plain(t, revisionFlag(revision)))
 		w.loaded(revision)
+	}
+}
+
+// TestInitDuringSwaps begins again and again while one good revision follows the other, each of two files.
+func TestInitDuringSwaps(t *testing.T) {
+	m, f := newMount(t), &folder{volume: t.TempDir()}
+	for name, mounted := range map[string]struct {
+		dir  string
+		swap func(map[string][]byte)
+	}{
+		"a volume":           {m.dir, m.swap},
+		"a folder of volume": {f.dir(), func(files map[string][]byte) { f.swap(t, files) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mounted.swap(compressed(t, revisionFlag(1)))
+			stop := make(chan struct{})
+			var begun sync.WaitGroup
+			begun.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					provider, err := NewProvider(mounted.dir)
+					if err == nil {
+						err = provider.Init(openfeature.EvaluationContext{})
+						provider.Shutdown()
+					}
+					if err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+			for revision, end := int64(2), time.Now().Add(time.Second); time.Now().Before(end); revision++ {
+				mounted.swap(compressed(t, revisionFlag(revision)))
+			}
+			close(stop)
+			begun.Wait()
+		})
 	}
 }
 
@@ -482,6 +536,9 @@ func TestChangedFlags(t *testing.T) {
 			doc.Flags[key] = onOff()
 			doc.Flags[key].Prerequisites = []datafile.Prerequisite{{Flag: required, Variations: []string{"on"}}}
 		}
+		doc.Flags["off"] = onOff()
+		doc.Flags["off"].Enabled = false
+		doc.Flags["off"].Prerequisites = []datafile.Prerequisite{{Flag: "off", Variations: []string{"on"}}} // Which nobody looks at.
 		doc.Audiences = map[string]*datafile.Audience{"testers": {Members: []string{"a"}}, "unused": {Members: []string{"a"}}}
 		return doc
 	}

@@ -52,7 +52,10 @@ type Heartbeat struct {
 // WithHeartbeat has the provider report each revision that it loads, and once a minute that it is there, so that the environment's
 // condition Acknowledged can say that every workload has a change. An evaluation never waits for it, and nothing else depends on it.
 func WithHeartbeat(to Heartbeat) Option {
-	return func(p *Provider) { p.heartbeat = &to }
+	return func(p *Provider) {
+		heartbeat := to // The option may be used again.
+		p.heartbeat = &heartbeat
+	}
 }
 
 // check completes a heartbeat's settings.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-feature/go-sdk/openfeature"
+
+	"github.com/jackstaff-dev/jackstaff/internal/datafile"
 )
 
 func TestHeartbeatReportsEachRevision(t *testing.T) {
@@ -48,6 +50,28 @@ func TestHeartbeatReportsEachRevision(t *testing.T) {
 			t.Fatalf("no heartbeat for revision %v", revision)
 		}
 		mounted.swap(plain(t, revisionFlag(2)))
+	}
+}
+
+// TestHeartbeatOfAnotherBeginning uses an option for two providers, and one of these again when the files are broken.
+func TestHeartbeatOfAnotherBeginning(t *testing.T) {
+	paths := make(chan string, 10)
+	api := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { paths <- r.URL.Path }))
+	defer api.Close()
+	mounted := newMount(t)
+	mounted.swap(plain(t, revisionFlag(1)))
+	option := WithHeartbeat(Heartbeat{URL: api.URL, SDKKey: "sdk_x", Instance: "pod-a"})
+	for range 2 {
+		provider, err := NewProvider(mounted.dir, option)
+		must(t, err)
+		for _, files := range []map[string][]byte{plain(t, revisionFlag(1)), {datafile.FileName: []byte("{")}} {
+			mounted.swap(files)
+			must(t, provider.Init(openfeature.EvaluationContext{}))
+			if path := await(t, paths); path != "/api/sdk/heartbeat" {
+				t.Errorf("the heartbeat goes to %s", path)
+			}
+			provider.Shutdown()
+		}
 	}
 }
 

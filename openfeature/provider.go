@@ -35,6 +35,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"sync"
@@ -119,7 +120,8 @@ type Load struct {
 
 // OnLoad has load called for every datafile that is found, whether it is served or refused, and not again for the same bytes.
 // It is meant for metrics and logs. It is called by Init and by the goroutine that follows the directory, never by two at
-// once; it must return soon and must not call Init or Shutdown.
+// once. It must return soon, and must not call Init, Shutdown or the SDK: the SDK keeps everybody waiting while it shuts a provider
+// down, which waits for load. A handler of PROVIDER_CONFIGURATION_CHANGED may evaluate flags.
 func OnLoad(load func(Load)) Option {
 	return func(p *Provider) { p.onLoad = load }
 }
@@ -259,8 +261,8 @@ func evaluateAs[T any](
 	result := flag.engine.EvaluateConverting(attributes, instant, plainValue)
 	detail.Value, _ = result.Variation.Value.(T) // The engine refuses documents in which a value is not of its flag's type.
 	detail.Variant = result.Variation.Key
-	detail.Reason = openfeature.Reason(result.Reason) // The engine's have OpenFeature's names, but for ReasonPrerequisiteFailed.
-	detail.FlagMetadata = flag.metadata(result.Rule)  // The SDK copies it.
+	detail.Reason = openfeature.Reason(result.Reason)            // The engine's have OpenFeature's names, but for ReasonPrerequisiteFailed.
+	detail.FlagMetadata = maps.Clone(flag.metadata(result.Rule)) // The SDK's multi-provider writes into it.
 	return detail
 }
 

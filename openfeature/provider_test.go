@@ -9,6 +9,7 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,6 +143,28 @@ func TestAnObjectIsTheCallersOwn(t *testing.T) {
 	}
 }
 
+func TestMetadataIsTheCallersOwn(t *testing.T) {
+	flag := onOff()
+	flag.Metadata = map[string]string{"team": "checkout"}
+	m := newMount(t)
+	m.swap(plain(t, document(1, map[string]*datafile.Flag{"a": flag})))
+	for name, options := range map[string][]Option{"the author's": nil, "the answer's": {WithAnswerMetadata()}} {
+		t.Run(name, func(t *testing.T) {
+			provider, err := NewProvider(m.dir, options...)
+			must(t, err)
+			must(t, provider.Init(openfeature.EvaluationContext{}))
+			defer provider.Shutdown()
+			ask := func() openfeature.FlagMetadata {
+				return provider.BooleanEvaluation(t.Context(), "a", false, nil).FlagMetadata
+			}
+			ask()["mine"] = true
+			if got := ask(); got["mine"] != nil || got["team"] != "checkout" {
+				t.Errorf("a caller changed what the next one gets: %v", got)
+			}
+		})
+	}
+}
+
 func TestReasonsAndMetadata(t *testing.T) {
 	ruled := onOff(rule("german", "country", datafile.In, "de"), datafile.Rule{
 		Name: "half", Salt: "s/", Conditions: []datafile.Condition{{Attribute: "country", Operator: datafile.In, Values: []string{"at"}}},
@@ -213,11 +236,12 @@ func TestContext(t *testing.T) {
 		rule("country", "country", datafile.In, "de"), rule("seats", "plan.seats", datafile.GreaterThan, "3"),
 		rule("name", "plan.name", datafile.In, "gold"), rule("ids", "ids", datafile.In, "7"), rule("key", "targetingKey", datafile.In, "me"),
 		rule("time", "since", datafile.Before, "2026-01-01T00:00:00Z"))
+	present := onOff(rule("present", "x", datafile.Exists), rule("present-within", "o.x", datafile.Exists))
 	audience := onOff(datafile.Rule{Name: "members", Audiences: []string{"testers"}, Variation: "on"})
 	outer := onOff()
 	outer.Fallthrough = "on"
 	outer.Prerequisites = []datafile.Prerequisite{{Flag: "ruled", Variations: []string{"on"}}}
-	doc := document(1, map[string]*datafile.Flag{"ruled": flag, "audience": audience, "outer": outer})
+	doc := document(1, map[string]*datafile.Flag{"ruled": flag, "audience": audience, "outer": outer, "present": present})
 	doc.Audiences = map[string]*datafile.Audience{"testers": {Groups: []datafile.Group{{
 		Conditions: []datafile.Condition{{Attribute: "country", Operator: datafile.In, Values: []string{"at"}}},
 	}}}}
@@ -243,6 +267,14 @@ func TestContext(t *testing.T) {
 		"a list of anything":                {attributes: map[string]any{"ids": []any{5, uint8(7)}}, want: true},
 		"a time":                            {attributes: map[string]any{"since": time.Unix(0, 0)}, want: true},
 		"a targeting key among attributes":  {attributes: map[string]any{"targetingKey": country("me")}, want: true},
+		"an empty list":                     {key: "present", attributes: map[string]any{"x": []string{}}, want: true},
+		"an empty map":                      {key: "present", attributes: map[string]any{"o": map[string]any{"x": map[string]any{}}}, want: true},
+		"nil":                               {key: "present", attributes: map[string]any{"x": nil}, want: false},
+		"a nil list of strings":             {key: "present", attributes: map[string]any{"x": []string(nil)}, want: false},
+		"a nil list of anything":            {key: "present", attributes: map[string]any{"x": []any(nil)}, want: false},
+		"a nil list of numbers":             {key: "present", attributes: map[string]any{"x": []int(nil)}, want: false},
+		"a nil map":                         {key: "present", attributes: map[string]any{"x": map[string]any(nil)}, want: false},
+		"a nil map in a map":                {key: "present", attributes: map[string]any{"o": map[string]any{"x": map[string]any(nil)}}, want: false},
 		"a function":                        {attributes: map[string]any{"country": func() {}}, want: false},
 		"what contains itself":              {attributes: map[string]any{"plan": looped, "country": looped}, want: false},
 		"what contains itself, and another": {attributes: map[string]any{"plan": looped, "country": "de"}, want: true},
@@ -381,6 +413,46 @@ func TestLifecycle(t *testing.T) {
 	defer provider.Shutdown()
 	if load := await(t, loads); load.Revision != 3 || ask() != 3 {
 		t.Errorf("after another Init it loaded %+v and serves %d, want 3", load, ask())
+	}
+}
+
+// TestBoundWhileTheFirstDatafileIsRead sets the provider for another domain just when there is a datafile that Init does not know of.
+func TestBoundWhileTheFirstDatafileIsRead(t *testing.T) {
+	m := newMount(t)
+	reading, goOn := make(chan struct{}), make(chan struct{})
+	var holds atomic.Bool
+	provider, err := NewProvider(m.dir, func(p *Provider) {
+		p.now = func() time.Time {
+			if holds.CompareAndSwap(true, false) {
+				close(reading)
+				<-goOn
+			}
+			return time.Now()
+		}
+	})
+	must(t, err)
+	api := isolated.NewAPI()
+	defer func() { must(t, api.Shutdown(context.Background())) }()
+	set := func(domain string) {
+		t.Helper()
+		if err := api.SetProviderAndWait(t.Context(), provider, openfeature.WithDomain(domain)); !errors.Is(err, ErrNoDatafile) {
+			t.Fatal(err)
+		}
+	}
+	set("")
+	time.Sleep(2 * bindTime)
+	holds.Store(true)
+	m.swap(plain(t, revisionFlag(1)))
+	<-reading
+	set("checkout")
+	close(goOn)
+	for _, domain := range []string{"", "checkout"} {
+		client := api.NewClient(openfeature.WithDomain(domain))
+		for end := time.Now().Add(10 * time.Second); client.State() != openfeature.ReadyState; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("revision %d is served, and the state of domain %q is %s", client.Int(t.Context(), "revision", 0, openfeature.EvaluationContext{}), domain, client.State())
+			}
+		}
 	}
 }
 

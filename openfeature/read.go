@@ -41,25 +41,25 @@ func (f files) digest(err error) digest {
 
 // readFiles reads the files of a mounted directory, all of the same revision. Where there is kubelet's link, it reads what the link
 // points to: the links beside it lag behind, and each of them may already lead to the next revision. kubelet removes the old
-// directory, so what fails while the link moved is tried again.
+// directory, so what fails while a link moved is tried again. So is a missing compressed file, which may have been removed.
 func readFiles(dir string) (files, error) {
 	for attempt := 1; ; attempt++ {
-		target, linkErr := os.Readlink(filepath.Join(dir, dataLink))
-		from := dir
-		if linkErr == nil {
-			from = filepath.Join(dir, target)
-			if filepath.IsAbs(target) {
-				from = target
-			}
-		}
+		from := resolve(dir)
 		found, err := readFilesFrom(from)
-		if err == nil || attempt == maxAttempts {
+		if err == nil && found.compressed != nil || attempt == maxAttempts || resolve(dir) == from {
 			return found, err
 		}
-		if now, _ := os.Readlink(filepath.Join(dir, dataLink)); now == target {
-			return files{}, err
+	}
+}
+
+// resolve returns where the files of a mounted directory are now, without any link.
+func resolve(dir string) string {
+	for _, path := range []string{filepath.Join(dir, dataLink), dir} {
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			return resolved
 		}
 	}
+	return dir
 }
 
 func readFilesFrom(dir string) (files, error) {

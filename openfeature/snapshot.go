@@ -191,6 +191,9 @@ func (d *difference) flag(key string) bool {
 
 // references reports whether anything that the flag refers to may differ.
 func (d *difference) references(flag *datafile.Flag) bool {
+	if !flag.Enabled {
+		return false // Nothing that it refers to decides. The engine has not looked at it, so there may be cycles.
+	}
 	for i := range flag.Rules {
 		if slices.ContainsFunc(flag.Rules[i].Audiences, d.audience) {
 			return true

@@ -5,6 +5,7 @@ package datafile
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -56,6 +57,13 @@ func Decode(data []byte) (Header, *Contents, error) {
 	}
 	var wire wireDocument
 	if err := json.Unmarshal(data, &wire); err != nil {
+		// A document of another major version may have another form.
+		var known struct {
+			SchemaVersion string `json:"schemaVersion"`
+		}
+		if json.Unmarshal(data, &known) == nil && known.SchemaVersion != "" {
+			err = cmp.Or(checkVersion(known.SchemaVersion), err)
+		}
 		return Header{}, nil, fmt.Errorf("read datafile: %w", err)
 	}
 	header := Header{
@@ -65,9 +73,8 @@ func Decode(data []byte) (Header, *Contents, error) {
 	if wire.SchemaVersion == "" {
 		return header, nil, errors.New("read datafile: it has no schemaVersion")
 	}
-	major, _, _ := strings.Cut(wire.SchemaVersion, ".")
-	if wantMajor, _, _ := strings.Cut(SchemaVersion, "."); major != wantMajor {
-		return header, nil, fmt.Errorf("%w: %q, want %s.x", ErrUnknownVersion, wire.SchemaVersion, wantMajor)
+	if err := checkVersion(wire.SchemaVersion); err != nil {
+		return header, nil, err
 	}
 	contents := &Contents{}
 	for _, section := range []struct {
@@ -87,6 +94,14 @@ func Decode(data []byte) (Header, *Contents, error) {
 		section.to.fill(section.from)
 	}
 	return header, contents, nil
+}
+
+func checkVersion(version string) error {
+	major, _, _ := strings.Cut(version, ".")
+	if wantMajor, _, _ := strings.Cut(SchemaVersion, "."); major != wantMajor {
+		return fmt.Errorf("%w: %q, want %s.x", ErrUnknownVersion, version, wantMajor)
+	}
+	return nil
 }
 
 // Read reads a whole document. It fails where Decode does, and where a part is not what its section holds.

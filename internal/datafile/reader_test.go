@@ -77,6 +77,7 @@ func TestRead(t *testing.T) {
 		"no sections":                             {data: `{"schemaVersion":"1.0"}`},
 		"null sections are empty":                 {data: `{"audiences":null,"events":null,"flags":null,"schemaVersion":"1.0"}`},
 		"an unknown major version":                {data: `{"schemaVersion":"2.0"}`, wantIs: ErrUnknownVersion},
+		"a major version of another form":         {data: `{"flags":[],"schemaVersion":"2.0"}`, wantIs: ErrUnknownVersion},
 		"a major version that begins like ours":   {data: `{"schemaVersion":"10.0"}`, wantIs: ErrUnknownVersion},
 		"a major version of which all is unknown": {data: `{"flags":{"a":{}},"schemaVersion":"2"}`, wantIs: ErrUnknownVersion},
 		"no version":                              {data: `{"flags":{}}`, wantErr: "no schemaVersion"},
