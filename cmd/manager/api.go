@@ -45,7 +45,7 @@ func (o *apiOptions) bind(fs *flag.FlagSet) {
 	fs.BoolVar(&o.server.AllowGitOpsWrites, "allow-gitops-writes", false,
 		"Let REST change objects that Argo CD or Flux owns. The tool may undo the change.")
 	fs.Float64Var(&o.server.RequestsPerSecond, "api-requests-per-second", 100,
-		"How many REST requests each caller may make, and each address that has no identity. 0 is no limit. Evaluations are not counted.")
+		"How many REST requests each caller may make, and each address that has no identity. 0 is no limit. Evaluations with a server key are not counted.")
 }
 
 // addAPI adds the REST server with its views to mgr. Certificate gives the serving certificate, and is nil where files hold it.

@@ -45,10 +45,14 @@ func (l *Limits) Take(who string) error {
 }
 
 func (l *Limits) take(who string) *Error {
-	if l.rate == rate.Inf || l.bucket(who).AllowN(l.clock.Now(), 1) {
+	if l.rate == rate.Inf {
 		return nil
 	}
-	return tooMany()
+	bucket, now := l.bucket(who), l.clock.Now()
+	if bucket.AllowN(now, 1) {
+		return nil
+	}
+	return l.tooMany(bucket, now)
 }
 
 // TakeAddress is Take for the address of a request that has no identity.
@@ -56,14 +60,20 @@ func (l *Limits) TakeAddress(r *http.Request) *Error { return l.take(addressOf(r
 
 // check is Take that takes nothing.
 func (l *Limits) check(who string) error {
-	if l.rate == rate.Inf || l.bucket(who).TokensAt(l.clock.Now()) >= 1 {
+	if l.rate == rate.Inf {
 		return nil
 	}
-	return tooMany()
+	bucket, now := l.bucket(who), l.clock.Now()
+	if bucket.TokensAt(now) >= 1 {
+		return nil
+	}
+	return l.tooMany(bucket, now)
 }
 
-func tooMany() *Error {
-	return &Error{Status: http.StatusTooManyRequests, Message: "too many requests", RetryAfter: time.Second}
+// tooMany says when the bucket has one request again.
+func (l *Limits) tooMany(bucket *rate.Limiter, now time.Time) *Error {
+	wait := time.Duration((1 - bucket.TokensAt(now)) / float64(l.rate) * float64(time.Second))
+	return &Error{Status: http.StatusTooManyRequests, Message: "too many requests", RetryAfter: max(wait, time.Second)}
 }
 
 // addressOf is where a request comes from, without the port.

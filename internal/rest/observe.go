@@ -121,7 +121,9 @@ func (s *Server) Stream(next http.Handler) http.Handler {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(s.stopping, cancel)()
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // Where that cannot be set, there is none.
+		controller := http.NewResponseController(w)
+		_ = controller.SetReadDeadline(time.Time{}) // Where that cannot be set, there is none.
+		_ = controller.SetWriteDeadline(time.Time{})
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

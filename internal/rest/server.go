@@ -35,7 +35,9 @@ const (
 	maxHeader         = 32 << 10
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 30 * time.Second
-	idleTimeout       = 2 * time.Minute
+	// writeTimeout is how long an answer may take, so that a client that does not read holds no memory for longer.
+	writeTimeout = time.Minute
+	idleTimeout  = 2 * time.Minute
 	// shutdownTimeout is how long requests in flight have when the server stops.
 	shutdownTimeout = 20 * time.Second
 )
@@ -201,7 +203,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	base := log.IntoContext(context.WithoutCancel(ctx), log.FromContext(ctx).WithName("rest"))
 	server := &http.Server{
-		Handler: s, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: s, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return base },
 		TLSConfig:   &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.options.GetCertificate},
 	}

@@ -72,6 +72,8 @@ func (s *sampler) turn(now time.Time) {
 		s.previous = newSmallest()
 	}
 	s.current = newSmallest()
+	s.limit.Store(math.MaxUint64)
+	s.recent.Store(0)
 	s.until.Store(now.Add(period).Unix())
 }
 

@@ -102,7 +102,7 @@ func (r *Recorder) Evaluated(environment *serving.Environment, result *evaluate.
 	} else {
 		r.countFirst(in, answered, result)
 	}
-	if subject, _ := context["targetingKey"].(string); subject != "" {
+	if subject, _ := context["targetingKey"].(string); subject != "" && len(subject) <= maxContextBytes {
 		in.sampler.add(subject, context, now)
 	}
 }

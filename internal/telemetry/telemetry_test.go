@@ -186,6 +186,21 @@ func TestSample(t *testing.T) {
 	expect(SampleSize, 40_000, 60_000)
 	w.clock.SetTime(w.clock.Now().Add(period + time.Hour))
 	expect(1, 1, 1)
+	w.evaluate(environment, "a", strings.Repeat("x", maxContextBytes+1))
+	expect(1, 1, 1)
+
+	// A look begins a new period, too.
+	for i := range 50_000 {
+		w.evaluate(environment, "a", strconv.Itoa(i))
+	}
+	w.evaluate(environment, "a", "alice")
+	w.clock.SetTime(w.clock.Now().Add(2*period + time.Hour))
+	expect(0, 0, 0)
+	w.evaluate(environment, "a", "alice")
+	for i := range 50 {
+		w.evaluate(environment, "a", "new-"+strconv.Itoa(i))
+	}
+	expect(51, 51, 51)
 }
 
 func TestCountingAllocatesNothing(t *testing.T) {

@@ -44,7 +44,7 @@ var _ = Describe("A server that is told to stop", func() {
 			Address: "127.0.0.1:0", SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{},
 		})
 		Expect(err).NotTo(HaveOccurred())
-		server.Handle("/api/sdk/stream/", server.Stream(sdk.NewHandler(store, clock.RealClock{})))
+		server.Handle("/api/sdk/stream/", server.Stream(sdk.NewHandler(store, clock.RealClock{}, server.LimitAddress)))
 		arrived, release := make(chan struct{}), make(chan struct{})
 		server.Handle("/slow", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			close(arrived)

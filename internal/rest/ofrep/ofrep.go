@@ -136,6 +136,7 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	evaluated := len(body)
 	if from.sdkKey != "" {
 		body = strconv.AppendInt(append(strconv.AppendInt(body, periodOf(now), 10), ' '), version.Instant, 10)
+		body = append(body, from.sdkKey...)
 	}
 	etag := etagOf(body)
 	body = body[:evaluated]

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -315,12 +316,7 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 	It("is limited by address with a client key or a wrong one", func() {
 		server := newServer(rest.Options{RequestsPerSecond: 1, Clock: clocktesting.NewFakePassiveClock(time.Now())}, clock.RealClock{})
 		ask := func(key string) *httptest.ResponseRecorder {
-			request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, ofrep.SinglePath+"size", strings.NewReader(alice))
-			request.Header.Set("X-API-Key", key)
-			request.Header.Set("Content-Type", "application/json")
-			recorder := httptest.NewRecorder()
-			server.ServeHTTP(recorder, request)
-			return recorder
+			return to(server, http.MethodPost, ofrep.SinglePath+"size", alice, "X-API-Key", key)
 		}
 		Expect(ask(s.client).Code).To(Equal(http.StatusOK))
 		Expect(ask("sdk_wrong").Code).To(Equal(http.StatusUnauthorized))
@@ -332,20 +328,55 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 		for range 5 {
 			Expect(ask(s.server).Code).To(Equal(http.StatusOK), "servers are not limited")
 		}
+		token := world.Token(s.name, "proxied", resttest.Read...)
+		Expect(to(server, http.MethodPost, bulk, alice, "Authorization", "Bearer "+token).Code).To(Equal(http.StatusOK),
+			"pages behind the same proxy keep out nobody of Kubernetes")
+	})
+
+	It("is limited by address when opening streams, too", func() {
+		server := newServer(rest.Options{RequestsPerSecond: 1, Clock: clocktesting.NewFakePassiveClock(time.Now())}, clock.RealClock{})
+		stream, err := url.Parse(streamOf(to(server, http.MethodPost, bulk, alice, "X-API-Key", s.client).Body.Bytes()))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(to(server, http.MethodHead, stream.RequestURI(), "").Code).To(Equal(http.StatusOK))
+		Expect(to(server, http.MethodHead, stream.RequestURI(), "").Code).To(Equal(http.StatusTooManyRequests))
+		Expect(to(server, http.MethodHead, ofrep.StreamPath+"?token=wrong", "").Code).To(Equal(http.StatusTooManyRequests))
+	})
+
+	It("learns for how long it is limited", func() {
+		passive := clocktesting.NewFakePassiveClock(time.Now())
+		server := newServer(rest.Options{RequestsPerSecond: 0.1, Clock: passive}, clock.RealClock{})
+		ask := func() *httptest.ResponseRecorder {
+			return to(server, http.MethodPost, bulk, alice, "X-API-Key", s.client)
+		}
+		Expect(ask().Code).To(Equal(http.StatusOK))
+		passive.SetTime(passive.Now().Add(time.Second))
+		Expect(ask().Header().Get("Retry-After")).To(Equal("9"))
+		passive.SetTime(passive.Now().Add(9 * time.Second))
+		Expect(ask().Code).To(Equal(http.StatusOK))
 	})
 
 	It("is not told that a key is wrong before all keys are known", func() {
 		server, err := rest.New(world.Manager, rest.Options{SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{}})
 		Expect(err).NotTo(HaveOccurred())
 		ofrep.Mount(server, serving.NewStore(), counted, clock.RealClock{})
-		request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, bulk, strings.NewReader(alice))
-		request.Header.Set("X-API-Key", s.server)
-		recorder := httptest.NewRecorder()
-		server.ServeHTTP(recorder, request)
+		recorder := to(server, http.MethodPost, bulk, alice, "X-API-Key", s.server)
 		Expect(recorder.Code).To(Equal(http.StatusServiceUnavailable))
 		Expect(recorder.Header().Get("Retry-After")).To(Equal("1"))
 	})
 })
+
+// to asks a server that does not listen.
+func to(server http.Handler, method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	GinkgoHelper()
+	request := httptest.NewRequestWithContext(context.Background(), method, path, strings.NewReader(body))
+	request.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	recorder := httptest.NewRecorder()
+	server.ServeHTTP(recorder, request)
+	return recorder
+}
 
 // newServer is another server of the same world.
 func newServer(options rest.Options, passive clock.WithTicker) *rest.Server {
@@ -410,19 +441,25 @@ var _ = Describe("An evaluation of all flags", func() {
 		passive := clocktesting.NewFakeClock(time.Now())
 		server := newServer(rest.Options{Clock: passive}, passive)
 		ask := func(etag string) *httptest.ResponseRecorder {
-			request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, bulk, strings.NewReader(alice))
-			request.Header.Set("X-API-Key", s.server)
-			request.Header.Set("Content-Type", "application/json")
-			request.Header.Set("If-None-Match", etag)
-			recorder := httptest.NewRecorder()
-			server.ServeHTTP(recorder, request)
-			return recorder
+			return to(server, http.MethodPost, bulk, alice, "X-API-Key", s.server, "If-None-Match", etag)
 		}
 		first := ask("")
 		passive.Step(16 * time.Minute)
 		second := ask(first.Header().Get("ETag"))
 		Expect(second.Code).To(Equal(http.StatusOK))
 		Expect(streamOf(second.Body.Bytes())).NotTo(Equal(streamOf(first.Body.Bytes())))
+	})
+
+	It("has another ETag for another key, whose stream is another", func() {
+		s := newShop()
+		first, before := world.Call(s.server, http.MethodPost, bulk, alice), s.server
+		rotate := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RotateKeysRequestedAtAnnotation, time.Now().UTC().Format(time.RFC3339))
+		Expect(world.Admin.Patch(context.Background(), s.environment, client.RawPatch(types.MergePatchType, rotate))).To(Succeed())
+		Eventually(func() string {
+			s.server, _ = s.keys()
+			return s.server
+		}).ShouldNot(Equal(before))
+		Expect(world.Call(s.server, http.MethodPost, bulk, alice, "If-None-Match", first.Header.Get("ETag")).Status).To(Equal(http.StatusOK))
 	})
 })
 
@@ -447,8 +484,8 @@ var _ = Describe("The stream of changes", func() {
 		stream := open(address)
 		s.switchOff("size")
 		served, _ := store.Environment(s.name, "production")
-		event := "event: message\ndata: {\"type\":\"refetchEvaluation\",\"etag\":\"" + served.Revision().Digest + `","lastModified":"` +
-			served.Revision().PublishedAt.UTC().Format(http.TimeFormat) + "\"}\n\n"
+		event := "event: message\ndata: {\"type\":\"refetchEvaluation\",\"etag\":\"" + served.Revision().Digest + `","lastModified":` +
+			strconv.FormatInt(served.Revision().PublishedAt.Unix(), 10) + "}\n\n"
 		Expect(stream.next()).To(Equal(event))
 		late := open(address)
 		Expect(late.next()).To(Equal(event), "whoever comes late, or again, learns what was missed")
@@ -468,8 +505,8 @@ var _ = Describe("The stream of changes", func() {
 		for _, instant := range []time.Time{opens, opens.Add(time.Minute)} {
 			Eventually(passive.Waiters).Should(BeNumerically(">=", 2), "the heartbeat's and the schedule's")
 			passive.SetTime(instant)
-			Expect(stream.nextEvent()).To(Equal(fmt.Sprintf("event: message\ndata: {\"type\":\"refetchEvaluation\",\"etag\":\"%s@%d\",\"lastModified\":\"%s\"}\n\n",
-				served.Revision().Digest, instant.Unix(), instant.UTC().Format(http.TimeFormat))))
+			Expect(stream.nextEvent()).To(Equal(fmt.Sprintf("event: message\ndata: {\"type\":\"refetchEvaluation\",\"etag\":\"%s@%d\",\"lastModified\":%d}\n\n",
+				served.Revision().Digest, instant.Unix(), instant.Unix())))
 		}
 		Eventually(passive.Waiters).Should(Equal(1), "nothing more is scheduled")
 		Expect(open(before).nextEvent()).To(ContainSubstring(served.Revision().Digest+"@"), "whoever evaluated before, and opens the stream later, learns of it")

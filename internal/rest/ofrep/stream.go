@@ -101,9 +101,10 @@ func (h *handler) appendStream(to []byte, r *http.Request, from *origin, version
 
 // change is the data of an event.
 type change struct {
-	Type         string `json:"type"`
-	ETag         string `json:"etag"`
-	LastModified string `json:"lastModified,omitempty"`
+	Type string `json:"type"`
+	ETag string `json:"etag"`
+	// LastModified is in seconds since 1970, and left out where it is not known.
+	LastModified int64 `json:"lastModified,omitempty"`
 }
 
 // stream announces each version that takes the place of the one that the client knows: what is published, and what a schedule changes. It
@@ -116,17 +117,19 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	opened, err := h.tickets.open(r.URL.Query().Get("token"), h.clock.Now())
 	if err != nil {
+		if refused := h.server.Limits().TakeAddress(r); refused != nil {
+			err = refused
+		}
 		h.deny(w, r, "", err)
 		return
 	}
-	environment, kind, ok := h.store.ByKey(opened.Key)
-	if !ok {
-		w.WriteHeader(http.StatusUnauthorized)
+	from, err := h.openByKey(r, opened.Key)
+	if err != nil {
+		h.deny(w, r, "", err)
 		return
 	}
-	from := &origin{environment: environment, kind: kind, sdkKey: opened.Key}
 	stream := revisions.Stream{
-		Store: h.store, Clock: h.clock, Key: opened.Key, Environment: environment, Known: opened.Version, Engine: from.engine, Event: eventOf,
+		Store: h.store, Clock: h.clock, Key: opened.Key, Environment: from.environment, Known: opened.Version, Engine: from.engine, Event: eventOf,
 	}
 	stream.Serve(w, r)
 }
@@ -141,7 +144,7 @@ func eventOf(revision *serving.Revision, version revisions.Version) string {
 		modified = scheduled
 	}
 	if !modified.IsZero() {
-		event.LastModified = modified.UTC().Format(http.TimeFormat)
+		event.LastModified = modified.Unix()
 	}
 	data, _ := json.Marshal(event) // Strings always have a JSON form.
 	return fmt.Sprintf("event: message\ndata: %s\n\n", data)

@@ -29,11 +29,12 @@ type handler struct {
 }
 
 // NewHandler returns what serves DatafilePath and StreamPath from the store. The clock paces the heartbeats of streams. A stream ends
-// with the context of its request, which has to end when the server stops.
-func NewHandler(store *serving.Store, clock clock.WithTicker) http.Handler {
+// with the context of its request, which has to end when the server stops. What limit refuses pages can read. It is not asked about
+// preflights.
+func NewHandler(store *serving.Store, clock clock.WithTicker, limit func(http.Handler) http.Handler) http.Handler {
 	h, mux := &handler{store: store, clock: clock}, http.NewServeMux()
 	for path, serve := range map[string]http.HandlerFunc{DatafilePath: h.datafile, StreamPath: h.stream} {
-		mux.HandleFunc("GET "+path, serve) // HEAD too.
+		mux.Handle("GET "+path, limit(serve)) // HEAD too.
 		mux.HandleFunc("OPTIONS "+path, preflight)
 	}
 	// Any page may ask: what it needs is a key, and no cookie is looked at.

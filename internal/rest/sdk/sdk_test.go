@@ -49,7 +49,7 @@ func serve(t *testing.T, clock clock.WithTicker) *served {
 	s.environment.UID = "1"
 	s.environment.Status.SDKKeys = []v1alpha1.SDKKey{{ServerHash: hashOf("sdk_a"), ClientHash: hashOf("cli_a"), Confirmed: true}}
 	s.set(nil)
-	handler := NewHandler(s.store, clock)
+	handler := NewHandler(s.store, clock, func(next http.Handler) http.Handler { return next })
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
 		defer s.requests.Add(-1)
@@ -65,6 +65,20 @@ func serve(t *testing.T, clock clock.WithTicker) *served {
 		s.Close()
 	})
 	return s
+}
+
+func TestPagesCanReadThatTheyAreLimited(t *testing.T) {
+	limit := func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+	}
+	handler := NewHandler(serving.NewStore(), clock.RealClock{}, limit)
+	for method, want := range map[string]int{http.MethodGet: http.StatusTooManyRequests, http.MethodOptions: http.StatusNoContent} {
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), method, "/api/sdk/datafile/cli_a", http.NoBody))
+		if recorder.Code != want || recorder.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: status %d, headers %v; want %d for any origin", method, recorder.Code, recorder.Header(), want)
+		}
+	}
 }
 
 func hashOf(key string) string {

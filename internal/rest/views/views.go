@@ -55,7 +55,7 @@ func Mount(mgr ctrl.Manager, server *rest.Server) error {
 	server.Mount(flagmint.New(server), "/projects/")
 	server.Mount(posthog.New(server, store, mgr.GetClient(), evaluations, clock.RealClock{}), posthog.Patterns...)
 	ofrep.Mount(server, store, evaluations, clock.RealClock{})
-	byKey := server.LimitAddress(sdk.NewHandler(store, clock.RealClock{}))
+	byKey := sdk.NewHandler(store, clock.RealClock{}, server.LimitAddress)
 	server.Handle("/api/sdk/datafile/", byKey)
 	server.Handle("/api/sdk/stream/", server.Stream(byKey))
 	return nil
