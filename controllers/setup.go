@@ -76,9 +76,9 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	shared, deliveries := ledger.New(), ledger.NewDeliveries()
 	publisher := &publish.Publisher{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Clock: options.Clock}
 	patcher := func(controller string) status.Patcher {
-		return status.Patcher{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder(controller)}
+		return status.Patcher{Client: mgr.GetClient(), Recorder: recorderFor(mgr, controller)}
 	}
-	recorder := func(object client.Object) *history.Reconciler {
+	historian := func(object client.Object) *history.Reconciler {
 		return &history.Reconciler{
 			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Live: mgr.GetAPIReader(), Clock: options.Clock, Object: object,
 		}
@@ -96,14 +96,14 @@ func Setup(mgr ctrl.Manager, options Options) error {
 			Client: mgr.GetClient(), Ledger: shared, Status: patcher("featureflag-controller"), Clock: options.Clock, StaleAfter: options.StaleAfter,
 		},
 		"sdkkeys": &sdkkeys.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("sdkkeys-controller"), Clock: options.Clock,
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorderFor(mgr, "sdkkeys-controller"), Clock: options.Clock,
 		},
 		"flagaudience": &flagaudience.Reconciler{Client: mgr.GetClient(), Status: patcher("flagaudience-controller")},
 		"flagevent":    &flagevent.Reconciler{Client: mgr.GetClient(), Status: patcher("flagevent-controller")},
 
-		"history of flags":        recorder(&v1alpha1.FeatureFlag{}),
-		"history of environments": recorder(&v1alpha1.FlagEnvironment{}),
-		"history of audiences":    recorder(&v1alpha1.FlagAudience{}),
+		"history of flags":        historian(&v1alpha1.FeatureFlag{}),
+		"history of environments": historian(&v1alpha1.FlagEnvironment{}),
+		"history of audiences":    historian(&v1alpha1.FlagAudience{}),
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("set up the %s controller: %w", name, err)
@@ -118,7 +118,7 @@ type registrable interface {
 }
 
 func refresher(mgr ctrl.Manager, options Options) registrable {
-	recorder := mgr.GetEventRecorder("refresh-controller")
+	recorder := recorderFor(mgr, "refresh-controller")
 	if !options.RefreshPods {
 		return &refresh.Off{Client: mgr.GetClient(), Recorder: recorder}
 	}

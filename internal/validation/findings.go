@@ -90,7 +90,7 @@ func (f Finding) FieldError() *field.Error {
 func (f Finding) Warning() string { return Warning(f.Field + ": " + f.Detail) }
 
 // Warning cuts a text to the length of an admission warning.
-func Warning(text string) string { return truncate(text, maxWarningBytes) }
+func Warning(text string) string { return Truncate(text, maxWarningBytes) }
 
 // Compatibility says why the flagd format cannot carry a flag. Nil means that it can.
 type Compatibility func(flag *v1alpha1.FeatureFlag) error
@@ -260,7 +260,7 @@ func (f *flagFinder) cycles(ctx context.Context) error {
 		if path != nil {
 			f.add(PrerequisiteCycle, specPath.Child("environments").Index(i).Child("prerequisites"),
 				"the flag requires itself in environment %q: %s; none of these flags changes there until one of the prerequisites is removed",
-				environment, truncate(strings.Join(path, " → "), maxShown))
+				environment, Truncate(strings.Join(path, " → "), maxShown))
 		}
 	}
 	return nil

@@ -246,10 +246,10 @@ func immutable[T comparable](m *mistakes, path *field.Path, value, old T) {
 }
 
 // shown bounds what a message repeats of a value.
-func shown(value string) string { return truncate(value, maxShown) }
+func shown(value string) string { return Truncate(value, maxShown) }
 
-// truncate returns at most limit bytes of text, cut between characters and ended by … where something was cut.
-func truncate(text string, limit int) string {
+// Truncate returns at most limit bytes of text, cut between characters and ended by … where something was cut.
+func Truncate(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
