@@ -175,6 +175,41 @@ var _ = Describe("Statuses", func() {
 		Expect(time.Now()).To(BeTemporally(">=", at))
 	})
 
+	It("are told of by events, also where there is much to tell", func() {
+		flag := builders.MakeFlag("checkout", namespace).Boolean().Environment("production")
+		for i := range 50 {
+			flag.Rule(builders.MakeRule(fmt.Sprint("rule-", i)).Condition("email", v1alpha1.OperatorMatches, "(").Serve("on"))
+		}
+		create(builders.MakeEnvironment("production", namespace).Obj(), flag.Obj())
+		Eventually(func(g Gomega) {
+			g.Expect(eventsOf(g, namespace, v1alpha1.InvalidReason)).To(ContainElement(HaveField("Note", And(HavePrefix("Accepted is False"), HaveSuffix("…")))))
+		}).Should(Succeed())
+	})
+
+	It("say why no reader would take a datafile, while the last good one is served", func() {
+		environment := builders.MakeEnvironment("production", namespace).Obj()
+		create(environment, onFlag("checkout", namespace))
+		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", true) }).Should(Succeed())
+		rule := builders.MakeRule("hungry").Serve("on")
+		for i := range 50 {
+			rule.Condition("email", v1alpha1.OperatorMatches, fmt.Sprint(i, strings.Repeat("a{999}", 5)))
+		}
+		for i := range 5 {
+			hungry := builders.MakeFlag(fmt.Sprint("hungry-", i), namespace).Boolean().Environment("production").Rule(rule)
+			create(hungry.Obj())
+		}
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, environment).Status.Conditions).To(
+				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.DatafileUnreadableReason, "regular expressions"))
+		}).Should(Succeed())
+		Expect(flagIn(Default, datafileOf(Default, namespace, "production"), "checkout")).To(HaveKeyWithValue("enabled", true))
+		Expect(k8s.Delete(ctx, builders.MakeFlag("hungry-0", namespace).Obj())).To(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(flagIn(g, datafileOf(g, namespace, "production"), "hungry-4")).To(HaveKeyWithValue("enabled", true))
+			g.Expect(fetch(g, environment).Status.Conditions).To(haveCondition(v1alpha1.PublishedCondition, metav1.ConditionTrue, v1alpha1.PublishedReason, ""))
+		}).Should(Succeed())
+	})
+
 	It("say why a datafile is too large, and what is largest in it, while the last good one is served", func() {
 		environment := builders.MakeEnvironment("production", namespace).Spec(func(spec *v1alpha1.FlagEnvironmentSpec) {
 			spec.Datafile.Compression = v1alpha1.CompressionNever

@@ -102,6 +102,9 @@ const (
 	// DatafileTooLargeReason: the datafile does not fit into a ConfigMap.
 	DatafileTooLargeReason = "DatafileTooLarge"
 
+	// DatafileUnreadableReason: no reader would take the datafile.
+	DatafileUnreadableReason = "DatafileUnreadable"
+
 	// WriteFailedReason: the API server refused a write; it is tried again.
 	WriteFailedReason = "WriteFailed"
 

@@ -200,8 +200,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 
 // isMistake reports whether err is for a person to mend.
 func isMistake(err error) bool {
-	tooLarge, taken := (*publish.TooLargeError)(nil), (*publish.NameTakenError)(nil)
-	return errors.As(err, &tooLarge) || errors.As(err, &taken) || errors.Is(err, publish.ErrRevisionNotFound) || errors.Is(err, datafile.ErrUnknownVersion)
+	tooLarge, unreadable, taken := (*publish.TooLargeError)(nil), (*publish.UnreadableError)(nil), (*publish.NameTakenError)(nil)
+	return errors.As(err, &tooLarge) || errors.As(err, &unreadable) || errors.As(err, &taken) || errors.Is(err, publish.ErrRevisionNotFound) || errors.Is(err, datafile.ErrUnknownVersion)
 }
 
 // stateOf returns what is kept of an environment, and marks it for reading again where an event shows that somebody else wrote.

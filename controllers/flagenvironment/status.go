@@ -136,13 +136,15 @@ func setFlagdPublished(conditions status.Conditions, s *scope, summary compile.S
 
 func setPublished(conditions status.Conditions, s *scope, problem error) {
 	spec, served := &s.environment.Spec.Publish, s.state.served
-	tooLarge, taken := (*publish.TooLargeError)(nil), (*publish.NameTakenError)(nil)
+	tooLarge, unreadable, taken := (*publish.TooLargeError)(nil), (*publish.UnreadableError)(nil), (*publish.NameTakenError)(nil)
 	set := func(isTrue bool, reason, message string) {
 		conditions.Set(v1alpha1.PublishedCondition, isTrue, reason, message)
 	}
 	switch {
 	case errors.As(problem, &tooLarge):
 		set(false, v1alpha1.DatafileTooLargeReason, problem.Error())
+	case errors.As(problem, &unreadable):
+		set(false, v1alpha1.DatafileUnreadableReason, problem.Error())
 	case errors.As(problem, &taken):
 		set(false, v1alpha1.NameTakenReason, problem.Error())
 	case errors.Is(problem, publish.ErrRevisionNotFound):

@@ -177,6 +177,21 @@ func (e *Environment) SetPublished(published *datafile.Contents) {
 // Contents is what the last Compile settled. It changes with the next Compile; clone it to keep it.
 func (e *Environment) Contents() *datafile.Contents { return &e.contents }
 
+// Document is Contents as readers have it, without the header and the events.
+func (e *Environment) Document() *datafile.Document {
+	document := &datafile.Document{
+		Flags:     make(map[string]*datafile.Flag, e.contents.Flags.Len()),
+		Audiences: make(map[string]*datafile.Audience, e.contents.Audiences.Len()),
+	}
+	for part := range e.contents.Flags.All() {
+		document.Flags[part.Key], _ = e.Flag(part.Key)
+	}
+	for part := range e.contents.Audiences.All() {
+		document.Audiences[part.Key], _ = e.Audience(part.Key)
+	}
+	return document
+}
+
 // Flagd holds the flagd definitions of Contents, by flag key, without those that flagd cannot express. It changes with the next Compile.
 func (e *Environment) Flagd() *datafile.Section { return &e.flagd }
 

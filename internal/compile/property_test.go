@@ -275,6 +275,7 @@ func runSequence(t *testing.T, seed uint64, steps int) bool {
 		diff := cmp.Diff(want, got, cmpopts.EquateEmpty())
 		document, err := environment.Contents().Document()
 		if err == nil {
+			diff += cmp.Diff(&datafile.Document{Flags: document.Flags, Audiences: document.Audiences}, environment.Document(), cmpopts.EquateEmpty())
 			_, err = evaluate.New(document)
 		}
 		if diff == "" && err == nil && (changes.Contents || before == got.Digest) {

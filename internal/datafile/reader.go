@@ -18,6 +18,12 @@ const (
 	// MaxSize is the size of the largest document that is read, in bytes, decompressed.
 	MaxSize = 64 << 20
 
+	// MaxObjects bounds the opening braces of a document that is read: in memory an empty object takes up to a hundred times its bytes.
+	MaxObjects = 1 << 20
+
+	// MaxElements bounds its commas.
+	MaxElements = 8 << 20
+
 	// MaxConfigMapBytes is how much the values of a ConfigMap hold together; the API server refuses more.
 	MaxConfigMapBytes = 1 << 20
 
@@ -32,8 +38,8 @@ var (
 	// ErrUnknownVersion is returned for a document of a major version that this package does not know.
 	ErrUnknownVersion = errors.New("unknown major version of the datafile")
 
-	// ErrTooLarge is returned for a document over MaxSize.
-	ErrTooLarge = fmt.Errorf("datafile is larger than %d bytes", MaxSize)
+	// ErrTooLarge is returned for a document over MaxSize, MaxObjects or MaxElements.
+	ErrTooLarge = fmt.Errorf("datafile has more than %d bytes, %d objects or %d elements", MaxSize, MaxObjects, MaxElements)
 )
 
 // wireDocument is the document as encoding/json reads it.
@@ -52,8 +58,8 @@ type wireDocument struct {
 // It fails with ErrUnknownVersion or ErrTooLarge, or where data is not a document: not JSON, without a version, or with a part
 // that is no object.
 func Decode(data []byte) (Header, *Contents, error) {
-	if len(data) > MaxSize {
-		return Header{}, nil, ErrTooLarge
+	if err := CheckSize(data); err != nil {
+		return Header{}, nil, err
 	}
 	var wire wireDocument
 	if err := json.Unmarshal(data, &wire); err != nil {
@@ -94,6 +100,14 @@ func Decode(data []byte) (Header, *Contents, error) {
 		section.to.fill(section.from)
 	}
 	return header, contents, nil
+}
+
+// CheckSize fails with ErrTooLarge for a document that Decode does not read.
+func CheckSize(data []byte) error {
+	if len(data) > MaxSize || bytes.Count(data, []byte{'{'}) > MaxObjects || bytes.Count(data, []byte{','}) > MaxElements {
+		return ErrTooLarge
+	}
+	return nil
 }
 
 func checkVersion(version string) error {

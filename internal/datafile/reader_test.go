@@ -76,6 +76,8 @@ func TestRead(t *testing.T) {
 		"an unknown field of a flag":              {data: `{"flags":{"a":{"later":1,` + flag[1:] + `},"schemaVersion":"1.1"}`, wantFlags: []string{"a"}},
 		"no sections":                             {data: `{"schemaVersion":"1.0"}`},
 		"null sections are empty":                 {data: `{"audiences":null,"events":null,"flags":null,"schemaVersion":"1.0"}`},
+		"empty objects beyond measure":            {data: `{"flags":{"a":{"rules":[` + strings.Repeat("{},", MaxObjects) + `{}]}},"schemaVersion":"1.0"}`, wantIs: ErrTooLarge},
+		"elements beyond measure":                 {data: `{"flags":{"a":{"rules":[` + strings.Repeat("1,", MaxElements) + `1]}},"schemaVersion":"1.0"}`, wantIs: ErrTooLarge},
 		"an unknown major version":                {data: `{"schemaVersion":"2.0"}`, wantIs: ErrUnknownVersion},
 		"a major version of another form":         {data: `{"flags":[],"schemaVersion":"2.0"}`, wantIs: ErrUnknownVersion},
 		"a major version that begins like ours":   {data: `{"schemaVersion":"10.0"}`, wantIs: ErrUnknownVersion},

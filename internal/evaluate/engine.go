@@ -6,7 +6,7 @@
 //
 // A datafile is prepared once by New. Evaluating then allocates nothing, with these exceptions: an attribute that is a time.Time
 // and is compared as a string; one that looks like a time or an IP address, is compared as such, and is none; more than 4 KiB of
-// text under ContainsFold; a subject of more than 256 bytes under PostHogSHA1.
+// text under ContainsFold; a subject of more than 256 bytes under PostHogSHA1; a json.Number that no float64 holds.
 //
 // A context is what encoding/json decodes objects into: a map[string]any whose values are nil, bool, string, json.Number,
 // any of Go's integers and floating point numbers, []any, []string and map[string]any, and also time.Time, which counts as
@@ -57,7 +57,8 @@ type Engine struct {
 
 // New prepares a document, which must not be changed afterwards. It refuses the whole document where it cannot prepare any part
 // of it: an unknown operator, a value that is not of the operator's form, an unknown variation, weights without a sum from 1 to
-// 2147483647; where a chain of prerequisites is longer than MaxPrerequisiteDepth; and, with ErrCycle, where one is a cycle.
+// 2147483647, more than 64 variations; where a chain of prerequisites is longer than MaxPrerequisiteDepth; where the regular
+// expressions make more than 2,000,000 parts; and, with ErrCycle, where a chain is a cycle.
 func New(document *datafile.Document) (*Engine, error) {
 	p := preparer{
 		document:  document,

@@ -324,7 +324,10 @@ func TestNewRefuses(t *testing.T) {
 		"type":                {strings.Replace(flag(``), "Boolean", "String", 1), "", "not of type"},
 		"unknown type":        {strings.Replace(flag(``), "Boolean", "Tuple", 1), "", "not of type"},
 		"no value":            {strings.Replace(flag(``), `,"value":true`, "", 1), "", "value"},
-		"cycle":               {flag(`"prerequisites":[{"flag":"flag","variations":["on"]}]`), "", "cycle"},
+		"variations":          {strings.Replace(flag(``), `"variations":[`, `"variations":[`+strings.Repeat(`{"key":"more","value":true},`, 63), 1), "", "more than 64 variations"},
+		"expressions": {condition("Matches", `["x"]`), `{"a":{"groups":[{"conditions":[` + strings.Repeat(
+			`{"attribute":"x","operator":"NotMatches","values":["`+strings.Repeat("a{999}", 5)+`"]},`, 201) + `{"attribute":"x","operator":"Exists"}]}]}}`, "make more than 2000000 parts"},
+		"cycle": {flag(`"prerequisites":[{"flag":"flag","variations":["on"]}]`), "", "cycle"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := evaluate.New(document(t, `{"flag":`+tc.flag+`}`, tc.audience))
@@ -376,7 +379,7 @@ func TestLongChain(t *testing.T) {
 // TestExplain shows what an explanation looks like.
 func TestExplain(t *testing.T) {
 	e := engine(t, `{"flag":`+flag(`"overrides":{"amy":"on"},"prerequisites":[{"flag":"other","variations":["off"]}],"rules":[
-		{"name":"staff","audiences":["staff"],"variation":"on"},
+		{"name":"staff","audiences":["staff","gone"],"variation":"on"},
 		{"name":"adults","conditions":[{"attribute":"age","operator":"GreaterThan","values":["18"]}],"variation":"on"},
 		{"name":"half","salt":"s","split":[{"variation":"on","weight":1},{"variation":"off","weight":1}]},
 		{"name":"some","salt":"s","variation":"on","traffic":1}]`)+`,"other":`+flag(``)+`}`, `{"staff":{"members":["bob"]}}`)
@@ -384,6 +387,7 @@ func TestExplain(t *testing.T) {
 		{`prerequisite "other"`, true, `serves "off"`},
 		{"the overrides", false, "hold none for this targeting key"},
 		{`rule "staff", audience "staff"`, false, ""},
+		{`rule "staff", audience "gone"`, false, ""},
 		{`rule "adults", condition 1`, false, "age GreaterThan, which is missing"},
 		{`rule "half"`, false, `needs a string under "targetingKey" to hash`},
 		{`rule "some"`, false, `needs a string under "targetingKey" to hash`},

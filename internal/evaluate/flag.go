@@ -114,7 +114,7 @@ func (s *schedule) on(now int64) bool {
 type prerequisite struct {
 	key       string
 	flag      *Flag  // Nil where the document does not hold the flag.
-	satisfied []bool // By index of the flag's variations.
+	satisfied uint64 // A bit for each of the flag's variations, by index.
 }
 
 type audience struct {
@@ -276,7 +276,7 @@ func (e *evaluation) prerequisite(p *prerequisite) bool {
 			e.known[p.flag] = variation
 		}
 	}
-	met := p.satisfied[variation.index]
+	met := p.satisfied>>variation.index&1 != 0
 	if e.explanation != nil {
 		e.step(met, fmt.Sprintf("prerequisite %q", p.key), fmt.Sprintf("serves %q", variation.Key))
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp/syntax"
 	"time"
 
 	"github.com/jackstaff-dev/jackstaff/internal/datafile"
@@ -23,6 +24,46 @@ type preparer struct {
 	flags map[string]*Flag
 	// depth is the number of flags that are being prepared, each required by the one before.
 	depth int
+	// expressions is the size of all regular expressions so far.
+	expressions int
+}
+
+// maxVariations is how many variations a flag may have. Manifests have at most 50.
+const maxVariations = 64
+
+// maxExpressions bounds the regular expressions of a document together, in nodes of their syntax trees with repetitions written out:
+// six bytes of text can ask for a thousand, of which each takes some 20 bytes in memory.
+const maxExpressions = 2_000_000
+
+var errExpressions = fmt.Errorf("the regular expressions of the document make more than %d parts", maxExpressions)
+
+func (p *preparer) conditions(from []datafile.Condition) ([]condition, error) {
+	for i := range from {
+		if operator := from[i].Operator; operator != datafile.Matches && operator != datafile.NotMatches {
+			continue
+		}
+		for _, value := range from[i].Values {
+			if expression, err := syntax.Parse(value, syntax.Perl); err == nil {
+				p.expressions += expressionSize(expression)
+			}
+		}
+		if p.expressions > maxExpressions {
+			return nil, fmt.Errorf("condition %d: %w", i+1, errExpressions)
+		}
+	}
+	return newConditions(from)
+}
+
+// expressionSize cannot overflow, because the parser bounds the size of one expression.
+func expressionSize(expression *syntax.Regexp) int {
+	size := max(1, len(expression.Rune))
+	for _, sub := range expression.Sub {
+		size += expressionSize(sub)
+	}
+	if expression.Op == syntax.OpRepeat {
+		size *= max(expression.Min, expression.Max, 1)
+	}
+	return size
 }
 
 func (p *preparer) audience(name string) error {
@@ -32,7 +73,7 @@ func (p *preparer) audience(name string) error {
 		a.members = newStrings(from.Members)
 	}
 	for i := range from.Groups {
-		conditions, err := newConditions(from.Groups[i].Conditions)
+		conditions, err := p.conditions(from.Groups[i].Conditions)
 		if err != nil {
 			return fmt.Errorf("audience %q: group %d: %w", name, i+1, err)
 		}
@@ -73,6 +114,9 @@ func (p *preparer) flag(key string) (*Flag, error) {
 func (p *preparer) fill(f *Flag, from *datafile.Flag) (err error) {
 	if from.Bucketing != "" && from.Bucketing != datafile.Murmur3 && from.Bucketing != datafile.PostHogSHA1 {
 		return fmt.Errorf("unknown bucketing %q", from.Bucketing)
+	}
+	if len(from.Variations) > maxVariations {
+		return fmt.Errorf("more than %d variations", maxVariations)
 	}
 	f.variations = make([]Variation, len(from.Variations))
 	for i, variation := range from.Variations {
@@ -223,11 +267,10 @@ func (p *preparer) prerequisites(f *Flag, from *datafile.Flag) error {
 			f.scheduled = f.scheduled || prepared.flag.scheduled
 			f.depth = max(f.depth, prepared.flag.depth+1)
 			f.evaluations = min(f.evaluations+prepared.flag.evaluations, maxEvaluations+1)
-			prepared.satisfied = make([]bool, len(prepared.flag.variations))
 			for _, key := range required.Variations {
 				// A variation that the other flag no longer has satisfies nobody.
 				if variation, err := prepared.flag.variation(key); err == nil {
-					prepared.satisfied[variation.index] = true
+					prepared.satisfied |= 1 << variation.index
 				}
 			}
 		}
@@ -241,12 +284,14 @@ func (p *preparer) rule(f *Flag, flag *datafile.Flag, from *datafile.Rule) (r ru
 	if len(from.Audiences) > 0 {
 		r.audiences = make([]*audience, 0, len(from.Audiences))
 		for _, name := range from.Audiences {
-			if a, found := p.audiences[name]; found {
-				r.audiences = append(r.audiences, a)
+			a, found := p.audiences[name]
+			if !found {
+				a = &audience{name: name} // Nobody is in it, and an explanation says so.
 			}
+			r.audiences = append(r.audiences, a)
 		}
 	}
-	if r.conditions, err = newConditions(from.Conditions); err != nil {
+	if r.conditions, err = p.conditions(from.Conditions); err != nil {
 		return rule{}, err
 	}
 	if len(from.Split) > 0 || from.Traffic != nil {

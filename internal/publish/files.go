@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/flagd"
 )
 
@@ -29,6 +30,8 @@ type Content struct {
 	Contents *datafile.Contents
 	// Flagd holds the flagd definitions by flag key.
 	Flagd *datafile.Section
+	// Document is Contents as readers have it.
+	Document *datafile.Document
 }
 
 // Digest is the digest of the content in the given formats.
@@ -106,11 +109,37 @@ func (e *TooLargeError) Error() string {
 		e.Bytes, datafile.MaxConfigMapBytes, strings.Join(e.Largest, ", "))
 }
 
+// UnreadableError says that no reader would take a datafile.
+type UnreadableError struct{ Err error }
+
+// Error says why, and what to do.
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("no reader would take the datafile: %s; change that or split the project", e.Err)
+}
+
+// Unwrap returns why.
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
+// checkReadable makes sure that readers take what is to be published, for they refuse a document as a whole.
+func checkReadable(native []byte, document *datafile.Document) error {
+	err := datafile.CheckSize(native)
+	if err == nil {
+		_, err = evaluate.New(document)
+	}
+	if err != nil {
+		return &UnreadableError{err}
+	}
+	return nil
+}
+
 // Layout encodes content as the files of one revision. It always makes the native document, which the history needs; Only leaves
 // out what is not asked for. Where the flagd file does not fit, it keeps the one of previous and reports it as incomplete.
-// It fails with a *TooLargeError where nothing fits.
+// It fails with a *TooLargeError where nothing fits, and with an *UnreadableError where no reader would take it.
 func Layout(header datafile.Header, content Content, spec v1alpha1.Datafile, previous Files) (files Files, flagdComplete bool, err error) {
 	native := content.Contents.Encode(header)
+	if err := checkReadable(native, content.Document); err != nil {
+		return Files{}, false, err
+	}
 	var flagdFile string
 	wantFlagd := slices.Contains(spec.Formats, v1alpha1.DatafileFormatFlagd)
 	if wantFlagd {

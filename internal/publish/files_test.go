@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/flagd"
 )
 
@@ -27,7 +28,7 @@ var (
 func contentOf(t *testing.T, nativeBytes, flagdBytes int, random bool) Content {
 	t.Helper()
 	const pieces = 20
-	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}}
+	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}, Document: &datafile.Document{}}
 	source := rand.NewChaCha8([32]byte{})
 	part := func(i, size int) datafile.Part {
 		text := make([]byte, size)
@@ -48,6 +49,35 @@ func contentOf(t *testing.T, nativeBytes, flagdBytes int, random bool) Content {
 		content.Flagd.Put(part(i, flagdBytes/pieces))
 	}
 	return content
+}
+
+func TestLayoutRefusesWhatNoReaderTakes(t *testing.T) {
+	flag := func(prerequisites ...datafile.Prerequisite) *datafile.Flag {
+		return &datafile.Flag{
+			Type: datafile.Boolean, Enabled: true, DefaultVariation: "off", Prerequisites: prerequisites,
+			Variations: []datafile.Variation{{Key: "on", Value: []byte("true")}, {Key: "off", Value: []byte("false")}},
+		}
+	}
+	chain := map[string]*datafile.Flag{"f0": flag()}
+	for i := range evaluate.MaxPrerequisiteDepth {
+		chain[fmt.Sprint("f", i+1)] = flag(datafile.Prerequisite{Flag: fmt.Sprint("f", i), Variations: []string{"on"}})
+	}
+	expressions := flag()
+	for i := range 201 {
+		expressions.Rules = append(expressions.Rules, datafile.Rule{Variation: "on", Conditions: []datafile.Condition{
+			{Attribute: "a", Operator: datafile.Matches, Values: []string{fmt.Sprint(i, strings.Repeat("a{999}", 5))}},
+		}})
+	}
+	for want, flags := range map[string]map[string]*datafile.Flag{
+		"chain of more than 10000 prerequisites": chain, `flag "long": rule "": condition 1: the regular expressions`: {"long": expressions},
+	} {
+		content := contentOf(t, 1<<10, 1<<10, false)
+		content.Document = &datafile.Document{Flags: flags}
+		unreadable := (*UnreadableError)(nil)
+		if _, _, err := Layout(header, content, v1alpha1.Datafile{Formats: both}, Files{}); !errors.As(err, &unreadable) || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
 }
 
 func TestLayout(t *testing.T) {

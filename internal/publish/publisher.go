@@ -203,8 +203,8 @@ func (s *Served) read(configMap *corev1.ConfigMap) error {
 }
 
 // Publish makes content the next revision and serves it. A crash between its writes leaves a history entry that the next
-// Publish of the same content takes up. It fails with a *TooLargeError or a *NameTakenError before it has written anything that
-// is served.
+// Publish of the same content takes up. It fails with a *TooLargeError, an *UnreadableError or a *NameTakenError before it has
+// written anything that is served.
 func (p *Publisher) Publish(ctx context.Context, environment *v1alpha1.FlagEnvironment, content Content, served *Served) (*Served, error) {
 	highest, err := p.highest(ctx, environment)
 	if err != nil {

@@ -282,7 +282,8 @@ func (v *flagValidator) environment(path *field.Path, environment *v1alpha1.Envi
 }
 
 func (v *flagValidator) schedule(path *field.Path, schedule *v1alpha1.Schedule) {
-	if schedule.EnableAt != nil && schedule.DisableAt != nil && schedule.EnableAt.Equal(schedule.DisableAt) {
+	// Whole seconds are published.
+	if schedule.EnableAt != nil && schedule.DisableAt != nil && schedule.EnableAt.Unix() == schedule.DisableAt.Unix() {
 		v.invalid(path.Child("disableAt"), schedule.DisableAt.UTC().Format(time.RFC3339), "must differ from enableAt")
 	}
 	if zone := schedule.TimeZone; len(zone) > maxTimeZoneLength {

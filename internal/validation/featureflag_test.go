@@ -178,6 +178,8 @@ func TestFeatureFlag(t *testing.T) {
 			[]string{`spec.environments[1].name: Duplicate value: "a"`, `spec.environments[2].name: Required value`}},
 		"a schedule of no length": {boolean().Schedule(instant, instant.In(time.FixedZone("", 3600))),
 			[]string{`spec.environments[0].schedule.disableAt: Invalid value: "2027-03-15T09:00:00Z": must differ from enableAt`}},
+		"a schedule within a second": {boolean().Schedule(instant.Add(200*time.Millisecond), instant.Add(700*time.Millisecond)),
+			[]string{`spec.environments[0].schedule.disableAt: Invalid value: "2027-03-15T09:00:00Z": must differ from enableAt`}},
 		"time zones": {
 			boolean().Spec(func(s *v1alpha1.FeatureFlagSpec) {
 				for i, zone := range []string{"", "America/New_York", "Local", "Europe/Atlantis", "../etc/passwd", strings.Repeat("z", 65)} {
