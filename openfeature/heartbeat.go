@@ -45,7 +45,8 @@ type Heartbeat struct {
 	Instance string
 	// Client sends the requests. Nil means http.DefaultClient.
 	Client *http.Client
-	// OnError is called with the reason why a heartbeat did not arrive. Nil means that nobody is told.
+	// OnError is called with the reason why a heartbeat did not arrive. Nil means that nobody is told. As with OnLoad, it must return
+	// soon and must not call Init, Shutdown or the SDK.
 	OnError func(error)
 }
 
