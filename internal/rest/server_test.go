@@ -138,6 +138,7 @@ var _ = Describe("What all views have in common", func() {
 		project := world.Project()
 		world.Create(builders.MakeEnvironment("staging", project.Name).Obj(), builders.MakeFlag("checkout", project.Name).Boolean().Obj())
 		Expect(world.Call("nonsense", http.MethodPost, "/api/session", nil).Status).To(Equal(http.StatusUnauthorized))
+		Expect(world.Call("", http.MethodPost, "/api/session", nil, "Authorization", "Basic YTpi").Status).To(Equal(http.StatusUnauthorized))
 		begun := world.Call(world.Editor(project.Name), http.MethodPost, "/api/session", nil)
 		Expect(begun.Status).To(Equal(http.StatusCreated))
 		Expect(begun.Header.Get("Set-Cookie")).To(And(ContainSubstring("HttpOnly"), ContainSubstring("Secure"), ContainSubstring("SameSite=Strict")))
