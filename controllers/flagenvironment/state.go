@@ -46,7 +46,7 @@ func newState() *state {
 // content is a copy of what is compiled, for publishing.
 func (s *state) content() publish.Content {
 	flagd := s.compiled.Flagd().Clone()
-	return publish.Content{Contents: s.compiled.Contents().Clone(), Flagd: &flagd, Document: s.compiled.Document()}
+	return publish.Content{Contents: s.compiled.Contents().Clone(), Flagd: &flagd, Document: s.compiled.Document}
 }
 
 // comparePart updates pending for one flag key.

@@ -162,7 +162,7 @@ func TestRenderIsWhatIsPublished(t *testing.T) {
 		server := fake.NewClientBuilder().Build()
 		publisher := &publish.Publisher{Client: server, Metadata: server, Clock: clocktesting.NewFakePassiveClock(now)}
 		environment.Status.PublishedRevision = revision - 1
-		content := publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document()}
+		content := publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document}
 		if _, err := publisher.Publish(t.Context(), environment, content, &publish.Served{}); err != nil {
 			t.Fatal(err)
 		}

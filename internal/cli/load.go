@@ -103,7 +103,7 @@ func (a *App) compileFiles(ctx context.Context, files []manifests.File, of proje
 			a.notef("FeatureFlag %s is left out: %s", flag.Name, outcome.Message)
 		}
 	}
-	return &render{environment: environment, content: publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document()}}, nil
+	return &render{environment: environment, content: publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document}}, nil
 }
 
 // chooseNamespace returns the namespace that is meant.

@@ -30,8 +30,8 @@ type Content struct {
 	Contents *datafile.Contents
 	// Flagd holds the flagd definitions by flag key.
 	Flagd *datafile.Section
-	// Document is Contents as readers have it.
-	Document *datafile.Document
+	// Document returns Contents as readers have it.
+	Document func() *datafile.Document
 }
 
 // Digest is the digest of the content in the given formats.
@@ -120,11 +120,13 @@ func (e *UnreadableError) Error() string {
 // Unwrap returns why.
 func (e *UnreadableError) Unwrap() error { return e.Err }
 
-// checkReadable makes sure that readers take what is to be published, for they refuse a document as a whole.
-func checkReadable(native []byte, document *datafile.Document) error {
+// checkReadable makes sure that readers take what is to be published, for they refuse a document as a whole. What is wrong with a
+// flag by itself keeps only that flag out; what all of them make together is looked at where there is cause, for that takes time in
+// proportion to the number of flags.
+func checkReadable(native []byte, content Content) error {
 	err := datafile.CheckSize(native)
-	if err == nil {
-		_, err = evaluate.New(document)
+	if err == nil && (bytes.Contains(native, []byte(`Matches"`)) || content.Contents.Flags.Len() > evaluate.MaxPrerequisiteDepth) {
+		_, err = evaluate.New(content.Document())
 	}
 	if err != nil {
 		return &UnreadableError{err}
@@ -137,7 +139,7 @@ func checkReadable(native []byte, document *datafile.Document) error {
 // It fails with a *TooLargeError where nothing fits, and with an *UnreadableError where no reader would take it.
 func Layout(header datafile.Header, content Content, spec v1alpha1.Datafile, previous Files) (files Files, flagdComplete bool, err error) {
 	native := content.Contents.Encode(header)
-	if err := checkReadable(native, content.Document); err != nil {
+	if err := checkReadable(native, content); err != nil {
 		return Files{}, false, err
 	}
 	var flagdFile string

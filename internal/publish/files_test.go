@@ -28,7 +28,7 @@ var (
 func contentOf(t *testing.T, nativeBytes, flagdBytes int, random bool) Content {
 	t.Helper()
 	const pieces = 20
-	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}, Document: &datafile.Document{}}
+	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}}
 	source := rand.NewChaCha8([32]byte{})
 	part := func(i, size int) datafile.Part {
 		text := make([]byte, size)
@@ -71,8 +71,15 @@ func TestLayoutRefusesWhatNoReaderTakes(t *testing.T) {
 	for want, flags := range map[string]map[string]*datafile.Flag{
 		"chain of more than 10000 prerequisites": chain, `flag "long": rule "": condition 1: the regular expressions`: {"long": expressions},
 	} {
-		content := contentOf(t, 1<<10, 1<<10, false)
-		content.Document = &datafile.Document{Flags: flags}
+		content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}}
+		content.Document = func() *datafile.Document { return &datafile.Document{Flags: flags} }
+		for key, flag := range flags {
+			part, err := datafile.NewPart(key, flag)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content.Contents.Flags.Put(part)
+		}
 		unreadable := (*UnreadableError)(nil)
 		if _, _, err := Layout(header, content, v1alpha1.Datafile{Formats: both}, Files{}); !errors.As(err, &unreadable) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

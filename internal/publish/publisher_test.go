@@ -108,7 +108,7 @@ func (c *cluster) note(object client.Object) {
 }
 
 func small(value string) Content {
-	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}, Document: &datafile.Document{}}
+	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}}
 	content.Contents.Flags.Put(datafile.RawPart("a", []byte(`{"x":"`+value+`"}`)))
 	content.Flagd.Put(datafile.RawPart("a", []byte(`{"y":"`+value+`"}`)))
 	return content
