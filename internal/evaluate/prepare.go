@@ -44,7 +44,7 @@ func (p *preparer) conditions(from []datafile.Condition) ([]condition, error) {
 		}
 		for _, value := range from[i].Values {
 			if expression, err := syntax.Parse(value, syntax.Perl); err == nil {
-				p.expressions += expressionSize(expression)
+				p.expressions += ExpressionSize(expression)
 			}
 		}
 		if p.expressions > maxExpressions {
@@ -54,11 +54,15 @@ func (p *preparer) conditions(from []datafile.Condition) ([]condition, error) {
 	return newConditions(from)
 }
 
-// expressionSize cannot overflow, because the parser bounds the size of one expression.
-func expressionSize(expression *syntax.Regexp) int {
-	size := max(1, len(expression.Rune))
+// ExpressionSize is the size of a regular expression in nodes of its syntax tree, with repetitions written out. The parser bounds it,
+// which rules out an overflow.
+func ExpressionSize(expression *syntax.Regexp) int {
+	size := 1 // A class of many characters, too: its repetitions share them.
+	if expression.Op == syntax.OpLiteral {
+		size = len(expression.Rune)
+	}
 	for _, sub := range expression.Sub {
-		size += expressionSize(sub)
+		size += ExpressionSize(sub)
 	}
 	if expression.Op == syntax.OpRepeat {
 		size *= max(expression.Min, expression.Max, 1)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
 )
 
 const (
@@ -173,23 +174,8 @@ func checkRegexp(value string) error {
 	if err != nil {
 		return fmt.Errorf("must be a regular expression (RE2): %w", err)
 	}
-	if regexpSize(expression) > maxRegexpSize {
+	if evaluate.ExpressionSize(expression) > maxRegexpSize {
 		return fmt.Errorf("the repetitions of a regular expression make at most %d parts; this one makes more", maxRegexpSize)
 	}
 	return nil
-}
-
-// regexpSize is the size of the expression with repetitions written out. The parser bounds it, which rules out an overflow.
-func regexpSize(expression *syntax.Regexp) int {
-	size := 1
-	if expression.Op == syntax.OpLiteral {
-		size = len(expression.Rune)
-	}
-	for _, sub := range expression.Sub {
-		size += regexpSize(sub)
-	}
-	if expression.Op == syntax.OpRepeat {
-		size *= max(expression.Min, expression.Max, 1)
-	}
-	return size
 }
