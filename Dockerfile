@@ -5,6 +5,8 @@
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
+COPY api/go.mod api/go.sum api/
+COPY sdk/go.mod sdk/go.sum sdk/
 RUN go mod download
 COPY . .
 ARG TARGETOS TARGETARCH VERSION=dev

@@ -74,12 +74,12 @@ image: ## Pack the image IMG for PLATFORMS into bin/image.tar, and what it is ma
 
 .PHONY: generate
 generate: $(CONTROLLER_GEN) ## Generate the methods and apply configurations of the Kinds, and the reference of the command line.
-	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
+	cd api && $(CONTROLLER_GEN) object:headerFile=../hack/boilerplate.go.txt applyconfiguration:headerFile=../hack/boilerplate.go.txt paths=./v1alpha1/...
 	go run ./hack/clidocs docs/cli
 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate CRDs, the manager's role and the webhook configurations.
-	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	cd api && $(CONTROLLER_GEN) crd paths=./v1alpha1/... output:crd:dir=../config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=manager webhook paths=./controllers/... paths=./webhook/... output:rbac:dir=config/rbac output:webhook:dir=config/webhook
 
 .PHONY: chart
@@ -102,11 +102,13 @@ fmt: $(LINTER) ## Format all Go code.
 
 .PHONY: lint
 lint: $(LINTER) ## Lint.
-	@for module in . hack/image $(TEST_MODULES); do echo "lint $$module"; (cd $$module && $(LINTER) run --config $(CURDIR)/.golangci.yml) || exit; done
+	@for module in . api sdk hack/image $(TEST_MODULES); do echo "lint $$module"; (cd $$module && $(LINTER) run --config $(CURDIR)/.golangci.yml) || exit; done
 
 .PHONY: test
 test: control-plane ## Run all tests, on a control plane of their own.
 	KUBEBUILDER_ASSETS=$(ASSETS) go test -race -timeout 20m ./...
+	cd sdk && go test -race ./...
+	cd api && go test ./...
 	cd hack/image && go test ./...
 	cd test/rest && KUBEBUILDER_ASSETS=$(ASSETS) go test -race -timeout 20m ./...
 	@$(MAKE) conformance installation

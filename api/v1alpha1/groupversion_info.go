@@ -6,7 +6,7 @@
 // +kubebuilder:object:generate=true
 // +groupName=flags.jackstaff.dev
 // +kubebuilder:ac:generate=true
-// +kubebuilder:ac:output:package="../../internal/applyconfiguration"
+// +kubebuilder:ac:output:package="../applyconfiguration"
 package v1alpha1
 
 import (

@@ -34,7 +34,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
 	"github.com/jackstaff-dev/jackstaff/controllers/status"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 )
 

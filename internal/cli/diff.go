@@ -19,7 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/diff"
 	"github.com/jackstaff-dev/jackstaff/internal/manifests"
 )

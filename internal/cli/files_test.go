@@ -25,8 +25,8 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/internal/cli"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/flagd"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 	"github.com/jackstaff-dev/jackstaff/internal/manifests"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 )

@@ -18,7 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/jackstaff-dev/jackstaff/internal/cli"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // TestMain is the command line itself where the test binary is called jackstaff, so that scripts can run it.

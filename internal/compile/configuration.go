@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // Configuration sums up what a flag serves at a time: On or Off where every context gets the same answer, Off where that is the

@@ -7,8 +7,8 @@ import (
 	"fmt"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/flagd"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
 // FlagdCompatible says why the flagd format cannot carry what the flag itself says, in any of its environments, and nil where it

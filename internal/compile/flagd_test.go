@@ -10,7 +10,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/flagd"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
 // TestFlagdCompatible fails where an author is not warned that a flag leaves the flagd file, or is warned for nothing.

@@ -17,8 +17,8 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 // world is what an environment was given, so that a fresh one can be given the same.

@@ -8,7 +8,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // reference is something that a flag refers to: another flag's key, or an audience's name.

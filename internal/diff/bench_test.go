@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/diff"
 )
 

@@ -21,7 +21,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // Kind says what became of a flag.

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/diff"
 )
 

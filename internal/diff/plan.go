@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // plan is how a flag decides, in a form that can be compared.

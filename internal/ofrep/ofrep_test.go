@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 func TestReadContext(t *testing.T) {

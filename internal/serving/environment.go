@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 // Environment is an environment and what it serves. It stays the same object until the environment is deleted. It is safe for

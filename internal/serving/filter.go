@@ -6,8 +6,8 @@ package serving
 import (
 	"fmt"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/flagd"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
 // filtered is the part of a document that client keys may see: the flags whose runtime is Client or All, without metadata, and what

@@ -21,8 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/flagd"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
 // readers is how many datafiles are read at the same time. Each takes up to a few MiB until it is prepared.

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 // Document is what a served ConfigMap says. It must not be changed afterwards.

@@ -20,9 +20,9 @@ import (
 	schemas "github.com/open-feature/flagd-schemas/json"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
-	"github.com/jackstaff-dev/jackstaff/internal/flagd"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
 var (

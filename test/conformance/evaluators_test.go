@@ -20,7 +20,7 @@ import (
 	"github.com/open-feature/flagd/core/pkg/sync"
 	"go.uber.org/zap"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // goCore is the evaluator of flagd itself and of its provider for Go. It has no known limits.

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/flagd"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
 // generator makes random documents, and contexts that come close to what the documents ask for.

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/jackstaff-dev/jackstaff v0.0.0
+	github.com/jackstaff-dev/jackstaff/sdk v0.0.0
 	github.com/open-feature/flagd-schemas v0.2.13
 	github.com/open-feature/flagd/core v0.16.1
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.2
@@ -21,6 +22,7 @@ require (
 	github.com/hashicorp/go-immutable-radix v1.3.1 // indirect
 	github.com/hashicorp/go-memdb v1.3.5 // indirect
 	github.com/hashicorp/golang-lru v0.5.4 // indirect
+	github.com/jackstaff-dev/jackstaff/api v0.0.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
 	github.com/modern-go/reflect2 v1.0.3-0.20250322232337-35a7c28c31ee // indirect
@@ -49,3 +51,7 @@ require (
 )
 
 replace github.com/jackstaff-dev/jackstaff => ../..
+
+replace github.com/jackstaff-dev/jackstaff/sdk => ../../sdk
+
+replace github.com/jackstaff-dev/jackstaff/api => ../../api

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/importer"
 )
 

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/jackstaff-dev/jackstaff v0.0.0
+	github.com/jackstaff-dev/jackstaff/api v0.0.0
 	github.com/onsi/ginkgo/v2 v2.34.0
 	github.com/onsi/gomega v1.44.0
 	github.com/open-feature/go-sdk v1.20.0
@@ -49,6 +50,7 @@ require (
 	github.com/google/pprof v0.0.0-20260402051712-545e8a4df936 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/securecookie v1.1.2 // indirect
+	github.com/jackstaff-dev/jackstaff/sdk v0.0.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/klauspost/compress v1.19.0 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
@@ -96,3 +98,7 @@ require (
 )
 
 replace github.com/jackstaff-dev/jackstaff => ../..
+
+replace github.com/jackstaff-dev/jackstaff/sdk => ../../sdk
+
+replace github.com/jackstaff-dev/jackstaff/api => ../../api

@@ -21,7 +21,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/ofrep"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 	"github.com/jackstaff-dev/jackstaff/internal/rest/revisions"

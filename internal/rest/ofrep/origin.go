@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 	"github.com/jackstaff-dev/jackstaff/internal/serving"
 )

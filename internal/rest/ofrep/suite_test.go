@@ -13,7 +13,7 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 	"github.com/jackstaff-dev/jackstaff/internal/rest/ofrep"
 	"github.com/jackstaff-dev/jackstaff/internal/rest/resttest"

@@ -18,8 +18,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 )
 

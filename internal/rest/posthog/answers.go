@@ -13,8 +13,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 	"github.com/jackstaff-dev/jackstaff/internal/serving"
 )
 

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // What PostHog's clients call false is

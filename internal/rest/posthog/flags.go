@@ -16,7 +16,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/rest"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"

@@ -18,7 +18,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 // subject is somebody whom flags are evaluated for.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // PostHog's tests of text know no case, but for regular expressions. What the engine tests with case is therefore a regular expression

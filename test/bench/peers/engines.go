@@ -14,8 +14,8 @@ import (
 	"github.com/open-feature/flagd/core/pkg/sync"
 	"go.uber.org/zap"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/evaluate"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 // engine evaluates flags in one way.

@@ -11,8 +11,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/flagd"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
 // The flags that are measured. Each is Boolean and off by default; what it is for, its manifest says.

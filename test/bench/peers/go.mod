@@ -7,6 +7,8 @@ replace github.com/jackstaff-dev/jackstaff => ../../..
 require (
 	github.com/growthbook/growthbook-golang v0.7.0
 	github.com/jackstaff-dev/jackstaff v0.0.0
+	github.com/jackstaff-dev/jackstaff/api v0.0.0
+	github.com/jackstaff-dev/jackstaff/sdk v0.0.0
 	github.com/launchdarkly/go-sdk-common/v3 v3.1.0
 	github.com/launchdarkly/go-server-sdk-evaluation/v3 v3.0.1
 	github.com/open-feature/flagd/core v0.16.1
@@ -78,3 +80,7 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 )
+
+replace github.com/jackstaff-dev/jackstaff/sdk => ../../../sdk
+
+replace github.com/jackstaff-dev/jackstaff/api => ../../../api

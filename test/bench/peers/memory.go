@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // holders are what may hold flags in a process of its own.

@@ -14,8 +14,8 @@ import (
 	"github.com/open-feature/go-sdk/openfeature"
 	"github.com/open-feature/go-sdk/openfeature/isolated"
 
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
-	jackstaff "github.com/jackstaff-dev/jackstaff/openfeature"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	jackstaff "github.com/jackstaff-dev/jackstaff/sdk/openfeature"
 )
 
 const (

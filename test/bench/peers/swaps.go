@@ -15,7 +15,7 @@ import (
 	"github.com/open-feature/go-sdk/openfeature"
 
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // rest is how long evaluations are watched while nothing changes.

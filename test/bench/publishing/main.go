@@ -44,7 +44,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 const (

@@ -20,7 +20,7 @@ import (
 	flagd "github.com/open-feature/go-sdk-contrib/providers/flagd/pkg"
 	"github.com/open-feature/go-sdk/openfeature"
 
-	jackstaff "github.com/jackstaff-dev/jackstaff/openfeature"
+	jackstaff "github.com/jackstaff-dev/jackstaff/sdk/openfeature"
 )
 
 // interval is how often it looks, which is the resolution of what it prints.

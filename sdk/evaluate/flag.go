@@ -1,0 +1,408 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package evaluate
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+)
+
+// Reason is why a context got its variation.
+type Reason string
+
+// The reasons.
+const (
+	// FlagNotFound: the document does not serve a flag of that key.
+	FlagNotFound Reason = "FLAG_NOT_FOUND"
+	// Disabled: the flag is off now.
+	Disabled Reason = "DISABLED"
+	// PrerequisiteFailed: another flag does not serve a variation that this one requires.
+	PrerequisiteFailed Reason = "PREREQUISITE_FAILED"
+	// TargetingMatch: an override or a rule decided, without a hash.
+	TargetingMatch Reason = "TARGETING_MATCH"
+	// Split: a rule decided, and a hash chose the variation or included the subject.
+	Split Reason = "SPLIT"
+	// Default: no override and no rule decided.
+	Default Reason = "DEFAULT"
+	// Static: there are no overrides and no rules.
+	Static Reason = "STATIC"
+)
+
+// Result is the answer for one flag and one context. What it points to is shared and must not be changed.
+type Result struct {
+	// Flag is the flag, with its key and metadata. It is nil where the flag is not found.
+	Flag *Flag
+	// Variation is the variation, with its value and payload. It is nil where the flag is not found.
+	Variation *Variation
+	// Reason is why.
+	Reason Reason
+	// Rule is the name of the rule that decided. It is empty where none did.
+	Rule string
+}
+
+// Variation is one of a flag's values.
+type Variation struct {
+	// Key names the variation in its flag.
+	Key string
+	// Value is a bool, string, float64, map[string]any or []any.
+	Value any
+	// JSON is the canonical JSON of Value.
+	JSON json.RawMessage
+	// Payload is the canonical JSON that goes along with the value. It is nil where there is none.
+	Payload json.RawMessage
+
+	index int
+}
+
+// Flag is one flag, prepared. It never changes, and is safe for concurrent use.
+type Flag struct {
+	// Key is what code asks for.
+	Key string
+	// Metadata is what the flag's author publishes with it. It must not be changed.
+	Metadata map[string]string
+	// Runtime says which SDK keys receive the flag. Empty means all.
+	Runtime datafile.Runtime
+	// Type is the type of the values.
+	Type datafile.FlagType
+
+	variations []Variation
+	off        *Variation
+	otherwise  *Variation // Where the flag is on and nothing decides.
+	reason     Reason     // The reason of otherwise.
+	enabled    bool
+	constant   bool // Nothing but otherwise, or off, can be served.
+	scheduled  bool
+
+	schedule      *schedule
+	prerequisites []prerequisite
+	overrides     map[string]*Variation
+	rules         []rule
+
+	// evaluations is how many flags are evaluated for this one, each as often as it is required, at most maxEvaluations+1.
+	evaluations int
+	// depth is the number of flags in the longest chain of prerequisites that begins here.
+	depth int
+}
+
+// maxEvaluations is how many evaluations for one flag are made without remembering the results of prerequisites. Flags that
+// require each other in many ways would otherwise take time without bounds.
+const maxEvaluations = 64
+
+// schedule holds instants in seconds since 1970, the last possible one where there is none.
+type schedule struct {
+	enableAt, disableAt int64
+}
+
+// on reports whether the flag is on in the second of now.
+func (s *schedule) on(now int64) bool {
+	if s.enableAt < s.disableAt && s.disableAt != math.MaxInt64 {
+		return s.enableAt <= now && now < s.disableAt
+	}
+	if s.disableAt == math.MaxInt64 {
+		return s.enableAt <= now
+	}
+	return now < s.disableAt || s.enableAt != math.MaxInt64 && s.enableAt <= now
+}
+
+type prerequisite struct {
+	key       string
+	flag      *Flag  // Nil where the document does not hold the flag.
+	satisfied uint64 // A bit for each of the flag's variations, by index.
+}
+
+type audience struct {
+	name    string
+	members map[string]struct{}
+	groups  [][]condition
+}
+
+type rule struct {
+	name       string
+	audiences  []*audience // Nil for those that the document does not hold.
+	conditions []condition
+	variation  *Variation // Nil where the split decides.
+	reason     Reason
+
+	// The fields below are set where the rule has a split or less than full traffic.
+	subject *path
+	postHog bool
+	traffic *traffic
+	split   *split
+}
+
+type traffic struct {
+	salted salted
+	limit  int64   // In thousandths of a percent.
+	share  float64 // From 0 to 1, for PostHogSHA1.
+}
+
+// fullTraffic is everybody in thousandths of a percent.
+const fullTraffic = 100_000
+
+type split struct {
+	salted  salted
+	total   int64
+	entries []entry
+}
+
+// entry is a variation up to, and not including, a bucket; or for PostHogSHA1, a share.
+type entry struct {
+	variation *Variation
+	end       int64
+	share     float64
+}
+
+// Scheduled reports whether the answers may depend on the time of evaluation.
+func (f *Flag) Scheduled() bool { return f.scheduled }
+
+// Evaluate answers for a context and the time of evaluation. It does not change the context, which may be nil.
+func (f *Flag) Evaluate(context map[string]any, now time.Time) Result {
+	return f.EvaluateConverting(context, now, nil)
+}
+
+// EvaluateConverting is Evaluate for contexts that hold values of further types: convert returns what a value of the context
+// counts as. It is called only for attributes that are looked at, perhaps more than once for each, and not for strings and float64.
+func (f *Flag) EvaluateConverting(context map[string]any, now time.Time, convert func(any) any) Result {
+	variation, reason, rule := f.decide(context, now.Unix(), convert)
+	return Result{Flag: f, Variation: variation, Reason: reason, Rule: rule}
+}
+
+// decide returns the parts of a result one by one, which takes less time than a Result.
+func (f *Flag) decide(context map[string]any, now int64, convert func(any) any) (*Variation, Reason, string) {
+	if f.constant {
+		return f.otherwise, f.reason, ""
+	}
+	e := evaluation{context: context, now: now, convert: convert}
+	if f.evaluations > maxEvaluations {
+		return e.knowing(f)
+	}
+	return e.flag(f)
+}
+
+// knowing remembers the results of prerequisites.
+func (e *evaluation) knowing(f *Flag) (*Variation, Reason, string) {
+	e.known, _ = knownPool.Get().(map[*Flag]*Variation)
+	variation, reason, rule := e.flag(f)
+	clear(e.known)
+	knownPool.Put(e.known)
+	return variation, reason, rule
+}
+
+var knownPool = sync.Pool{New: func() any { return map[*Flag]*Variation{} }}
+
+// maxShared is how many attributes of a flag are remembered during an evaluation, because more than one of its conditions looks
+// at them. Looking up attributes is much of what an evaluation costs.
+const maxShared = 8
+
+// unshared is the place of an attribute that is not remembered.
+const unshared = maxShared
+
+// evaluation is one evaluation of one flag and its prerequisites.
+type evaluation struct {
+	context map[string]any
+	now     int64
+	// convert returns what a value of the context counts as. Nil means itself.
+	convert func(any) any
+	// seen has a bit, by place, for each of the shared attributes that has been looked up.
+	seen uint8
+	// shared are the flag's shared attributes.
+	shared [maxShared]any
+	// known are the variations of prerequisites evaluated before. Nil means that none are remembered.
+	known map[*Flag]*Variation
+	// explanation gets every step. Nil means that nobody asks.
+	explanation *Explanation
+}
+
+// flag returns the variation of a flag, the reason, and the name of the rule that decided.
+func (e *evaluation) flag(f *Flag) (*Variation, Reason, string) {
+	switch {
+	case !f.enabled:
+		e.step(false, "the flag", "is disabled")
+		return f.off, Disabled, ""
+	case f.schedule != nil && !f.schedule.on(e.now):
+		e.step(false, "the schedule", "has the flag off now")
+		return f.off, Disabled, ""
+	}
+	for i := range f.prerequisites {
+		if !e.prerequisite(&f.prerequisites[i]) {
+			return f.off, PrerequisiteFailed, ""
+		}
+	}
+	if f.overrides != nil {
+		if key, isText := text(e.find(&targetingKey)); isText {
+			if variation := f.overrides[key]; variation != nil {
+				e.step(true, "an override", "for this targeting key")
+				return variation, TargetingMatch, ""
+			}
+		}
+		e.step(false, "the overrides", "hold none for this targeting key")
+	}
+	for i := range f.rules {
+		r := &f.rules[i]
+		if r.audiences != nil && !e.anyAudience(r) {
+			continue
+		}
+		if e.explanation != nil {
+			e.explainConditions(r)
+		}
+		if !e.allHold(r.conditions) {
+			continue
+		}
+		if variation := e.serve(f, r); variation != nil {
+			return variation, r.reason, r.name
+		}
+	}
+	return f.otherwise, f.reason, ""
+}
+
+func (e *evaluation) prerequisite(p *prerequisite) bool {
+	if p.flag == nil {
+		if e.explanation != nil {
+			e.step(false, fmt.Sprintf("prerequisite %q", p.key), "is not in the datafile")
+		}
+		return false
+	}
+	variation := e.known[p.flag]
+	if variation == nil {
+		variation, _, _ = (&evaluation{context: e.context, now: e.now, convert: e.convert, known: e.known}).flag(p.flag)
+		if e.known != nil {
+			e.known[p.flag] = variation
+		}
+	}
+	met := p.satisfied>>variation.index&1 != 0
+	if e.explanation != nil {
+		e.step(met, fmt.Sprintf("prerequisite %q", p.key), fmt.Sprintf("serves %q", variation.Key))
+	}
+	return met
+}
+
+// find returns the attribute at a path, and nil where there is none.
+func (e *evaluation) find(p *path) any {
+	value := e.context[p.first]
+	if e.convert != nil {
+		switch value.(type) {
+		case string, float64: // Most are, and they count as themselves.
+		default:
+			value = e.convert(value)
+		}
+	}
+	if len(p.rest) == 0 {
+		return value
+	}
+	return p.within(value)
+}
+
+// allHold reports whether all conditions hold. It is most of an evaluation.
+func (e *evaluation) allHold(conditions []condition) bool {
+	for i := range conditions {
+		c := &conditions[i]
+		var attribute any
+		if e.seen>>c.place&1 != 0 { // Never so for unshared.
+			attribute = e.shared[c.place%maxShared]
+		} else {
+			attribute = e.look(c)
+		}
+		if (c.admits(attribute) && c.predicate.holds(attribute)) == c.negative {
+			return false
+		}
+	}
+	return true
+}
+
+// look returns the attribute that the condition looks at, and remembers it where it is shared.
+func (e *evaluation) look(c *condition) any {
+	attribute := e.find(&c.path)
+	if c.place != unshared {
+		e.seen |= 1 << c.place
+		e.shared[c.place] = attribute
+	}
+	return attribute
+}
+
+// serve returns the variation that the rule, whose conditions hold, decides on, and nil where it does not decide.
+func (e *evaluation) serve(f *Flag, r *rule) *Variation {
+	if r.subject == nil {
+		e.decided(r, r.variation)
+		return r.variation
+	}
+	subject, isText := text(e.find(r.subject))
+	if !isText || subject == "" {
+		if e.explanation != nil {
+			e.step(false, fmt.Sprintf("rule %q", r.name), fmt.Sprintf("needs a string under %q to hash", r.subject))
+		}
+		return nil
+	}
+	if r.traffic != nil && !e.inTraffic(f, r, subject) {
+		return nil
+	}
+	variation := r.variation
+	if r.split != nil {
+		variation = r.choose(f, subject)
+	}
+	e.decided(r, variation)
+	return variation
+}
+
+func (e *evaluation) anyAudience(r *rule) bool {
+	for _, a := range r.audiences {
+		holds := e.inAudience(a)
+		if e.explanation != nil {
+			e.step(holds, fmt.Sprintf("rule %q, audience %q", r.name, a.name), "")
+		}
+		if holds {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *evaluation) inAudience(a *audience) bool {
+	if a.members != nil {
+		if key, isText := text(e.find(&targetingKey)); isText {
+			if _, isMember := a.members[key]; isMember {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(a.groups, e.allHold)
+}
+
+func (e *evaluation) inTraffic(f *Flag, r *rule, subject string) bool {
+	var included bool
+	if r.postHog {
+		included = r.traffic.limit > 0 && postHog(f.Key, subject, "") <= r.traffic.share
+	} else {
+		included = bucket(r.traffic.salted.sum(subject), fullTraffic) < r.traffic.limit
+	}
+	if e.explanation != nil {
+		e.step(included, fmt.Sprintf("rule %q, traffic", r.name), fmt.Sprintf("of %g%%", float64(r.traffic.limit)/1000))
+	}
+	return included
+}
+
+// choose returns the subject's variation. Only with PostHogSHA1 it may be nil: where rounding leaves a gap before 1.
+func (r *rule) choose(f *Flag, subject string) *Variation {
+	if r.postHog {
+		x := postHog(f.Key, subject, "variant")
+		for i := range r.split.entries {
+			if x < r.split.entries[i].share {
+				return r.split.entries[i].variation
+			}
+		}
+		return nil
+	}
+	at := bucket(r.split.salted.sum(subject), r.split.total)
+	for i := range r.split.entries {
+		if at < r.split.entries[i].end {
+			return r.split.entries[i].variation
+		}
+	}
+	return nil // Unreachable: the last end is the total.
+}
