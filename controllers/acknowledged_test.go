@@ -15,7 +15,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
-	"github.com/jackstaff-dev/jackstaff/internal/heartbeat"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/heartbeat"
 )
 
 var _ = Describe("Acknowledgement", func() {

@@ -18,11 +18,11 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
-	"github.com/jackstaff-dev/jackstaff/internal/serving"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
 )
 
 // startReplica runs what serves on every replica, without any controller, until the test ends.
-func startReplica() *serving.Store {
+func startReplica() *store.Store {
 	GinkgoHelper()
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:  scheme,
@@ -34,8 +34,8 @@ func startReplica() *serving.Store {
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
 	Expect(err).NotTo(HaveOccurred())
-	store := serving.NewStore()
-	Expect(store.SetupWithManager(mgr)).To(Succeed())
+	replica := store.NewStore()
+	Expect(replica.SetupWithManager(mgr)).To(Succeed())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
@@ -43,7 +43,7 @@ func startReplica() *serving.Store {
 		cancel()
 		Eventually(done).WithTimeout(30 * time.Second).Should(Receive(Succeed()))
 	})
-	return store
+	return replica
 }
 
 var _ = Describe("Serving on every replica", func() {
@@ -54,13 +54,13 @@ var _ = Describe("Serving on every replica", func() {
 		create(environment, onFlag("checkout", namespace))
 		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", true) }).Should(Succeed())
 
-		store := startReplica()
-		Eventually(store.Synced).Should(BeTrue())
+		replica := startReplica()
+		Eventually(replica.Synced).Should(BeTrue())
 		secret := &corev1.Secret{}
 		Expect(k8s.Get(ctx, client.ObjectKey{Namespace: namespace, Name: fetch(Default, environment).Status.SDKKeys[0].SecretName}, secret)).To(Succeed())
-		held, kind, found := store.ByKey(string(secret.Data["client"]))
+		held, kind, found := replica.ByKey(string(secret.Data["client"]))
 		Expect(found).To(BeTrue(), "ready, and the key is unknown")
-		Expect(kind).To(Equal(serving.ClientKey))
+		Expect(kind).To(Equal(store.ClientKey))
 		Expect(held.Revision().Number).To(Equal(revisionOf(Default, namespace, "production")))
 		Expect(held.Revision().Digest).To(Equal(environment.Status.PublishedDigest))
 		serves := func(variation string) {
@@ -77,7 +77,7 @@ var _ = Describe("Serving on every replica", func() {
 
 		Expect(k8s.Delete(ctx, environment)).To(Succeed())
 		Eventually(held.Gone).Should(BeTrue())
-		_, _, found = store.ByKey(string(secret.Data["server"]))
+		_, _, found = replica.ByKey(string(secret.Data["server"]))
 		Expect(found).To(BeFalse())
 		serves("off")
 	})

@@ -24,12 +24,12 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers/flagenvironment"
 	"github.com/jackstaff-dev/jackstaff/controllers/flagevent"
 	"github.com/jackstaff-dev/jackstaff/controllers/history"
-	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
 	"github.com/jackstaff-dev/jackstaff/controllers/refresh"
 	"github.com/jackstaff-dev/jackstaff/controllers/sdkkeys"
-	"github.com/jackstaff-dev/jackstaff/controllers/status"
 	internalhistory "github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/status"
+	"github.com/jackstaff-dev/jackstaff/internal/topics"
 )
 
 // Options are what an administrator chooses for the controllers.
@@ -73,7 +73,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
 	}
-	shared, deliveries := ledger.New(), ledger.NewDeliveries()
+	shared, deliveries := topics.New(), topics.NewDeliveries()
 	publisher := &publish.Publisher{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Clock: options.Clock}
 	patcher := func(controller string) status.Patcher {
 		return status.Patcher{Client: mgr.GetClient(), Recorder: recorderFor(mgr, controller)}

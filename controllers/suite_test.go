@@ -33,7 +33,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
 
 func TestControllers(t *testing.T) {
@@ -182,7 +182,7 @@ func startOperatorWith(throughLink *rest.Config, options controllers.Options, ch
 	mgr, err := ctrl.NewManager(throughLink, managerOptions)
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
-	Expect(indexes.Setup(ctx, mgr.GetFieldIndexer())).To(Succeed())
+	Expect(index.Setup(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	Expect(controllers.Setup(mgr, options)).To(Succeed())
 	go func() {
 		defer close(started.ended)

@@ -18,9 +18,9 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/diff"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 const (

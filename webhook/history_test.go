@@ -33,11 +33,11 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/controllers/featureflag"
 	historycontroller "github.com/jackstaff-dev/jackstaff/controllers/history"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
-	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
-	"github.com/jackstaff-dev/jackstaff/controllers/status"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/status"
+	"github.com/jackstaff-dev/jackstaff/internal/topics"
 )
 
 // carried returns the records that an object carries, oldest first.
@@ -198,9 +198,9 @@ func startHistory(clock *clocktesting.FakePassiveClock) (stop func()) {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
-	Expect(indexes.Setup(ctx, manager.GetFieldIndexer())).To(Succeed())
+	Expect(index.Setup(ctx, manager.GetFieldIndexer())).To(Succeed())
 	Expect((&featureflag.Reconciler{
-		Client: manager.GetClient(), Ledger: ledger.New(), Clock: clock, StaleAfter: time.Hour,
+		Client: manager.GetClient(), Ledger: topics.New(), Clock: clock, StaleAfter: time.Hour,
 		Status: status.Patcher{Client: manager.GetClient(), Recorder: manager.GetEventRecorder("featureflag-controller")},
 	}).SetupWithManager(manager)).To(Succeed())
 	for _, object := range []client.Object{&v1alpha1.FeatureFlag{}, &v1alpha1.FlagEnvironment{}, &v1alpha1.FlagAudience{}} {

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -36,15 +36,15 @@ const pageSize = 500
 
 // objects finds the cluster's objects. What it finds in the cache is not copied and must not be changed.
 type objects struct {
-	// cached is the manager's client, with the indexes of controllers/indexes.
+	// cached is the manager's client, with the indexes of internal/index.
 	cached client.Reader
 	// live reads from the API server.
 	live client.Reader
 }
 
 // namespace gives the other objects of object's namespace from the cache.
-func (o *objects) namespace(object client.Object) indexes.Namespace {
-	return indexes.Namespace{Reader: o.cached, Name: object.GetNamespace()}
+func (o *objects) namespace(object client.Object) index.Namespace {
+	return index.Namespace{Reader: o.cached, Name: object.GetNamespace()}
 }
 
 // featureFlags are the rules of FeatureFlag.

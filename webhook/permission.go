@@ -24,8 +24,8 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/identity"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
-	"github.com/jackstaff-dev/jackstaff/internal/review"
 )
 
 const (
@@ -54,16 +54,16 @@ func newPermission(config *rest.Config, httpClient *http.Client, confined bool) 
 	if err != nil {
 		return nil, fmt.Errorf("set up the permission: %w", err)
 	}
-	ask := review.BySubjectAccessReview(reviews)
+	ask := identity.BySubjectAccessReview(reviews)
 	if confined {
-		ask = review.ByLocalSubjectAccessReview(reviews)
+		ask = identity.ByLocalSubjectAccessReview(reviews)
 	}
-	return &permission{review.Rights(ask, review.Memory{Yes: allowedFor, No: deniedFor})}, nil
+	return &permission{identity.Rights(ask, identity.Memory{Yes: allowedFor, No: deniedFor})}, nil
 }
 
 // check refuses a request whose user lacks the permission on any environment of needs, naming all of these.
 func (p *permission) check(ctx context.Context, request *admission.Request, needs []need) error {
-	asking := review.User(&request.UserInfo)
+	asking := identity.User(&request.UserInfo)
 	byEnvironment := map[string][]string{}
 	for _, need := range needs {
 		byEnvironment[need.environment] = append(byEnvironment[need.environment], need.reason)

@@ -34,7 +34,7 @@ import (
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/webhook"
 )
 
@@ -138,7 +138,7 @@ func startManager() {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
-	Expect(indexes.Setup(ctx, manager.GetFieldIndexer())).To(Succeed())
+	Expect(index.Setup(ctx, manager.GetFieldIndexer())).To(Succeed())
 	Expect(webhook.Setup(manager, compatible)).To(Succeed())
 	cached = manager.GetClient()
 

@@ -43,7 +43,7 @@ const maxWarnings = 15
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=create
 
-// Setup registers the webhooks of the four Kinds with mgr, whose cache has the indexes of controllers/indexes. Compatible says
+// Setup registers the webhooks of the four Kinds with mgr, whose cache has the indexes of internal/index. Compatible says
 // why the flagd format cannot carry a flag; with nil, no look is taken at it. Setup fails where mgr's scheme lacks a Kind.
 func Setup(mgr ctrl.Manager, compatible validation.Compatibility) error {
 	return setup(mgr, compatible, false)

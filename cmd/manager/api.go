@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/jackstaff-dev/jackstaff/internal/rest"
-	"github.com/jackstaff-dev/jackstaff/internal/rest/views"
+	"github.com/jackstaff-dev/jackstaff/internal/app"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
 // sessionKeySecret is the Secret that holds the key of session cookies.
@@ -33,7 +33,7 @@ const syncPatience = 100 * time.Millisecond
 type apiOptions struct {
 	enabled   bool
 	plainHTTP bool
-	server    rest.Options
+	server    server.Options
 }
 
 func (o *apiOptions) bind(fs *flag.FlagSet) {
@@ -54,15 +54,15 @@ func addAPI(ctx context.Context, mgr ctrl.Manager, o *options, certificate func(
 	if err != nil {
 		return err
 	}
-	server := o.api.server
-	server.Clock = clock.RealClock{}
-	if server.SessionKey, err = rest.SessionKey(ctx, live, types.NamespacedName{Namespace: o.namespace, Name: sessionKeySecret}); err != nil {
+	options := o.api.server
+	options.Clock = clock.RealClock{}
+	if options.SessionKey, err = server.SessionKey(ctx, live, types.NamespacedName{Namespace: o.namespace, Name: sessionKeySecret}); err != nil {
 		return err
 	}
 	switch {
 	case o.api.plainHTTP:
 	case certificate != nil:
-		server.GetCertificate = certificate
+		options.GetCertificate = certificate
 	default:
 		files, err := certwatcher.New(filepath.Join(o.webhookCertDir, "tls.crt"), filepath.Join(o.webhookCertDir, "tls.key"))
 		if err != nil {
@@ -71,13 +71,13 @@ func addAPI(ctx context.Context, mgr ctrl.Manager, o *options, certificate func(
 		if err := mgr.Add(files); err != nil {
 			return err
 		}
-		server.GetCertificate = files.GetCertificate
+		options.GetCertificate = files.GetCertificate
 	}
-	api, err := rest.New(mgr, server)
+	api, err := server.New(mgr, options)
 	if err != nil {
 		return err
 	}
-	if err := views.Mount(mgr, api); err != nil {
+	if err := app.Mount(mgr, api); err != nil {
 		return err
 	}
 	if err := mgr.AddReadyzCheck("api", synced(mgr)); err != nil {

@@ -33,9 +33,9 @@ import (
 
 	flagsv1alpha1 "github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	internalrest "github.com/jackstaff-dev/jackstaff/internal/rest"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
 	"github.com/jackstaff-dev/jackstaff/webhook"
 )
 
@@ -102,7 +102,7 @@ func run(ctx context.Context, arguments []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := indexes.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := index.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("set up indexes: %w", err)
 	}
 	if o.runControllers {
@@ -191,7 +191,7 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, func(*tls.Client
 	if o.certRotation {
 		webhookOptions.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.GetCertificate = rotator.GetCertificate }}
 	}
-	server := ctrlwebhook.NewServer(webhookOptions)
+	webhooks := ctrlwebhook.NewServer(webhookOptions)
 
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
@@ -200,10 +200,10 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, func(*tls.Client
 		Metrics: metricsserver.Options{
 			BindAddress:    o.metricsAddress,
 			SecureServing:  true,
-			FilterProvider: internalrest.MetricsFilter(o.isConfined()),
+			FilterProvider: server.MetricsFilter(o.isConfined()),
 		},
 		HealthProbeBindAddress:  o.probeAddress,
-		WebhookServer:           server,
+		WebhookServer:           webhooks,
 		LeaderElection:          o.leaderElect && o.runControllers,
 		LeaderElectionID:        leaseName,
 		LeaderElectionNamespace: o.namespace,
@@ -226,7 +226,7 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, func(*tls.Client
 	}
 	if o.runControllers {
 		// The check makes a TLS connection, which fails until there is a certificate.
-		if err := mgr.AddReadyzCheck("webhooks", server.StartedChecker()); err != nil {
+		if err := mgr.AddReadyzCheck("webhooks", webhooks.StartedChecker()); err != nil {
 			return nil, nil, fmt.Errorf("set up probes: %w", err)
 		}
 	}

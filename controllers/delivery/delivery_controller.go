@@ -29,9 +29,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
-	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/topics"
 )
 
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
@@ -53,7 +53,7 @@ type Reconciler struct {
 	// Metadata reads the metadata of namespaces and of the operator's ConfigMaps from a cache with the indexes of package indexes.
 	Metadata   client.Reader
 	Publisher  *publish.Publisher
-	Deliveries *ledger.Deliveries
+	Deliveries *topics.Deliveries
 	Clock      clock.PassiveClock
 
 	mu sync.Mutex
@@ -185,7 +185,7 @@ func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName, copie
 func (r *Reconciler) copies(ctx context.Context, environment types.NamespacedName) ([]metav1.PartialObjectMetadata, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
-	if err := r.Metadata.List(ctx, list, client.MatchingFields{indexes.CopyOrigin: environment.String()}); err != nil {
+	if err := r.Metadata.List(ctx, list, client.MatchingFields{index.CopyOrigin: environment.String()}); err != nil {
 		return nil, fmt.Errorf("list copies: %w", err)
 	}
 	return slices.DeleteFunc(list.Items, func(object metav1.PartialObjectMetadata) bool { return !publish.IsCopyOf(environment, &object) }), nil

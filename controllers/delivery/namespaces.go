@@ -19,7 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
 
 // standing is what a namespace is to an environment.
@@ -74,7 +74,7 @@ func (r *Reconciler) namespaceHandler() handler.EventHandler {
 
 func (r *Reconciler) enqueueConcerned(ctx context.Context, before, after client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	environments := &v1alpha1.FlagEnvironmentList{}
-	if err := r.Client.List(ctx, environments, client.MatchingFields{indexes.EnvironmentDelivers: "true"}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Client.List(ctx, environments, client.MatchingFields{index.EnvironmentDelivers: "true"}, client.UnsafeDisableDeepCopy); err != nil {
 		log.FromContext(ctx).Error(err, "Cannot list the environments that deliver")
 		return
 	}

@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/topics"
 )
 
 // maxNamed is how many namespaces a message names.
@@ -21,7 +21,7 @@ const maxNamed = 10
 
 // report tells the FlagEnvironment controller how the copies stand.
 func (r *Reconciler) report(s *scope) {
-	delivery := ledger.Delivery{Selector: s.environment.Spec.Delivery.NamespaceSelector, Copies: s.delivered()}
+	delivery := topics.Delivery{Selector: s.environment.Spec.Delivery.NamespaceSelector, Copies: s.delivered()}
 	delivery.Delivered, delivery.Reason, delivery.Message = s.condition()
 	r.Deliveries.Write(client.ObjectKeyFromObject(s.environment), delivery)
 }

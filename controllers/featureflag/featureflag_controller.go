@@ -28,9 +28,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
-	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
-	"github.com/jackstaff-dev/jackstaff/controllers/status"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/status"
+	"github.com/jackstaff-dev/jackstaff/internal/topics"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -45,7 +45,7 @@ const patience = 2 * time.Second
 // Reconciler keeps the status of flags.
 type Reconciler struct {
 	Client client.Client
-	Ledger *ledger.Ledger
+	Ledger *topics.Ledger
 	Status status.Patcher
 	Clock  clock.PassiveClock
 	// StaleAfter is how long a flag must be unchanged to be stale.
@@ -61,8 +61,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.FeatureFlag{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		Watches(&v1alpha1.FeatureFlag{}, handler.EnqueueRequestsFromMapFunc(r.flagsConcernedByFlag), builder.WithPredicates(requirableChanged())).
 		Watches(&v1alpha1.FlagEnvironment{}, handler.EnqueueRequestsFromMapFunc(r.flagsOfNamespace), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.FlagAudience{}, handler.EnqueueRequestsFromMapFunc(r.flagsUsing(indexes.FlagAudiences)), builder.WithPredicates(existenceChanged())).
-		Watches(&v1alpha1.FlagEvent{}, handler.EnqueueRequestsFromMapFunc(r.flagsUsing(indexes.FlagEvents)), builder.WithPredicates(existenceChanged())).
+		Watches(&v1alpha1.FlagAudience{}, handler.EnqueueRequestsFromMapFunc(r.flagsUsing(index.FlagAudiences)), builder.WithPredicates(existenceChanged())).
+		Watches(&v1alpha1.FlagEvent{}, handler.EnqueueRequestsFromMapFunc(r.flagsUsing(index.FlagEvents)), builder.WithPredicates(existenceChanged())).
 		WatchesRawSource(source.Func(r.followLedger)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
@@ -98,8 +98,8 @@ func (r *Reconciler) flagsConcernedByFlag(ctx context.Context, object client.Obj
 		return nil
 	}
 	key := flag.Key()
-	return append(r.find(ctx, flag.Namespace, client.MatchingFields{indexes.FlagKey: key}),
-		r.find(ctx, flag.Namespace, client.MatchingFields{indexes.FlagPrerequisites: key})...)
+	return append(r.find(ctx, flag.Namespace, client.MatchingFields{index.FlagKey: key}),
+		r.find(ctx, flag.Namespace, client.MatchingFields{index.FlagPrerequisites: key})...)
 }
 
 // flagsUsing returns a function that maps an audience or event to the flags that name it.
@@ -151,9 +151,9 @@ type environment struct {
 	*v1alpha1.FlagEnvironment
 
 	// facts hold for all flags of the environment.
-	facts ledger.Environment
+	facts topics.Environment
 	// entry is what it has made of this flag.
-	entry ledger.Entry
+	entry topics.Entry
 	// known is false where the environment has not compiled the flag's generation yet.
 	known bool
 }
@@ -212,7 +212,7 @@ func (r *Reconciler) readEnvironments(ctx context.Context, s *scope) error {
 func (r *Reconciler) validate(ctx context.Context, s *scope) error {
 	s.mistakes = validation.FeatureFlag(s.flag)
 	var err error
-	s.findings, err = validation.FeatureFlagFindings(ctx, indexes.Namespace{Reader: r.Client, Name: s.flag.Namespace}, nil, nil, s.flag)
+	s.findings, err = validation.FeatureFlagFindings(ctx, index.Namespace{Reader: r.Client, Name: s.flag.Namespace}, nil, nil, s.flag)
 	return err
 }
 

@@ -17,9 +17,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
-	"github.com/jackstaff-dev/jackstaff/controllers/status"
-	"github.com/jackstaff-dev/jackstaff/controllers/usage"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/references"
+	"github.com/jackstaff-dev/jackstaff/internal/status"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -40,7 +40,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.FlagAudience{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.FeatureFlag{}, usage.Handler(indexes.Audiences, byName)).
+		Watches(&v1alpha1.FeatureFlag{}, references.Handler(index.Audiences, byName)).
 		Complete(r)
 }
 
@@ -56,7 +56,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if !audience.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	flags, err := indexes.Namespace{Reader: r.Client, Name: audience.Namespace}.FlagsUsingAudience(ctx, audience.Name)
+	flags, err := index.Namespace{Reader: r.Client, Name: audience.Namespace}.FlagsUsingAudience(ctx, audience.Name)
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("find the flags that use the audience: %w", err)
 	}
@@ -68,7 +68,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 func computeStatus(audience *v1alpha1.FlagAudience, flags []*v1alpha1.FeatureFlag, to *v1alpha1.FlagAudienceStatus) {
 	to.ObservedGeneration = audience.Generation
 	to.Members = int32(len(audience.Spec.Members))
-	to.UsedBy, to.UsedByCount = usage.Keys(flags)
+	to.UsedBy, to.UsedByCount = references.Keys(flags)
 	conditions := status.Conditions{List: &to.Conditions, Generation: audience.Generation}
 	if err := validation.FlagAudience(audience).ToAggregate(); err != nil {
 		conditions.Set(v1alpha1.AcceptedCondition, false, v1alpha1.InvalidReason, err.Error()+"; what was published last stays")

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/status"
-	"github.com/jackstaff-dev/jackstaff/internal/heartbeat"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/heartbeat"
+	"github.com/jackstaff-dev/jackstaff/internal/status"
 )
 
 // maxLaggards is how many laggards a status names.

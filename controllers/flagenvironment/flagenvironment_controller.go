@@ -31,11 +31,11 @@ import (
 	"k8s.io/client-go/util/workqueue"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
-	"github.com/jackstaff-dev/jackstaff/controllers/status"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/status"
+	"github.com/jackstaff-dev/jackstaff/internal/topics"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch
@@ -50,9 +50,9 @@ const nameTakenRetry = 30 * time.Second
 type Reconciler struct {
 	Client    client.Client
 	Publisher *publish.Publisher
-	Ledger    *ledger.Ledger
+	Ledger    *topics.Ledger
 	// Deliveries are what the delivery controller reports. This controller writes them, so that conditions have one writer.
-	Deliveries *ledger.Deliveries
+	Deliveries *topics.Deliveries
 	Status     status.Patcher
 	Clock      clock.PassiveClock
 
@@ -160,7 +160,7 @@ type scope struct {
 	// request is the publish request that this reconcile is to answer.
 	request string
 	// delivery is what the delivery controller has reported, and nil where it has not yet.
-	delivery *ledger.Delivery
+	delivery *topics.Delivery
 }
 
 // stopped reports whether a problem keeps what is wanted from being served.

@@ -9,10 +9,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/jackstaff-dev/jackstaff/controllers/ledger"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/topics"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // state is what the controller keeps in memory of one environment between reconciles. All of it can be made again from the
@@ -103,21 +103,21 @@ func samePart(a, b *datafile.Contents, key string) bool {
 }
 
 // report writes the unreported flags into the ledger.
-func (s *state) report(to *ledger.Ledger, key types.NamespacedName, automatic bool) {
-	environment := ledger.Environment{Automatic: automatic}
+func (s *state) report(to *topics.Ledger, key types.NamespacedName, automatic bool) {
+	environment := topics.Environment{Automatic: automatic}
 	if s.served != nil {
 		environment.Revision = s.served.Revision
 	}
-	entries := map[string]ledger.Entry{}
+	entries := map[string]topics.Entry{}
 	for flagKey := range s.unreported {
 		_, pending := s.pending[flagKey]
 		for _, name := range s.compiled.FlagNames(flagKey) {
 			outcome, _ := s.compiled.Outcome(name)
 			_, previous, _ := to.Read(key, name)
 			if previous.Outcome.UID != outcome.UID {
-				previous = ledger.Entry{} // Another flag had that name.
+				previous = topics.Entry{} // Another flag had that name.
 			}
-			entries[name] = ledger.Entry{
+			entries[name] = topics.Entry{
 				Outcome: outcome, Pending: pending, Revision: cmp.Or(s.changed[flagKey], previous.Revision),
 				WasEnabled: previous.WasEnabled || outcome.Form != nil && outcome.Form.Enabled,
 			}

@@ -17,9 +17,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
-	"github.com/jackstaff-dev/jackstaff/controllers/status"
-	"github.com/jackstaff-dev/jackstaff/controllers/usage"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/references"
+	"github.com/jackstaff-dev/jackstaff/internal/status"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -40,7 +40,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.FlagEvent{}, builder.WithPredicates(changed)).
 		// Who holds a key changes for the others when an event comes or goes.
 		Watches(&v1alpha1.FlagEvent{}, handler.EnqueueRequestsFromMapFunc(r.sameKey), builder.WithPredicates(changed)).
-		Watches(&v1alpha1.FeatureFlag{}, usage.Handler(indexes.Events, r.withKey)).
+		Watches(&v1alpha1.FeatureFlag{}, references.Handler(index.Events, r.withKey)).
 		Complete(r)
 }
 
@@ -53,7 +53,7 @@ func (r *Reconciler) sameKey(ctx context.Context, object client.Object) []reconc
 }
 
 func (r *Reconciler) withKey(ctx context.Context, namespace, key string) []reconcile.Request {
-	flagEvents, err := indexes.Namespace{Reader: r.Client, Name: namespace}.EventsWithKey(ctx, key)
+	flagEvents, err := index.Namespace{Reader: r.Client, Name: namespace}.EventsWithKey(ctx, key)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the events of a key")
 		return nil
@@ -77,7 +77,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if !flagEvent.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	namespace := indexes.Namespace{Reader: r.Client, Name: flagEvent.Namespace}
+	namespace := index.Namespace{Reader: r.Client, Name: flagEvent.Namespace}
 	flags, err := namespace.FlagsMeasuring(ctx, flagEvent.Key())
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("find the flags that measure the event: %w", err)
@@ -93,7 +93,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 
 func computeStatus(flagEvent *v1alpha1.FlagEvent, flags []*v1alpha1.FeatureFlag, findings []validation.Finding, to *v1alpha1.FlagEventStatus) {
 	to.ObservedGeneration = flagEvent.Generation
-	to.UsedBy, to.UsedByCount = usage.Keys(flags)
+	to.UsedBy, to.UsedByCount = references.Keys(flags)
 	conditions := status.Conditions{List: &to.Conditions, Generation: flagEvent.Generation}
 	conditions.Set(v1alpha1.AcceptedCondition, true, v1alpha1.AcceptedReason, "the event is valid and its key is its own")
 	for _, finding := range findings {

@@ -31,8 +31,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
 
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences,verbs=get;list;watch;patch
@@ -140,7 +140,7 @@ func (r *Reconciler) read(ctx context.Context, s *scope) error {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("ControllerRevisionList"))
 	if err := r.Metadata.List(ctx, list, client.InNamespace(s.key.Namespace),
-		client.MatchingFields{indexes.HistoryOf: indexes.HistoryKey(r.kind, s.key.Name)}); err != nil {
+		client.MatchingFields{index.HistoryOf: index.HistoryKey(r.kind, s.key.Name)}); err != nil {
 		return fmt.Errorf("list the history: %w", err)
 	}
 	s.revisions = list.Items

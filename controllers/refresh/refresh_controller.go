@@ -35,7 +35,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 )
 
@@ -142,7 +142,7 @@ func (r *Reconciler) datafiles(ctx context.Context, object client.Object) []reco
 	requests := []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: environment.Namespace, Name: environment.DatafileName()}}}
 	copies := &metav1.PartialObjectMetadataList{}
 	copies.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
-	if err := r.Metadata.List(ctx, copies, client.MatchingFields{indexes.CopyOrigin: client.ObjectKeyFromObject(environment).String()}); err != nil {
+	if err := r.Metadata.List(ctx, copies, client.MatchingFields{index.CopyOrigin: client.ObjectKeyFromObject(environment).String()}); err != nil {
 		log.FromContext(ctx).Error(err, "Cannot list the copies of a datafile")
 	}
 	for i := range copies.Items {

@@ -19,9 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // The names of the flag that chooses a context of the kubeconfig. That of evaluate leaves --context to the context of an evaluation.

@@ -30,8 +30,8 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
 
 func TestCluster(t *testing.T) {
@@ -80,7 +80,7 @@ var _ = BeforeSuite(func() {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
-	Expect(indexes.Setup(ctx, mgr.GetFieldIndexer())).To(Succeed())
+	Expect(index.Setup(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	Expect(controllers.Setup(mgr, controllers.Options{})).To(Succeed())
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()

@@ -19,9 +19,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/diff"
 	"github.com/jackstaff-dev/jackstaff/internal/manifests"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // diffOptions are what the command line of diff says.

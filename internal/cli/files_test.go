@@ -25,10 +25,10 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/internal/cli"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
-	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 	"github.com/jackstaff-dev/jackstaff/internal/manifests"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
 var update = flag.Bool("update", false, "write the golden files")

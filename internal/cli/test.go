@@ -17,9 +17,9 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/jackstaff-dev/jackstaff/internal/manifests"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
-	"github.com/jackstaff-dev/jackstaff/internal/manifests"
 )
 
 // testSuffixes end the names of test files that are found in directories.

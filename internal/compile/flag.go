@@ -14,8 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // Flag compiles flag for one environment. A flag without an entry for the environment is disabled there. It fails with

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/diff"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // BenchmarkFlag compares a flag of many rules, of which one serves more subjects than before: what admission does for an update.

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/internal/diff"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 var update = flag.Bool("update", false, "write the golden files")

@@ -12,9 +12,9 @@ import (
 	"testing"
 
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/importer"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
-	"github.com/jackstaff-dev/jackstaff/internal/importer"
 )
 
 // TestImportedFlagsAnswerTheSame imports random flagd files as people write them, and fails where a flag of which nothing is listed as

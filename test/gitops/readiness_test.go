@@ -29,8 +29,8 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
 
 // project is the namespace of the tests.
@@ -181,7 +181,7 @@ func startOperator(t *testing.T, config *rest.Config, scheme *runtime.Scheme) (s
 	})
 	check(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	check(t, indexes.Setup(ctx, mgr.GetFieldIndexer()))
+	check(t, index.Setup(ctx, mgr.GetFieldIndexer()))
 	check(t, controllers.Setup(mgr, controllers.Options{}))
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()

@@ -30,11 +30,11 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
-	"github.com/jackstaff-dev/jackstaff/internal/rest"
-	"github.com/jackstaff-dev/jackstaff/internal/rest/ofrep"
-	"github.com/jackstaff-dev/jackstaff/internal/rest/resttest"
-	"github.com/jackstaff-dev/jackstaff/internal/serving"
-	"github.com/jackstaff-dev/jackstaff/internal/telemetry"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/usage"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/ofrep"
+	"github.com/jackstaff-dev/jackstaff/internal/server/servertest"
 )
 
 func TestClients(t *testing.T) {
@@ -46,18 +46,18 @@ func TestClients(t *testing.T) {
 }
 
 var (
-	world *resttest.World
-	store = serving.NewStore()
+	world     *servertest.World
+	datafiles = store.NewStore()
 )
 
 var _ = BeforeSuite(func() {
-	world = resttest.Start(rest.Options{}, func(mgr ctrl.Manager, server *rest.Server) error {
-		evaluations, err := telemetry.New(clock.RealClock{}, prometheus.NewRegistry())
+	world = servertest.Start(server.Options{}, func(mgr ctrl.Manager, srv *server.Server) error {
+		evaluations, err := usage.New(clock.RealClock{}, prometheus.NewRegistry())
 		if err != nil {
 			return err
 		}
-		ofrep.Mount(server, store, evaluations, clock.RealClock{})
-		return store.SetupWithManager(mgr)
+		ofrep.Mount(srv, datafiles, evaluations, clock.RealClock{})
+		return datafiles.SetupWithManager(mgr)
 	})
 })
 
@@ -115,7 +115,7 @@ func newShop() *shop {
 		secret := &corev1.Secret{}
 		g.Expect(world.Admin.Get(ctx, types.NamespacedName{Namespace: s.name, Name: environment.Status.SDKKeys[0].SecretName}, secret)).To(Succeed())
 		s.serverKey, s.clientKey = string(secret.Data["server"]), string(secret.Data["client"])
-		served, _, known := store.ByKey(s.serverKey)
+		served, _, known := datafiles.ByKey(s.serverKey)
 		g.Expect(known).To(BeTrue())
 		g.Expect(served.Engine().Len()).To(Equal(4))
 	}).Should(Succeed())

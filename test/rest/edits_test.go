@@ -24,11 +24,11 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
-	"github.com/jackstaff-dev/jackstaff/internal/heartbeat"
-	"github.com/jackstaff-dev/jackstaff/internal/rest"
-	"github.com/jackstaff-dev/jackstaff/internal/rest/avsb"
-	"github.com/jackstaff-dev/jackstaff/internal/rest/resttest"
-	"github.com/jackstaff-dev/jackstaff/internal/serving"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/heartbeat"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/servertest"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/avsb"
 )
 
 // atOnce makes two changes at the same time.
@@ -69,7 +69,7 @@ var _ = Describe("An edit with kubectl and a write through REST at the same time
 		var conflicts int
 		for round := 0; conflicts < 3 && round < 500; round++ {
 			mine, theirs := fmt.Sprintf("rest-%d", round), fmt.Sprintf("kubectl-%d", round)
-			var answer *resttest.Answer
+			var answer *servertest.Answer
 			atOnce(func() {
 				Expect(patch(editor.kube, s.flag, types.MergePatchType, `{"spec": {"tags": ["`+theirs+`"]}}`)).To(Succeed())
 			}, func() {
@@ -167,14 +167,14 @@ var _ = Describe("A flood of heartbeats", func() {
 // startHeartbeats serves the view that takes heartbeats once more, with minutes that a test makes pass.
 func startHeartbeats(minutes clock.WithTicker) (url string) {
 	GinkgoHelper()
-	store := serving.NewStore()
-	Expect(store.SetupWithManager(world.Manager)).To(Succeed())
-	server, err := rest.New(world.Manager, rest.Options{SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{}})
+	datafiles := store.NewStore()
+	Expect(datafiles.SetupWithManager(world.Manager)).To(Succeed())
+	srv, err := server.New(world.Manager, server.Options{SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{}})
 	Expect(err).NotTo(HaveOccurred())
 	gatherer := heartbeat.New(world.Manager.GetClient(), world.Manager.GetAPIReader(), minutes)
-	avsb.Mount(server, store, gatherer, clock.RealClock{})
+	avsb.Mount(srv, datafiles, gatherer, clock.RealClock{})
 	Expect(world.Manager.Add(gatherer)).To(Succeed())
-	listening := httptest.NewServer(server)
+	listening := httptest.NewServer(srv)
 	DeferCleanup(listening.Close)
 	return listening.URL
 }

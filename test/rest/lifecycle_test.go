@@ -30,23 +30,23 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/utils/clock"
 
-	"github.com/jackstaff-dev/jackstaff/internal/rest"
-	"github.com/jackstaff-dev/jackstaff/internal/rest/sdk"
-	"github.com/jackstaff-dev/jackstaff/internal/serving"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/sdk"
 )
 
 var _ = Describe("A server that is told to stop", func() {
 	It("finishes the requests in flight, ends its streams and takes no new ones", func() {
 		s := newShop()
-		store := serving.NewStore()
-		Expect(store.SetupWithManager(world.Manager)).To(Succeed())
-		server, err := rest.New(world.Manager, rest.Options{
+		datafiles := store.NewStore()
+		Expect(datafiles.SetupWithManager(world.Manager)).To(Succeed())
+		srv, err := server.New(world.Manager, server.Options{
 			Address: "127.0.0.1:0", SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{},
 		})
 		Expect(err).NotTo(HaveOccurred())
-		server.Handle("/api/sdk/stream/", server.Stream(sdk.NewHandler(store, clock.RealClock{}, server.LimitAddress)))
+		srv.Handle("/api/sdk/stream/", srv.Stream(sdk.NewHandler(datafiles, clock.RealClock{}, srv.LimitAddress)))
 		arrived, release := make(chan struct{}), make(chan struct{})
-		server.Handle("/slow", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		srv.Handle("/slow", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			close(arrived)
 			<-release
 			fmt.Fprint(w, "finished")
@@ -54,8 +54,8 @@ var _ = Describe("A server that is told to stop", func() {
 		ctx, stop := context.WithCancel(context.Background())
 		defer stop()
 		stopped := make(chan error, 1)
-		go func() { stopped <- server.Start(ctx) }()
-		address, err := server.Address(ctx)
+		go func() { stopped <- srv.Start(ctx) }()
+		address, err := srv.Address(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		base := "http://" + address.String()
 

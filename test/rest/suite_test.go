@@ -24,10 +24,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/app"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
-	"github.com/jackstaff-dev/jackstaff/internal/rest"
-	"github.com/jackstaff-dev/jackstaff/internal/rest/resttest"
-	"github.com/jackstaff-dev/jackstaff/internal/rest/views"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/servertest"
 )
 
 func TestREST(t *testing.T) {
@@ -36,10 +36,10 @@ func TestREST(t *testing.T) {
 	RunSpecs(t, "REST, all views")
 }
 
-var world *resttest.World
+var world *servertest.World
 
 var _ = BeforeSuite(func() {
-	world = resttest.Start(rest.Options{}, views.Mount)
+	world = servertest.Start(server.Options{}, app.Mount)
 	for _, role := range shippedRoles() {
 		Expect(world.Admin.Create(context.Background(), role)).To(Succeed())
 	}
@@ -150,7 +150,7 @@ func fresh[T any, P interface {
 }
 
 // call makes a request and expects a status.
-func call(token string, status int, method, path string, body any, headers ...string) *resttest.Answer {
+func call(token string, status int, method, path string, body any, headers ...string) *servertest.Answer {
 	GinkgoHelper()
 	answer := world.Call(token, method, path, body, headers...)
 	Expect(answer.Status).To(Equal(status), method+" "+path+": "+string(answer.Body))

@@ -29,10 +29,10 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
-	"github.com/jackstaff-dev/jackstaff/internal/rest"
-	"github.com/jackstaff-dev/jackstaff/internal/rest/ofrep"
-	"github.com/jackstaff-dev/jackstaff/internal/serving"
-	"github.com/jackstaff-dev/jackstaff/internal/telemetry"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/usage"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/ofrep"
 )
 
 const (
@@ -68,34 +68,34 @@ func serveOFREP(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server, err := rest.New(nowhere, rest.Options{
+	srv, err := server.New(nowhere, server.Options{
 		Address: "127.0.0.1:0", SessionKey: bytes.Repeat([]byte("k"), 32), RequestsPerSecond: 100, Clock: clock.RealClock{},
 	})
 	if err != nil {
 		return err
 	}
-	store, err := newStore()
+	datafiles, err := newStore()
 	if err != nil {
 		return err
 	}
-	evaluations, err := telemetry.New(clock.RealClock{}, prometheus.NewRegistry())
+	evaluations, err := usage.New(clock.RealClock{}, prometheus.NewRegistry())
 	if err != nil {
 		return err
 	}
-	ofrep.Mount(server, store, evaluations, clock.RealClock{})
+	ofrep.Mount(srv, datafiles, evaluations, clock.RealClock{})
 	go func() {
-		address, err := server.Address(ctx)
+		address, err := srv.Address(ctx)
 		if err == nil {
 			fmt.Println("http://" + address.String())
 			_ = answerUsage()
 		}
 		os.Exit(0)
 	}()
-	return server.Start(ctrl.LoggerInto(ctx, ctrl.Log))
+	return srv.Start(ctrl.LoggerInto(ctx, ctrl.Log))
 }
 
 // newStore holds one environment with flags of three kinds.
-func newStore() (*serving.Store, error) {
+func newStore() (*store.Store, error) {
 	const variations = `"type":"String","variations":[{"key":"on","value":"the new one"},{"key":"off","value":"the old one"}]`
 	kinds := []string{
 		`{"defaultVariation":"off","enabled":true,"fallthrough":"on",` + variations + `}`,
@@ -113,8 +113,8 @@ func newStore() (*serving.Store, error) {
 	environment := builders.MakeEnvironment("production", "shop").Defaulted().Obj()
 	environment.UID = "1"
 	environment.Status.SDKKeys = []v1alpha1.SDKKey{{ServerHash: "sha256:" + hex.EncodeToString(hash[:]), Confirmed: true}}
-	store := serving.NewStore()
-	return store, store.Set(environment, &serving.Document{Digest: "sha256:1", Native: []byte(native)})
+	datafiles := store.NewStore()
+	return datafiles, datafiles.Set(environment, &store.Document{Digest: "sha256:1", Native: []byte(native)})
 }
 
 // The forms of requests and answers, for echo.

@@ -41,9 +41,9 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
@@ -238,7 +238,7 @@ func (b *bench) start(ctx context.Context, server *rest.Config, scheme *k8srunti
 	if err != nil {
 		return err
 	}
-	if err := indexes.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := index.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	if err := controllers.Setup(mgr, controllers.Options{}); err != nil {

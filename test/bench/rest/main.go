@@ -48,11 +48,11 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+	"github.com/jackstaff-dev/jackstaff/internal/app"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/rest"
-	"github.com/jackstaff-dev/jackstaff/internal/rest/views"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
 	"github.com/jackstaff-dev/jackstaff/webhook"
 )
 
@@ -269,23 +269,23 @@ func start(ctx context.Context, flags int) (*bench, func(), error) {
 	return b, stop, nil
 }
 
-func load(ctx context.Context, controlPlane *envtest.Environment, server *k8srest.Config, flags int) (*bench, error) {
-	server.QPS = -1
+func load(ctx context.Context, controlPlane *envtest.Environment, config *k8srest.Config, flags int) (*bench, error) {
+	config.QPS = -1
 	scheme := k8sruntime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	admin, err := client.New(server, client.Options{Scheme: scheme})
+	admin, err := client.New(config, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{kube: "https://" + strings.TrimSuffix(strings.TrimPrefix(server.Host, "https://"), "/")}
-	if err := b.connect(server, controlPlane); err != nil {
+	b := &bench{kube: "https://" + strings.TrimSuffix(strings.TrimPrefix(config.Host, "https://"), "/")}
+	if err := b.connect(config, controlPlane); err != nil {
 		return nil, err
 	}
 	if err := b.authenticate(ctx, admin); err != nil {
 		return nil, err
 	}
-	if err := b.operate(ctx, controlPlane, server, scheme); err != nil {
+	if err := b.operate(ctx, controlPlane, config, scheme); err != nil {
 		return nil, err
 	}
 	environment := builders.MakeEnvironment(environmentName, project).Obj()
@@ -343,9 +343,9 @@ func (b *bench) authenticate(ctx context.Context, admin client.Client) error {
 }
 
 // operate runs the controllers, the webhooks and the REST server.
-func (b *bench) operate(ctx context.Context, controlPlane *envtest.Environment, server *k8srest.Config, scheme *k8sruntime.Scheme) error {
+func (b *bench) operate(ctx context.Context, controlPlane *envtest.Environment, target *k8srest.Config, scheme *k8sruntime.Scheme) error {
 	webhooks := &controlPlane.WebhookInstallOptions
-	mgr, err := ctrl.NewManager(server, ctrl.Options{
+	mgr, err := ctrl.NewManager(target, ctrl.Options{
 		Scheme: scheme, Cache: controllers.CacheOptions(), Client: controllers.ClientOptions(), Metrics: metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)},
 		WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{
@@ -356,7 +356,7 @@ func (b *bench) operate(ctx context.Context, controlPlane *envtest.Environment, 
 		return err
 	}
 	if err := errors.Join(
-		indexes.Setup(ctx, mgr.GetFieldIndexer()), controllers.Setup(mgr, controllers.Options{}), webhook.Setup(mgr, compile.FlagdCompatible),
+		index.Setup(ctx, mgr.GetFieldIndexer()), controllers.Setup(mgr, controllers.Options{}), webhook.Setup(mgr, compile.FlagdCompatible),
 	); err != nil {
 		return err
 	}
@@ -364,14 +364,14 @@ func (b *bench) operate(ctx context.Context, controlPlane *envtest.Environment, 
 	if err != nil {
 		return err
 	}
-	api, err := rest.New(mgr, rest.Options{
+	api, err := server.New(mgr, server.Options{
 		Address: "127.0.0.1:0", SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &certificate, nil },
 	})
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(views.Mount(mgr, api), mgr.Add(api)); err != nil {
+	if err := errors.Join(app.Mount(mgr, api), mgr.Add(api)); err != nil {
 		return err
 	}
 	go func() {

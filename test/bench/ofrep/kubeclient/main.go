@@ -22,7 +22,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
-	"github.com/jackstaff-dev/jackstaff/controllers/indexes"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
 
 func main() {
@@ -50,7 +50,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	// The indexes begin the caches of all kinds.
-	if err := indexes.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := index.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	go func() {

@@ -1,0 +1,62 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package app puts everything that is served on the REST server.
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/jackstaff-dev/jackstaff/internal/replica/heartbeat"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/usage"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/ofrep"
+	"github.com/jackstaff-dev/jackstaff/internal/server/sdk"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/atono"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/avsb"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/flagmint"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/phaseflag"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog"
+)
+
+// Mount adds every view to server, and to mgr what they stand on.
+func Mount(mgr ctrl.Manager, srv *server.Server) error {
+	datafiles := store.NewStore()
+	if err := datafiles.SetupWithManager(mgr); err != nil {
+		return fmt.Errorf("follow datafiles: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("datafiles", func(*http.Request) error {
+		if !datafiles.Synced() {
+			return errors.New("not all datafiles were read yet")
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("set up probes: %w", err)
+	}
+	evaluations, err := usage.New(clock.RealClock{}, metrics.Registry)
+	if err != nil {
+		return err
+	}
+	heartbeats := heartbeat.New(mgr.GetClient(), mgr.GetAPIReader(), clock.RealClock{})
+	if err := mgr.Add(heartbeats); err != nil {
+		return fmt.Errorf("gather heartbeats: %w", err)
+	}
+	avsb.Mount(srv, datafiles, heartbeats, clock.RealClock{})
+	flags := phaseflag.New(srv, datafiles, evaluations, mgr.GetClient(), clock.RealClock{})
+	srv.MountByQuery("environment_id", flags, atono.New(srv, clock.RealClock{}), "/api/v1/flags", "/api/v1/flags/")
+	srv.Mount(flags, "/api/v1/evaluate")
+	srv.Mount(flagmint.New(srv), "/projects/")
+	srv.Mount(posthog.New(srv, datafiles, mgr.GetClient(), evaluations, clock.RealClock{}), posthog.Patterns...)
+	ofrep.Mount(srv, datafiles, evaluations, clock.RealClock{})
+	byKey := sdk.NewHandler(datafiles, clock.RealClock{}, srv.LimitAddress)
+	srv.Handle("/api/sdk/datafile/", byKey)
+	srv.Handle("/api/sdk/stream/", srv.Stream(byKey))
+	return nil
+}

@@ -1,0 +1,134 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+)
+
+var (
+	// ErrUnpublished is returned where nothing is published yet.
+	ErrUnpublished = errors.New("nothing is published yet")
+
+	// ErrNoFlagd is returned for the flagd file of an environment that publishes none.
+	ErrNoFlagd = errors.New("the environment publishes no flagd file")
+
+	// ErrMembers is returned to a client key where the file would name members of audiences or overrides.
+	ErrMembers = errors.New("the datafile names members of audiences or overrides, which client keys may not receive")
+)
+
+// Format is a format of a datafile.
+type Format int
+
+// The formats.
+const (
+	Native Format = iota
+	Flagd
+	formats
+)
+
+// Coding is a content coding of HTTP (RFC 9110, section 8.4.1).
+type Coding int
+
+// The codings.
+const (
+	Identity Coding = iota
+	Gzip
+	Zstd
+	codings
+)
+
+// Download is a file in one coding.
+type Download struct {
+	// Bytes must not be changed.
+	Bytes []byte
+	// ETag is a strong entity tag with its quotes: the SHA-256 of Bytes.
+	ETag string
+}
+
+// Download returns the datafile that a kind of key receives. It is made when it is first asked for, and kept as long as the revision
+// is served. A server key receives the files as they are published. It fails with ErrUnpublished, ErrNoFlagd or ErrMembers.
+func (e *Environment) Download(kind KeyKind, format Format, coding Coding) (Download, error) {
+	now := e.state.Load()
+	document := now.revision.document
+	switch {
+	case document == nil:
+		return Download{}, ErrUnpublished
+	case format == Flagd && document.Flagd == nil:
+		return Download{}, ErrNoFlagd
+	}
+	downloads := &now.revision.downloads
+	if kind == ClientKey && !now.clientMembers {
+		if filtered, err := downloads.filtered(); err == nil && filtered.hasMembers {
+			return Download{}, ErrMembers
+		}
+	}
+	return downloads.files[kind][format][coding]()
+}
+
+// downloads are the files of one revision, each made when it is first asked for.
+type downloads struct {
+	// filtered is what client keys may see.
+	filtered func() (*filtered, error)
+	files    [ClientKey + 1][formats][codings]func() (Download, error)
+}
+
+func newDownloads(document *Document) downloads {
+	d := downloads{filtered: sync.OnceValues(func() (*filtered, error) { return filter(document.Native) })}
+	client := func(encode func(*filtered) ([]byte, error)) func() ([]byte, error) {
+		return func() ([]byte, error) {
+			filtered, err := d.filtered()
+			if err != nil {
+				return nil, err
+			}
+			return encode(filtered)
+		}
+	}
+	d.files[ServerKey][Native] = encoded(func() ([]byte, error) { return document.Native, nil })
+	d.files[ServerKey][Flagd] = encoded(func() ([]byte, error) { return document.Flagd, nil })
+	d.files[ClientKey][Native] = encoded(client((*filtered).native))
+	d.files[ClientKey][Flagd] = encoded(client((*filtered).flagd))
+	return d
+}
+
+// encoded is a file in every coding.
+func encoded(file func() ([]byte, error)) (all [codings]func() (Download, error)) {
+	plain := sync.OnceValues(file)
+	for coding, encode := range [codings]func([]byte) ([]byte, error){
+		Identity: func(data []byte) ([]byte, error) { return data, nil },
+		Gzip:     datafile.Compress,
+		Zstd:     compressZstd,
+	} {
+		all[coding] = sync.OnceValues(func() (Download, error) {
+			data, err := plain()
+			if err != nil {
+				return Download{}, err
+			}
+			if data, err = encode(data); err != nil {
+				return Download{}, err
+			}
+			sum := sha256.Sum256(data)
+			return Download{Bytes: data, ETag: `"` + hex.EncodeToString(sum[:]) + `"`}, nil
+		})
+	}
+	return all
+}
+
+// compressZstd uses one thread, and forgets its buffers: a file is compressed once.
+func compressZstd(data []byte) ([]byte, error) {
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return nil, fmt.Errorf("compress datafile: %w", err)
+	}
+	compressed := encoder.EncodeAll(data, nil)
+	return compressed, encoder.Close()
+}

@@ -1,0 +1,273 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+)
+
+// cluster is a fake API server that counts what is read live from it.
+type cluster struct {
+	*testing.T
+	client.Client
+	store    *Store
+	follower *follower
+	// reads are how many ConfigMaps were read live, and fails makes that fail.
+	reads int
+	fails error
+}
+
+func newCluster(t *testing.T, objects ...client.Object) *cluster {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &cluster{T: t, store: NewStore()}
+	server := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.FlagEnvironment{}).Build()
+	c.Client = server
+	live := interceptor.NewClient(server, interceptor.Funcs{
+		Get: func(ctx context.Context, from client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			c.reads++
+			if c.fails != nil {
+				return c.fails
+			}
+			return from.Get(ctx, key, object, options...)
+		},
+	})
+	c.follower = &follower{store: c.store, cache: server, live: live}
+	return c
+}
+
+// sync reconciles production of shop and returns what the store holds of it, which is nil where it holds nothing.
+func (c *cluster) sync() *Environment {
+	c.Helper()
+	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "shop", Name: "production"}}
+	if _, err := c.follower.Reconcile(c.Context(), request); err != nil && c.fails == nil {
+		c.Fatal(err)
+	}
+	held, _ := c.store.Environment("shop", "production")
+	return held
+}
+
+func (c *cluster) change(object client.Object, change func()) {
+	c.Helper()
+	if err := c.Get(c.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+		c.Fatal(err)
+	}
+	change()
+	if err := c.Update(c.Context(), object); err != nil {
+		c.Fatal(err)
+	}
+}
+
+func configMap(name, kind string, document *Document) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: name,
+			Labels: map[string]string{
+				v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProjectLabel: "shop",
+				v1alpha1.EnvironmentLabel: "production", v1alpha1.DatafileLabel: kind,
+			},
+			Annotations: map[string]string{
+				v1alpha1.RevisionAnnotation: "1", v1alpha1.DigestAnnotation: document.Digest, v1alpha1.PublishedAtAnnotation: "2027-01-01T09:00:00Z",
+			},
+		},
+		Data: map[string]string{"datafile.json": string(document.Native), "flagd.json": "{}"},
+	}
+}
+
+func TestFollow(t *testing.T) {
+	served := configMap("flags-production", v1alpha1.DatafileServed, oneFlag(1, "a"))
+	c := newCluster(t, environment("k"), served)
+	held := c.sync()
+	if revision := held.Revision(); revision.Number != 1 || revision.Digest != oneFlag(1, "a").Digest ||
+		!revision.PublishedAt.Equal(time.Date(2027, 1, 1, 9, 0, 0, 0, time.UTC)) {
+		t.Fatalf("got %+v", revision)
+	}
+	if _, err := held.Download(ServerKey, Flagd, Identity); err != nil {
+		t.Errorf("the flagd file: %v", err)
+	}
+	c.sync()
+	if c.reads != 1 {
+		t.Errorf("an unchanged ConfigMap is read %d times", c.reads)
+	}
+	changed := held.Changed()
+	c.change(served, func() { served.Annotations["note"] = "mine" })
+	c.sync()
+	if isClosed(changed) {
+		t.Error("a changed annotation counts as a revision")
+	}
+	c.change(served, func() { served.Data["datafile.json"] = string(oneFlag(2, "b").Native) })
+	c.sync()
+	if !isClosed(changed) || held.Revision().Number != 2 {
+		t.Error("the next revision is not served")
+	}
+	c.change(served, func() { served.Data["datafile.json"] = "broken" })
+	c.sync()
+	c.sync()
+	if held.Revision().Number != 2 {
+		t.Error("a broken datafile is served")
+	}
+	if c.reads != 4 {
+		t.Errorf("%d reads; a broken ConfigMap is read again and again", c.reads)
+	}
+	if err := c.Delete(t.Context(), served); err != nil {
+		t.Fatal(err)
+	}
+	if c.sync() != held || held.Revision().Number != 2 {
+		t.Error("a deleted ConfigMap ends what is served")
+	}
+	if err := c.Delete(t.Context(), environment()); err != nil {
+		t.Fatal(err)
+	}
+	if c.sync() != nil || !held.Gone() {
+		t.Error("a deleted environment goes on being served")
+	}
+}
+
+func TestFollowEveryLayout(t *testing.T) {
+	compressed := func(configMap *corev1.ConfigMap) *corev1.ConfigMap {
+		data, err := datafile.Compress(oneFlag(1, "a").Native)
+		if err != nil {
+			t.Fatal(err)
+		}
+		configMap.BinaryData = map[string][]byte{"datafile.json.gz": data}
+		configMap.Data["datafile.json"] = string(datafile.EncodeHeader(datafile.Header{
+			Compressed: "datafile.json.gz", Project: "shop", Environment: "production", Revision: 1,
+		}))
+		return configMap
+	}
+	flagdOnly := func(configMap *corev1.ConfigMap) *corev1.ConfigMap {
+		delete(configMap.Data, "datafile.json")
+		configMap.BinaryData = nil
+		return configMap
+	}
+	served := func() *corev1.ConfigMap {
+		return configMap("flags-production", v1alpha1.DatafileServed, oneFlag(1, "a"))
+	}
+	history := func() *corev1.ConfigMap {
+		return configMap("flags-production-r1", v1alpha1.DatafileHistory, oneFlag(1, "a"))
+	}
+	tests := map[string]struct {
+		objects []client.Object
+		want    int64
+	}{
+		"plain":                               {[]client.Object{served()}, 1},
+		"compressed":                          {[]client.Object{compressed(served())}, 1},
+		"flagd alone":                         {[]client.Object{flagdOnly(served()), history()}, 1},
+		"flagd alone, history compressed":     {[]client.Object{flagdOnly(served()), compressed(history())}, 1},
+		"flagd alone, without history":        {[]client.Object{flagdOnly(served())}, 0},
+		"a history that is somebody else's":   {[]client.Object{flagdOnly(served()), foreign(history())}, 0},
+		"a ConfigMap that is somebody else's": {[]client.Object{foreign(served())}, 0},
+		"nothing":                             {nil, 0},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			held := newCluster(t, append(tc.objects, environment())...).sync()
+			if got := held.Revision().Number; got != tc.want {
+				t.Errorf("revision %d is served, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+func foreign(configMap *corev1.ConfigMap) *corev1.ConfigMap {
+	configMap.Labels[v1alpha1.EnvironmentLabel] = "staging"
+	return configMap
+}
+
+func TestARevokedKeyDoesNotWaitForTheDatafile(t *testing.T) {
+	from := environment("a")
+	c := newCluster(t, from, configMap("flags-production", v1alpha1.DatafileServed, oneFlag(1, "a")))
+	c.fails = errors.New("the API server is away")
+	c.sync()
+	if _, _, found := c.store.ByKey("sdk_a"); !found {
+		t.Error("a key is not valid before the datafile is read")
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(from), from); err != nil {
+		t.Fatal(err)
+	}
+	from.Status.SDKKeys = nil
+	if err := c.Status().Update(t.Context(), from); err != nil {
+		t.Fatal(err)
+	}
+	c.sync()
+	if _, _, found := c.store.ByKey("sdk_a"); found {
+		t.Error("a revoked key is valid")
+	}
+	c.fails = nil
+	if c.sync().Revision().Number != 1 {
+		t.Error("the datafile is not read once that is possible")
+	}
+}
+
+func TestSynced(t *testing.T) {
+	for name, early := range map[string]bool{"listed before it is read": false, "read before it is listed": true} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, environment(), configMap("flags-production", v1alpha1.DatafileServed, oneFlag(1, "a")))
+			if early {
+				c.sync()
+			}
+			if c.store.Synced() {
+				t.Error("ready before anybody knows which environments there are")
+			}
+			if err := c.follower.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if c.store.Synced() != early {
+				t.Errorf("ready %v before the datafile is read", !early)
+			}
+			c.fails = errors.New("the API server is away")
+			c.sync()
+			c.fails = nil
+			if c.store.Synced() != early {
+				t.Errorf("ready %v though the datafile could not be read", !early)
+			}
+			c.sync()
+			if !c.store.Synced() {
+				t.Error("not ready though everything is read")
+			}
+		})
+	}
+}
+
+func TestEnvironmentOf(t *testing.T) {
+	ours := configMap("flags-production", v1alpha1.DatafileServed, oneFlag(1, "a"))
+	deliveredCopy := ours.DeepCopy()
+	deliveredCopy.Namespace = "other"
+	tests := map[string]struct {
+		object *corev1.ConfigMap
+		want   int
+	}{
+		"served":          {ours, 1},
+		"history":         {configMap("flags-production-r1", v1alpha1.DatafileHistory, oneFlag(1, "a")), 0},
+		"a copy":          {deliveredCopy, 0},
+		"somebody else's": {&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "flags-production"}}, 0},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := environmentOf(t.Context(), tc.object); len(got) != tc.want || tc.want == 1 && got[0].Name != "production" {
+				t.Errorf("got %v, want %d", got, tc.want)
+			}
+		})
+	}
+}

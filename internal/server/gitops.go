@@ -1,0 +1,70 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"net/http"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/gitops"
+)
+
+// guard fails with an *Error of status 409 where a GitOps tool owns the object and would undo the write.
+func (c *Cluster) guard(object metav1.Object) error {
+	owner := gitops.ManagerOf(object)
+	if owner == nil || c.options.AllowGitOpsWrites {
+		return nil
+	}
+	return Errorf(http.StatusConflict, "%s owns it and would undo the change; change it in Git", owner)
+}
+
+// Toggle switches a flag on or off in an environment, as the caller, and returns the flag as it was written. Where a GitOps tool owns the
+// flag, switching off sets the annotation flags.jackstaff.dev/force-disabled, which the tool does not undo, and switching on removes it.
+// It fails with an *Error like Change does.
+func Toggle(ctx context.Context, c *Cluster, flag *v1alpha1.FeatureFlag, environment string, enabled bool, rename Rename, ifMatch string) (*v1alpha1.FeatureFlag, error) {
+	edit := Edit[*v1alpha1.FeatureFlag]{
+		Apply: func(flag *v1alpha1.FeatureFlag) error {
+			SetEnabled(flag, environment, enabled)
+			return nil
+		},
+		Part:   func(flag *v1alpha1.FeatureFlag) any { return Enabled(flag, environment) },
+		Rename: rename, IfMatch: ifMatch,
+	}
+	// What Git says is on may be forced off, and let on again; what Git says is off stays for Git to switch on.
+	if config := compile.Config(flag, environment); c.guard(flag) != nil && config != nil && config.Enabled {
+		edit.Unguarded = true
+		edit.Apply = func(flag *v1alpha1.FeatureFlag) error {
+			gitops.ForceDisable(flag, environment, !enabled)
+			return nil
+		}
+	}
+	return Change(ctx, c, flag, edit)
+}
+
+// Enabled reports whether a flag is on in an environment: its part says so, and nobody has forced it off.
+func Enabled(flag *v1alpha1.FeatureFlag, environment string) bool {
+	config := compile.Config(flag, environment)
+	return config != nil && config.Enabled && !compile.ForceDisabled(flag, environment)
+}
+
+// SetEnabled switches a flag on or off in an environment.
+func SetEnabled(flag *v1alpha1.FeatureFlag, environment string, enabled bool) {
+	Part(flag, environment).Enabled = enabled
+	if enabled {
+		gitops.ForceDisable(flag, environment, false)
+	}
+}
+
+// Part returns the part of a flag for an environment, which it adds where there is none. The flag is changed through it.
+func Part(flag *v1alpha1.FeatureFlag, environment string) *v1alpha1.EnvironmentConfig {
+	if config := compile.Config(flag, environment); config != nil {
+		return config
+	}
+	flag.Spec.Environments = append(flag.Spec.Environments, v1alpha1.EnvironmentConfig{Name: environment})
+	return &flag.Spec.Environments[len(flag.Spec.Environments)-1]
+}

@@ -1,0 +1,153 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/swaggest/swgui/v5emb"
+)
+
+// plainError is the envelope of the paths that belong to no documented API.
+type plainError struct {
+	Error  string       `json:"error" doc:"What is wrong, and what to do."`
+	Fields []FieldError `json:"fields,omitempty" doc:"The fields that are wrong."`
+}
+
+// mountMeta adds the paths that speak of the server itself.
+func (s *Server) mountMeta() {
+	view := NewView(s, "session", "Sessions for browsers.", "application/json", func(e *Error) *plainError {
+		return &plainError{Error: e.Message, Fields: e.Fields}
+	})
+	s.registerSessions(view)
+	s.Mount(view, "/api/session", "/")
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	// The page brings its own scripts and styles: it works where nothing beyond the cluster can be reached.
+	s.mux.Handle("GET /docs/", v5emb.New("Jackstaff", "/openapi.json", "/docs/"))
+	document := sync.OnceValues(s.openAPI)
+	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		data, err := document()
+		if err != nil {
+			view.write(w, refusal(r.Context(), err))
+			return
+		}
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(data) // The caller has gone where this fails.
+	})
+}
+
+// openAPI is the document of all views. Where two of them share a path and method, which only content types and parameters tell apart,
+// the operation has those of both.
+func (s *Server) openAPI() ([]byte, error) {
+	all := &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info:    &huma.Info{Title: "Jackstaff", Description: "Feature flags as Kubernetes resources, through documented APIs.", Version: "v1"},
+		Components: &huma.Components{SecuritySchemes: map[string]*huma.SecurityScheme{
+			"token":   {Type: "http", Scheme: "bearer", Description: "A Kubernetes token."},
+			"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "What POST /api/session sets."},
+		}},
+		Paths: map[string]*huma.PathItem{},
+	}
+	schemas := map[string]*huma.Schema{}
+	for _, view := range s.views {
+		document := view.api.OpenAPI()
+		all.Tags = append(all.Tags, document.Tags...)
+		maps.Copy(schemas, document.Components.Schemas.Map())
+		for path, item := range document.Paths {
+			all.Paths[path] = mergeItems(all.Paths[path], item)
+		}
+	}
+	return encodeOpenAPI(all, schemas)
+}
+
+// encodeOpenAPI writes a document with the schemas of several registries, of which huma's type holds only one.
+func encodeOpenAPI(document *huma.OpenAPI, schemas map[string]*huma.Schema) ([]byte, error) {
+	data, err := json.Marshal(document)
+	if err != nil {
+		return nil, fmt.Errorf("encode OpenAPI document: %w", err)
+	}
+	fields := map[string]any{}
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return nil, fmt.Errorf("encode OpenAPI document: %w", err)
+	}
+	components, ok := fields["components"].(map[string]any)
+	if !ok {
+		components = map[string]any{}
+		fields["components"] = components
+	}
+	components["schemas"] = schemas
+	return json.MarshalIndent(fields, "", "  ")
+}
+
+// mergeItems joins the operations of one path.
+func mergeItems(a, b *huma.PathItem) *huma.PathItem {
+	if a == nil {
+		return b
+	}
+	joined := *a
+	joined.Get = mergeOperations(a.Get, b.Get)
+	joined.Post = mergeOperations(a.Post, b.Post)
+	joined.Put = mergeOperations(a.Put, b.Put)
+	joined.Patch = mergeOperations(a.Patch, b.Patch)
+	joined.Delete = mergeOperations(a.Delete, b.Delete)
+	return &joined
+}
+
+// mergeOperations joins what two views do at one path and method. A parameter is required where both require it.
+func mergeOperations(a, b *huma.Operation) *huma.Operation {
+	if a == nil || b == nil {
+		if a == nil {
+			return b
+		}
+		return a
+	}
+	joined := *a
+	joined.Tags = append(slices.Clone(a.Tags), b.Tags...)
+	joined.Description = a.Description + "\n\n" + b.Description
+	joined.Parameters = mergeParameters(a.Parameters, b.Parameters)
+	if a.RequestBody != nil && b.RequestBody != nil {
+		body := *a.RequestBody
+		body.Content = maps.Clone(body.Content)
+		maps.Copy(body.Content, b.RequestBody.Content)
+		joined.RequestBody = &body
+	} else if a.RequestBody == nil {
+		joined.RequestBody = b.RequestBody
+	}
+	joined.Responses = maps.Clone(a.Responses)
+	for status, response := range b.Responses {
+		if shared := joined.Responses[status]; shared != nil {
+			both := *shared
+			both.Content = maps.Clone(shared.Content)
+			if both.Content == nil {
+				both.Content = map[string]*huma.MediaType{}
+			}
+			maps.Copy(both.Content, response.Content)
+			response = &both
+		}
+		joined.Responses[status] = response
+	}
+	return &joined
+}
+
+func mergeParameters(a, b []*huma.Param) []*huma.Param {
+	var joined []*huma.Param
+	has := func(list []*huma.Param, wanted *huma.Param) bool {
+		return slices.ContainsFunc(list, func(p *huma.Param) bool { return p.Name == wanted.Name && p.In == wanted.In })
+	}
+	for _, parameter := range slices.Concat(a, b) {
+		if has(joined, parameter) {
+			continue
+		}
+		merged := *parameter
+		merged.Required = parameter.Required && has(a, parameter) && has(b, parameter)
+		joined = append(joined, &merged)
+	}
+	return joined
+}

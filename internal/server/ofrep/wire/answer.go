@@ -1,0 +1,74 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
+)
+
+// AppendResult appends the answer for a flag that was found. It always has a value, because older clients take an answer without one
+// for an error.
+func AppendResult(to []byte, result *evaluate.Result, withMetadata bool) []byte {
+	to = AppendString(append(to, `{"key":`...), result.Flag.Key)
+	to = append(append(append(to, `,"reason":"`...), reasonOf(result.Reason)...), `","variant":`...)
+	to = AppendString(to, result.Variation.Key)
+	to = append(append(to, `,"value":`...), result.Variation.JSON...)
+	if len(result.Flag.Metadata) > 0 && withMetadata {
+		to = appendMetadata(append(to, `,"metadata":`...), result.Flag.Metadata)
+	}
+	return append(to, '}')
+}
+
+// reasonOf is the protocol's word for a reason: it has none for a prerequisite.
+func reasonOf(reason evaluate.Reason) evaluate.Reason {
+	if reason == evaluate.PrerequisiteFailed {
+		return evaluate.Default
+	}
+	return reason
+}
+
+func appendMetadata(to []byte, metadata map[string]string) []byte {
+	to = append(to, '{')
+	for i, name := range slices.Sorted(maps.Keys(metadata)) {
+		if i > 0 {
+			to = append(to, ',')
+		}
+		to = AppendString(append(AppendString(to, name), ':'), metadata[name])
+	}
+	return append(to, '}')
+}
+
+// AppendFailure appends the answer for a request that failed. Key is that of the flag, and empty where all flags were asked for.
+func AppendFailure(to []byte, key string, failed *Failure) []byte {
+	to = append(to, '{')
+	if key != "" {
+		to = append(AppendString(append(to, `"key":`...), key), ',')
+	}
+	to = AppendString(append(to, `"errorCode":`...), string(failed.Code))
+	return append(AppendString(append(to, `,"errorDetails":`...), failed.Details), '}')
+}
+
+// AppendString appends a JSON string.
+func AppendString(to []byte, text string) []byte {
+	if isPlain(text) {
+		return append(append(append(to, '"'), text...), '"')
+	}
+	to, _ = jsontext.AppendQuote(to, text) // What is not UTF-8 becomes U+FFFD, which is all that can be said of it in JSON.
+	return to
+}
+
+// isPlain says whether a text stands in JSON as it is, as keys do.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,352 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package avsb
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+)
+
+// maxNamed is how many users of a removed variation a message names.
+const maxNamed = 5
+
+// VariationInput is a variation as a request gives it.
+type VariationInput struct {
+	ID    string `json:"id,omitempty" doc:"The id of a variation that stays; with another key it is renamed. Without it, the key says which it is."`
+	Name  string `json:"name,omitempty" doc:"Default: the key."`
+	Key   string `json:"key"`
+	Value string `json:"value" doc:"The value as JSON text, such as false or \"blue\" with its quotes."`
+}
+
+type listInput struct {
+	ProjectPath
+}
+
+type getFlagInput struct {
+	FlagPath
+}
+
+type createFlagInput struct {
+	ProjectPath
+	Body struct {
+		Name                string           `json:"name" minLength:"1"`
+		Key                 string           `json:"key" minLength:"1"`
+		Type                string           `json:"type" enum:"BOOLEAN,STRING,NUMBER,JSON"`
+		Description         string           `json:"description,omitempty"`
+		Variations          []VariationInput `json:"variations" nullable:"false"`
+		DefaultVariationKey string           `json:"defaultVariationKey"`
+	}
+}
+
+type updateFlagInput struct {
+	FlagPath
+	Precondition
+	Body struct {
+		Name        *string `json:"name,omitempty" minLength:"1"`
+		Description *string `json:"description,omitempty"`
+		Key         *string `json:"key,omitempty" doc:"Cannot be changed."`
+		Type        *string `json:"type,omitempty" enum:"BOOLEAN,STRING,NUMBER,JSON" doc:"Cannot be changed."`
+	}
+}
+
+type deleteInput struct {
+	FlagPath
+	Precondition
+}
+
+type variationsInput struct {
+	FlagPath
+	Precondition
+	Body struct {
+		Variations          []VariationInput `json:"variations" nullable:"false"`
+		DefaultVariationKey *string          `json:"defaultVariationKey,omitempty" doc:"Default: the variation that it was, under its new key."`
+	}
+}
+
+func (v *view) registerFlags(api *server.View) {
+	server.Register(api, operation("list-flags", http.MethodGet, projectPath+"/flags", "List flags"), v.listFlags)
+	server.Register(api, creation("create-flag", projectPath+"/flags", "Create a flag"), v.createFlag)
+	server.Register(api, operation("get-flag", http.MethodGet, flagPath, "Get a flag"), v.getFlag)
+	server.Register(api, operation("update-flag", http.MethodPatch, flagPath, "Change name and description"), v.updateFlag)
+	server.Register(api, operation("delete-flag", http.MethodDelete, flagPath, "Delete a flag that is a draft or archived"), v.deleteFlag)
+	server.Register(api, operation("archive-flag", http.MethodPost, flagPath+"/archive", "Archive a flag"), v.archiveFlag)
+	server.Register(api, operation("update-variations", http.MethodPut, flagPath+"/variations", "Change, add, rename and remove variations"), v.updateVariations)
+}
+
+func (v *view) listFlags(ctx context.Context, input *listInput) (*answer[[]FlagSummary], error) {
+	project, err := v.project(ctx, &input.ProjectPath)
+	if err != nil {
+		return nil, err
+	}
+	flags, err := v.cluster.Flags(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	environments, err := v.cluster.Environments(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	summaries := make([]FlagSummary, 0, len(flags))
+	for _, flag := range flags {
+		summaries = append(summaries, showSummary(flag, environments))
+	}
+	return &answer[[]FlagSummary]{Body: Data[[]FlagSummary]{summaries}}, nil
+}
+
+func (v *view) getFlag(ctx context.Context, input *getFlagInput) (*tagged[Flag], error) {
+	project, flag, err := v.flag(ctx, &input.FlagPath)
+	if err != nil {
+		return nil, err
+	}
+	return v.answerFlag(ctx, project, flag)
+}
+
+// answerFlag shows a flag with everything around it.
+func (v *view) answerFlag(ctx context.Context, project *server.Project, flag *v1alpha1.FeatureFlag) (*tagged[Flag], error) {
+	around, err := v.surroundings(ctx, project, flag)
+	if err != nil {
+		return nil, err
+	}
+	return &tagged[Flag]{ETag: server.ETag(flag), Body: Data[Flag]{showFlag(flag, around)}}, nil
+}
+
+func (v *view) createFlag(ctx context.Context, input *createFlagInput) (*tagged[Flag], error) {
+	project, err := v.project(ctx, &input.ProjectPath)
+	if err != nil {
+		return nil, err
+	}
+	body := &input.Body
+	flag := &v1alpha1.FeatureFlag{
+		ObjectMeta: metav1.ObjectMeta{Name: v.freeName(ctx, project, body.Key, "flag", &v1alpha1.FeatureFlag{})},
+		Spec: v1alpha1.FeatureFlagSpec{
+			Key: body.Key, DisplayName: body.Name, Description: body.Description, Type: flagTypes.kind(body.Type), DefaultVariation: body.DefaultVariationKey,
+		},
+	}
+	if flag.Spec.Variations, _, err = readVariations(flag, body.Variations); err != nil {
+		return nil, err
+	}
+	if err := server.Create(ctx, v.cluster, project, flag, rename); err != nil {
+		return nil, err
+	}
+	return v.answerFlag(ctx, project, flag)
+}
+
+// freeName makes the name of a new object from its key.
+func (v *view) freeName(ctx context.Context, project *server.Project, key, fallback string, of client.Object) string {
+	return server.Label(key, fallback, func(label string) bool {
+		return v.cluster.Reader.Get(ctx, types.NamespacedName{Namespace: project.Name, Name: label}, of, client.UnsafeDisableDeepCopy) == nil
+	})
+}
+
+// readVariations makes the variations of a flag from those of a request, and says which key each variation that stays had and has. What the
+// Kind holds of a variation beside name, key and value stays with it.
+func readVariations(flag *v1alpha1.FeatureFlag, asked []VariationInput) ([]v1alpha1.Variation, map[string]string, error) {
+	variations, keys := make([]v1alpha1.Variation, 0, len(asked)), map[string]string{}
+	claimed := func(key string) bool {
+		return slices.ContainsFunc(asked, func(input VariationInput) bool { return input.ID == key })
+	}
+	var mistakes []server.FieldError
+	for i, input := range asked {
+		variation := v1alpha1.Variation{}
+		id := input.ID
+		if id == "" && !claimed(input.Key) {
+			id = input.Key
+		}
+		at := variationAt(flag, id)
+		_, taken := keys[id]
+		switch {
+		case input.ID != "" && at < 0:
+			mistakes = append(mistakes, server.FieldError{Field: fmt.Sprintf("variations[%d].id", i), Message: fmt.Sprintf("there is no variation %q", id)})
+		case taken:
+			mistakes = append(mistakes, server.FieldError{Field: fmt.Sprintf("variations[%d].id", i), Message: fmt.Sprintf("variation %q is there twice", id)})
+		case at >= 0:
+			variation = *flag.Spec.Variations[at].DeepCopy()
+			keys[id] = input.Key
+		}
+		value, err := jsonText(input.Value)
+		if err != nil {
+			mistakes = append(mistakes, server.FieldError{Field: fmt.Sprintf("variations[%d].value", i), Message: err.Error()})
+		}
+		variation.Key, variation.DisplayName, variation.Value = input.Key, cmp.Or(input.Name, variation.DisplayName), value
+		variations = append(variations, variation)
+	}
+	if len(mistakes) > 0 {
+		return nil, nil, server.Invalid(mistakes...)
+	}
+	return variations, keys, nil
+}
+
+func (v *view) updateFlag(ctx context.Context, input *updateFlagInput) (*tagged[Flag], error) {
+	project, flag, err := v.flag(ctx, &input.FlagPath)
+	if err != nil {
+		return nil, err
+	}
+	body := &input.Body
+	if body.Key != nil && *body.Key != flag.Key() {
+		return nil, server.InvalidField("key", "cannot be changed; it is %q", flag.Key())
+	}
+	if body.Type != nil && flagTypes.kind(*body.Type) != flag.Spec.Type {
+		return nil, server.InvalidField("type", "cannot be changed; it is %s", flagTypes[flag.Spec.Type])
+	}
+	flag, err = v.change(ctx, flag, edit{
+		ifMatch: input.IfMatch,
+		part:    func(flag *v1alpha1.FeatureFlag) any { return []string{flag.Spec.DisplayName, flag.Spec.Description} },
+		apply: func(flag *v1alpha1.FeatureFlag) error {
+			set(&flag.Spec.DisplayName, body.Name)
+			set(&flag.Spec.Description, body.Description)
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.answerFlag(ctx, project, flag)
+}
+
+// set sets a field that a request has.
+func set[T any](field, asked *T) {
+	if asked != nil {
+		*field = *asked
+	}
+}
+
+func (v *view) deleteFlag(ctx context.Context, input *deleteInput) (*struct{}, error) {
+	project, flag, err := v.flag(ctx, &input.FlagPath)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.cluster.Authorize(ctx, "delete", server.Flags, project.Name, flag.Name); err != nil {
+		return nil, err
+	}
+	environments, err := v.cluster.Environments(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	if status := statusOf(flag, environments); status != "DRAFT" && status != "ARCHIVED" {
+		return nil, server.Errorf(http.StatusUnprocessableEntity, "only flags in DRAFT or ARCHIVED status can be deleted; this one is %s: archive it first", status)
+	}
+	return nil, server.Delete(ctx, v.cluster, flag, input.IfMatch)
+}
+
+func (v *view) archiveFlag(ctx context.Context, input *deleteInput) (*tagged[Flag], error) {
+	project, flag, err := v.flag(ctx, &input.FlagPath)
+	if err != nil {
+		return nil, err
+	}
+	flag, err = v.change(ctx, flag, edit{
+		ifMatch: input.IfMatch,
+		part:    func(flag *v1alpha1.FeatureFlag) any { return flag.Spec.Archived },
+		apply: func(flag *v1alpha1.FeatureFlag) error {
+			flag.Spec.Archived = true
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.answerFlag(ctx, project, flag)
+}
+
+func (v *view) updateVariations(ctx context.Context, input *variationsInput) (*tagged[Flag], error) {
+	project, flag, err := v.flag(ctx, &input.FlagPath)
+	if err != nil {
+		return nil, err
+	}
+	flag, err = v.change(ctx, flag, edit{
+		ifMatch: input.IfMatch,
+		part: func(flag *v1alpha1.FeatureFlag) any {
+			return []any{flag.Spec.Variations, flag.Spec.DefaultVariation}
+		},
+		apply: func(flag *v1alpha1.FeatureFlag) error {
+			return replaceVariations(flag, input.Body.Variations, input.Body.DefaultVariationKey)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.answerFlag(ctx, project, flag)
+}
+
+// replaceVariations sets the variations of a flag. What used one that is renamed goes on using it.
+func replaceVariations(flag *v1alpha1.FeatureFlag, asked []VariationInput, byDefault *string) error {
+	variations, keys, err := readVariations(flag, asked)
+	if err != nil {
+		return err
+	}
+	if byDefault != nil {
+		flag.Spec.DefaultVariation = "" // It is not used any more.
+	}
+	var mistakes []server.FieldError
+	for i := range flag.Spec.Variations {
+		key := flag.Spec.Variations[i].Key
+		if _, stays := keys[key]; stays {
+			continue
+		}
+		if users := usersOf(flag, key); len(users) > 0 {
+			named := strings.Join(users[:min(len(users), maxNamed)], ", ")
+			if more := len(users) - maxNamed; more > 0 {
+				named += fmt.Sprintf(" and %d more", more)
+			}
+			mistakes = append(mistakes, server.FieldError{Field: "variations", Message: fmt.Sprintf("variation %q cannot be removed, because it is used by %s", key, named)})
+		}
+	}
+	if len(mistakes) > 0 {
+		return server.Invalid(mistakes...)
+	}
+	forEachUse(flag, func(use *string, _ func() string) {
+		if key, stays := keys[*use]; stays {
+			*use = key
+		}
+	})
+	flag.Spec.Variations = variations
+	set(&flag.Spec.DefaultVariation, byDefault)
+	return nil
+}
+
+// usersOf names what uses a variation of a flag.
+func usersOf(flag *v1alpha1.FeatureFlag, key string) []string {
+	var users []string
+	forEachUse(flag, func(use *string, describe func() string) {
+		if *use == key {
+			if user := describe(); !slices.Contains(users, user) {
+				users = append(users, user)
+			}
+		}
+	})
+	return users
+}
+
+// forEachUse visits every place of a flag that names a variation of it.
+func forEachUse(flag *v1alpha1.FeatureFlag, visit func(use *string, describe func() string)) {
+	visit(&flag.Spec.DefaultVariation, func() string { return "the flag's default" })
+	for i := range flag.Spec.Environments {
+		config := &flag.Spec.Environments[i]
+		visit(&config.DefaultVariation, func() string { return fmt.Sprintf("the default in environment %q", config.Name) })
+		for j := range config.Overrides {
+			override := &config.Overrides[j]
+			visit(&override.Variation, func() string {
+				return fmt.Sprintf("the override for %q in environment %q", override.TargetingKey, config.Name)
+			})
+		}
+		for j := range config.Rules {
+			rule := &config.Rules[j]
+			describe := func() string { return fmt.Sprintf("rule %q in environment %q", ruleName(rule), config.Name) }
+			visit(&rule.Variation, describe)
+			for k := range rule.Split {
+				visit(&rule.Split[k].Variation, describe)
+			}
+		}
+	}
+}

@@ -1,0 +1,379 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package phaseflag
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+)
+
+// operators are the view's names for operators. Of two names for one, the first takes one value and the second a list.
+var operators = []struct {
+	name string
+	of   v1alpha1.Operator
+}{
+	{"is", v1alpha1.OperatorIn},
+	{"one_of", v1alpha1.OperatorIn},
+	{"is_not", v1alpha1.OperatorNotIn},
+	{"not_one_of", v1alpha1.OperatorNotIn},
+	{"contains", v1alpha1.OperatorContains},
+	{"not_contains", v1alpha1.OperatorNotContains},
+	{"starts_with", v1alpha1.OperatorStartsWith},
+	{"not_starts_with", v1alpha1.OperatorNotStartsWith},
+	{"ends_with", v1alpha1.OperatorEndsWith},
+	{"not_ends_with", v1alpha1.OperatorNotEndsWith},
+	{"gt", v1alpha1.OperatorGreaterThan},
+	{"gte", v1alpha1.OperatorGreaterThanOrEqual},
+	{"lt", v1alpha1.OperatorLessThan},
+	{"lte", v1alpha1.OperatorLessThanOrEqual},
+	{"exists", v1alpha1.OperatorExists},
+	{"not_exists", v1alpha1.OperatorDoesNotExist},
+	{"matches", v1alpha1.OperatorMatches},
+	{"not_matches", v1alpha1.OperatorNotMatches},
+	{"semver_eq", v1alpha1.OperatorSemVerEqual},
+	{"semver_gt", v1alpha1.OperatorSemVerGreaterThan},
+	{"semver_gte", v1alpha1.OperatorSemVerGreaterThanOrEqual},
+	{"semver_lt", v1alpha1.OperatorSemVerLessThan},
+	{"semver_lte", v1alpha1.OperatorSemVerLessThanOrEqual},
+	{"semver_tilde", v1alpha1.OperatorSemVerTilde},
+	{"semver_caret", v1alpha1.OperatorSemVerCaret},
+	{"before", v1alpha1.OperatorBefore},
+	{"after", v1alpha1.OperatorAfter},
+	{"before_unix", v1alpha1.OperatorBeforeUnix},
+	{"after_unix", v1alpha1.OperatorAfterUnix},
+	{"in_cidr", v1alpha1.OperatorInCIDR},
+	{"not_in_cidr", v1alpha1.OperatorNotInCIDR},
+	{"is_ignoring_case", v1alpha1.OperatorEqualFold},
+	{"is_not_ignoring_case", v1alpha1.OperatorNotEqualFold},
+	{"contains_ignoring_case", v1alpha1.OperatorContainsFold},
+	{"not_contains_ignoring_case", v1alpha1.OperatorNotContainsFold},
+}
+
+// inOrder are the indexes of rules in the order of evaluation: experiments come first.
+func inOrder(rules []v1alpha1.Rule) []int {
+	var experiments, others []int
+	for i := range rules {
+		if rules[i].Type == v1alpha1.RuleTypeABTest {
+			experiments = append(experiments, i)
+		} else {
+			others = append(others, i)
+		}
+	}
+	return append(experiments, others...)
+}
+
+// showRules makes the rules of an environment's part, which is nil where there is none.
+func showRules(config *v1alpha1.EnvironmentConfig) []Rule {
+	shown := []Rule{}
+	if config == nil {
+		return shown
+	}
+	for priority, i := range inOrder(config.Rules) {
+		shown = append(shown, showRule(&config.Rules[i], priority+1))
+	}
+	return shown
+}
+
+func showRule(rule *v1alpha1.Rule, priority int) Rule {
+	shown := Rule{
+		ID: rule.Name, Priority: priority, Name: showName(rule), Conditions: make([]Condition, len(rule.Conditions)),
+		Variation: rule.Variation, PercentageRollout: showSplit(rule.Split), Audiences: rule.Audiences,
+	}
+	for i := range rule.Conditions {
+		shown.Conditions[i] = showCondition(&rule.Conditions[i])
+	}
+	if rule.Enabled != nil && !*rule.Enabled {
+		shown.Enabled = rule.Enabled
+	}
+	if traffic, err := rule.Traffic.Thousandths(); err == nil && traffic != v1alpha1.FullTraffic {
+		shown.TrafficPercentage = new(float64(traffic) / 1000)
+	}
+	return shown
+}
+
+func showName(rule *v1alpha1.Rule) string { return cmp.Or(rule.DisplayName, rule.Name) }
+
+// showSplit makes percentages that sum to exactly 100 out of weights: what rounding leaves goes to the first ones that lose most by it.
+func showSplit(split []v1alpha1.SplitEntry) []Share {
+	var total, given int64
+	for _, entry := range split {
+		total += int64(entry.Weight)
+	}
+	if total == 0 {
+		return nil
+	}
+	thousandths, byLoss := make([]int64, len(split)), make([]int, len(split))
+	loss := func(i int) int64 { return int64(split[i].Weight) * v1alpha1.FullTraffic % total }
+	for i, entry := range split {
+		thousandths[i], byLoss[i] = int64(entry.Weight)*v1alpha1.FullTraffic/total, i
+		given += thousandths[i]
+	}
+	slices.SortStableFunc(byLoss, func(a, b int) int { return cmp.Compare(loss(b), loss(a)) })
+	for _, i := range byLoss[:v1alpha1.FullTraffic-given] {
+		thousandths[i]++
+	}
+	shares := make([]Share, len(split))
+	for i, entry := range split {
+		shares[i] = Share{Variation: entry.Variation, Percentage: float64(thousandths[i]) / 1000}
+	}
+	return shares
+}
+
+func showCondition(condition *v1alpha1.Condition) Condition {
+	shown := Condition{Attribute: condition.Attribute}
+	for _, operator := range operators {
+		if operator.of == condition.Operator {
+			shown.Operator = operator.name
+			if len(condition.Values) == 1 {
+				break
+			}
+		}
+	}
+	switch condition.Operator {
+	case v1alpha1.OperatorGreaterThan, v1alpha1.OperatorGreaterThanOrEqual, v1alpha1.OperatorLessThan, v1alpha1.OperatorLessThanOrEqual:
+		if len(condition.Values) == 1 && json.Valid([]byte(condition.Values[0])) {
+			shown.Value = json.RawMessage(condition.Values[0])
+			return shown
+		}
+	default:
+	}
+	switch len(condition.Values) {
+	case 0:
+	case 1:
+		shown.Value, _ = json.Marshal(condition.Values[0]) // A string always has a JSON form.
+	default:
+		shown.Value, _ = json.Marshal(condition.Values) // Strings always have one.
+	}
+	return shown
+}
+
+// replaceRules makes the rules that a request gives out of those before it. It returns which of the request's rules each of them is.
+//
+// A rule before is matched by its id, else by its name, else by its place in evaluation, and keeps what the request does not give: its
+// name in the Kind, and so its salt. One that only has the place of another does not keep whom that was for.
+func replaceRules(before []v1alpha1.Rule, given []Rule) (rules []v1alpha1.Rule, order []int, err error) {
+	order = byPriority(given)
+	matched, err := match(before, given, order)
+	if err != nil {
+		return nil, nil, err
+	}
+	taken := map[string]bool{}
+	for i := range before {
+		taken[before[i].Name] = true
+	}
+	for place, i := range order {
+		rule := v1alpha1.Rule{}
+		if matched[i] != nil {
+			rule = *matched[i].DeepCopy()
+		} else {
+			rule.Name = server.Label(given[i].Name, "rule", func(name string) bool { return taken[name] })
+			taken[rule.Name] = true
+		}
+		path := fmt.Sprintf("targeting_rules[%d]", i)
+		if err := given[i].apply(&rule, path); err != nil {
+			return nil, nil, err
+		}
+		if place > 0 && rule.Type == v1alpha1.RuleTypeABTest && rules[place-1].Type != v1alpha1.RuleTypeABTest {
+			return nil, nil, server.InvalidField(path+".priority",
+				"rule %q is an A/B test, and these are evaluated before all other rules; put it before rule %q", rule.Name, rules[place-1].Name)
+		}
+		rules = append(rules, rule)
+	}
+	return rules, order, nil
+}
+
+// byPriority are the indexes of rules in the order of their priorities. A rule without one has that of its place in the list.
+func byPriority(given []Rule) []int {
+	order := make([]int, len(given))
+	for i := range given {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(cmp.Or(given[a].Priority, a+1), cmp.Or(given[b].Priority, b+1)) })
+	return order
+}
+
+// match finds for each rule of a request the rule that it was before, and nil for a new one.
+func match(before []v1alpha1.Rule, given []Rule, order []int) ([]*v1alpha1.Rule, error) {
+	matched, used := make([]*v1alpha1.Rule, len(given)), map[string]bool{}
+	take := func(i int, is func(*v1alpha1.Rule) bool) {
+		for j := range before {
+			if matched[i] == nil && !used[before[j].Name] && is(&before[j]) {
+				matched[i] = &before[j]
+				used[before[j].Name] = true
+			}
+		}
+	}
+	for i := range given {
+		if given[i].ID == "" {
+			continue
+		}
+		take(i, func(rule *v1alpha1.Rule) bool { return rule.Name == given[i].ID })
+		if matched[i] == nil {
+			return nil, server.InvalidField(fmt.Sprintf("targeting_rules[%d].id", i), "there is no further rule %q in this environment", given[i].ID)
+		}
+	}
+	for _, i := range order {
+		if given[i].Name != "" {
+			take(i, func(rule *v1alpha1.Rule) bool { return showName(rule) == given[i].Name })
+		}
+	}
+	places := inOrder(before)
+	for place, i := range order {
+		if place >= len(places) || matched[i] != nil || used[before[places[place]].Name] {
+			continue
+		}
+		rule := before[places[place]].DeepCopy()
+		rule.Audiences, rule.Traffic, rule.Enabled = nil, "", nil
+		matched[i] = rule
+		used[rule.Name] = true
+	}
+	return matched, nil
+}
+
+// apply makes a rule what a request says.
+func (r *Rule) apply(rule *v1alpha1.Rule, path string) error {
+	if r.Name != "" && r.Name != showName(rule) {
+		rule.DisplayName = r.Name
+	}
+	if r.Enabled != nil {
+		rule.Enabled = r.Enabled
+	}
+	if r.Audiences != nil {
+		rule.Audiences = r.Audiences
+	}
+	if r.TrafficPercentage != nil {
+		thousandths, err := thousandths(*r.TrafficPercentage, path+".traffic_percentage")
+		if err != nil {
+			return err
+		}
+		rule.Traffic = server.Percent(thousandths)
+	}
+	if (r.Variation == "") == (len(r.PercentageRollout) == 0) {
+		return server.InvalidField(path, "exactly one of variation and percentage_rollout is required")
+	}
+	rule.Variation = r.Variation
+	if !slices.Equal(r.PercentageRollout, showSplit(rule.Split)) { // Weights that are shown so stay as they are.
+		split, err := splitOf(r.PercentageRollout, path+".percentage_rollout")
+		if err != nil {
+			return err
+		}
+		rule.Split = split
+	}
+	rule.Conditions = nil
+	for i := range r.Conditions {
+		condition, err := r.Conditions[i].make(fmt.Sprintf("%s.conditions[%d]", path, i))
+		if err != nil {
+			return err
+		}
+		rule.Conditions = append(rule.Conditions, condition)
+	}
+	return nil
+}
+
+// splitOf makes weights in thousandths of a percent.
+func splitOf(shares []Share, path string) ([]v1alpha1.SplitEntry, error) {
+	var split []v1alpha1.SplitEntry
+	sum := int32(0)
+	for i, share := range shares {
+		weight, err := thousandths(share.Percentage, fmt.Sprintf("%s[%d].percentage", path, i))
+		if err != nil {
+			return nil, err
+		}
+		split = append(split, v1alpha1.SplitEntry{Variation: share.Variation, Weight: weight})
+		sum += weight
+	}
+	if len(split) > 0 && sum != v1alpha1.FullTraffic {
+		return nil, server.InvalidField(path, "the percentages sum to %s; the sum must be 100", strings.TrimSuffix(string(server.Percent(sum)), "%"))
+	}
+	return split, nil
+}
+
+// thousandths are those of a percentage from 0 to 100.
+func thousandths(percentage float64, path string) (int32, error) {
+	exact := percentage * 1000
+	rounded := math.Round(exact)
+	if math.Abs(exact-rounded) > 1e-6 {
+		return 0, server.InvalidField(path, "a percentage has at most three decimals")
+	}
+	return int32(rounded), nil
+}
+
+// make makes the condition that a request gives.
+func (c *Condition) make(path string) (v1alpha1.Condition, error) {
+	made := v1alpha1.Condition{Attribute: c.Attribute}
+	known := make([]string, len(operators))
+	for i, operator := range operators {
+		known[i] = operator.name
+		if operator.name == c.Operator {
+			made.Operator = operator.of
+		}
+	}
+	if made.Operator == "" {
+		return made, server.InvalidField(path+".operator", "there is no operator %q; there are %s", c.Operator, strings.Join(known, ", "))
+	}
+	var err error
+	if made.Values, err = texts(c.Value); err != nil {
+		return made, server.InvalidField(path+".value", "%v", err)
+	}
+	if (c.Operator == "is" || c.Operator == "is_not") && len(made.Values) > 1 {
+		return made, server.InvalidField(path+".value", "%s takes one value; one_of and not_one_of take a list", c.Operator)
+	}
+	return made, nil
+}
+
+// texts are the values of a condition: a string, number or boolean, or a list of these.
+func texts(value json.RawMessage) ([]string, error) {
+	if len(value) == 0 {
+		return nil, nil
+	}
+	var decoded any
+	decoder := json.NewDecoder(bytes.NewReader(value))
+	decoder.UseNumber()
+	if err := decoder.Decode(&decoded); err != nil {
+		return nil, err
+	}
+	elements, isList := decoded.([]any)
+	if !isList && decoded != nil {
+		elements = []any{decoded}
+	}
+	var values []string
+	for _, element := range elements {
+		switch element := element.(type) {
+		case string:
+			values = append(values, element)
+		case json.Number:
+			values = append(values, element.String())
+		case bool:
+			values = append(values, strconv.FormatBool(element))
+		default:
+			return nil, errors.New("takes a string, a number or a boolean, or a list of these")
+		}
+	}
+	return values, nil
+}
+
+// renameRule gives the view's name for a field of an environment's part.
+func renameRule(path string, order []int) string {
+	indexed, ok := strings.CutPrefix(path, "rules[")
+	if !ok {
+		return path
+	}
+	index, field, ok := strings.Cut(indexed, "]")
+	if i, err := strconv.Atoi(index); ok && err == nil && i < len(order) {
+		index = strconv.Itoa(order[i])
+	}
+	return "targeting_rules[" + index + "]" + ruleNames.Replace(field)
+}
+
+var ruleNames = strings.NewReplacer(".split", ".percentage_rollout", ".weight", ".percentage", ".values", ".value", ".traffic", ".traffic_percentage")

@@ -1,0 +1,235 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package posthog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
+)
+
+// published reads what environments serve, once for each revision.
+type published struct {
+	mu   sync.Mutex
+	held map[*store.Environment]*revision
+}
+
+// revision is one revision, read.
+type revision struct {
+	etag     string
+	document *datafile.Document
+
+	mu           sync.Mutex
+	descriptions map[string]*description
+}
+
+// of is what an environment serves now.
+func (p *published) of(environment *store.Environment) (*revision, error) {
+	download, err := environment.Download(store.ServerKey, store.Native, store.Identity)
+	if errors.Is(err, store.ErrUnpublished) {
+		return &revision{document: &datafile.Document{}, descriptions: map[string]*description{}}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what is published: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if found := p.held[environment]; found != nil && found.etag == download.ETag {
+		return found, nil
+	}
+	document, err := datafile.Read(download.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("read what is published: %w", err)
+	}
+	if p.held == nil {
+		p.held = map[*store.Environment]*revision{}
+	}
+	for other := range p.held {
+		if other.Gone() {
+			delete(p.held, other)
+		}
+	}
+	read := &revision{etag: download.ETag, document: document, descriptions: map[string]*description{}}
+	p.held[environment] = read
+	return read, nil
+}
+
+// document is what an environment serves now.
+func (p *published) document(environment *store.Environment) (*datafile.Document, error) {
+	read, err := p.of(environment)
+	if err != nil {
+		return nil, err
+	}
+	return read.document, nil
+}
+
+// describe is a flag of the revision as clients that evaluate get it.
+func (r *revision) describe(key string) *description {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if found := r.descriptions[key]; found != nil {
+		return found
+	}
+	around := &surroundings{local: true, flag: func(key string) *datafile.Flag { return r.document.Flags[key] }, cohort: func(name string) int64 {
+		if r.document.Audiences[name] == nil {
+			return 0
+		}
+		return cohortID(name)
+	}}
+	d := around.describe(key, r.document.Flags[key])
+	r.descriptions[key] = d
+	return d
+}
+
+// cohortID is the integer that stands for an audience among definitions, where only its name is known.
+func cohortID(name string) int64 { return idOf(types.UID("audience/" + name)) }
+
+// answer is what a flag is for somebody.
+type answer struct {
+	key string
+	// value is true, false or the variant.
+	value any
+	// code is PostHog's reason, and index the group that decided.
+	code  string
+	index *int
+
+	id, version int64
+	payload     *string
+}
+
+// The codes of reasons.
+const (
+	conditionMatch    = "condition_match"
+	outOfRollout      = "out_of_rollout_bound"
+	noConditionMatch  = "no_condition_match"
+	flagDisabled      = "flag_disabled"
+	missingDependency = "missing_dependency"
+)
+
+// descriptions are what the codes say.
+var descriptions = map[string]string{
+	conditionMatch: "Matched condition set", outOfRollout: "Out of rollout bound", noConditionMatch: "No matching condition set",
+	flagDisabled: "Feature flag is disabled", missingDependency: "A flag that it depends on is missing",
+}
+
+// evaluated is the answer in PostHog's form.
+func (a *answer) evaluated() Evaluated {
+	e := Evaluated{
+		Key: a.key, Enabled: a.value != false, Reason: EvaluatedReason{Code: a.code, ConditionIndex: a.index, Description: descriptions[a.code]},
+		Metadata: EvaluatedMetadata{ID: a.id, Version: a.version, Payload: a.payload},
+	}
+	if a.index != nil {
+		e.Reason.Description = fmt.Sprintf("%s %d", e.Reason.Description, *a.index+1)
+	}
+	if variant, is := a.value.(string); is {
+		e.Variant = &variant
+	}
+	return e
+}
+
+// answers evaluates the wanted flags, by key, with the published engine.
+func (v *view) answers(ctx context.Context, of *access, attributes map[string]any, wanted func(key string) bool) ([]answer, error) {
+	if of.served == nil {
+		return nil, nil
+	}
+	published, err := v.published.of(of.served)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := v.objects(ctx, of.project.Name)
+	if err != nil {
+		return nil, err
+	}
+	engine, now := of.served.Engine(), v.clock.Now()
+	if of.isKey && of.key == store.ClientKey {
+		engine = of.served.ClientEngine()
+	}
+	var answers []answer
+	for flag := range engine.Flags() {
+		form := published.document.Flags[flag.Key]
+		if !wanted(flag.Key) || form == nil {
+			continue
+		}
+		result := flag.Evaluate(attributes, now)
+		v.telemetry.Evaluated(of.served, &result, attributes, now)
+		a := answer{key: flag.Key, value: valueFor(form, &result)}
+		a.code, a.index = published.reason(form, &result, a.value)
+		if a.code == noConditionMatch && isOutOfTraffic(flag.Explain(attributes, now)) {
+			a.code = outOfRollout
+		}
+		if object := objects[flag.Key]; object != nil {
+			a.id, a.version = idOf(object.UID), object.Generation
+		}
+		if a.value != false && len(result.Variation.Payload) > 0 {
+			a.payload = new(asText(result.Variation.Payload))
+		}
+		answers = append(answers, a)
+	}
+	return answers, nil
+}
+
+// isUndecided reports whether no rule or override decided, so that the flag serves its default.
+func isUndecided(form *datafile.Flag, result *evaluate.Result) bool {
+	switch result.Reason {
+	case evaluate.TargetingMatch, evaluate.Split:
+		return false
+	default:
+		return result.Variation.Key == form.DefaultVariation
+	}
+}
+
+// valueFor is what clients see of a result: see describe.go for what they call false.
+func valueFor(form *datafile.Flag, result *evaluate.Result) any {
+	switch {
+	case form.Type == datafile.Boolean:
+		return result.Variation.Value
+	case form.Bucketing == datafile.PostHogSHA1 && isUndecided(form, result):
+		return false
+	default:
+		return result.Variation.Key
+	}
+}
+
+// reason is PostHog's code for a result, and the group that decided.
+func (r *revision) reason(form *datafile.Flag, result *evaluate.Result, value any) (string, *int) {
+	key := fallthroughKey
+	switch result.Reason {
+	case evaluate.Disabled:
+		return flagDisabled, nil
+	case evaluate.PrerequisiteFailed:
+		for i := range form.Prerequisites {
+			if r.document.Flags[form.Prerequisites[i].Flag] == nil {
+				return missingDependency, nil
+			}
+		}
+		return noConditionMatch, nil
+	case evaluate.TargetingMatch, evaluate.Split:
+		if key = result.Rule; key == "" {
+			key = overrideKey + result.Variation.Key
+		}
+	default:
+	}
+	if value == false {
+		return noConditionMatch, nil
+	}
+	index := slices.IndexFunc(r.describe(result.Flag.Key).Filters.Groups, func(group Group) bool { return group.SortKey == key })
+	if index < 0 {
+		return conditionMatch, nil
+	}
+	return conditionMatch, &index
+}
+
+// isOutOfTraffic reports whether a rule would have decided, had its share included the subject.
+func isOutOfTraffic(explanation evaluate.Explanation) bool {
+	return slices.ContainsFunc(explanation.Steps, func(step evaluate.Step) bool { return !step.Holds && strings.HasSuffix(step.What, ", traffic") })
+}

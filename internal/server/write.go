@@ -1,0 +1,281 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
+)
+
+const (
+	// seenWait is how long a write waits until this replica's caches show it, so that whoever writes and then reads sees what was written.
+	seenWait = 2 * time.Second
+)
+
+// conflictBackoff makes a change again for about two seconds. The operator itself writes an object a few times after each change, to say
+// what became of it.
+func conflictBackoff() wait.Backoff {
+	return wait.Backoff{Duration: 4 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 10}
+}
+
+// Edit is a change to one part of an object.
+type Edit[P client.Object] struct {
+	// Apply makes the change. It is called again with a fresh object after a conflict. An error that it returns is the answer.
+	Apply func(object P) error
+	// Part is what the change replaces. Where somebody else has changed the same part in the meantime, the answer is a conflict; what
+	// they changed elsewhere survives.
+	Part func(object P) any
+	// Rename gives the view's names of fields.
+	Rename Rename
+	// IfMatch is the value of the header If-Match, and empty where there is none.
+	IfMatch string
+	// Unguarded allows the change to an object that a GitOps tool owns, because the tool does not undo it.
+	Unguarded bool
+}
+
+// Change makes an edit to an object as the caller, and returns the object as it was written. It writes nothing where nothing changes. It
+// fails with an *Error: of status 409 where the same part was changed meanwhile or a GitOps tool owns the object, of 412 where If-Match
+// does not hold, of 422 where a rule is broken, and with what the API server says.
+func Change[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, edit Edit[P]) (P, error) {
+	base, changed := object, P(nil)
+	err := wait.ExponentialBackoffWithContext(ctx, conflictBackoff(), func(ctx context.Context) (bool, error) {
+		if err := matches(base, edit.IfMatch); err != nil {
+			return false, err
+		}
+		var err error
+		if changed, err = change[T](ctx, c, base, edit); !apierrors.IsConflict(err) {
+			return true, err
+		}
+		fresh := P(new(T))
+		if err := c.writer.Get(ctx, client.ObjectKeyFromObject(object), fresh); err != nil {
+			return false, err
+		}
+		if fresh.GetUID() != base.GetUID() || !equality.Semantic.DeepEqual(edit.Part(base), edit.Part(fresh)) {
+			return false, Errorf(http.StatusConflict, "somebody else has changed the same part of it in the meantime; read it again")
+		}
+		base = fresh
+		return false, nil
+	})
+	switch {
+	case err == nil:
+		return changed, c.awaitSeen(ctx, changed, P(new(T)))
+	case wait.Interrupted(err) && ctx.Err() == nil:
+		return nil, Errorf(http.StatusConflict, "others keep changing it; nothing of the request was written, try again")
+	default:
+		return nil, FromKubernetes(err, edit.Rename)
+	}
+}
+
+// change makes an edit to an object as it was read.
+func change[T any, P pointer[T]](ctx context.Context, c *Cluster, base P, edit Edit[P]) (P, error) {
+	changed, ok := base.DeepCopyObject().(P)
+	if !ok {
+		return nil, fmt.Errorf("copy %T", base)
+	}
+	if err := edit.Apply(changed); err != nil {
+		return nil, err
+	}
+	setDefaults(changed)
+	if equality.Semantic.DeepEqual(base, changed) {
+		return base, nil
+	}
+	if !edit.Unguarded {
+		if err := c.guard(base); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.validate(ctx, base, changed, edit.Rename); err != nil {
+		return nil, err
+	}
+	return changed, c.writer.Patch(ctx, changed, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+}
+
+// Create creates an object as the caller, and sets it to what was written. It fails with an *Error like Change does, of status 409 where
+// the name is taken.
+func Create[T any, P pointer[T]](ctx context.Context, c *Cluster, project *Project, object P, rename Rename) error {
+	object.SetNamespace(project.Name)
+	setDefaults(object)
+	// The API server asks the same, but only after this has told what exists and what breaks a rule.
+	if err := c.Authorize(ctx, "create", resourceOf(object), project.Name, ""); err != nil {
+		return err
+	}
+	if err := project.exists(); err != nil {
+		return err
+	}
+	if err := c.validate(ctx, nil, object, rename); err != nil {
+		return err
+	}
+	if err := c.writer.Create(ctx, object); err != nil {
+		return FromKubernetes(err, rename)
+	}
+	return c.awaitSeen(ctx, object, P(new(T)))
+}
+
+// Delete deletes an object as the caller. It fails with an *Error like Change does.
+func Delete[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, ifMatch string) error {
+	if err := matches(object, ifMatch); err != nil {
+		return err
+	}
+	if err := c.guard(object); err != nil {
+		return err
+	}
+	if err := c.writer.Delete(ctx, object, client.Preconditions{UID: new(object.GetUID())}); err != nil {
+		return FromKubernetes(err, func(path string) string { return path })
+	}
+	gone := func(ctx context.Context) (bool, error) {
+		return apierrors.IsNotFound(c.Reader.Get(ctx, client.ObjectKeyFromObject(object), P(new(T)), client.UnsafeDisableDeepCopy)), nil
+	}
+	return ignoreTimeout(wait.PollUntilContextTimeout(ctx, time.Millisecond, seenWait, true, gone))
+}
+
+// ETag identifies what a view shows of an object: it changes with the spec and with the annotations that views read or write, and not
+// with what the operator reports.
+func ETag(object client.Object) string {
+	digest := fnv.New64a()
+	for _, key := range slices.Sorted(maps.Keys(object.GetAnnotations())) {
+		if key == v1alpha1.ForceDisabledAnnotation || strings.HasPrefix(key, v1alpha1.ViewAnnotationPrefix) {
+			fmt.Fprintf(digest, "%q=%q", key, object.GetAnnotations()[key])
+		}
+	}
+	return fmt.Sprintf("%q", fmt.Sprintf("%s-%d-%x", object.GetUID(), object.GetGeneration(), digest.Sum64()))
+}
+
+// matches fails where a request is for an older state of the object.
+func matches(object client.Object, ifMatch string) error {
+	if ifMatch == "" {
+		return nil
+	}
+	for candidate := range strings.SplitSeq(ifMatch, ",") {
+		if candidate = strings.TrimSpace(candidate); candidate == "*" || candidate == ETag(object) {
+			return nil
+		}
+	}
+	return Errorf(http.StatusPreconditionFailed, "it was changed: its ETag is now %s", ETag(object))
+}
+
+// validate fails with an *Error where the object breaks a rule of admission, or where it newly refers to what does not exist.
+func (c *Cluster) validate(ctx context.Context, old, object client.Object, rename Rename) error {
+	mistakes, err := mistakesOf(ctx, index.Namespace{Reader: c.Reader, Name: object.GetNamespace()}, old, object)
+	if err != nil || len(mistakes) == 0 {
+		return err
+	}
+	return fromList(mistakes, rename)
+}
+
+func mistakesOf(ctx context.Context, namespace index.Namespace, old, object client.Object) (field.ErrorList, error) {
+	switch object := object.(type) {
+	case *v1alpha1.FeatureFlag:
+		old, _ := old.(*v1alpha1.FeatureFlag)
+		mistakes := validation.FeatureFlag(object)
+		if old != nil {
+			mistakes = validation.FeatureFlagUpdate(old, object)
+		}
+		return judge(mistakes, old, object, func(old, object *v1alpha1.FeatureFlag) ([]validation.Finding, error) {
+			return validation.FeatureFlagFindings(ctx, namespace, nil, old, object)
+		})
+	case *v1alpha1.FlagAudience:
+		old, _ := old.(*v1alpha1.FlagAudience)
+		mistakes := validation.FlagAudience(object)
+		if old != nil {
+			mistakes = validation.FlagAudienceUpdate(old, object)
+		}
+		return judge(mistakes, old, object, func(old, object *v1alpha1.FlagAudience) ([]validation.Finding, error) {
+			return validation.FlagAudienceFindings(ctx, namespace, old, object)
+		})
+	case *v1alpha1.FlagEvent:
+		old, _ := old.(*v1alpha1.FlagEvent)
+		mistakes := validation.FlagEvent(object)
+		if old != nil {
+			mistakes = validation.FlagEventUpdate(old, object)
+		}
+		return judge(mistakes, old, object, func(old, object *v1alpha1.FlagEvent) ([]validation.Finding, error) {
+			return validation.FlagEventFindings(ctx, namespace, old, object)
+		})
+	case *v1alpha1.FlagEnvironment:
+		if old, ok := old.(*v1alpha1.FlagEnvironment); ok && old != nil {
+			return validation.FlagEnvironmentUpdate(old, object), nil
+		}
+		return validation.FlagEnvironment(object), nil
+	}
+	return nil, fmt.Errorf("validate %T", object)
+}
+
+// judge adds what is refused here though admission only warns of it, unless it was so before: a kill switch works also on a flag
+// whose audience was deleted.
+func judge[T any](mistakes field.ErrorList, old, object *T, findings func(old, object *T) ([]validation.Finding, error)) (field.ErrorList, error) {
+	found, err := findings(old, object)
+	if err != nil {
+		return nil, err
+	}
+	var before []validation.Finding
+	if old != nil {
+		if before, err = findings(old, old); err != nil {
+			return nil, err
+		}
+	}
+	for _, finding := range found {
+		if finding.Refused() && !slices.Contains(before, finding) {
+			mistakes = append(mistakes, finding.FieldError())
+		}
+	}
+	return mistakes, nil
+}
+
+// resourceOf is the resource that an object is of.
+func resourceOf(object client.Object) string {
+	switch object.(type) {
+	case *v1alpha1.FeatureFlag:
+		return Flags
+	case *v1alpha1.FlagEnvironment:
+		return Environments
+	case *v1alpha1.FlagAudience:
+		return Audiences
+	default:
+		return Events
+	}
+}
+
+// setDefaults sets what an object leaves out, as admission does.
+func setDefaults(object client.Object) {
+	if defaulted, ok := object.(interface{ Default() }); ok {
+		defaulted.Default()
+	}
+}
+
+// awaitSeen waits until the caches have what was written, for a moment at most.
+func (c *Cluster) awaitSeen(ctx context.Context, written, cached client.Object) error {
+	seen := func(ctx context.Context) (bool, error) {
+		if err := c.Reader.Get(ctx, client.ObjectKeyFromObject(written), cached, client.UnsafeDisableDeepCopy); err != nil {
+			return false, client.IgnoreNotFound(err)
+		}
+		order, err := resourceversion.CompareResourceVersion(cached.GetResourceVersion(), written.GetResourceVersion())
+		return err != nil || order >= 0, nil //nolint:nilerr // A version that cannot be compared cannot be waited for.
+	}
+	return ignoreTimeout(wait.PollUntilContextTimeout(ctx, time.Millisecond, seenWait, true, seen))
+}
+
+// ignoreTimeout drops the error of a wait that took too long: what was written was written.
+func ignoreTimeout(err error) error {
+	if wait.Interrupted(err) {
+		return nil
+	}
+	return err
+}
