@@ -20,10 +20,12 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 )
 
-// teamLabel is the label by which the environments of these tests select namespaces. Its value is the project's namespace.
+// teamLabel is the label by which the environments of these tests select namespaces. Its value is the project's
+// namespace.
 const teamLabel = "example.com/customers-of"
 
-// makeCustomer makes a namespace that the environments of a project select, and that accepts from what the annotation says.
+// makeCustomer makes a namespace that the environments of a project select, and that accepts from what the annotation
+// says.
 func makeCustomer(project, acceptFrom string) string {
 	GinkgoHelper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -64,7 +66,8 @@ func hasNoCopy(g Gomega, namespace string) {
 	g.ExpectWithOffset(1, apierrors.IsNotFound(err)).To(BeTrue(), "namespace %s has a ConfigMap flags-production: %v", namespace, err)
 }
 
-// isDelivered asserts that the status tells of copies of the served revision in exactly these namespaces, and that all is well.
+// isDelivered asserts that the status tells of copies of the served revision in exactly these namespaces, and that all
+// is well.
 func isDelivered(g Gomega, project, message string, namespaces ...string) {
 	status := fetch(g, deliveringEnvironment(project)).Status
 	g.ExpectWithOffset(1, status.Conditions).To(haveCondition(v1alpha1.DeliveredCondition, metav1.ConditionTrue, v1alpha1.DeliveredReason, message))

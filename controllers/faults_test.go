@@ -28,8 +28,8 @@ import (
 // published remembers what each revision of a project's production stands for, as its native document.
 type published map[string]string
 
-// isKept asserts that no number stands for anything else than before, in the served ConfigMap or in the history, and that the history
-// has lost nothing. The environment must keep more revisions than the test makes.
+// isKept asserts that no number stands for anything else than before, in the served ConfigMap or in the history, and
+// that the history has lost nothing. The environment must keep more revisions than the test makes.
 func (p published) isKept(g Gomega, project string) {
 	all, history := &corev1.ConfigMapList{}, map[string]string{}
 	g.ExpectWithOffset(1, k8s.List(context.Background(), all, client.InNamespace(project),
@@ -69,7 +69,8 @@ func (c *steppedClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) 
 // set makes it that time now.
 func (c *steppedClock) set(to time.Time) { c.offset.Store(int64(time.Until(to))) }
 
-// stopAPIServer stops the API server, which can be started again. It would wait for those who watch, so their connections are cut first.
+// stopAPIServer stops the API server, which can be started again. It would wait for those who watch, so their
+// connections are cut first.
 func stopAPIServer(watching *operator) error {
 	watching.link.set(true)
 	defer watching.link.set(false)
@@ -271,7 +272,8 @@ var _ = Describe("Faults of the cluster", func() {
 	})
 })
 
-// removeNamespace deletes a namespace at once, as the namespace controller would in the end. Nothing else does in this control plane.
+// removeNamespace deletes a namespace at once, as the namespace controller would in the end. Nothing else does in this
+// control plane.
 func removeNamespace(name string) error {
 	ctx, namespace := context.Background(), namespaceNamed(name)
 	if err := k8s.Delete(ctx, namespace); err != nil {

@@ -24,8 +24,9 @@ import (
 // namespacesInterval is how often an operator that is confined to some namespaces looks at them.
 const namespacesInterval = 10 * time.Second
 
-// ConfinedCacheOptions is CacheOptions for an operator that has rights in some namespaces only. Of Namespaces the cache holds these,
-// which are read one by one: a Role can give the right to get its own namespace, and not one to list or watch any.
+// ConfinedCacheOptions is CacheOptions for an operator that has rights in some namespaces only. Of Namespaces the cache
+// holds these, which are read one by one: a Role can give the right to get its own namespace, and not one to list or
+// watch any.
 func ConfinedCacheOptions(config *rest.Config, names []string) (cache.Options, error) {
 	reader, err := metadata.NewForConfig(config)
 	if err != nil {

@@ -22,8 +22,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 )
 
-// isServed asserts that the environment serves a flag as enabled or not, in both files, that both statuses say so, and that the first
-// SDK keys are there, so that no write is to follow.
+// isServed asserts that the environment serves a flag as enabled or not, in both files, that both statuses say so, and
+// that the first SDK keys are there, so that no write is to follow.
 func isServed(g Gomega, namespace, environment, key string, enabled bool) {
 	configMap := datafileOf(g, namespace, environment)
 	g.ExpectWithOffset(1, flagIn(g, configMap, key)).To(HaveKeyWithValue("enabled", enabled))

@@ -13,7 +13,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
-// maxNoteBytes is what the API server takes as the note of an event. It refuses an event with more, which nobody then sees.
+// maxNoteBytes is what the API server takes as the note of an event. It refuses an event with more, which nobody then
+// sees.
 const maxNoteBytes = 1024
 
 // recorder records events with notes that the API server takes.

@@ -37,7 +37,8 @@ type Options struct {
 	// StaleAfter is how long a flag must be unchanged to be stale. Zero means 30 days.
 	StaleAfter time.Duration
 
-	// RefreshPods lets environments have the pods refreshed that mount their datafile. It needs the rights of config/refresh-pods.
+	// RefreshPods lets environments have the pods refreshed that mount their datafile. It needs the rights of
+	// config/refresh-pods.
 	RefreshPods bool
 
 	// Namespaces are those in which the operator has rights. Empty means all.
@@ -57,15 +58,16 @@ func CacheOptions() cache.Options {
 	}}
 }
 
-// ClientOptions reads whole ConfigMaps, ControllerRevisions, Secrets and Namespaces live: the cache holds at most their metadata.
+// ClientOptions reads whole ConfigMaps, ControllerRevisions, Secrets and Namespaces live: the cache holds at most their
+// metadata.
 func ClientOptions() client.Options {
 	return client.Options{Cache: &client.CacheOptions{
 		DisableFor: []client.Object{&corev1.ConfigMap{}, &appsv1.ControllerRevision{}, &corev1.Secret{}, &corev1.Namespace{}},
 	}}
 }
 
-// Setup registers every controller. The manager's cache and client are made with CacheOptions and ClientOptions, and its cache
-// has the indexes of package indexes.
+// Setup registers every controller. The manager's cache and client are made with CacheOptions and ClientOptions, and
+// its cache has the indexes of package indexes.
 func Setup(mgr ctrl.Manager, options Options) error {
 	if options.StaleAfter == 0 {
 		options.StaleAfter = 30 * 24 * time.Hour

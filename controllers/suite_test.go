@@ -79,8 +79,8 @@ type faults struct {
 	refuse atomic.Pointer[func(verb string, object client.Object) bool]
 }
 
-// refuseAfter lets so many writes in a namespace succeed, and none after them, like those of a manager that was killed. What it returns
-// is closed with the first write that fails.
+// refuseAfter lets so many writes in a namespace succeed, and none after them, like those of a manager that was killed.
+// What it returns is closed with the first write that fails.
 func (f *faults) refuseAfter(writes int, namespace string) <-chan struct{} {
 	left, refused := make(chan struct{}, writes), make(chan struct{})
 	var first sync.Once

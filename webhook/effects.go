@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	// maxRulesCompared bounds the work of saying what an update does, in rules that are looked at (see diff.FlagWithin): that many take
-	// about ten milliseconds.
+	// maxRulesCompared bounds the work of saying what an update does, in rules that are looked at (see diff.FlagWithin):
+	// that many take about ten milliseconds.
 	maxRulesCompared = 100_000
 
 	// Compiling a rule or an override takes about as long as looking at this many.
@@ -41,8 +41,8 @@ const (
 // tooMuch ends what is said where the rest is not known.
 const tooMuch = "the change is too large to say all that it does; jackstaff diff does"
 
-// effects compares the flag in every environment that it or its namespace has. Where the flag is not what its key stands for, or a cycle keeps
-// what is published, there is nothing to say.
+// effects compares the flag in every environment that it or its namespace has. Where the flag is not what its key
+// stands for, or a cycle keeps what is published, there is nothing to say.
 func (r *featureFlags) effects(ctx context.Context, old, flag *v1alpha1.FeatureFlag, findings []validation.Finding) ([]string, error) {
 	if slices.ContainsFunc(findings, func(finding validation.Finding) bool {
 		return finding.Kind == validation.KeyTaken || finding.Kind == validation.PrerequisiteCycle
@@ -145,8 +145,8 @@ func (r *flagEvents) effects(context.Context, *v1alpha1.FlagEvent, *v1alpha1.Fla
 	return nil, nil
 }
 
-// environmentsOf returns the environments of the flags' namespace, and those that the flags have besides, which do not exist yet: production
-// first, so that what there is no room for is least important, then by name.
+// environmentsOf returns the environments of the flags' namespace, and those that the flags have besides, which do not
+// exist yet: production first, so that what there is no room for is least important, then by name.
 func (o *objects) environmentsOf(ctx context.Context, flags ...*v1alpha1.FeatureFlag) ([]*v1alpha1.FlagEnvironment, error) {
 	environments, err := o.namespace(flags[0]).Environments(ctx)
 	if err != nil {
@@ -245,8 +245,8 @@ func only(flag *v1alpha1.FeatureFlag, environment string) *v1alpha1.FeatureFlag 
 	return &part
 }
 
-// audiences returns a stand-in for each audience that forms of a flag name: of one that does not change it suffices to tell it from others
-// and from one that holds for nobody. Each has one member, its name.
+// audiences returns a stand-in for each audience that forms of a flag name: of one that does not change it suffices to
+// tell it from others and from one that holds for nobody. Each has one member, its name.
 func (c *comparer) audiences(ctx context.Context, forms ...*datafile.Flag) (map[string]*datafile.Audience, error) {
 	found := map[string]*datafile.Audience{}
 	for _, form := range forms {
@@ -276,8 +276,8 @@ type changedAudience struct {
 	before, after *datafile.Audience
 }
 
-// newChangedAudience reduces the members, of whom there may be thousands, to one that goes, one that stays and one that comes: which of these
-// there are is all that a comparison depends on.
+// newChangedAudience reduces the members, of whom there may be thousands, to one that goes, one that stays and one that
+// comes: which of these there are is all that a comparison depends on.
 func newChangedAudience(old, audience *v1alpha1.FlagAudience) (*changedAudience, error) {
 	before, err := compile.Audience(old)
 	if err != nil {

@@ -30,9 +30,9 @@ type historian struct {
 	own string
 }
 
-// record appends a record of the change from old to object, if there is one, to the records that old carries. What the request itself
-// says of the records counts for nothing, unless it is the operator that takes away what it has moved. A dry run gets no new record,
-// so that a tool that compares with what is stored sees only what the user changes.
+// record appends a record of the change from old to object, if there is one, to the records that old carries. What the
+// request itself says of the records counts for nothing, unless it is the operator that takes away what it has moved. A
+// dry run gets no new record, so that a tool that compares with what is stored sees only what the user changes.
 func (h *historian) record(ctx context.Context, request *admission.Request, old, object history.Object) error {
 	record, changed, err := history.Compare(old, object)
 	if err != nil {
@@ -71,8 +71,8 @@ func (h *historian) record(ctx context.Context, request *admission.Request, old,
 	return nil
 }
 
-// recordDeletion stores that the deletion of object was admitted, together with the records that object carries, for a deletion
-// leaves no object to carry them. The operator confirms it once the object is gone.
+// recordDeletion stores that the deletion of object was admitted, together with the records that object carries, for a
+// deletion leaves no object to carry them. The operator confirms it once the object is gone.
 func (h *historian) recordDeletion(ctx context.Context, kind string, object client.Object) error {
 	request, err := admission.RequestFromContext(ctx)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
-// The match conditions let a namespace and what an owner owned be deleted while no webhook answers. Where the controller
-// manager has no service account for each controller, it acts as system:kube-controller-manager.
+// The match conditions let a namespace and what an owner owned be deleted while no webhook answers. Where the
+// controller manager has no service account for each controller, it acts as system:kube-controller-manager.
 //
 // +kubebuilder:webhook:path=/mutate-flags-jackstaff-dev-v1alpha1-featureflag,mutating=true,name=mutate-featureflag.flags.jackstaff.dev,verbs=create;update,failurePolicy=fail,matchPolicy=Equivalent,sideEffects=NoneOnDryRun,timeoutSeconds=10,groups=flags.jackstaff.dev,resources=featureflags,versions=v1alpha1,admissionReviewVersions=v1
 // +kubebuilder:webhook:path=/validate-flags-jackstaff-dev-v1alpha1-featureflag,mutating=false,name=validate-featureflag.flags.jackstaff.dev,verbs=create;update;delete,failurePolicy=fail,matchPolicy=Equivalent,sideEffects=NoneOnDryRun,timeoutSeconds=10,groups=flags.jackstaff.dev,resources=featureflags,versions=v1alpha1,admissionReviewVersions=v1,patch=`{"matchConditions":[{"name":"not-the-deletion-of-a-namespace-or-owner","expression":"request.operation != 'DELETE' || !(request.userInfo.username in ['system:serviceaccount:kube-system:namespace-controller', 'system:serviceaccount:kube-system:generic-garbage-collector', 'system:kube-controller-manager'])"}]}`
@@ -64,7 +64,8 @@ func (r *featureFlags) findings(ctx context.Context, old, flag *v1alpha1.Feature
 	return validation.FeatureFlagFindings(ctx, r.namespace(flag), r.compatible, old, flag)
 }
 
-// deletion looks for another flag of the same key in the cache and reads it live, so that a cache that lags behind can only deny.
+// deletion looks for another flag of the same key in the cache and reads it live, so that a cache that lags behind can
+// only deny.
 func (r *featureFlags) deletion(ctx context.Context, flag *v1alpha1.FeatureFlag) (field.ErrorList, error) {
 	if mistakes := validation.FeatureFlagDelete(flag, nil); len(mistakes) == 0 {
 		return nil, nil
@@ -176,8 +177,8 @@ func (r *flagEvents) deletion(ctx context.Context, event *v1alpha1.FlagEvent) (f
 	return validation.FlagEventDelete(event, sameKey, users), nil
 }
 
-// flagsThat returns the names of the flags that use what is to be deleted, in order. It reads every flag of the namespace live, because
-// a flag that the cache has not seen yet would be left with a reference to nothing.
+// flagsThat returns the names of the flags that use what is to be deleted, in order. It reads every flag of the
+// namespace live, because a flag that the cache has not seen yet would be left with a reference to nothing.
 func (o *objects) flagsThat(ctx context.Context, in string, use func(*v1alpha1.FeatureFlag) bool) ([]string, error) {
 	var names []string
 	page := &v1alpha1.FeatureFlagList{}

@@ -90,8 +90,8 @@ func (p *permission) check(ctx context.Context, request *admission.Request, need
 		asking.GetName(), publishVerb, request.Namespace, strings.Join(refusals, " and on ")))
 }
 
-// production returns the production environments of a namespace. It reads them live, so that no environment that has just
-// become one is missed.
+// production returns the production environments of a namespace. It reads them live, so that no environment that has
+// just become one is missed.
 func (o *objects) production(ctx context.Context, namespace string) ([]v1alpha1.FlagEnvironment, error) {
 	list := &v1alpha1.FlagEnvironmentList{}
 	if err := o.live.List(ctx, list, client.InNamespace(namespace)); err != nil {
@@ -131,8 +131,8 @@ func (r *featureFlags) guarded(ctx context.Context, old, flag *v1alpha1.FeatureF
 	return needs, nil
 }
 
-// decidesKey reports whether a flag comes or goes whose key another flag has too. Which of them is served may change then, even
-// where this one is archived and so not published itself.
+// decidesKey reports whether a flag comes or goes whose key another flag has too. Which of them is served may change
+// then, even where this one is archived and so not published itself.
 func (r *featureFlags) decidesKey(ctx context.Context, old, flag *v1alpha1.FeatureFlag) (bool, error) {
 	if old != nil && flag != nil {
 		return false, nil
@@ -155,7 +155,8 @@ func (r *flagEvents) guarded(ctx context.Context, old, event *v1alpha1.FlagEvent
 		part(event, (*v1alpha1.FlagEvent).Key, compile.Event))
 }
 
-// guardedIn names the environments that publish at once what becomes of an object whose part is the same in all of them.
+// guardedIn names the environments that publish at once what becomes of an object whose part is the same in all of
+// them.
 func (o *objects) guardedIn(ctx context.Context, namespace, what string, before, after *datafile.Part) ([]need, error) {
 	if samePart(before, after) {
 		return nil, nil
@@ -176,8 +177,8 @@ func (o *objects) guardedIn(ctx context.Context, namespace, what string, before,
 // uncompiled stands for what does not compile, of which it is not known what is published.
 var uncompiled = &datafile.Part{}
 
-// part compiles an object, and returns nil where there is none. Whether another object holds the same key, so that this one is not
-// published, is not looked at: the other one may go at any time.
+// part compiles an object, and returns nil where there is none. Whether another object holds the same key, so that this
+// one is not published, is not looked at: the other one may go at any time.
 func part[P interface {
 	*T
 	comparable
@@ -236,7 +237,8 @@ func (r *flagEnvironments) guarded(_ context.Context, old, environment *v1alpha1
 	return needs, nil
 }
 
-// changedAnnotations returns the names of this project's annotations that differ, in order, but for the one that admission itself writes.
+// changedAnnotations returns the names of this project's annotations that differ, in order, but for the one that
+// admission itself writes.
 func changedAnnotations(old, object client.Object) []string {
 	names := maps.Clone(old.GetAnnotations())
 	if names == nil {

@@ -94,8 +94,8 @@ func impersonation(user string, groups ...string) *rest.Config {
 	return as
 }
 
-// installRoles makes the roles that config/rbac ships, and gives the operator its own, so that a right that is missing there is
-// missing here.
+// installRoles makes the roles that config/rbac ships, and gives the operator its own, so that a right that is missing
+// there is missing here.
 func installRoles() {
 	GinkgoHelper()
 	administrator, err := client.New(config, client.Options{Scheme: scheme})

@@ -1,13 +1,13 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package webhook registers the admission webhooks of the four Kinds. The rules themselves are internal/validation's; this package
-// gives them the cluster's objects.
+// Package webhook registers the admission webhooks of the four Kinds. The rules themselves are internal/validation's;
+// this package gives them the cluster's objects.
 //
-// Both webhooks of a Kind refuse what is wrong with an object by itself. The API server looks at the Kind's schema after the
-// mutating webhook and before the validating one, and reports what the first of these three refuses: refusing in the mutating
-// webhook lets a user read all mistakes at once, refusing in the validating one holds against other webhooks that change
-// the object in between.
+// Both webhooks of a Kind refuse what is wrong with an object by itself. The API server looks at the Kind's schema
+// after the mutating webhook and before the validating one, and reports what the first of these three refuses: refusing
+// in the mutating webhook lets a user read all mistakes at once, refusing in the validating one holds against other
+// webhooks that change the object in between.
 package webhook
 
 import (
@@ -43,8 +43,9 @@ const maxWarnings = 15
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=create
 
-// Setup registers the webhooks of the four Kinds with mgr, whose cache has the indexes of internal/index. Compatible says
-// why the flagd format cannot carry a flag; with nil, no look is taken at it. Setup fails where mgr's scheme lacks a Kind.
+// Setup registers the webhooks of the four Kinds with mgr, whose cache has the indexes of internal/index. Compatible
+// says why the flagd format cannot carry a flag; with nil, no look is taken at it. Setup fails where mgr's scheme lacks
+// a Kind.
 func Setup(mgr ctrl.Manager, compatible validation.Compatibility) error {
 	return setup(mgr, compatible, false)
 }
@@ -75,12 +76,13 @@ type rules[P client.Object] interface {
 	mistakes(ctx context.Context, old, object P) (field.ErrorList, error)
 	// findings says what there is to warn of when object is stored in the place of old, which is nil on creation.
 	findings(ctx context.Context, old, object P) ([]validation.Finding, error)
-	// effects says who gets another answer when object, of which there are those findings, takes the place of old. It takes bounded time.
+	// effects says who gets another answer when object, of which there are those findings, takes the place of old. It
+	// takes bounded time.
 	effects(ctx context.Context, old, object P, findings []validation.Finding) ([]string, error)
 	// deletion says what forbids deleting object.
 	deletion(ctx context.Context, object P) (field.ErrorList, error)
-	// guarded says for which environments the permission is needed to store object in the place of old. Old is nil on creation,
-	// object on deletion.
+	// guarded says for which environments the permission is needed to store object in the place of old. Old is nil on
+	// creation, object on deletion.
 	guarded(ctx context.Context, old, object P) ([]need, error)
 }
 
@@ -114,9 +116,9 @@ func register[T any, P pointer[T]](mgr ctrl.Manager, kind string, rules rules[P]
 	return nil
 }
 
-// schemaFirst lets objects through whose fields have other types than the Kind's, such as a variation's key that YAML reads as a
-// boolean because it is not quoted. A webhook could only say that it cannot read them; the schema, which is looked at next,
-// refuses them with the path of each field.
+// schemaFirst lets objects through whose fields have other types than the Kind's, such as a variation's key that YAML
+// reads as a boolean because it is not quoted. A webhook could only say that it cannot read them; the schema, which is
+// looked at next, refuses them with the path of each field.
 type schemaFirst[T any] struct{ admission.Handler }
 
 // Handle lets another handler answer, but where that cannot read the object because of a field's type.

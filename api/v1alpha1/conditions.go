@@ -11,25 +11,27 @@ const (
 	// AcceptedCondition on a flag, audience or event is True when the object is valid and its key is its own.
 	AcceptedCondition = "Accepted"
 
-	// ResolvedRefsCondition on a flag is True when the environments, audiences, events and prerequisites that it names exist.
+	// ResolvedRefsCondition on a flag is True when the environments, audiences, events and prerequisites that it names
+	// exist.
 	ResolvedRefsCondition = "ResolvedRefs"
 
 	// FlagdCompatibleCondition on a flag is True when the flagd file of every environment can carry it.
 	FlagdCompatibleCondition = "FlagdCompatible"
 
-	// CompiledCondition on an environment is True when all of its flags compiled; else its message names those that kept their last good form.
+	// CompiledCondition on an environment is True when all of its flags compiled; else its message names those that kept
+	// their last good form.
 	CompiledCondition = "Compiled"
 
-	// PublishedCondition on an environment is True when the served ConfigMap is the wanted revision. On a flag it is True when
-	// every environment that publishes by itself serves this generation of the flag.
+	// PublishedCondition on an environment is True when the served ConfigMap is the wanted revision. On a flag it is True
+	// when every environment that publishes by itself serves this generation of the flag.
 	PublishedCondition = "Published"
 
-	// DeliveredCondition on an environment is True when every selected namespace that accepts its datafile has the served revision. It
-	// is present only where spec.delivery.namespaceSelector is set.
+	// DeliveredCondition on an environment is True when every selected namespace that accepts its datafile has the served
+	// revision. It is present only where spec.delivery.namespaceSelector is set.
 	DeliveredCondition = "Delivered"
 
-	// AcknowledgedCondition on an environment is True when every running workload that reports has loaded the served revision. It is present
-	// only where spec.delivery.acknowledge is true.
+	// AcknowledgedCondition on an environment is True when every running workload that reports has loaded the served
+	// revision. It is present only where spec.delivery.acknowledge is true.
 	AcknowledgedCondition = "Acknowledged"
 
 	// FlagdPublishedCondition on an environment is True when its published flagd file is complete.
@@ -95,8 +97,8 @@ const (
 	// UnknownVersionReason: what is published is of a version that this operator does not know.
 	UnknownVersionReason = "UnknownVersion"
 
-	// NameTakenReason: an object that is not the environment's has the name of the datafile, or of a copy in the namespaces that the
-	// message names.
+	// NameTakenReason: an object that is not the environment's has the name of the datafile, or of a copy in the
+	// namespaces that the message names.
 	NameTakenReason = "NameTaken"
 
 	// DatafileTooLargeReason: the datafile does not fit into a ConfigMap.
@@ -135,7 +137,8 @@ const (
 
 // Reasons of events that no condition goes with.
 const (
-	// SubPathMountReason: pods mount the datafile by subPath, so that they never see another revision; the message names them.
+	// SubPathMountReason: pods mount the datafile by subPath, so that they never see another revision; the message names
+	// them.
 	SubPathMountReason = "SubPathMount"
 
 	// PodRefreshOffReason: spec.delivery.refreshPods is true and the operator runs without --refresh-pods.

@@ -5,8 +5,8 @@ package v1alpha1
 
 import "cmp"
 
-// The defaulting webhook and every reader of manifest files set defaults by the functions below. What is constant is also in the Kinds'
-// schemas, so that kubectl explain shows it; a test holds the two together.
+// The defaulting webhook and every reader of manifest files set defaults by the functions below. What is constant is
+// also in the Kinds' schemas, so that kubectl explain shows it; a test holds the two together.
 
 // Default sets what a flag leaves out.
 func (f *FeatureFlag) Default() {

@@ -162,14 +162,16 @@ type FeatureFlagSpec struct {
 	// +kubebuilder:validation:MaxItems=50
 	Variations []Variation `json:"variations"`
 
-	// defaultVariation is the key of the variation that is served while the flag is disabled, and where nothing else decides.
+	// defaultVariation is the key of the variation that is served while the flag is disabled, and where nothing else
+	// decides.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	DefaultVariation string `json:"defaultVariation"`
 
-	// environments is how the flag is served in each environment, at most 50. In an environment without an entry the flag is disabled.
+	// environments is how the flag is served in each environment, at most 50. In an environment without an entry the flag
+	// is disabled.
 	//
 	// +optional
 	// +listType=map
@@ -194,7 +196,8 @@ type Variation struct {
 	// +kubebuilder:validation:MaxLength=256
 	DisplayName string `json:"displayName,omitempty"`
 
-	// value is what code gets: a JSON value of the flag's type. Integers lie between -(2^53-1) and 2^53-1, so that every language reads the same number.
+	// value is what code gets: a JSON value of the flag's type. Integers lie between -(2^53-1) and 2^53-1, so that every
+	// language reads the same number.
 	//
 	// +required
 	// +kubebuilder:validation:Schemaless
@@ -264,7 +267,8 @@ type EnvironmentConfig struct {
 	// +optional
 	Schedule *Schedule `json:"schedule,omitempty"`
 
-	// prerequisites are other flags that must serve certain variations, else this flag serves spec.defaultVariation. At most 20.
+	// prerequisites are other flags that must serve certain variations, else this flag serves spec.defaultVariation. At
+	// most 20.
 	//
 	// +optional
 	// +listType=map
@@ -280,7 +284,8 @@ type EnvironmentConfig struct {
 	// +kubebuilder:validation:MaxItems=1000
 	Overrides []Override `json:"overrides,omitempty"`
 
-	// rules decide in order, those of type ABTest first: the first rule that matches, whose traffic includes the subject, serves. At most 100.
+	// rules decide in order, those of type ABTest first: the first rule that matches, whose traffic includes the subject,
+	// serves. At most 100.
 	//
 	// +optional
 	// +listType=map
@@ -290,8 +295,8 @@ type EnvironmentConfig struct {
 }
 
 // Schedule turns an enabled flag on or off at an instant, by the clock of whoever evaluates.
-// With enableAt alone the flag is on from then; with disableAt alone until then. With both it is on in [enableAt, disableAt)
-// where enableAt is earlier, else off in [disableAt, enableAt).
+// With enableAt alone the flag is on from then; with disableAt alone until then. With both it is on in [enableAt,
+// disableAt) where enableAt is earlier, else off in [disableAt, enableAt).
 type Schedule struct {
 	// enableAt is the instant from which the flag is on. Empty means no such instant.
 	//
@@ -355,8 +360,8 @@ type Override struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.variation) != has(self.split)",message="exactly one of variation and split is required"
 type Rule struct {
-	// name identifies the rule in this environment; it is a DNS label of at most 63 characters. The default salt depends on
-	// it, so renaming a rule moves subjects between variations.
+	// name identifies the rule in this environment; it is a DNS label of at most 63 characters. The default salt depends
+	// on it, so renaming a rule moves subjects between variations.
 	//
 	// +required
 	// +kubebuilder:validation:MaxLength=63
@@ -381,7 +386,8 @@ type Rule struct {
 	// +kubebuilder:default=true
 	Enabled *bool `json:"enabled,omitempty"`
 
-	// audiences are names of FlagAudiences of the flag's namespace, of which the context must be in one. Empty means everybody. At most 20.
+	// audiences are names of FlagAudiences of the flag's namespace, of which the context must be in one. Empty means
+	// everybody. At most 20.
 	//
 	// +optional
 	// +listType=set
@@ -419,13 +425,15 @@ type Rule struct {
 	// +kubebuilder:validation:MaxItems=50
 	Split []SplitEntry `json:"split,omitempty"`
 
-	// hashAttribute is the dot path of the attribute that identifies the subject; it must be a string in the context. Default targetingKey.
+	// hashAttribute is the dot path of the attribute that identifies the subject; it must be a string in the context.
+	// Default targetingKey.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	HashAttribute string `json:"hashAttribute,omitempty"`
 
-	// salt goes into the hash before the subject. Empty means the flag's key, "/", the rule's name and "/". At most 256 characters.
+	// salt goes into the hash before the subject. Empty means the flag's key, "/", the rule's name and "/". At most 256
+	// characters.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
@@ -463,7 +471,8 @@ type SplitEntry struct {
 // +kubebuilder:validation:Enum=Draft;Active;Inactive;Archived
 type Phase string
 
-// The phases of a flag: Draft until first enabled in any environment; then Active while enabled somewhere, else Inactive.
+// The phases of a flag: Draft until first enabled in any environment; then Active while enabled somewhere, else
+// Inactive.
 const (
 	PhaseDraft    Phase = "Draft"
 	PhaseActive   Phase = "Active"
@@ -593,7 +602,8 @@ type EnvironmentState struct {
 	// +required
 	PendingChanges bool `json:"pendingChanges"`
 
-	// publishedRevision is the revision that last changed this flag's part of the datafile. Absent while the flag was never published there.
+	// publishedRevision is the revision that last changed this flag's part of the datafile. Absent while the flag was
+	// never published there.
 	//
 	// +optional
 	PublishedRevision int64 `json:"publishedRevision,omitempty"`
@@ -626,8 +636,8 @@ type FeatureFlag struct {
 	// +required
 	Spec FeatureFlagSpec `json:"spec"`
 
-	// status is what the operator has made of the flag. Until it has looked at the object, observedGeneration is -1, by which tools see
-	// that the object is not ready yet.
+	// status is what the operator has made of the flag. Until it has looked at the object, observedGeneration is -1, by
+	// which tools see that the object is not ready yet.
 	//
 	// +optional
 	// +kubebuilder:default={"observedGeneration":-1}

@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// FlagAudienceSpec says which contexts are in an audience: those whose targeting key is a member, and those for which all
-// conditions of any group hold. An empty audience holds for nobody.
+// FlagAudienceSpec says which contexts are in an audience: those whose targeting key is a member, and those for which
+// all conditions of any group hold. An empty audience holds for nobody.
 type FlagAudienceSpec struct {
 	// displayName is the audience's name for people. At most 256 characters.
 	//
@@ -102,8 +102,8 @@ type FlagAudience struct {
 	// +required
 	Spec FlagAudienceSpec `json:"spec"`
 
-	// status is what the operator has made of the audience. Until it has looked at the object, observedGeneration is -1, by which tools see
-	// that the object is not ready yet.
+	// status is what the operator has made of the audience. Until it has looked at the object, observedGeneration is -1,
+	// by which tools see that the object is not ready yet.
 	//
 	// +optional
 	// +kubebuilder:default={"observedGeneration":-1}

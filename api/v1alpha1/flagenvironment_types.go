@@ -25,7 +25,8 @@ const (
 // +kubebuilder:validation:Enum=Native;Flagd
 type DatafileFormat string
 
-// The formats: Native is datafile.json, which can say everything; Flagd is flagd.json, which unmodified OpenFeature SDKs read.
+// The formats: Native is datafile.json, which can say everything; Flagd is flagd.json, which unmodified OpenFeature
+// SDKs read.
 const (
 	DatafileFormatNative DatafileFormat = "Native"
 	DatafileFormatFlagd  DatafileFormat = "Flagd"
@@ -141,8 +142,8 @@ type Publish struct {
 
 // Datafile says what is published.
 type Datafile struct {
-	// name is the name of the ConfigMap. Empty means flags- and the environment's name; any other name begins with flags- and
-	// has a dot, so that no other environment can need it. At most 253 characters.
+	// name is the name of the ConfigMap. Empty means flags- and the environment's name; any other name begins with flags-
+	// and has a dot, so that no other environment can need it. At most 253 characters.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
@@ -163,7 +164,8 @@ type Datafile struct {
 	// +kubebuilder:default=Auto
 	Compression Compression `json:"compression,omitempty"`
 
-	// clientMembers says whether client SDK keys may receive a datafile that names members of audiences or overrides. Default Deny.
+	// clientMembers says whether client SDK keys may receive a datafile that names members of audiences or overrides.
+	// Default Deny.
 	//
 	// +optional
 	// +kubebuilder:default=Deny
@@ -172,14 +174,15 @@ type Datafile struct {
 
 // Delivery says who else gets the datafile, and how fast.
 type Delivery struct {
-	// namespaceSelector selects namespaces that get a copy, where they accept it by the annotation flags.jackstaff.dev/accept-from.
-	// Absent means none, and an empty selector every namespace. The environment's own namespace never gets one.
+	// namespaceSelector selects namespaces that get a copy, where they accept it by the annotation
+	// flags.jackstaff.dev/accept-from. Absent means none, and an empty selector every namespace. The environment's own
+	// namespace never gets one.
 	//
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 
-	// refreshPods makes running pods that mount the datafile see a new revision at once. It needs an operator that runs with
-	// --refresh-pods. Default false.
+	// refreshPods makes running pods that mount the datafile see a new revision at once. It needs an operator that runs
+	// with --refresh-pods. Default false.
 	//
 	// +optional
 	RefreshPods bool `json:"refreshPods,omitempty"`
@@ -263,7 +266,8 @@ type FlagEnvironmentStatus struct {
 	// +kubebuilder:validation:MaxItems=3
 	SDKKeys []SDKKey `json:"sdkKeys,omitempty"`
 
-	// lastHandledRotateAt is the last value of the annotation flags.jackstaff.dev/rotate-keys-requested-at that was answered.
+	// lastHandledRotateAt is the last value of the annotation flags.jackstaff.dev/rotate-keys-requested-at that was
+	// answered.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
@@ -276,8 +280,8 @@ type FlagEnvironmentStatus struct {
 	// +kubebuilder:validation:MaxItems=50
 	SDKs []SDK `json:"sdks,omitempty"`
 
-	// instances are the running workloads that report which revision they have loaded, by name, where spec.delivery.acknowledge is true. At
-	// most 500, the one that reported longest ago dropped.
+	// instances are the running workloads that report which revision they have loaded, by name, where
+	// spec.delivery.acknowledge is true. At most 500, the one that reported longest ago dropped.
 	//
 	// +optional
 	// +listType=map
@@ -393,7 +397,8 @@ type SDKKey struct {
 	// +kubebuilder:validation:MaxLength=71
 	ClientHash string `json:"clientHash"`
 
-	// confirmed is true once the Secret was created. Keys that are not confirmed are not valid, and are dropped when they are found later.
+	// confirmed is true once the Secret was created. Keys that are not confirmed are not valid, and are dropped when they
+	// are found later.
 	//
 	// +optional
 	Confirmed bool `json:"confirmed,omitempty"`
@@ -467,7 +472,8 @@ type Instance struct {
 type FlagEnvironment struct {
 	metav1.TypeMeta `json:",inline"`
 
-	// metadata is the standard metadata. The name is a DNS label of at most 63 characters that does not end in -r and digits.
+	// metadata is the standard metadata. The name is a DNS label of at most 63 characters that does not end in -r and
+	// digits.
 	//
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -478,8 +484,8 @@ type FlagEnvironment struct {
 	// +kubebuilder:default={}
 	Spec FlagEnvironmentSpec `json:"spec,omitzero"`
 
-	// status is what the operator has published. Until it has looked at the object, observedGeneration is -1, by which tools see
-	// that the object is not ready yet.
+	// status is what the operator has published. Until it has looked at the object, observedGeneration is -1, by which
+	// tools see that the object is not ready yet.
 	//
 	// +optional
 	// +kubebuilder:default={"observedGeneration":-1}

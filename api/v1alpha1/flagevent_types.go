@@ -108,8 +108,8 @@ type FlagEvent struct {
 	// +required
 	Spec FlagEventSpec `json:"spec"`
 
-	// status is what the operator has made of the event. Until it has looked at the object, observedGeneration is -1, by which tools see
-	// that the object is not ready yet.
+	// status is what the operator has made of the event. Until it has looked at the object, observedGeneration is -1, by
+	// which tools see that the object is not ready yet.
 	//
 	// +optional
 	// +kubebuilder:default={"observedGeneration":-1}

@@ -11,13 +11,15 @@ const (
 	// ManagedBy is the value of ManagedByLabel on the operator's objects.
 	ManagedBy = "jackstaff"
 
-	// EnvironmentLabel on a datafile names the FlagEnvironment that it was published for, and on a change record the one that was changed.
+	// EnvironmentLabel on a datafile names the FlagEnvironment that it was published for, and on a change record the one
+	// that was changed.
 	EnvironmentLabel = "flags.jackstaff.dev/environment"
 
 	// ProjectLabel on a datafile names the namespace of the FlagEnvironment that it was published for.
 	ProjectLabel = "flags.jackstaff.dev/project"
 
-	// DeletionPolicyLabel on a served datafile is the deletion policy of its environment, for when the environment is gone.
+	// DeletionPolicyLabel on a served datafile is the deletion policy of its environment, for when the environment is
+	// gone.
 	DeletionPolicyLabel = "flags.jackstaff.dev/deletion-policy"
 
 	// DatafileLabel on a ConfigMap says which datafile it is: DatafileServed, DatafileHistory or DatafileCopy.
@@ -35,7 +37,8 @@ const (
 	// FlagLabel on a change record names the FeatureFlag that was changed.
 	FlagLabel = "flags.jackstaff.dev/flag"
 
-	// AudienceLabel on a change record names the FlagAudience that was changed, or is a digest where the name has over 63 characters.
+	// AudienceLabel on a change record names the FlagAudience that was changed, or is a digest where the name has over 63
+	// characters.
 	AudienceLabel = "flags.jackstaff.dev/audience"
 
 	// HistoryLabel on a ControllerRevision says what its change records are: HistoryRecorded or HistoryRequested.
@@ -44,7 +47,8 @@ const (
 	// HistoryRecorded is the value of HistoryLabel on records of changes that were stored.
 	HistoryRecorded = "recorded"
 
-	// HistoryRequested is the value of HistoryLabel on the record of a deletion that was admitted and may not have happened.
+	// HistoryRequested is the value of HistoryLabel on the record of a deletion that was admitted and may not have
+	// happened.
 	HistoryRequested = "requested"
 
 	// UIDLabel on a change record is the UID of the object that was changed.
@@ -68,8 +72,8 @@ const (
 
 // Annotations.
 const (
-	// RevisionAnnotation on a datafile is its revision, a decimal number of at least 1. On a pod it is the revision for which the pod was
-	// refreshed last.
+	// RevisionAnnotation on a datafile is its revision, a decimal number of at least 1. On a pod it is the revision for
+	// which the pod was refreshed last.
 	RevisionAnnotation = "flags.jackstaff.dev/revision"
 
 	// DigestAnnotation on a datafile is the digest of its contents, "sha256:" and 64 hexadecimal digits.
@@ -78,33 +82,39 @@ const (
 	// PublishedAtAnnotation on a datafile is the RFC 3339 time at which its revision was published.
 	PublishedAtAnnotation = "flags.jackstaff.dev/published-at"
 
-	// FlagdIncompleteAnnotation on a datafile is "true" where its flagd file is older than the revision because the newer one does not fit.
+	// FlagdIncompleteAnnotation on a datafile is "true" where its flagd file is older than the revision because the newer
+	// one does not fit.
 	FlagdIncompleteAnnotation = "flags.jackstaff.dev/flagd-incomplete"
 
-	// ForceDisabledAnnotation on a FeatureFlag lists, separated by commas, the environments in which it is off whatever its spec says.
+	// ForceDisabledAnnotation on a FeatureFlag lists, separated by commas, the environments in which it is off whatever
+	// its spec says.
 	ForceDisabledAnnotation = "flags.jackstaff.dev/force-disabled"
 
 	// ConfirmDeleteAnnotation with the object's own name allows a deletion that admission would otherwise deny.
 	ConfirmDeleteAnnotation = "flags.jackstaff.dev/confirm-delete"
 
-	// AcceptFromAnnotation on a namespace lists, separated by commas, the namespaces whose environments may deliver their datafiles to it.
+	// AcceptFromAnnotation on a namespace lists, separated by commas, the namespaces whose environments may deliver their
+	// datafiles to it.
 	AcceptFromAnnotation = "flags.jackstaff.dev/accept-from"
 
-	// PublishRequestedAtAnnotation on a FlagEnvironment asks for a publish; its value is an RFC 3339 time that has not been used before.
+	// PublishRequestedAtAnnotation on a FlagEnvironment asks for a publish; its value is an RFC 3339 time that has not
+	// been used before.
 	PublishRequestedAtAnnotation = "flags.jackstaff.dev/publish-requested-at"
 
-	// RotateKeysRequestedAtAnnotation on a FlagEnvironment asks for another pair of SDK keys; its value is an RFC 3339 time that has not
-	// been used before.
+	// RotateKeysRequestedAtAnnotation on a FlagEnvironment asks for another pair of SDK keys; its value is an RFC 3339
+	// time that has not been used before.
 	RotateKeysRequestedAtAnnotation = "flags.jackstaff.dev/rotate-keys-requested-at"
 
-	// RevokeKeysBeforeAnnotation on a FlagEnvironment ends the validity of the SDK keys that were made before it, an RFC 3339 time.
+	// RevokeKeysBeforeAnnotation on a FlagEnvironment ends the validity of the SDK keys that were made before it, an RFC
+	// 3339 time.
 	RevokeKeysBeforeAnnotation = "flags.jackstaff.dev/revoke-keys-before"
 
-	// SDKKeysAnnotation on a served datafile mirrors what the environment's status says of its SDK keys, in case the status is lost.
+	// SDKKeysAnnotation on a served datafile mirrors what the environment's status says of its SDK keys, in case the
+	// status is lost.
 	SDKKeysAnnotation = "flags.jackstaff.dev/sdk-keys"
 
-	// ChangesAnnotation on a FeatureFlag, FlagEnvironment or FlagAudience holds the change records that are not in the history yet. Only
-	// admission adds to it and only the operator takes from it; what others write there is ignored.
+	// ChangesAnnotation on a FeatureFlag, FlagEnvironment or FlagAudience holds the change records that are not in the
+	// history yet. Only admission adds to it and only the operator takes from it; what others write there is ignored.
 	ChangesAnnotation = "flags.jackstaff.dev/changes"
 
 	// NameAnnotation on a change record is the name of the object that was changed.
@@ -116,6 +126,7 @@ const (
 	// BytesAnnotation on a change record is the size of its data, a decimal number.
 	BytesAnnotation = "flags.jackstaff.dev/bytes"
 
-	// ViewAnnotationPrefix, followed by the name of a REST view, holds fields of that view that the Kind itself has no place for.
+	// ViewAnnotationPrefix, followed by the name of a REST view, holds fields of that view that the Kind itself has no
+	// place for.
 	ViewAnnotationPrefix = "flags.jackstaff.dev/view-"
 )

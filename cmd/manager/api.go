@@ -48,7 +48,8 @@ func (o *apiOptions) bind(fs *flag.FlagSet) {
 		"How many REST requests each caller may make, and each address that has no identity. 0 is no limit. Evaluations with a server key are not counted.")
 }
 
-// addAPI adds the REST server with its views to mgr. Certificate gives the serving certificate, and is nil where files hold it.
+// addAPI adds the REST server with its views to mgr. Certificate gives the serving certificate, and is nil where files
+// hold it.
 func addAPI(ctx context.Context, mgr ctrl.Manager, o *options, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) error {
 	live, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {

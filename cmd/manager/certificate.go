@@ -21,8 +21,9 @@ import (
 // certificateCommand is the first argument of the manager as the administrator of a confined one runs it.
 const certificateCommand = "certificate"
 
-// makeCertificate does once, with the rights of whoever runs it, what the manager does all the time where it has the rights itself: it
-// makes the serving certificate where it is missing or ends within 90 days, and has the webhook configurations trust it.
+// makeCertificate does once, with the rights of whoever runs it, what the manager does all the time where it has the
+// rights itself: it makes the serving certificate where it is missing or ends within 90 days, and has the webhook
+// configurations trust it.
 func makeCertificate(ctx context.Context, arguments []string) error {
 	fs := flag.NewFlagSet("manager "+certificateCommand, flag.ExitOnError)
 	namespace := fs.String("operator-namespace", defaultNamespace, "The namespace that the manager runs in.")

@@ -19,8 +19,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// TestDefaults fails where a manifest file means something else to the command line, which calls Default, than to the API
-// server, which applies the defaults of the schema as well.
+// TestDefaults fails where a manifest file means something else to the command line, which calls Default, than to the
+// API server, which applies the defaults of the schema as well.
 func TestDefaults(t *testing.T) {
 	type defaulted interface{ Default() }
 	for name, tc := range map[string]struct {

@@ -1,7 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package delivery writes copies of served datafiles into the namespaces that an environment selects and that accept them.
+// Package delivery writes copies of served datafiles into the namespaces that an environment selects and that accept
+// them.
 package delivery
 
 import (
@@ -47,10 +48,12 @@ const (
 	patience = time.Second
 )
 
-// Reconciler delivers the datafile of an environment. It reports to the FlagEnvironment controller and writes no status itself.
+// Reconciler delivers the datafile of an environment. It reports to the FlagEnvironment controller and writes no status
+// itself.
 type Reconciler struct {
 	Client client.Client
-	// Metadata reads the metadata of namespaces and of the operator's ConfigMaps from a cache with the indexes of package indexes.
+	// Metadata reads the metadata of namespaces and of the operator's ConfigMaps from a cache with the indexes of package
+	// indexes.
 	Metadata   client.Reader
 	Publisher  *publish.Publisher
 	Deliveries *topics.Deliveries
@@ -61,8 +64,8 @@ type Reconciler struct {
 	states map[types.NamespacedName]*state
 }
 
-// state is what is kept of an environment between reconciles. All of it can be read again. Only the worker that reconciles the
-// environment uses it.
+// state is what is kept of an environment between reconciles. All of it can be read again. Only the worker that
+// reconciles the environment uses it.
 type state struct {
 	// servedVersion is the resource version of the served ConfigMap when fingerprint and revision were read from it.
 	servedVersion string
@@ -88,7 +91,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// origin is the environment of a served datafile or of a copy. At the start, copies of environments that are gone lead here too.
+// origin is the environment of a served datafile or of a copy. At the start, copies of environments that are gone lead
+// here too.
 func origin(_ context.Context, object client.Object) []reconcile.Request {
 	labels := object.GetLabels()
 	environment := types.NamespacedName{Namespace: labels[v1alpha1.ProjectLabel], Name: labels[v1alpha1.EnvironmentLabel]}
@@ -171,7 +175,8 @@ func (r *Reconciler) stateOf(key types.NamespacedName) *state {
 	return kept
 }
 
-// forget drops what is kept of an environment that is gone, and its copies, whatever its deletion policy was: that speaks of the project.
+// forget drops what is kept of an environment that is gone, and its copies, whatever its deletion policy was: that
+// speaks of the project.
 func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName, copies []metav1.PartialObjectMetadata) error {
 	r.mu.Lock()
 	delete(r.states, key)
@@ -254,7 +259,8 @@ func (r *Reconciler) removeAll(ctx context.Context, environment types.Namespaced
 	return failed
 }
 
-// write writes the copies that are not what they should be. One namespace that cannot be written to does not hold back another.
+// write writes the copies that are not what they should be. One namespace that cannot be written to does not hold back
+// another.
 func (r *Reconciler) write(ctx context.Context, s *scope) error {
 	if s.invalid != "" || len(s.accepting) == 0 {
 		return nil

@@ -53,8 +53,8 @@ func accepts(namespace client.Object, project string) bool {
 	})
 }
 
-// namespaceHandler enqueues the environments to which a namespace is something else than before. Those that exist when the operator
-// starts are looked at anyway.
+// namespaceHandler enqueues the environments to which a namespace is something else than before. Those that exist when
+// the operator starts are looked at anyway.
 func (r *Reconciler) namespaceHandler() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	return handler.Funcs{

@@ -38,8 +38,8 @@ import (
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// patience is how long a changed flag waits for its environments to compile and publish it, before its status says that it
-// is pending. It is longer than a publish is ever held back, so that an edit usually costs one write of status.
+// patience is how long a changed flag waits for its environments to compile and publish it, before its status says that
+// it is pending. It is longer than a publish is ever held back, so that an edit usually costs one write of status.
 const patience = 2 * time.Second
 
 // Reconciler keeps the status of flags.
@@ -79,8 +79,8 @@ func existenceChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
 }
 
-// requirableChanged passes flags of which others can require something else than before: those that are created, deleted, archived
-// or restored, and those whose variations have other keys.
+// requirableChanged passes flags of which others can require something else than before: those that are created,
+// deleted, archived or restored, and those whose variations have other keys.
 func requirableChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, isFlag := e.ObjectOld.(*v1alpha1.FeatureFlag)
@@ -207,8 +207,8 @@ func (r *Reconciler) readEnvironments(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// validate applies the rules of admission, which an object may break that was stored before they were made, or before what it
-// refers to was deleted.
+// validate applies the rules of admission, which an object may break that was stored before they were made, or before
+// what it refers to was deleted.
 func (r *Reconciler) validate(ctx context.Context, s *scope) error {
 	s.mistakes = validation.FeatureFlag(s.flag)
 	var err error
@@ -216,7 +216,8 @@ func (r *Reconciler) validate(ctx context.Context, s *scope) error {
 	return err
 }
 
-// wait is how long to wait for environments that have not compiled the flag yet, and 0 once all have or patience is at its end.
+// wait is how long to wait for environments that have not compiled the flag yet, and 0 once all have or patience is at
+// its end.
 func (r *Reconciler) wait(s *scope) time.Duration {
 	key := client.ObjectKeyFromObject(s.flag)
 	if !slices.ContainsFunc(s.environments, func(e environment) bool { return !e.known }) {

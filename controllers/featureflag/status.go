@@ -61,8 +61,9 @@ func setStates(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
 	to.Summary = strings.Join(summary, " ")
 }
 
-// publishedRevision is the revision that changed the flag's part last. Where that was before the operator started, the status
-// knows it; where even the status does not, for it speaks of an older generation, the flag is in what is served now.
+// publishedRevision is the revision that changed the flag's part last. Where that was before the operator started, the
+// status knows it; where even the status does not, for it speaks of an older generation, the flag is in what is served
+// now.
 func publishedRevision(environment *environment, before []v1alpha1.EnvironmentState, isNew bool) int64 {
 	if environment.entry.Revision > 0 {
 		return environment.entry.Revision
@@ -83,8 +84,9 @@ func enabled(flag *v1alpha1.FeatureFlag, environment string) bool {
 	return config != nil && config.Enabled && !compile.ForceDisabled(flag, environment)
 }
 
-// setTimes keeps when the flag was changed, archived and first enabled. The flag's change records know; they stay with the flag until
-// its status has the times. Where they do not know, because admission was not there, it is when this controller saw it.
+// setTimes keeps when the flag was changed, archived and first enabled. The flag's change records know; they stay with
+// the flag until its status has the times. Where they do not know, because admission was not there, it is when this
+// controller saw it.
 func setTimes(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
 	// Records that cannot be read know nothing.
 	records, _ := history.Decode(s.flag.Annotations[v1alpha1.ChangesAnnotation])
@@ -154,7 +156,8 @@ func setStale(s *scope, staleAfter time.Duration, to *v1alpha1.FeatureFlagStatus
 	to.Stale = &v1alpha1.Stale{Since: metav1.Time{Time: since}, Reason: v1alpha1.StaleReasonFullyRolledOut}
 }
 
-// rolledOut reports whether an active flag serves the same variation to everybody in every environment, whatever the time.
+// rolledOut reports whether an active flag serves the same variation to everybody in every environment, whatever the
+// time.
 func rolledOut(s *scope, to *v1alpha1.FeatureFlagStatus) bool {
 	if to.Phase != v1alpha1.PhaseActive {
 		return false

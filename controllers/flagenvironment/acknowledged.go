@@ -16,8 +16,8 @@ import (
 // maxLaggards is how many laggards a status names.
 const maxLaggards = 10
 
-// setAcknowledged counts the instances that have loaded the served revision. Heartbeats reach any replica, which merges them into
-// status.instances; what they mean is said here alone.
+// setAcknowledged counts the instances that have loaded the served revision. Heartbeats reach any replica, which merges
+// them into status.instances; what they mean is said here alone.
 func setAcknowledged(conditions status.Conditions, s *scope, to *v1alpha1.FlagEnvironmentStatus) {
 	if !s.environment.Spec.Delivery.Acknowledge {
 		to.Delivery, to.Instances = nil, nil

@@ -32,8 +32,8 @@ type change struct {
 	name   string
 }
 
-// changes remembers, for each environment, which objects changed since it was last compiled, so that a reconcile looks at these
-// alone. An environment that is not followed yet compiles everything anyway.
+// changes remembers, for each environment, which objects changed since it was last compiled, so that a reconcile looks
+// at these alone. An environment that is not followed yet compiles everything anyway.
 type changes struct {
 	mu       sync.Mutex
 	followed map[types.NamespacedName]map[change]struct{}

@@ -51,7 +51,8 @@ type Reconciler struct {
 	Client    client.Client
 	Publisher *publish.Publisher
 	Ledger    *topics.Ledger
-	// Deliveries are what the delivery controller reports. This controller writes them, so that conditions have one writer.
+	// Deliveries are what the delivery controller reports. This controller writes them, so that conditions have one
+	// writer.
 	Deliveries *topics.Deliveries
 	Status     status.Patcher
 	Clock      clock.PassiveClock
@@ -90,8 +91,8 @@ func keysChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return keysOf(e.ObjectOld) != keysOf(e.ObjectNew) }}
 }
 
-// conditionsChanged lets updates of the conditions through. What a reconcile computes may be equal to a status that the cache shows though
-// it was patched a moment ago, and is then not written; once the cache shows the patch, it is.
+// conditionsChanged lets updates of the conditions through. What a reconcile computes may be equal to a status that the
+// cache shows though it was patched a moment ago, and is then not written; once the cache shows the patch, it is.
 func conditionsChanged() predicate.Predicate {
 	conditionsOf := func(object client.Object) []metav1.Condition {
 		environment, _ := object.(*v1alpha1.FlagEnvironment)
@@ -204,7 +205,8 @@ func isMistake(err error) bool {
 	return errors.As(err, &tooLarge) || errors.As(err, &unreadable) || errors.As(err, &taken) || errors.Is(err, publish.ErrRevisionNotFound) || errors.Is(err, datafile.ErrUnknownVersion)
 }
 
-// stateOf returns what is kept of an environment, and marks it for reading again where an event shows that somebody else wrote.
+// stateOf returns what is kept of an environment, and marks it for reading again where an event shows that somebody
+// else wrote.
 func (r *Reconciler) stateOf(key types.NamespacedName) *state {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -398,8 +400,8 @@ func (r *Reconciler) serve(ctx context.Context, s *scope) error {
 	return r.take(ctx, s, served, err)
 }
 
-// wantsPublish reports whether what is compiled is to be published, and notes the request that asks for it. Where everything is
-// published by itself, a request is answered as soon as that is done.
+// wantsPublish reports whether what is compiled is to be published, and notes the request that asks for it. Where
+// everything is published by itself, a request is answered as soon as that is done.
 func wantsPublish(s *scope) bool {
 	spec, kept := &s.environment.Spec.Publish, s.state
 	if spec.Suspend {

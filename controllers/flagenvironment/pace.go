@@ -12,8 +12,8 @@ const (
 	maxPace = time.Second
 )
 
-// pace spaces the publishes of one environment out: a change after a quiet time is published at once, and a burst is gathered
-// into few revisions, further apart the longer it lasts.
+// pace spaces the publishes of one environment out: a change after a quiet time is published at once, and a burst is
+// gathered into few revisions, further apart the longer it lasts.
 type pace struct {
 	last  time.Time
 	delay time.Duration

@@ -15,8 +15,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// state is what the controller keeps in memory of one environment between reconciles. All of it can be made again from the
-// resources and from what is published. Only the worker that reconciles the environment uses it.
+// state is what the controller keeps in memory of one environment between reconciles. All of it can be made again from
+// the resources and from what is published. Only the worker that reconciles the environment uses it.
 type state struct {
 	// compiled is nil until the environment is compiled for the first time.
 	compiled *compile.Environment
@@ -32,8 +32,8 @@ type state struct {
 	unreported map[string]struct{}
 	// changed are the revisions that changed the parts of flags, by flag key, as far as the ledger does not have them yet.
 	changed map[string]int64
-	// handledRequest is the publish request that was answered last. The cache may show a status from before that, and what is
-	// edited meanwhile waits for a request of its own.
+	// handledRequest is the publish request that was answered last. The cache may show a status from before that, and what
+	// is edited meanwhile waits for a request of its own.
 	handledRequest string
 	// pace spaces publishes out.
 	pace pace

@@ -72,8 +72,9 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 		v1alpha1.AcknowledgedCondition)
 }
 
-// setDelivered says what the delivery controller has reported. Between a publish and the report on it, the last report stays, which names
-// its revision; another selector makes it worthless at once. Right after a start, when there is no report yet, the status stays.
+// setDelivered says what the delivery controller has reported. Between a publish and the report on it, the last report
+// stays, which names its revision; another selector makes it worthless at once. Right after a start, when there is no
+// report yet, the status stays.
 func setDelivered(conditions status.Conditions, s *scope, to *v1alpha1.FlagEnvironmentStatus) {
 	delivery, selector := s.delivery, s.environment.Spec.Delivery.NamespaceSelector
 	if delivery != nil {

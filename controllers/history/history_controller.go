@@ -1,7 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package history moves change records from the objects that carry them into ControllerRevisions, and keeps these within their bounds.
+// Package history moves change records from the objects that carry them into ControllerRevisions, and keeps these
+// within their bounds.
 package history
 
 import (
@@ -115,7 +116,8 @@ func (s *scope) lookAgain(at time.Time) {
 	}
 }
 
-// Reconcile moves the records of one object, confirms or drops its deletion, and removes revisions that are out of bounds.
+// Reconcile moves the records of one object, confirms or drops its deletion, and removes revisions that are out of
+// bounds.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	s := &scope{key: request.NamespacedName, now: r.Clock.Now()}
 	for _, phase := range []func(context.Context, *scope) error{r.read, r.move, r.settle, r.prune} {
@@ -164,8 +166,8 @@ func (r *Reconciler) get(ctx context.Context, reader client.Reader, key types.Na
 	return object, nil
 }
 
-// move makes a revision of each record that the object carries, and takes the records from the object only then. What is cut off
-// in between is made again under the same name.
+// move makes a revision of each record that the object carries, and takes the records from the object only then. What
+// is cut off in between is made again under the same name.
 func (r *Reconciler) move(ctx context.Context, s *scope) error {
 	if s.object == nil || s.object.GetAnnotations()[v1alpha1.ChangesAnnotation] == "" || !isTimed(s.object) {
 		return nil
@@ -218,7 +220,8 @@ func ignoreTerminating(err error) error {
 	return err
 }
 
-// settle decides what becomes of admitted deletions: where the object is gone, the newest is recorded; where it lives on, none is.
+// settle decides what becomes of admitted deletions: where the object is gone, the newest is recorded; where it lives
+// on, none is.
 func (r *Reconciler) settle(ctx context.Context, s *scope) error {
 	isRequested := func(revision metav1.PartialObjectMetadata) bool {
 		return revision.Labels[v1alpha1.HistoryLabel] == v1alpha1.HistoryRequested

@@ -16,8 +16,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// Off stands in for Reconciler where an administrator has not switched it on: it looks at no pod, and tells environments that ask for
-// their pods to be refreshed that they are not.
+// Off stands in for Reconciler where an administrator has not switched it on: it looks at no pod, and tells
+// environments that ask for their pods to be refreshed that they are not.
 type Off struct {
 	Client   client.Client
 	Recorder events.EventRecorder

@@ -20,8 +20,8 @@ const mountedDatafiles = "spec.volumes.configMap.name"
 // namePrefix begins the name of every datafile.
 const namePrefix = "flags-"
 
-// trim leaves of a pod in the cache only what says whether and how it mounts datafiles. Sources of projected volumes become volumes of
-// their own, under the name of the projected one.
+// trim leaves of a pod in the cache only what says whether and how it mounts datafiles. Sources of projected volumes
+// become volumes of their own, under the name of the projected one.
 func trim(object any) (any, error) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok {
@@ -58,7 +58,8 @@ func trim(object any) (any, error) {
 	return trimmed, nil
 }
 
-// stays reports whether a container runs as long as its pod. An init container that ends before the others begin has nothing to update.
+// stays reports whether a container runs as long as its pod. An init container that ends before the others begin has
+// nothing to update.
 func stays(pod *corev1.Pod, container *corev1.Container) bool {
 	isInit := slices.ContainsFunc(pod.Spec.InitContainers, func(init corev1.Container) bool { return init.Name == container.Name })
 	return !isInit || container.RestartPolicy != nil && *container.RestartPolicy == corev1.ContainerRestartPolicyAlways
@@ -114,8 +115,8 @@ func indexMounted(object client.Object) []string {
 	return names
 }
 
-// hasMounted reports whether a pod may have mounted its volumes before now and still needs them: it runs, or it is on a node, where its
-// volumes are mounted before its images are pulled.
+// hasMounted reports whether a pod may have mounted its volumes before now and still needs them: it runs, or it is on a
+// node, where its volumes are mounted before its images are pulled.
 func hasMounted(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp == nil &&
 		(pod.Status.Phase == corev1.PodRunning || pod.Status.Phase == corev1.PodPending && pod.Spec.NodeName != "")

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package refresh makes kubelet look at a new revision at once: it patches an annotation of the pods that mount the datafile, because
-// kubelet syncs a pod whose metadata changes, and otherwise only on its next round.
+// Package refresh makes kubelet look at a new revision at once: it patches an annotation of the pods that mount the
+// datafile, because kubelet syncs a pod whose metadata changes, and otherwise only on its next round.
 package refresh
 
 import (
@@ -49,11 +49,12 @@ const (
 	// patchers is how many pods of a batch are patched at the same time.
 	patchers = 8
 
-	// batchPause is how long the next batch of the same datafile waits, so that the cache shows the pods that were patched.
+	// batchPause is how long the next batch of the same datafile waits, so that the cache shows the pods that were
+	// patched.
 	batchPause = 20 * time.Millisecond
 
-	// rightsRetry is how often a datafile is looked at again while the operator may not see pods, and forbiddenRetry while it sees them
-	// and may not patch them.
+	// rightsRetry is how often a datafile is looked at again while the operator may not see pods, and forbiddenRetry while
+	// it sees them and may not patch them.
 	rightsRetry, forbiddenRetry = 10 * time.Second, 5 * time.Minute
 
 	// maxNamed is how many pods an event names.
@@ -63,8 +64,9 @@ const (
 	syncRetry = 500 * time.Millisecond
 )
 
-// Reconciler refreshes the pods that mount one served datafile or one copy. It never writes anything but that annotation of pods. There
-// are no RBAC markers for pods, because the rights come with config/refresh-pods, where an administrator wants them.
+// Reconciler refreshes the pods that mount one served datafile or one copy. It never writes anything but that
+// annotation of pods. There are no RBAC markers for pods, because the rights come with config/refresh-pods, where an
+// administrator wants them.
 type Reconciler struct {
 	Client client.Client
 	// Metadata reads the metadata of the operator's ConfigMaps from a cache with the indexes of package indexes.
@@ -84,8 +86,9 @@ type Reconciler struct {
 
 // SetupWithManager registers the controller and its cache of pods, which only the leader fills.
 //
-// A cache of trimmed pods takes about a kilobyte for each pod of the cluster. Listing a namespace's pods at each publish would take none,
-// but with a few thousand pods in a namespace the list alone takes longer than the second in which pods are to be refreshed.
+// A cache of trimmed pods takes about a kilobyte for each pod of the cluster. Listing a namespace's pods at each
+// publish would take none, but with a few thousand pods in a namespace the list alone takes longer than the second in
+// which pods are to be refreshed.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	var err error
 	in := map[string]cache.Config{}
@@ -200,7 +203,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{}, nil
 }
 
-// wanted returns the environment whose datafile a ConfigMap is, and its revision. The environment is nil where no pods are to be refreshed.
+// wanted returns the environment whose datafile a ConfigMap is, and its revision. The environment is nil where no pods
+// are to be refreshed.
 func (r *Reconciler) wanted(ctx context.Context, key types.NamespacedName) (*v1alpha1.FlagEnvironment, string, error) {
 	datafile := &metav1.PartialObjectMetadata{}
 	datafile.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
@@ -223,7 +227,8 @@ func (r *Reconciler) wanted(ctx context.Context, key types.NamespacedName) (*v1a
 	return environment, datafile.Annotations[v1alpha1.RevisionAnnotation], nil
 }
 
-// patch annotates pods. It tries all of them, and returns the first error that is not a missing right before one that is.
+// patch annotates pods. It tries all of them, and returns the first error that is not a missing right before one that
+// is.
 func (r *Reconciler) patch(ctx context.Context, pods []corev1.Pod, revision string) error {
 	if len(pods) > 0 {
 		log.FromContext(ctx).V(1).Info("Refreshing pods", "revision", revision, "pods", len(pods))
@@ -285,7 +290,8 @@ func (r *Reconciler) saySubPaths(environment *v1alpha1.FlagEnvironment, datafile
 		"pods in namespace %s mount ConfigMap %q by subPath and never see another revision; mount it as a directory: %s", datafile.Namespace, datafile.Name, shown)
 }
 
-// notices remembers what was said of datafiles and environments, so that events tell of transitions. It is safe for concurrent use.
+// notices remembers what was said of datafiles and environments, so that events tell of transitions. It is safe for
+// concurrent use.
 type notices struct {
 	mu sync.Mutex
 	// said are the subjects that were named, by object and reason.

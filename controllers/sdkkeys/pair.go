@@ -41,8 +41,8 @@ func newPair(environment *v1alpha1.FlagEnvironment, now time.Time) (*corev1.Secr
 		StringData: map[string]string{"server": server, "client": client},
 	}
 	if environment.Spec.DeletionPolicy == v1alpha1.DeletionPolicyDelete {
-		// The operator may not delete Secrets, but the garbage collector does. Without the policy, an environment that is created
-		// again takes its keys up again, and workloads that mount the Secret go on starting meanwhile.
+		// The operator may not delete Secrets, but the garbage collector does. Without the policy, an environment that is
+		// created again takes its keys up again, and workloads that mount the Secret go on starting meanwhile.
 		secret.OwnerReferences = []metav1.OwnerReference{{
 			APIVersion: v1alpha1.GroupVersion.String(), Kind: "FlagEnvironment", Name: environment.Name, UID: environment.UID,
 		}}

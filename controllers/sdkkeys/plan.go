@@ -30,7 +30,8 @@ func (p *plan) idle(status *v1alpha1.FlagEnvironmentStatus) bool {
 	return !p.makes && !p.full && len(p.keys) == len(status.SDKKeys)
 }
 
-// planFor looks at an environment at the given time. An environment always has keys: where all are revoked, a new pair is made.
+// planFor looks at an environment at the given time. An environment always has keys: where all are revoked, a new pair
+// is made.
 func planFor(environment *v1alpha1.FlagEnvironment, now time.Time) plan {
 	p := plan{}
 	// Keys are made at whole seconds. With a finer time, keys that are made right after it would count as older.

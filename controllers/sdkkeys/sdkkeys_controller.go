@@ -3,9 +3,10 @@
 
 // Package sdkkeys makes, rotates and revokes the SDK keys of environments.
 //
-// The operator can create Secrets and cannot read, change or delete any. What it needs to recognise a key is its SHA-256 in the
-// status, which is written first and unconfirmed, then the Secret, then the confirmation. What a crash leaves unconfirmed is dropped
-// later, and a new pair is made under a new name: nobody can know whether the Secret was created.
+// The operator can create Secrets and cannot read, change or delete any. What it needs to recognise a key is its
+// SHA-256 in the status, which is written first and unconfirmed, then the Secret, then the confirmation. What a crash
+// leaves unconfirmed is dropped later, and a new pair is made under a new name: nobody can know whether the Secret was
+// created.
 package sdkkeys
 
 import (
@@ -93,8 +94,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{RequeueAfter: p.wait}, nil
 }
 
-// begin writes the keys that stay, and the hashes of a new pair where one is to be made. It returns the environment and the plan that
-// was carried out, and the Secret that is to be created, which may be nil.
+// begin writes the keys that stay, and the hashes of a new pair where one is to be made. It returns the environment and
+// the plan that was carried out, and the Secret that is to be created, which may be nil.
 func (r *Reconciler) begin(ctx context.Context, key client.ObjectKey) (environment *v1alpha1.FlagEnvironment, p plan, secret *corev1.Secret, err error) {
 	environment, err = r.update(ctx, key, func(environment *v1alpha1.FlagEnvironment) error {
 		if err := r.rebuild(ctx, environment); err != nil {
@@ -158,8 +159,8 @@ func (r *Reconciler) confirm(ctx context.Context, key client.ObjectKey, secretNa
 	return err
 }
 
-// update changes the status of an environment as it is stored, and nothing that somebody else writes meanwhile. It returns the
-// environment as it is then.
+// update changes the status of an environment as it is stored, and nothing that somebody else writes meanwhile. It
+// returns the environment as it is then.
 func (r *Reconciler) update(ctx context.Context, key client.ObjectKey, change func(*v1alpha1.FlagEnvironment) error) (*v1alpha1.FlagEnvironment, error) {
 	var environment *v1alpha1.FlagEnvironment
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command chart makes the templates of the Helm chart from what config/ installs: each object as it is, with values where an
-// installation may choose. Its arguments are kubectl and the chart's folder.
+// Command chart makes the templates of the Helm chart from what config/ installs: each object as it is, with values
+// where an installation may choose. Its arguments are kubectl and the chart's folder.
 package main
 
 import (
@@ -276,7 +276,8 @@ func template(object *unstructured.Unstructured) (string, error) {
 	return marks.ReplaceAllStringFunc(text, choose), nil
 }
 
-// marks finds the marks: an item of a list or a field, whose value or name begins with zz_, so that it is the last of its object.
+// marks finds the marks: an item of a list or a field, whose value or name begins with zz_, so that it is the last of
+// its object.
 var marks = regexp.MustCompile(`(?m)^( *)(- )?([\w-]+: )?zz_(\w+)(: true)?$`)
 
 func choose(line string) string {

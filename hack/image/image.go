@@ -20,7 +20,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// user is the one that distroless images call nonroot. It is a number, so that a pod with runAsNonRoot starts without a further word.
+// user is the one that distroless images call nonroot. It is a number, so that a pod with runAsNonRoot starts without a
+// further word.
 const user = "65532:65532"
 
 // index returns an image of each binary, under one name.

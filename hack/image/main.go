@@ -1,12 +1,13 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command image packs static binaries into a container image without a container engine: one layer with one file on an empty base,
-// for each platform. The same binaries make the same bytes.
+// Command image packs static binaries into a container image without a container engine: one layer with one file on an
+// empty base, for each platform. The same binaries make the same bytes.
 //
 //	go run . -out image.tar -sbom sbom.json -tag jackstaff/manager:dev -version dev linux/amd64=manager-amd64 linux/arm64=manager-arm64
 //
-// The file is an OCI image layout, which containerd, podman, skopeo and kind read, and has the manifest that `docker load` looks for.
+// The file is an OCI image layout, which containerd, podman, skopeo and kind read, and has the manifest that `docker
+// load` looks for.
 package main
 
 import (

@@ -22,7 +22,8 @@ import (
 // administrator is the service account whose token the env file holds.
 const administrator = "administrator"
 
-// install applies config/default, but for what only makes sense where pods run, and with the webhooks called on this machine.
+// install applies config/default, but for what only makes sense where pods run, and with the webhooks called on this
+// machine.
 func (s *session) install(ctx context.Context, webhookPort int) error {
 	manifests, err := s.kustomize(ctx, "config/default")
 	if err != nil {
@@ -62,8 +63,8 @@ func (s *session) install(ctx context.Context, webhookPort int) error {
 	})
 }
 
-// callHere has the API server call the webhooks of a configuration on this machine. The certificate is the manager's business, as
-// on any cluster: it makes one for the address that the configuration names.
+// callHere has the API server call the webhooks of a configuration on this machine. The certificate is the manager's
+// business, as on any cluster: it makes one for the address that the configuration names.
 func callHere(object *unstructured.Unstructured, port int) error {
 	webhooks, found, err := unstructured.NestedSlice(object.Object, "webhooks")
 	if err != nil || !found {

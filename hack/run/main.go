@@ -3,8 +3,8 @@
 
 // Command run is `make run`: the operator on a control plane of its own, as config/default installs it, with samples.
 //
-// The control plane is kube-apiserver and etcd alone. Nothing starts pods there, collects garbage or finishes the deletion of a
-// namespace. Every run starts with an empty one.
+// The control plane is kube-apiserver and etcd alone. Nothing starts pods there, collects garbage or finishes the
+// deletion of a namespace. Every run starts with an empty one.
 package main
 
 import (
@@ -216,8 +216,8 @@ func (s *session) startControlPlane() (stop func(), err error) {
 	return stop, nil
 }
 
-// startManager starts the manager as the service account that config/rbac binds, so that a right that is missing there is
-// missing here.
+// startManager starts the manager as the service account that config/rbac binds, so that a right that is missing there
+// is missing here.
 func (s *session) startManager(ctx context.Context) (stop func(), err error) {
 	token, err := s.token(ctx, "jackstaff-manager")
 	if err != nil {
@@ -248,8 +248,8 @@ func (s *session) startManager(ctx context.Context) (stop func(), err error) {
 		fmt.Sprintf("--api-bind-address=127.0.0.1:%d", s.ports.api),
 		fmt.Sprintf("--webhook-port=%d", s.ports.webhooks))
 	manager.Stdout, manager.Stderr = log, log
-	// A group of its own, and a context without its end, keep the interrupt from it: it is stopped first, while its API server
-	// still runs.
+	// A group of its own, and a context without its end, keep the interrupt from it: it is stopped first, while its API
+	// server still runs.
 	manager.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := manager.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.manager, err)
@@ -343,7 +343,8 @@ func (s *session) kubectl(ctx context.Context, arguments ...string) *exec.Cmd {
 	return command
 }
 
-// kustomize builds a kustomization. kubectl's own apply -k does the same and then warns of sortOptions, which is no help to anyone.
+// kustomize builds a kustomization. kubectl's own apply -k does the same and then warns of sortOptions, which is no
+// help to anyone.
 func (s *session) kustomize(ctx context.Context, folder string) ([]byte, error) {
 	manifests, err := s.kubectl(ctx, "kustomize", folder).Output()
 	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {

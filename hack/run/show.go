@@ -25,8 +25,8 @@ import (
 // shown is how much of a datafile is printed, in bytes.
 const shown = 320
 
-// published fails while a flag that is as it should be waits to be published. Samples of one's own may be broken, and an
-// environment of theirs wait for its owner: neither is waited for.
+// published fails while a flag that is as it should be waits to be published. Samples of one's own may be broken, and
+// an environment of theirs wait for its owner: neither is waited for.
 func (s *session) published(ctx context.Context) error {
 	flags := &flagsv1alpha1.FeatureFlagList{}
 	if err := s.client.List(ctx, flags); err != nil {
@@ -45,7 +45,8 @@ func (s *session) published(ctx context.Context) error {
 	return nil
 }
 
-// showDatafiles waits until every environment has published what its resources say, and prints the beginning of its flags.
+// showDatafiles waits until every environment has published what its resources say, and prints the beginning of its
+// flags.
 func (s *session) showDatafiles(ctx context.Context) error {
 	if err := s.wait(ctx, "the flags to be published", s.published); err != nil {
 		return err

@@ -90,8 +90,8 @@ func (b *FlagBuilder) Spec(change func(*v1alpha1.FeatureFlagSpec)) *FlagBuilder 
 	return b
 }
 
-// Environment adds an environment in which the flag is enabled. The methods below speak of the environment added last, and add
-// production where there is none.
+// Environment adds an environment in which the flag is enabled. The methods below speak of the environment added last,
+// and add production where there is none.
 func (b *FlagBuilder) Environment(name string) *FlagBuilder {
 	b.flag.Spec.Environments = append(b.flag.Spec.Environments, v1alpha1.EnvironmentConfig{Name: name, Enabled: true})
 	return b

@@ -108,8 +108,8 @@ func sign(certificate, issuer *x509.Certificate, key, issuerKey *ecdsa.PrivateKe
 	return der, nil
 }
 
-// check returns the pair as the webhook server takes it. It fails where the pair must be replaced: not readable, not for all
-// of the hosts, not signed by its authority, or near its end.
+// check returns the pair as the webhook server takes it. It fails where the pair must be replaced: not readable, not
+// for all of the hosts, not signed by its authority, or near its end.
 func (p *pair) check(hosts []string, now time.Time) (*tls.Certificate, error) {
 	certificate, err := tls.X509KeyPair(p.certificate, p.key)
 	if err != nil {
@@ -129,7 +129,8 @@ func (p *pair) check(hosts []string, now time.Time) (*tls.Certificate, error) {
 	return &certificate, nil
 }
 
-// newest returns the first certificate of a bundle, which is that of its newest authority, and nothing where the bundle has none.
+// newest returns the first certificate of a bundle, which is that of its newest authority, and nothing where the bundle
+// has none.
 func newest(bundle []byte) []byte {
 	block, _ := pem.Decode(bundle)
 	if block == nil || block.Type != certificateBlock {

@@ -1,7 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package certificates makes, renews and serves the manager's certificate, for webhooks and REST, where no cert-manager does.
+// Package certificates makes, renews and serves the manager's certificate, for webhooks and REST, where no cert-manager
+// does.
 //
 // It needs no rights but to read and update one Secret and two webhook configurations, each by its name, and no mounted
 // file, so that a first start does not wait for kubelet.
@@ -27,16 +28,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// The intervals between two passes. A pass is three reads where nothing is to be done, so it is cheap to have it often and
-// to heal quickly what a tool has overwritten.
+// The intervals between two passes. A pass is three reads where nothing is to be done, so it is cheap to have it often
+// and to heal quickly what a tool has overwritten.
 const (
 	interval = 10 * time.Second
 	retry    = time.Second
 )
 
-// Rotator keeps the serving certificate in a Secret, tells the API server by the webhook configurations to trust it, and hands
-// it to the webhook server. Every replica runs one; they agree on one certificate because the Secret is updated with
-// optimistic locking.
+// Rotator keeps the serving certificate in a Secret, tells the API server by the webhook configurations to trust it,
+// and hands it to the webhook server. Every replica runs one; they agree on one certificate because the Secret is
+// updated with optimistic locking.
 type Rotator struct {
 	// Client reads without a cache, so that no right to list Secrets is needed.
 	Client client.Client
@@ -44,7 +45,8 @@ type Rotator struct {
 	Clock clock.Clock
 	// Secret is the Secret that holds the certificate. It must exist.
 	Secret types.NamespacedName
-	// Mutating and Validating are the names of the webhook configurations. The certificate is for the hosts that they name.
+	// Mutating and Validating are the names of the webhook configurations. The certificate is for the hosts that they
+	// name.
 	Mutating, Validating string
 	// Hosts are further names that the certificate is for.
 	Hosts []string
@@ -127,16 +129,17 @@ func (r *Rotator) pass(ctx context.Context) error {
 		log.FromContext(ctx).Info("Wrote the authority of the serving certificate into the webhook configurations")
 	}
 
-	// API servers learn of a new authority a moment after it is written. Where an older certificate is being served, which the
-	// bundle goes on trusting, the new one therefore waits for the next pass.
+	// API servers learn of a new authority a moment after it is written. Where an older certificate is being served, which
+	// the bundle goes on trusting, the new one therefore waits for the next pass.
 	if trusted || r.serving.Load() == nil {
 		r.serving.Store(certificate)
 	}
 	return nil
 }
 
-// certificate returns the certificate of the Secret and the authorities to trust. It replaces a certificate that is not good
-// any more, and then has the authority before trusted as well, so that replicas which serve the older certificate stay in service.
+// certificate returns the certificate of the Secret and the authorities to trust. It replaces a certificate that is not
+// good any more, and then has the authority before trusted as well, so that replicas which serve the older certificate
+// stay in service.
 func (r *Rotator) certificate(ctx context.Context, hosts []string) (*tls.Certificate, []byte, error) {
 	secret := &corev1.Secret{}
 	if err := r.Client.Get(ctx, r.Secret, secret); err != nil {

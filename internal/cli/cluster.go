@@ -24,7 +24,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// The names of the flag that chooses a context of the kubeconfig. That of evaluate leaves --context to the context of an evaluation.
+// The names of the flag that chooses a context of the kubeconfig. That of evaluate leaves --context to the context of
+// an evaluation.
 const (
 	contextFlag     = "context"
 	kubeContextFlag = "kube-context"
@@ -107,7 +108,8 @@ func (c *cluster) flag(ctx context.Context, nameOrKey string) (*v1alpha1.Feature
 	return validation.Holder(found[0], found[1:]...), nil
 }
 
-// edit changes an object as it is stored, and again where somebody else wrote meanwhile. Nothing is written where nothing changes.
+// edit changes an object as it is stored, and again where somebody else wrote meanwhile. Nothing is written where
+// nothing changes.
 func edit(ctx context.Context, c *cluster, object client.Object, change func() error) error {
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		if err := c.client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {

@@ -90,7 +90,8 @@ func newPrinter(output string) (printers.ResourcePrinter, error) {
 	return nil, usagef("--output is json, yaml or name")
 }
 
-// printTable prints what the API server makes of objects for people. Each name that was asked for is a table of its own.
+// printTable prints what the API server makes of objects for people. Each name that was asked for is a table of its
+// own.
 func (a *App) printTable(what string, withNamespace bool, result *resource.Result) error {
 	infos, err := result.Infos()
 	if err != nil {

@@ -65,8 +65,8 @@ func (a *App) compilePaths(ctx context.Context, paths []string, of project) (*re
 	return a.compileFiles(ctx, files, of)
 }
 
-// compileFiles compiles an environment of manifests, which must have no mistakes: what the operator makes of those depends on what it
-// has published before.
+// compileFiles compiles an environment of manifests, which must have no mistakes: what the operator makes of those
+// depends on what it has published before.
 func (a *App) compileFiles(ctx context.Context, files []manifests.File, of project) (*render, error) {
 	set, err := manifests.Load(ctx, files, cmp.Or(of.namespace, of.fallback, defaultNamespace))
 	if err != nil {
@@ -122,8 +122,8 @@ func chooseNamespace(set *manifests.Set, asked string) (string, error) {
 	return names[0], nil
 }
 
-// chooseEnvironment returns the environment of that name. Where the manifests hold no environments at all, because these are kept
-// elsewhere, it is one with the defaults.
+// chooseEnvironment returns the environment of that name. Where the manifests hold no environments at all, because
+// these are kept elsewhere, it is one with the defaults.
 func chooseEnvironment(set *manifests.Set, namespace, name string) (*v1alpha1.FlagEnvironment, error) {
 	var names []string
 	for _, environment := range set.Environments {

@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 // bigProjectFlags is the number of flags of a big project.
 const bigProjectFlags = 200
 
-// bigProject returns the manifests of a project with 200 flags, 2 environments and 5 audiences, by file name, without a namespace.
+// bigProject returns the manifests of a project with 200 flags, 2 environments and 5 audiences, by file name, without a
+// namespace.
 func bigProject() map[string]string {
 	files := map[string]string{"environments.yaml": `apiVersion: flags.jackstaff.dev/v1alpha1
 kind: FlagEnvironment

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cli is the command line: one file a command. It works on manifests and datafiles, for which it needs no cluster, and on the
-// objects of a cluster.
+// Package cli is the command line: one file a command. It works on manifests and datafiles, for which it needs no
+// cluster, and on the objects of a cluster.
 package cli
 
 import (

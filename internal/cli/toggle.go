@@ -57,8 +57,8 @@ func (a *App) toggleCommand() *cobra.Command {
 	return cmd
 }
 
-// noteUnpublished says so where an environment does not publish by itself, so that a change is not served yet. Who may not read the
-// environment is told nothing.
+// noteUnpublished says so where an environment does not publish by itself, so that a change is not served yet. Who may
+// not read the environment is told nothing.
 func (a *App) noteUnpublished(ctx context.Context, c *cluster, name string) {
 	environment, err := c.environment(ctx, name)
 	spec := &environment.Spec.Publish

@@ -31,7 +31,8 @@ func (w *waiter) addFlags(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&w.timeout, "timeout", time.Minute, "How long to wait.")
 }
 
-// until reads the environment again until done reports true, and says what the operator says. It fails where that takes too long.
+// until reads the environment again until done reports true, and says what the operator says. It fails where that takes
+// too long.
 func (w *waiter) until(ctx context.Context, c *cluster, environment *v1alpha1.FlagEnvironment, what string, done func() bool) error {
 	err := wait.PollUntilContextTimeout(ctx, waitInterval, w.timeout, true, func(ctx context.Context) (bool, error) {
 		if err := c.client.Get(ctx, client.ObjectKeyFromObject(environment), environment); err != nil {

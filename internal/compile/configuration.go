@@ -10,8 +10,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// Configuration sums up what a flag serves at a time: On or Off where every context gets the same answer, Off where that is the
-// flag's default variation, else Mixed. A nil form serves nothing, which is Off.
+// Configuration sums up what a flag serves at a time: On or Off where every context gets the same answer, Off where
+// that is the flag's default variation, else Mixed. A nil form serves nothing, which is Off.
 func Configuration(form *datafile.Flag, now time.Time) v1alpha1.Configuration {
 	if form == nil || !form.Enabled || !onBySchedule(form.Schedule, now) {
 		return v1alpha1.ConfigurationOff
@@ -48,7 +48,8 @@ func OnlyVariation(form *datafile.Flag) (string, bool) {
 	return "", false
 }
 
-// NextChange returns the first instant after now at which a schedule turns the flag on or off, and whether there is one.
+// NextChange returns the first instant after now at which a schedule turns the flag on or off, and whether there is
+// one.
 func NextChange(form *datafile.Flag, now time.Time) (time.Time, bool) {
 	var next time.Time
 	if form == nil || form.Schedule == nil {

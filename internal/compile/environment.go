@@ -16,9 +16,9 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// Environment compiles one environment, one change at a time: what a change does not touch is not compiled again. Objects are
-// set and removed as they change; Compile then settles what the change brings about. It keeps, for everything that cannot be
-// compiled, the form that was last published. It is not safe for concurrent use.
+// Environment compiles one environment, one change at a time: what a change does not touch is not compiled again.
+// Objects are set and removed as they change; Compile then settles what the change brings about. It keeps, for
+// everything that cannot be compiled, the form that was last published. It is not safe for concurrent use.
 type Environment struct {
 	name string
 
@@ -138,8 +138,8 @@ func (e *entry) holder() *flagInput {
 	return e.inputs[0]
 }
 
-// NewEnvironment returns an Environment without any object, of which published was last published. Published is nil where
-// nothing was.
+// NewEnvironment returns an Environment without any object, of which published was last published. Published is nil
+// where nothing was.
 func NewEnvironment(name string, published *datafile.Contents) *Environment {
 	e := &Environment{
 		name:      name,
@@ -166,7 +166,8 @@ func NewEnvironment(name string, published *datafile.Contents) *Environment {
 	return e
 }
 
-// SetPublished says what is published now, which the caller must not change any more. The next Compile takes last good forms from it.
+// SetPublished says what is published now, which the caller must not change any more. The next Compile takes last good
+// forms from it.
 func (e *Environment) SetPublished(published *datafile.Contents) {
 	if published == nil {
 		published = &datafile.Contents{}
@@ -192,7 +193,8 @@ func (e *Environment) Document() *datafile.Document {
 	return document
 }
 
-// Flagd holds the flagd definitions of Contents, by flag key, without those that flagd cannot express. It changes with the next Compile.
+// Flagd holds the flagd definitions of Contents, by flag key, without those that flagd cannot express. It changes with
+// the next Compile.
 func (e *Environment) Flagd() *datafile.Section { return &e.flagd }
 
 // SetFlag compiles a new or changed flag.

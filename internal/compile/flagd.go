@@ -11,8 +11,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
-// FlagdCompatible says why the flagd format cannot carry what the flag itself says, in any of its environments, and nil where it
-// can. What the audiences and prerequisites say that it names is not looked at.
+// FlagdCompatible says why the flagd format cannot carry what the flag itself says, in any of its environments, and nil
+// where it can. What the audiences and prerequisites say that it names is not looked at.
 func FlagdCompatible(flag *v1alpha1.FeatureFlag) error {
 	for i := range flag.Spec.Environments {
 		environment := flag.Spec.Environments[i].Name
@@ -27,8 +27,8 @@ func FlagdCompatible(flag *v1alpha1.FeatureFlag) error {
 	return nil
 }
 
-// lone is a flag without those that it names. Something stands in for each of them that the flagd format can say and that does not
-// hold for everybody or nobody, because a definition leaves out what cannot decide.
+// lone is a flag without those that it names. Something stands in for each of them that the flagd format can say and
+// that does not hold for everybody or nobody, because a definition leaves out what cannot decide.
 type lone struct {
 	key  string
 	form *datafile.Flag

@@ -19,8 +19,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
-// FuzzFlag compiles any spec that the API could hand out. What compiles must be readable by everybody, and stay the same
-// through any number of readings and writings.
+// FuzzFlag compiles any spec that the API could hand out. What compiles must be readable by everybody, and stay the
+// same through any number of readings and writings.
 func FuzzFlag(f *testing.F) {
 	inputs, err := filepath.Glob("testdata/*.in.yaml")
 	if err != nil || len(inputs) == 0 {

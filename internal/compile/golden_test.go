@@ -47,8 +47,8 @@ type goldenFlag struct {
 	Served        bool                   `json:"served"`
 }
 
-// TestGolden compiles each testdata/<case>.in.yaml, a stream of manifests, for the environment that the first line names, and
-// compares what comes out with testdata/<case>.out.yaml.
+// TestGolden compiles each testdata/<case>.in.yaml, a stream of manifests, for the environment that the first line
+// names, and compares what comes out with testdata/<case>.out.yaml.
 func TestGolden(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/*.in.yaml")
 	if err != nil || len(inputs) < 40 {

@@ -241,8 +241,8 @@ func (g *generator) step(environment *Environment, w *world, older *[]*datafile.
 	}
 }
 
-// TestHistoryDoesNotMatter is the property that everything else rests on: what is compiled depends on the objects and on what is
-// published, never on the way there. The operator may restart at any time.
+// TestHistoryDoesNotMatter is the property that everything else rests on: what is compiled depends on the objects and
+// on what is published, never on the way there. The operator may restart at any time.
 func TestHistoryDoesNotMatter(t *testing.T) {
 	sequences := uint64(200)
 	if testing.Short() {

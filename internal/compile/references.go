@@ -48,7 +48,8 @@ func distinct(references []reference) []reference {
 	return slices.Compact(references)
 }
 
-// lostReference returns a reference of form that leads to nothing although it is resolved in what is published for the key.
+// lostReference returns a reference of form that leads to nothing although it is resolved in what is published for the
+// key.
 func (e *Environment) lostReference(key string, form *datafile.Flag) *reference {
 	dangling := slices.DeleteFunc(referencesOf(form), e.exists)
 	if len(dangling) == 0 {

@@ -76,8 +76,8 @@ func (e *Environment) settleEvents() (changed bool) {
 	return changed
 }
 
-// settleAudiences updates the audiences section and returns the names of those that changed. Audiences that are gone are left to
-// storeGoneAudiences.
+// settleAudiences updates the audiences section and returns the names of those that changed. Audiences that are gone
+// are left to storeGoneAudiences.
 func (e *Environment) settleAudiences() set {
 	changed := set{}
 	for _, name := range e.dirtyAudiences.sorted() {
@@ -97,7 +97,8 @@ func (e *Environment) settleAudiences() set {
 	return changed
 }
 
-// keep makes a section hold the part that was last published for a key, or none. It reports whether the section changed.
+// keep makes a section hold the part that was last published for a key, or none. It reports whether the section
+// changed.
 func keep(section, published *datafile.Section, key string) bool {
 	if part, ok := published.Get(key); ok {
 		return section.Put(part)
@@ -105,8 +106,8 @@ func keep(section, published *datafile.Section, key string) bool {
 	return section.Delete(key)
 }
 
-// takeWork returns the keys to settle: those that are dirty, those that refer to what is dirty, and those that are not settled
-// or depend on what is published. It also returns the dirty ones alone.
+// takeWork returns the keys to settle: those that are dirty, those that refer to what is dirty, and those that are not
+// settled or depend on what is published. It also returns the dirty ones alone.
 func (e *Environment) takeWork() (work, dirty set) {
 	dirty, e.dirtyFlags = e.dirtyFlags, set{}
 	work = maps.Clone(dirty)
@@ -183,8 +184,8 @@ func (e *Environment) takeBack(key string, held *entry, problem Problem, message
 	e.register(key, held)
 }
 
-// breakCycles takes back current forms that make a cycle together with last good forms, which neither the resources nor what is
-// published has. It reports whether it changed any form, which adds the key to work.
+// breakCycles takes back current forms that make a cycle together with last good forms, which neither the resources nor
+// what is published has. It reports whether it changed any form, which adds the key to work.
 func (e *Environment) breakCycles(work set) (changed bool) {
 	cyclic := e.cycles(work, func(key string) *datafile.Flag { form, _ := e.Flag(key); return form })
 	for key, members := range cyclic {
@@ -218,8 +219,9 @@ func (e *Environment) unarchived(key string) *flagInput {
 	return held.holder()
 }
 
-// retain decides anew which published forms of flags and audiences stay though they are not served by themselves: what a last
-// good form requires that is gone, and a flag that was retained, is back and is wrong. It adds the keys that it looks at to work.
+// retain decides anew which published forms of flags and audiences stay though they are not served by themselves: what
+// a last good form requires that is gone, and a flag that was retained, is back and is wrong. It adds the keys that it
+// looks at to work.
 func (e *Environment) retain(work set) {
 	for key := range e.retainedFlags {
 		if held := e.entries[key]; held.form != nil && held.form.Retained {
@@ -250,7 +252,8 @@ func (e *Environment) retain(work set) {
 	maps.Copy(work, e.retainedFlags)
 }
 
-// retainFlag keeps the published form of a flag as a prerequisite of others, and returns it. It returns nil where there is none.
+// retainFlag keeps the published form of a flag as a prerequisite of others, and returns it. It returns nil where there
+// is none.
 func (e *Environment) retainFlag(key string) *datafile.Flag {
 	published, ok := e.published.Flags.Get(key)
 	if !ok {
@@ -276,7 +279,8 @@ func (e *Environment) retainFlag(key string) *datafile.Flag {
 	return form
 }
 
-// storeGoneAudiences keeps or drops the parts of audiences without an object. It returns the names of those that changed.
+// storeGoneAudiences keeps or drops the parts of audiences without an object. It returns the names of those that
+// changed.
 func (e *Environment) storeGoneAudiences() set {
 	changed := set{}
 	maps.Copy(e.dirtyAudiences, e.retainedAudiences)
@@ -314,7 +318,8 @@ func (e *Environment) storeDefinition(key string) bool {
 	return e.flagd.Put(datafile.RawPart(key, definition))
 }
 
-// report adds to changed the keys of work whose report is not the last one, and drops the keys that nothing speaks of any more.
+// report adds to changed the keys of work whose report is not the last one, and drops the keys that nothing speaks of
+// any more.
 func (e *Environment) report(work, changed set) {
 	for key := range work {
 		held, ok := e.entries[key]

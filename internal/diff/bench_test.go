@@ -11,7 +11,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// BenchmarkFlag compares a flag of many rules, of which one serves more subjects than before: what admission does for an update.
+// BenchmarkFlag compares a flag of many rules, of which one serves more subjects than before: what admission does for
+// an update.
 func BenchmarkFlag(b *testing.B) {
 	for _, rules := range []int{10, 30, 100} {
 		before, after := manyRules(rules, 50), manyRules(rules, 60)
@@ -25,7 +26,8 @@ func BenchmarkFlag(b *testing.B) {
 	}
 }
 
-// manyRules is a flag whose rules have conditions, traffic and splits of their own. The last rule gives on a weight of its own.
+// manyRules is a flag whose rules have conditions, traffic and splits of their own. The last rule gives on a weight of
+// its own.
 func manyRules(rules int, last int32) *datafile.Document {
 	f := &datafile.Flag{
 		Type: datafile.Boolean, Enabled: true, DefaultVariation: "off",

@@ -3,10 +3,11 @@
 
 // Package diff says which flags another datafile changes, and for whom. It is pure: two documents in, a report out.
 //
-// Whom a flag serves what depends on two things. Which conditions a context meets is not known here, so that the report speaks of
-// groups: the subjects that match one rule and no other, and all others. What a hash decides in such a group is known: a
-// variation has an interval of the hash's values, and of two flags that use the same hash, the intervals say exactly how many
-// subjects get something else. Different hashes are independent, which makes a share an expected one.
+// Whom a flag serves what depends on two things. Which conditions a context meets is not known here, so that the report
+// speaks of groups: the subjects that match one rule and no other, and all others. What a hash decides in such a group
+// is known: a variation has an interval of the hash's values, and of two flags that use the same hash, the intervals
+// say exactly how many subjects get something else. Different hashes are independent, which makes a share an expected
+// one.
 //
 // A subject is taken to have a targeting key, and to meet the prerequisites that the flag had before and has now.
 package diff
@@ -58,14 +59,16 @@ type Change struct {
 
 // Move is a share of a group of subjects that gets another variation.
 type Move struct {
-	// Of is the group, such as `subjects that match rule "beta"`. Empty means all subjects, but for those that other moves speak of.
+	// Of is the group, such as `subjects that match rule "beta"`. Empty means all subjects, but for those that other moves
+	// speak of.
 	Of string `json:"of,omitempty"`
 	// When is the time in which it is so, such as "until 2027-03-15T09:00:00Z". Empty means always.
 	When string `json:"when,omitempty"`
 	// From and To are the keys of the variations.
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
-	// Share is the share of the group, at most 1. It is 0, without From and To, where nobody of the group moves, but others do.
+	// Share is the share of the group, at most 1. It is 0, without From and To, where nobody of the group moves, but
+	// others do.
 	Share float64 `json:"share"`
 	// Expected is true where the hash is another, so that the share is that of independent hashes. Else it is exact.
 	Expected bool `json:"expected,omitempty"`
@@ -73,8 +76,8 @@ type Move struct {
 	Others bool `json:"others,omitempty"`
 }
 
-// Documents returns what becomes of every flag that is not as it was, by key. A flag is not as it was, too, where an audience or a flag that it
-// requires is not.
+// Documents returns what becomes of every flag that is not as it was, by key. A flag is not as it was, too, where an
+// audience or a flag that it requires is not.
 func Documents(before, after *datafile.Document) []Change {
 	keys := map[string]struct{}{}
 	for _, document := range []*datafile.Document{before, after} {
@@ -91,13 +94,15 @@ func Documents(before, after *datafile.Document) []Change {
 	return changes
 }
 
-// Flag returns what becomes of one flag, and nil where it is as it was. The documents hold the audiences and flags that it refers to.
+// Flag returns what becomes of one flag, and nil where it is as it was. The documents hold the audiences and flags that
+// it refers to.
 func Flag(before, after *datafile.Document, key string) *Change {
 	return FlagWithin(before, after, key, new(math.MaxInt))
 }
 
-// FlagWithin is Flag for one who cannot wait: it looks at no more than so many rules, over and over for each group of subjects and each interval
-// of hash values, and takes what it has looked at off that number. A note says what was not looked at.
+// FlagWithin is Flag for one who cannot wait: it looks at no more than so many rules, over and over for each group of
+// subjects and each interval of hash values, and takes what it has looked at off that number. A note says what was not
+// looked at.
 func FlagWithin(before, after *datafile.Document, key string, rules *int) *Change {
 	old, current := served(before, key), served(after, key)
 	switch {
@@ -286,8 +291,8 @@ func (c *Change) Text() string {
 	return strings.Join(lines, "\n  ")
 }
 
-// Effects says who gets another answer from a changed flag, a sentence for each share, value and pinned targeting key, and what is not known of
-// that. It is empty where the answers are what they were.
+// Effects says who gets another answer from a changed flag, a sentence for each share, value and pinned targeting key,
+// and what is not known of that. It is empty where the answers are what they were.
 func (c *Change) Effects() []string {
 	var effects []string
 	for i := range c.Moves {

@@ -19,7 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// TestGolden compares the report of each testdata/*.in.yaml, which holds flags and audiences before and after, with its golden file.
+// TestGolden compares the report of each testdata/*.in.yaml, which holds flags and audiences before and after, with its
+// golden file.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.in.yaml")
 	if err != nil || len(files) == 0 {

@@ -24,7 +24,8 @@ const (
 type comparison struct {
 	before, after *plan
 	notes         []string
-	// work is how many rules may still be looked at, and uncounted is true where that or the number of hashes did not suffice for a group.
+	// work is how many rules may still be looked at, and uncounted is true where that or the number of hashes did not
+	// suffice for a group.
 	work      *int
 	uncounted bool
 	// cuts are the values at which something changes, by hash, in order, the last one hashValues.
@@ -119,7 +120,8 @@ func (c *comparison) periods() []period {
 // unpaired says that subjects are only looked at as if they matched one rule.
 const unpaired = "there are too many rules to look at subjects that match two of them"
 
-// movesIn returns who gets another variation in a period. A group for which the same holds as for all others is not spoken of.
+// movesIn returns who gets another variation in a period. A group for which the same holds as for all others is not
+// spoken of.
 func (c *comparison) movesIn(p period) []Move {
 	others, counted := c.shares(p, &group{})
 	c.uncounted = c.uncounted || !counted
@@ -147,7 +149,8 @@ func (c *comparison) movesIn(p period) []Move {
 	return moves
 }
 
-// pairMoves returns what subjects that match two rules get, where that is neither what one of the rules gives nor the other.
+// pairMoves returns what subjects that match two rules get, where that is neither what one of the rules gives nor the
+// other.
 func (c *comparison) pairMoves(p period, groups []group, single []shares, others shares) []Move {
 	if len(groups) > maxPaired {
 		c.note(unpaired)
@@ -187,8 +190,8 @@ func (c *comparison) note(text string) {
 	}
 }
 
-// groups are the subjects that match one rule and no other, but for those that everybody matches who matches that one. Where a rule is
-// another than before, there is a group for its old and one for its new form.
+// groups are the subjects that match one rule and no other, but for those that everybody matches who matches that one.
+// Where a rule is another than before, there is a group for its old and one for its new form.
 func (c *comparison) groups() []group {
 	var groups []group
 	seen := map[string]struct{}{}

@@ -167,8 +167,9 @@ func (p *plan) matched(g *group) *plan {
 	return &matched
 }
 
-// decide returns the variation that the flag serves while it is on to a subject of a group that matches all rules, whose values of hashes are known as far
-// as values has them. It returns a hash instead whose value it needs to know. Used collects the hashes that it looked at.
+// decide returns the variation that the flag serves while it is on to a subject of a group that matches all rules,
+// whose values of hashes are known as far as values has them. It returns a hash instead whose value it needs to know.
+// Used collects the hashes that it looked at.
 func (p *plan) decide(g *group, values map[string]uint64, used map[string]struct{}) (variation, need string) {
 	if g.unmet != "" && slices.Contains(p.requires, g.unmet) {
 		return p.off, ""
@@ -247,7 +248,8 @@ func (p *plan) on(now int64) bool {
 // predicate are clauses that must all hold. The empty predicate holds for everybody.
 type predicate []clause
 
-// clause is a condition, or a choice of audiences: their members, sorted, and their groups, of which a context must be or meet one.
+// clause is a condition, or a choice of audiences: their members, sorted, and their groups, of which a context must be
+// or meet one.
 type clause struct {
 	text      string
 	condition *datafile.Condition // Nil for audiences.

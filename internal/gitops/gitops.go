@@ -38,8 +38,8 @@ var fieldManagers = map[string]string{
 	"kustomize-controller": "Flux", "helm-controller": "Flux",
 }
 
-// ManagerOf returns the tool that owns an object, and nil where none does. The label app.kubernetes.io/instance says nothing, because
-// Helm sets it too.
+// ManagerOf returns the tool that owns an object, and nil where none does. The label app.kubernetes.io/instance says
+// nothing, because Helm sets it too.
 func ManagerOf(object metav1.Object) *Manager {
 	if id := object.GetAnnotations()["argocd.argoproj.io/tracking-id"]; id != "" {
 		application, _, _ := strings.Cut(id, ":")

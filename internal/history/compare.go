@@ -23,9 +23,9 @@ type Object = metav1.Object
 // maxChanges is how many changes are looked at closely; no record has place for more.
 const maxChanges = 256
 
-// Compare returns the record of a change from before to after, still to be stamped. Before is nil where the object is created, after
-// where it is deleted. Spec and the annotations of this project are compared. The result is false where they do not differ, and for
-// an object without a history. Defaults are expected to be set.
+// Compare returns the record of a change from before to after, still to be stamped. Before is nil where the object is
+// created, after where it is deleted. Spec and the annotations of this project are compared. The result is false where
+// they do not differ, and for an object without a history. Defaults are expected to be set.
 func Compare(before, after Object) (Record, bool, error) {
 	of := after
 	if after == nil {
@@ -62,7 +62,8 @@ func Compare(before, after Object) (Record, bool, error) {
 // actions are the names of what can be done to a Kind.
 type actions struct {
 	created, updated, deleted Action
-	// classify returns the action that a change of one field is, of which names are the field's names without the keys of elements.
+	// classify returns the action that a change of one field is, of which names are the field's names without the keys of
+	// elements.
 	classify func(names []string, to any) Action
 }
 
@@ -245,8 +246,8 @@ func asList(value any) []any {
 	return nil
 }
 
-// keysOf returns the keys by which a list's elements are told apart: the elements themselves where they are strings, else their field
-// of that name. It returns nil where these do not tell them apart.
+// keysOf returns the keys by which a list's elements are told apart: the elements themselves where they are strings,
+// else their field of that name. It returns nil where these do not tell them apart.
 func keysOf(list []any, name string) []string {
 	keys := make([]string, len(list))
 	for i, element := range list {

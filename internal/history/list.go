@@ -16,9 +16,10 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// List returns the records of the flag of that name, newest first: those in the history, and those that the flag still carries. The
-// history of earlier flags of that name is part of it until it expires; one of a flag that is gone is the only part. Reader must read
-// ControllerRevisions. A revision that cannot be read is an error, for an incomplete history must not look like a complete one.
+// List returns the records of the flag of that name, newest first: those in the history, and those that the flag still
+// carries. The history of earlier flags of that name is part of it until it expires; one of a flag that is gone is the
+// only part. Reader must read ControllerRevisions. A revision that cannot be read is an error, for an incomplete
+// history must not look like a complete one.
 func List(ctx context.Context, reader client.Reader, namespace, flag string) ([]Record, error) {
 	// In this order, a record that is moved between the two reads is read twice rather than not at all.
 	carried, err := carriedBy(ctx, reader, namespace, flag)

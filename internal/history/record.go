@@ -1,9 +1,9 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package history keeps who changed what and when. Admission appends a Record of each change to an annotation of the changed object,
-// in the same write as the change, so that none is lost; the operator moves the records from there into ControllerRevisions,
-// which List reads.
+// Package history keeps who changed what and when. Admission appends a Record of each change to an annotation of the
+// changed object, in the same write as the change, so that none is lost; the operator moves the records from there into
+// ControllerRevisions, which List reads.
 package history
 
 import (
@@ -100,7 +100,8 @@ type Change struct {
 	From json.RawMessage `json:"from,omitempty"`
 	// To is the JSON value after, and empty where there is none.
 	To json.RawMessage `json:"to,omitempty"`
-	// Digested is true where From and To are not the values themselves, which are too large, but strings of the form "sha256:…".
+	// Digested is true where From and To are not the values themselves, which are too large, but strings of the form
+	// "sha256:…".
 	Digested bool `json:"digested,omitempty"`
 }
 
@@ -150,8 +151,9 @@ func clip(name string) string {
 	return strings.ToValidUTF8(name[:maxActorBytes], "")
 }
 
-// Stamp says of a new record what its object does not: who made the change, when, and by which id. It keeps the record within
-// MaxRecordBytes. The time is moved to right after that of the last of before, the object's records until now, where it is not later.
+// Stamp says of a new record what its object does not: who made the change, when, and by which id. It keeps the record
+// within MaxRecordBytes. The time is moved to right after that of the last of before, the object's records until now,
+// where it is not later.
 func (r *Record) Stamp(id string, actor Actor, now time.Time, before []Record) error {
 	r.ID, r.Actor, r.Time = id, actor, metav1.NewMicroTime(now.UTC().Truncate(time.Microsecond))
 	if len(before) > 0 {
@@ -162,9 +164,9 @@ func (r *Record) Stamp(id string, actor Actor, now time.Time, before []Record) e
 	return r.fit()
 }
 
-// Encode returns the annotation that holds records, oldest first. What does not fit into MaxAnnotationBytes is left out: first the
-// changes of the oldest records, then the oldest records, of which the oldest that stays keeps count. No records make no annotation,
-// which is an empty one. Records are not changed.
+// Encode returns the annotation that holds records, oldest first. What does not fit into MaxAnnotationBytes is left
+// out: first the changes of the oldest records, then the oldest records, of which the oldest that stays keeps count. No
+// records make no annotation, which is an empty one. Records are not changed.
 func Encode(records []Record) (string, error) {
 	if len(records) == 0 {
 		return "", nil
@@ -214,7 +216,8 @@ func Encode(records []Record) (string, error) {
 // ErrMalformed says that an annotation does not hold records.
 var ErrMalformed = errors.New("the annotation does not hold change records")
 
-// Decode returns the records of an annotation, oldest first. It fails with ErrMalformed where the annotation was not made by Encode.
+// Decode returns the records of an annotation, oldest first. It fails with ErrMalformed where the annotation was not
+// made by Encode.
 func Decode(annotation string) ([]Record, error) {
 	if annotation == "" {
 		return nil, nil

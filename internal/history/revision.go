@@ -53,8 +53,9 @@ type envelope struct {
 	Gzip []byte `json:"gzip"`
 }
 
-// NewRevision returns the ControllerRevision that holds contents of an object of that kind. It is named after the last record, so
-// that one that is made again is the same. Its HistoryLabel is state. It fails where contents have no record.
+// NewRevision returns the ControllerRevision that holds contents of an object of that kind. It is named after the last
+// record, so that one that is made again is the same. Its HistoryLabel is state. It fails where contents have no
+// record.
 func NewRevision(kind string, of metav1.Object, state string, contents Contents) (*appsv1.ControllerRevision, error) {
 	if len(contents.Records) == 0 {
 		return nil, errors.New("make a revision of the history: it has no record")
@@ -110,7 +111,8 @@ func Metadata() *metav1.PartialObjectMetadata {
 	return metadata
 }
 
-// Subject returns kind and name of the object whose history a ControllerRevision belongs to, and false where it belongs to none.
+// Subject returns kind and name of the object whose history a ControllerRevision belongs to, and false where it belongs
+// to none.
 func Subject(revision metav1.Object) (kind, name string, is bool) {
 	labels := revision.GetLabels()
 	if labels[v1alpha1.ManagedByLabel] != v1alpha1.ManagedBy || labels[v1alpha1.HistoryLabel] == "" {

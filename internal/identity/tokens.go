@@ -1,12 +1,12 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package identity asks the API server whose a token is and what its holder may do. It asks again where that fails in passing, and
-// remembers the answers briefly.
+// Package identity asks the API server whose a token is and what its holder may do. It asks again where that fails in
+// passing, and remembers the answers briefly.
 //
-// It is made of the parts of k8s.io/apiserver that are small. The delegating authenticator and authorizer there, and with them the
-// filter of controller-runtime's metrics server, bring along CEL, gRPC and the exporters of OpenTelemetry, which would be a quarter of
-// the manager's binary and a sixth of its resident memory.
+// It is made of the parts of k8s.io/apiserver that are small. The delegating authenticator and authorizer there, and
+// with them the filter of controller-runtime's metrics server, bring along CEL, gRPC and the exporters of
+// OpenTelemetry, which would be a quarter of the manager's binary and a sixth of its resident memory.
 package identity
 
 import (

@@ -266,7 +266,8 @@ func edge(operator string, arguments []any, not bool) (ways, error) {
 	return simple(attribute, v1alpha1.OperatorEndsWith, v1alpha1.OperatorNotEndsWith, not, affix), nil
 }
 
-// comparison is an operator with the attribute first, the one that has the same meaning with the attribute last, and its opposite.
+// comparison is an operator with the attribute first, the one that has the same meaning with the attribute last, and
+// its opposite.
 type comparison struct{ operator, swapped, opposite v1alpha1.Operator }
 
 var comparisons = map[string]comparison{
@@ -276,7 +277,8 @@ var comparisons = map[string]comparison{
 	"<=": {v1alpha1.OperatorLessThanOrEqual, v1alpha1.OperatorGreaterThanOrEqual, v1alpha1.OperatorGreaterThan},
 }
 
-// compare returns the ways to be, or not to be, beyond one number or between two. JSONLogic takes a missing attribute for 0.
+// compare returns the ways to be, or not to be, beyond one number or between two. JSONLogic takes a missing attribute
+// for 0.
 func (t *targeting) compare(symbol string, arguments []any, not bool) (ways, error) {
 	pairs := [][]any{arguments}
 	if len(arguments) == 3 { // a < x < b

@@ -1,11 +1,12 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package importer makes flags and audiences of flagd's flag definitions, and of the FeatureFlag resources of the OpenFeature operator,
-// which hold the same.
+// Package importer makes flags and audiences of flagd's flag definitions, and of the FeatureFlag resources of the
+// OpenFeature operator, which hold the same.
 //
-// Targeting becomes rules: each way to meet a condition is a rule, in the order of the conditions. A "fractional" keeps its
-// assignments where its hash can be said by a salt and an attribute. What cannot be carried over is a Loss, never left out in silence.
+// Targeting becomes rules: each way to meet a condition is a rule, in the order of the conditions. A "fractional" keeps
+// its assignments where its hash can be said by a salt and an attribute. What cannot be carried over is a Loss, never
+// left out in silence.
 package importer
 
 import (
@@ -57,8 +58,8 @@ type definition struct {
 	Metadata       map[string]any             `json:"metadata"`
 }
 
-// Flagd imports a document in JSON or YAML, to be served in an environment. It fails where that is neither a flagd file nor a FeatureFlag of
-// the OpenFeature operator.
+// Flagd imports a document in JSON or YAML, to be served in an environment. It fails where that is neither a flagd file
+// nor a FeatureFlag of the OpenFeature operator.
 func Flagd(data []byte, namespace, environment string) (*Result, error) {
 	var document struct {
 		definitions

@@ -125,7 +125,8 @@ func TestImportedFlagsServeTheSame(t *testing.T) {
 		{"opposite", `{"age": 30}`, "off"},
 		{"opposite", `{}`, "on"}, // A missing number counts as 0.
 		{"colour", `{}`, "blue"}, // The hash of "colour:" alone.
-		// The assignments of the hash are those of flagd's documentation of "fractional": MurmurHash3 of the flag's key and the targeting key.
+		// The assignments of the hash are those of flagd's documentation of "fractional": MurmurHash3 of the flag's key and
+		// the targeting key.
 		{"newCheckout", `{"targetingKey": "k1", "app": {"version": "2.4.1"}}`, bucketOf("newCheckoutk1", 10)},
 		{"newCheckout", `{"targetingKey": "k2", "app": {"version": "2.4.1"}}`, bucketOf("newCheckoutk2", 10)},
 	} {

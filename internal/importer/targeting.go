@@ -45,7 +45,8 @@ func (t *targeting) top(logic any, config *v1alpha1.EnvironmentConfig) error {
 	return nil
 }
 
-// branch adds rules for a part of the targeting that is reached in the given ways. The rules decide for everybody who reaches it.
+// branch adds rules for a part of the targeting that is reached in the given ways. The rules decide for everybody who
+// reaches it.
 func (t *targeting) branch(logic any, reached ways) error {
 	switch v := logic.(type) {
 	case nil:
@@ -94,7 +95,8 @@ func (t *targeting) choice(arguments []any, reached ways) error {
 	return t.serve(t.def, reached)
 }
 
-// isBoolean reports whether an operator gives nothing but true and false. Others give null where an attribute is missing, and so the default.
+// isBoolean reports whether an operator gives nothing but true and false. Others give null where an attribute is
+// missing, and so the default.
 func isBoolean(operator string) bool {
 	return slices.Contains([]string{"==", "===", "!=", "!==", "<", "<=", ">", ">=", "in", "!", "!!"}, operator)
 }
@@ -168,8 +170,8 @@ func (t *targeting) fractional(arguments []any, reached ways) error {
 		t.lose(t.key, "a fractional hashes an attribute by itself, which a rule cannot do without a salt: subjects are dealt anew")
 	}
 	t.add(reached, func(rule *v1alpha1.Rule) { rule.Split, rule.HashAttribute, rule.Salt = split, attribute, salt })
-	// Whoever has nothing to hash gets past a split. Of a text with an attribute behind it flagd hashes the text alone then; else it serves
-	// the default.
+	// Whoever has nothing to hash gets past a split. Of a text with an attribute behind it flagd hashes the text alone
+	// then; else it serves the default.
 	if isText {
 		return t.serve(assigned(salt, split, t.def), reached)
 	}

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package index holds the field indexes of the manager's cache, by which controllers and webhooks find the objects that an
-// object concerns without looking at all of them.
+// Package index holds the field indexes of the manager's cache, by which controllers and webhooks find the objects that
+// an object concerns without looking at all of them.
 package index
 
 import (
@@ -43,7 +43,8 @@ const (
 	// EnvironmentDelivers finds, by the value "true", the FlagEnvironments that select namespaces to deliver to.
 	EnvironmentDelivers = "spec.delivery.namespaceSelector"
 
-	// CopyOrigin finds the metadata of copies of datafiles by namespace and name of their FlagEnvironment, separated by a slash.
+	// CopyOrigin finds the metadata of copies of datafiles by namespace and name of their FlagEnvironment, separated by a
+	// slash.
 	CopyOrigin = "origin"
 
 	// HistoryOf finds the metadata of the history's ControllerRevisions by HistoryKey.
@@ -53,7 +54,8 @@ const (
 // HistoryKey is the value by which HistoryOf finds the history of the object of that kind and name.
 func HistoryKey(kind, name string) string { return kind + "/" + name }
 
-// Setup adds the indexes to indexer. It is called once for each cache, before that starts. It fails where an index exists already.
+// Setup adds the indexes to indexer. It is called once for each cache, before that starts. It fails where an index
+// exists already.
 func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 	for _, index := range []struct {
 		object client.Object
@@ -130,7 +132,8 @@ func ofFlag(values func(*v1alpha1.FeatureFlag) []string) client.IndexerFunc {
 	}
 }
 
-// Audiences returns the names of the audiences that an unarchived flag's rules name in any environment, sorted and once each.
+// Audiences returns the names of the audiences that an unarchived flag's rules name in any environment, sorted and once
+// each.
 func Audiences(flag *v1alpha1.FeatureFlag) []string {
 	return collect(flag, func(environment *v1alpha1.EnvironmentConfig, add func(...string)) {
 		for i := range environment.Rules {
@@ -139,7 +142,8 @@ func Audiences(flag *v1alpha1.FeatureFlag) []string {
 	})
 }
 
-// Events returns the keys of the events that an unarchived flag's rules measure in any environment, sorted and once each.
+// Events returns the keys of the events that an unarchived flag's rules measure in any environment, sorted and once
+// each.
 func Events(flag *v1alpha1.FeatureFlag) []string {
 	return collect(flag, func(environment *v1alpha1.EnvironmentConfig, add func(...string)) {
 		for i := range environment.Rules {
@@ -148,7 +152,8 @@ func Events(flag *v1alpha1.FeatureFlag) []string {
 	})
 }
 
-// Prerequisites returns the keys of the flags that an unarchived flag requires in any environment, sorted and once each.
+// Prerequisites returns the keys of the flags that an unarchived flag requires in any environment, sorted and once
+// each.
 func Prerequisites(flag *v1alpha1.FeatureFlag) []string {
 	return collect(flag, func(environment *v1alpha1.EnvironmentConfig, add func(...string)) {
 		for i := range environment.Prerequisites {

@@ -29,9 +29,10 @@ type File struct {
 	Data []byte
 }
 
-// Read reads files, and directories with all that is below them: the files that end in .yaml, .yml or .json, in order of their
-// names, without what is hidden. A file that is named itself may end in anything. Stdin is read from stdin. A file is read once,
-// however often it is reached. It fails where a path does not exist or cannot be read, and with ErrNoFiles.
+// Read reads files, and directories with all that is below them: the files that end in .yaml, .yml or .json, in order
+// of their names, without what is hidden. A file that is named itself may end in anything. Stdin is read from stdin. A
+// file is read once, however often it is reached. It fails where a path does not exist or cannot be read, and with
+// ErrNoFiles.
 func Read(paths []string, stdin io.Reader) ([]File, error) {
 	var files []File
 	seen := map[string]struct{}{}
@@ -97,7 +98,8 @@ func IsManifest(name string) bool {
 	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(name))
 }
 
-// IsHidden reports whether a path below a directory is not looked at because it, or a directory on the way, begins with a dot.
+// IsHidden reports whether a path below a directory is not looked at because it, or a directory on the way, begins with
+// a dot.
 func IsHidden(name string) bool {
 	return slices.ContainsFunc(strings.Split(filepath.ToSlash(name), "/"), func(part string) bool { return strings.HasPrefix(part, ".") })
 }

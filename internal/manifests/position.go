@@ -24,7 +24,8 @@ type Position struct {
 // String is "file:line".
 func (p Position) String() string { return p.File + ":" + strconv.Itoa(p.Line) }
 
-// locator finds the positions of fields. It reads a document again only when it is asked, which is when something is wrong.
+// locator finds the positions of fields. It reads a document again only when it is asked, which is when something is
+// wrong.
 type locator struct {
 	document
 	// object is the kind and name of the object.
@@ -58,7 +59,8 @@ func (l *locator) find(path string) Position {
 	return Position{File: l.file, Line: l.line + at.Line - 1, Column: at.Column}
 }
 
-// child returns the field or item of node at one step of a path, with the node that it begins at, and nil where there is none.
+// child returns the field or item of node at one step of a path, with the node that it begins at, and nil where there
+// is none.
 func child(node *yaml.Node, step string) (begin, value *yaml.Node) {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias

@@ -160,7 +160,8 @@ func (r *reader) fieldErrors(at *locator, list field.ErrorList) {
 	}
 }
 
-// reports reports whether list speaks of a field, or of a field in it: rules of admission and the schema say the same in two ways.
+// reports reports whether list speaks of a field, or of a field in it: rules of admission and the schema say the same
+// in two ways.
 func reports(list field.ErrorList, path string) bool {
 	return slices.ContainsFunc(list, func(err *field.Error) bool {
 		rest, within := strings.CutPrefix(err.Field, path)

@@ -82,8 +82,8 @@ func newKindSchema(definition *apiextensionsv1.CustomResourceDefinition) (*kindS
 	return s, nil
 }
 
-// prepare does to an object what the API server does before it looks at it: it sets the schema's defaults, and removes what the Kind
-// does not have, which it returns the paths of. Metadata that cannot be read is an error.
+// prepare does to an object what the API server does before it looks at it: it sets the schema's defaults, and removes
+// what the Kind does not have, which it returns the paths of. Metadata that cannot be read is an error.
 func (s *kindSchema) prepare(object map[string]any) (unknown []string, err error) {
 	delete(object, "status") // Nobody creates an object with a status.
 	metadata, found, unknown, err := objectmeta.GetObjectMetaWithOptions(object, objectmeta.ObjectMetaOptions{ReturnUnknownFieldPaths: true})
@@ -99,8 +99,8 @@ func (s *kindSchema) prepare(object map[string]any) (unknown []string, err error
 	return unknown, err
 }
 
-// validate returns what the API server refuses by the Kind's schema and its CEL rules. As there, the rules are not looked at where a field has
-// another type than they expect.
+// validate returns what the API server refuses by the Kind's schema and its CEL rules. As there, the rules are not
+// looked at where a field has another type than they expect.
 func (s *kindSchema) validate(ctx context.Context, object map[string]any) field.ErrorList {
 	list := schemavalidation.ValidateCustomResource(nil, object, s.validator)
 	list = append(list, listtype.ValidateListSetsAndMaps(nil, s.structural, object)...)

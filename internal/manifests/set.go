@@ -1,8 +1,9 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifests reads objects of the four Kinds from files, as a cluster would take them: with defaults set, and judged by the
-// Kinds' schemas and by the rules of admission. Everything that is wrong is a Problem with its place in a file.
+// Package manifests reads objects of the four Kinds from files, as a cluster would take them: with defaults set, and
+// judged by the Kinds' schemas and by the rules of admission. Everything that is wrong is a Problem with its place in a
+// file.
 package manifests
 
 import (
@@ -49,9 +50,11 @@ type Problem struct {
 
 	// Severity says how bad it is.
 	Severity Severity `json:"severity"`
-	// Rule names what is broken: one of the rules above, the type of a field error such as FieldValueInvalid, or a validation.FindingKind.
+	// Rule names what is broken: one of the rules above, the type of a field error such as FieldValueInvalid, or a
+	// validation.FindingKind.
 	Rule string `json:"rule"`
-	// Object is the kind and name of the object, such as "FeatureFlag new-checkout". It is empty where that could not be read.
+	// Object is the kind and name of the object, such as "FeatureFlag new-checkout". It is empty where that could not be
+	// read.
 	Object string `json:"object,omitempty"`
 	// Field is the path of the field. It may be empty.
 	Field string `json:"field,omitempty"`
@@ -71,7 +74,8 @@ func (p Problem) String() string {
 	return text + p.Message
 }
 
-// Set is what files hold. The objects have their defaults, and those with mistakes are among them as far as they could be read.
+// Set is what files hold. The objects have their defaults, and those with mistakes are among them as far as they could
+// be read.
 type Set struct {
 	// Flags, Environments, Audiences and Events are in the order in which they were read.
 	Flags        []*v1alpha1.FeatureFlag
@@ -96,8 +100,8 @@ func (s *Set) Errors() []Problem {
 	return slices.DeleteFunc(slices.Clone(s.Problems), func(p Problem) bool { return p.Severity != Error })
 }
 
-// Load reads the objects of files, which make one set. An object without a namespace is of the one given. It fails only where the schemas
-// of the Kinds cannot be prepared; everything that is wrong with files is among the set's problems.
+// Load reads the objects of files, which make one set. An object without a namespace is of the one given. It fails only
+// where the schemas of the Kinds cannot be prepared; everything that is wrong with files is among the set's problems.
 func Load(ctx context.Context, files []File, namespace string) (*Set, error) {
 	kinds, err := schemas()
 	if err != nil {

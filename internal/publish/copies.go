@@ -36,8 +36,8 @@ type Source struct {
 	template *corev1.ConfigMap
 }
 
-// Source reads what copies are made from. It returns nil where nothing is served, or where the served ConfigMap is not what the
-// history says: somebody has edited it, and copies wait until it is restored.
+// Source reads what copies are made from. It returns nil where nothing is served, or where the served ConfigMap is not
+// what the history says: somebody has edited it, and copies wait until it is restored.
 func (p *Publisher) Source(ctx context.Context, environment *v1alpha1.FlagEnvironment) (*Source, error) {
 	current, err := p.get(ctx, environment, environment.DatafileName())
 	if current == nil {
@@ -78,10 +78,10 @@ func (p *Publisher) Source(ctx context.Context, environment *v1alpha1.FlagEnviro
 	}, nil
 }
 
-// Copy makes sure that the namespace has a copy of source and returns the resource version of the copy. Seen is the existing copy where
-// the caller knows that it is what an earlier Copy has made of it; where seen is nil, the copy is read live. It fails with a
-// *NameTakenError where the name belongs to anything but a copy of the same environment, with ErrNamespaceGone, and with a conflict
-// where somebody else writes at the same time.
+// Copy makes sure that the namespace has a copy of source and returns the resource version of the copy. Seen is the
+// existing copy where the caller knows that it is what an earlier Copy has made of it; where seen is nil, the copy is
+// read live. It fails with a *NameTakenError where the name belongs to anything but a copy of the same environment,
+// with ErrNamespaceGone, and with a conflict where somebody else writes at the same time.
 func (p *Publisher) Copy(ctx context.Context, source *Source, namespace string, seen *metav1.ObjectMeta) (resourceVersion string, err error) {
 	wanted := source.template.DeepCopy()
 	wanted.Namespace = namespace
@@ -114,8 +114,8 @@ func (p *Publisher) createCopy(ctx context.Context, wanted *corev1.ConfigMap) er
 	return wrap(err, "write the copy in namespace %q", wanted.Namespace)
 }
 
-// RemoveCopy removes a copy of an environment's datafile as it was seen. It fails with a conflict where the copy has changed since, and
-// leaves alone what is no copy of that environment.
+// RemoveCopy removes a copy of an environment's datafile as it was seen. It fails with a conflict where the copy has
+// changed since, and leaves alone what is no copy of that environment.
 func (p *Publisher) RemoveCopy(ctx context.Context, environment types.NamespacedName, seen *metav1.PartialObjectMetadata) error {
 	if !IsCopyOf(environment, seen) {
 		return nil

@@ -120,9 +120,9 @@ func (e *UnreadableError) Error() string {
 // Unwrap returns why.
 func (e *UnreadableError) Unwrap() error { return e.Err }
 
-// checkReadable makes sure that readers take what is to be published, for they refuse a document as a whole. What is wrong with a
-// flag by itself keeps only that flag out; what all of them make together is looked at where there is cause, for that takes time in
-// proportion to the number of flags.
+// checkReadable makes sure that readers take what is to be published, for they refuse a document as a whole. What is
+// wrong with a flag by itself keeps only that flag out; what all of them make together is looked at where there is
+// cause, for that takes time in proportion to the number of flags.
 func checkReadable(native []byte, content Content) error {
 	err := datafile.CheckSize(native)
 	if err == nil && (bytes.Contains(native, []byte(`Matches"`)) || content.Contents.Flags.Len() > evaluate.MaxPrerequisiteDepth) {
@@ -134,9 +134,10 @@ func checkReadable(native []byte, content Content) error {
 	return nil
 }
 
-// Layout encodes content as the files of one revision. It always makes the native document, which the history needs; Only leaves
-// out what is not asked for. Where the flagd file does not fit, it keeps the one of previous and reports it as incomplete.
-// It fails with a *TooLargeError where nothing fits, and with an *UnreadableError where no reader would take it.
+// Layout encodes content as the files of one revision. It always makes the native document, which the history needs;
+// Only leaves out what is not asked for. Where the flagd file does not fit, it keeps the one of previous and reports it
+// as incomplete. It fails with a *TooLargeError where nothing fits, and with an *UnreadableError where no reader would
+// take it.
 func Layout(header datafile.Header, content Content, spec v1alpha1.Datafile, previous Files) (files Files, flagdComplete bool, err error) {
 	native := content.Contents.Encode(header)
 	if err := checkReadable(native, content); err != nil {

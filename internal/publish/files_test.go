@@ -24,7 +24,8 @@ var (
 	header     = datafile.Header{Project: "shop", Environment: "production", Revision: 7}
 )
 
-// contentOf has one part of about the given sizes each for the native document and for flagd. Text does not compress where random is set.
+// contentOf has one part of about the given sizes each for the native document and for flagd. Text does not compress
+// where random is set.
 func contentOf(t *testing.T, nativeBytes, flagdBytes int, random bool) Content {
 	t.Helper()
 	const pieces = 20

@@ -14,8 +14,8 @@ import (
 // hashForm is the form of a key's hash in a status.
 var hashForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// Keys is what a served ConfigMap mirrors of an environment's status, so that SDK keys stay valid though the status is lost: with
-// the environment, which somebody creates again, or by a restore from a backup, which has no statuses.
+// Keys is what a served ConfigMap mirrors of an environment's status, so that SDK keys stay valid though the status is
+// lost: with the environment, which somebody creates again, or by a restore from a backup, which has no statuses.
 type Keys struct {
 	// Keys are the confirmed SDK keys, newest first.
 	Keys []v1alpha1.SDKKey `json:"keys"`
@@ -40,8 +40,8 @@ func (k Keys) Encode() string {
 	return string(data)
 }
 
-// DecodeKeys reads the value of the annotation v1alpha1.SDKKeysAnnotation. It fails where that is not what Encode writes, because
-// somebody has edited it.
+// DecodeKeys reads the value of the annotation v1alpha1.SDKKeysAnnotation. It fails where that is not what Encode
+// writes, because somebody has edited it.
 func DecodeKeys(annotation string) (Keys, error) {
 	var keys Keys
 	if err := json.Unmarshal([]byte(annotation), &keys); err != nil {

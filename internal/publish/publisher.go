@@ -25,8 +25,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// configTrackingAnnotation keeps Flagger from starting a canary for every changed flag (https://docs.flagger.app/tutorials/canary-analysis,
-// config tracking).
+// configTrackingAnnotation keeps Flagger from starting a canary for every changed flag
+// (https://docs.flagger.app/tutorials/canary-analysis, config tracking).
 const configTrackingAnnotation = "flagger.app/config-tracking"
 
 // ErrRevisionNotFound is returned for a revision that the history does not hold.
@@ -75,7 +75,8 @@ func (s *Served) Intact(environment *v1alpha1.FlagEnvironment) bool {
 		s.object.Annotations[v1alpha1.DigestAnnotation] == s.Digest && s.hasKeysOf(environment)
 }
 
-// hasKeysOf reports whether the served ConfigMap mirrors the environment's SDK keys. A status without any was lost, or is not made yet.
+// hasKeysOf reports whether the served ConfigMap mirrors the environment's SDK keys. A status without any was lost, or
+// is not made yet.
 func (s *Served) hasKeysOf(environment *v1alpha1.FlagEnvironment) bool {
 	keys := KeysOf(&environment.Status)
 	return len(keys.Keys) == 0 || s.object.Annotations[v1alpha1.SDKKeysAnnotation] == keys.Encode()
@@ -101,9 +102,10 @@ type Publisher struct {
 	Clock clock.PassiveClock
 }
 
-// Load reads what the environment serves. The history, which cannot be edited, has precedence over the served ConfigMap. Known is
-// the revision that the caller knows to be served, and 0 where the ConfigMap itself is to be believed; a newer one that another manager has
-// published meanwhile is believed too. It fails with a *NameTakenError, and with datafile.ErrUnknownVersion where a newer operator has published.
+// Load reads what the environment serves. The history, which cannot be edited, has precedence over the served
+// ConfigMap. Known is the revision that the caller knows to be served, and 0 where the ConfigMap itself is to be
+// believed; a newer one that another manager has published meanwhile is believed too. It fails with a *NameTakenError,
+// and with datafile.ErrUnknownVersion where a newer operator has published.
 func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironment, known int64) (*Served, error) {
 	current, err := p.get(ctx, environment, environment.DatafileName())
 	if err != nil {
@@ -137,9 +139,9 @@ func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironm
 	return served, nil
 }
 
-// believed returns known, or the revision of the served ConfigMap current where that is to be believed. Newer than what is known, and with the files
-// that the history has of it, it was published by another manager: to restore what is known would be to fight with that one. What a person
-// edits is not so.
+// believed returns known, or the revision of the served ConfigMap current where that is to be believed. Newer than what
+// is known, and with the files that the history has of it, it was published by another manager: to restore what is
+// known would be to fight with that one. What a person edits is not so.
 func (p *Publisher) believed(ctx context.Context, environment *v1alpha1.FlagEnvironment, known int64, current *corev1.ConfigMap) (int64, error) {
 	revision := revisionOf(current)
 	if known == 0 || revision <= known {
@@ -155,8 +157,8 @@ func (p *Publisher) believed(ctx context.Context, environment *v1alpha1.FlagEnvi
 	return revision, nil
 }
 
-// findKept returns the history's ConfigMap of the revision that is or was served, and nil where there is none. Where revision is
-// 0, because nobody knows it, the environment's status is believed, and after that the newest history.
+// findKept returns the history's ConfigMap of the revision that is or was served, and nil where there is none. Where
+// revision is 0, because nobody knows it, the environment's status is believed, and after that the newest history.
 func (p *Publisher) findKept(ctx context.Context, environment *v1alpha1.FlagEnvironment, revision int64) (*corev1.ConfigMap, error) {
 	candidates := []int64{revision}
 	if revision == 0 {
@@ -178,7 +180,8 @@ func (p *Publisher) findKept(ctx context.Context, environment *v1alpha1.FlagEnvi
 	return nil, nil
 }
 
-// read takes the revision from a ConfigMap. What is no datafile at all counts as never published, except for its number.
+// read takes the revision from a ConfigMap. What is no datafile at all counts as never published, except for its
+// number.
 func (s *Served) read(configMap *corev1.ConfigMap) error {
 	s.Revision = revisionOf(configMap)
 	s.Digest = configMap.Annotations[v1alpha1.DigestAnnotation]
@@ -202,9 +205,9 @@ func (s *Served) read(configMap *corev1.ConfigMap) error {
 	return nil
 }
 
-// Publish makes content the next revision and serves it. A crash between its writes leaves a history entry that the next
-// Publish of the same content takes up. It fails with a *TooLargeError, an *UnreadableError or a *NameTakenError before it has
-// written anything that is served.
+// Publish makes content the next revision and serves it. A crash between its writes leaves a history entry that the
+// next Publish of the same content takes up. It fails with a *TooLargeError, an *UnreadableError or a *NameTakenError
+// before it has written anything that is served.
 func (p *Publisher) Publish(ctx context.Context, environment *v1alpha1.FlagEnvironment, content Content, served *Served) (*Served, error) {
 	highest, err := p.highest(ctx, environment)
 	if err != nil {
@@ -225,8 +228,8 @@ func (p *Publisher) Publish(ctx context.Context, environment *v1alpha1.FlagEnvir
 	return kept, p.Serve(ctx, environment, kept)
 }
 
-// keep makes sure that the history holds next, and returns it: as the newest entry where that was kept for the same content but
-// never served, else under the next number that is free. A number that is taken is left to whoever took it.
+// keep makes sure that the history holds next, and returns it: as the newest entry where that was kept for the same
+// content but never served, else under the next number that is free. A number that is taken is left to whoever took it.
 func (p *Publisher) keep(ctx context.Context, environment *v1alpha1.FlagEnvironment, content Content, next, served *Served) (*Served, error) {
 	if next.Revision > max(served.Revision, environment.Status.PublishedRevision) {
 		if kept, err := p.keptAs(ctx, environment, next); kept != nil || err != nil {
@@ -349,7 +352,8 @@ func (p *Publisher) Sweep(ctx context.Context, environment types.NamespacedName)
 	return nil
 }
 
-// get reads a ConfigMap live. It returns nil where there is none, and a *NameTakenError where it is not the environment's.
+// get reads a ConfigMap live. It returns nil where there is none, and a *NameTakenError where it is not the
+// environment's.
 func (p *Publisher) get(ctx context.Context, environment *v1alpha1.FlagEnvironment, name string) (*corev1.ConfigMap, error) {
 	configMap := &corev1.ConfigMap{}
 	err := p.Client.Get(ctx, types.NamespacedName{Namespace: environment.Namespace, Name: name}, configMap)
@@ -462,8 +466,8 @@ func owns(environment types.NamespacedName, object client.Object) bool {
 	return true
 }
 
-// revisionOf is the revision in the name of a history entry, which nobody can edit, or in the annotation of a served datafile. It
-// is 0 where there is none.
+// revisionOf is the revision in the name of a history entry, which nobody can edit, or in the annotation of a served
+// datafile. It is 0 where there is none.
 func revisionOf(object client.Object) int64 {
 	text := object.GetAnnotations()[v1alpha1.RevisionAnnotation]
 	if labels := object.GetLabels(); labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileHistory {

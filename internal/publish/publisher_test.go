@@ -29,7 +29,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
-// cluster is a fake API server that fails the publisher's writes on demand and records every revision that it ever wrote.
+// cluster is a fake API server that fails the publisher's writes on demand and records every revision that it ever
+// wrote.
 type cluster struct {
 	*testing.T
 	client.Client // What the test itself reads and writes by.
@@ -683,8 +684,8 @@ func TestAnotherNameIsServedFromTheHistory(t *testing.T) {
 	c.serves(1, "one")
 }
 
-// story is what an operator goes through: it wants values in order, prunes, and finds its ConfigMap edited and deleted. After an
-// error it begins the step again, from what it finds.
+// story is what an operator goes through: it wants values in order, prunes, and finds its ConfigMap edited and deleted.
+// After an error it begins the step again, from what it finds.
 func (c *cluster) story() {
 	c.Helper()
 	c.environment.Spec.Publish.RevisionHistoryLimit = new(int32(2))

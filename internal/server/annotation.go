@@ -16,8 +16,8 @@ import (
 // maxViewFields is the size of a view's annotation, in bytes.
 const maxViewFields = 16 << 10
 
-// ViewFields reads what a view keeps of an object that the Kind has no field for. What was never written, or cannot be read, is the
-// zero value.
+// ViewFields reads what a view keeps of an object that the Kind has no field for. What was never written, or cannot be
+// read, is the zero value.
 func ViewFields[T any](object metav1.Object, view string) T {
 	var fields, none T
 	if err := json.Unmarshal([]byte(object.GetAnnotations()[v1alpha1.ViewAnnotationPrefix+view]), &fields); err != nil {

@@ -53,9 +53,9 @@ func Bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// Authenticate returns who makes a request: the holder of the Kubernetes token in its Authorization header, or else of the session in
-// its cookie. It fails with an *Error of status 401 where there is no valid identity, of 403 where a write lacks the session's CSRF
-// token, and of 429 where the caller asks too often.
+// Authenticate returns who makes a request: the holder of the Kubernetes token in its Authorization header, or else of
+// the session in its cookie. It fails with an *Error of status 401 where there is no valid identity, of 403 where a
+// write lacks the session's CSRF token, and of 429 where the caller asks too often.
 func (s *Server) Authenticate(r *http.Request) (*Caller, error) {
 	token := Bearer(r)
 	if token == "" {
@@ -85,8 +85,8 @@ func (s *Server) AuthenticateToken(r *http.Request, token string) (*Caller, erro
 	return caller, s.limits.Take(caller.User.GetName())
 }
 
-// Review returns whose token it is. It fails with an *Error of status 401 where the token is nobody's, and of 503 where the API server
-// does not say.
+// Review returns whose token it is. It fails with an *Error of status 401 where the token is nobody's, and of 503 where
+// the API server does not say.
 func (s *Server) Review(ctx context.Context, token string) (*Caller, error) {
 	response, ok, err := s.tokens.AuthenticateToken(ctx, token)
 	if err != nil {

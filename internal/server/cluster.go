@@ -33,7 +33,8 @@ const (
 	Events       = "flagevents"
 )
 
-// Cluster is the resources, as the caller of a request may see and change them. Every reader takes the caller from the context.
+// Cluster is the resources, as the caller of a request may see and change them. Every reader takes the caller from the
+// context.
 type Cluster struct {
 	// Reader reads the informers' caches, with the indexes of internal/index. What it returns must not be changed.
 	Reader client.Reader
@@ -60,7 +61,8 @@ func asCallerConfig(config *rest.Config) *rest.Config {
 	return anonymous
 }
 
-// AsCaller reads live and writes with the token of the context's caller, for what views do with other objects than those of the Kinds.
+// AsCaller reads live and writes with the token of the context's caller, for what views do with other objects than
+// those of the Kinds.
 func (c *Cluster) AsCaller() client.Client { return c.writer }
 
 // asCaller adds the caller's token to each request.
@@ -75,7 +77,8 @@ func (t *asCaller) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.next.RoundTrip(r)
 }
 
-// Authorize fails with an *Error of status 403 where the caller lacks a right in a project. Name is empty for a right to all names.
+// Authorize fails with an *Error of status 403 where the caller lacks a right in a project. Name is empty for a right
+// to all names.
 func (c *Cluster) Authorize(ctx context.Context, verb, resource, project, name string) error {
 	caller := CallerFrom(ctx)
 	if caller == nil {
@@ -122,8 +125,8 @@ type Project struct {
 	environment string
 }
 
-// exists fails with an *Error of status 404 where there is no such project. It is asked after the caller's rights, so that whoever may
-// not read a project gets the same answer whether it exists or not.
+// exists fails with an *Error of status 404 where there is no such project. It is asked after the caller's rights, so
+// that whoever may not read a project gets the same answer whether it exists or not.
 func (p *Project) exists() error {
 	if p.UID == "" {
 		return NotFound("project", p.asked)
@@ -131,8 +134,8 @@ func (p *Project) exists() error {
 	return nil
 }
 
-// Project finds the project that a name or UID stands for. Whether it exists, and whether the caller may know, shows when something in
-// it is read or written.
+// Project finds the project that a name or UID stands for. Whether it exists, and whether the caller may know, shows
+// when something in it is read or written.
 func (c *Cluster) Project(ctx context.Context, id string) (*Project, error) {
 	namespace, err := c.namespace(ctx, id)
 	if err != nil {
@@ -152,8 +155,8 @@ func (c *Cluster) Project(ctx context.Context, id string) (*Project, error) {
 	}, nil
 }
 
-// ProjectOf finds the project of a request whose path has none: that of the header, else that of the service account which asks, else
-// that of the server. It fails with an *Error of status 400 where none of these names one.
+// ProjectOf finds the project of a request whose path has none: that of the header, else that of the service account
+// which asks, else that of the server. It fails with an *Error of status 400 where none of these names one.
 func (c *Cluster) ProjectOf(ctx context.Context, header string) (*Project, error) {
 	caller := CallerFrom(ctx)
 	id := header
@@ -174,9 +177,9 @@ func (c *Cluster) EnvironmentOf(ctx context.Context, project *Project, header st
 	return c.DefaultEnvironment(ctx, project)
 }
 
-// DefaultEnvironment returns the environment of a project that a request means where it names none: that of the project's label
-// flags.jackstaff.dev/default-environment, else its only production environment. It fails with an *Error of status 400 where there is no
-// such choice.
+// DefaultEnvironment returns the environment of a project that a request means where it names none: that of the
+// project's label flags.jackstaff.dev/default-environment, else its only production environment. It fails with an
+// *Error of status 400 where there is no such choice.
 func (c *Cluster) DefaultEnvironment(ctx context.Context, project *Project) (*v1alpha1.FlagEnvironment, error) {
 	if project.environment != "" {
 		return c.Environment(ctx, project, project.environment)

@@ -91,7 +91,8 @@ func InvalidField(name, format string, arguments ...any) *Error {
 	return Invalid(FieldError{Field: name, Message: fmt.Sprintf(format, arguments...)})
 }
 
-// Rename gives the name that a view has for the field of a resource, such as default_variation for spec.defaultVariation.
+// Rename gives the name that a view has for the field of a resource, such as default_variation for
+// spec.defaultVariation.
 type Rename func(path string) string
 
 // fromList turns what internal/validation found into the answer of a view.

@@ -13,9 +13,9 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// NameFlag gives a flag that is about to be created its name, which is made out of its key. A flag without a key gets one out of its
-// display name, which no other flag has. It fails with an *Error of status 403 where the caller may not create flags, of 404 where there
-// is no such project, and of 422 where another flag has the key.
+// NameFlag gives a flag that is about to be created its name, which is made out of its key. A flag without a key gets
+// one out of its display name, which no other flag has. It fails with an *Error of status 403 where the caller may not
+// create flags, of 404 where there is no such project, and of 422 where another flag has the key.
 func (c *Cluster) NameFlag(ctx context.Context, project *Project, flag *v1alpha1.FeatureFlag) error {
 	if err := cmp.Or(c.Authorize(ctx, "create", Flags, project.Name, ""), project.exists()); err != nil {
 		return err

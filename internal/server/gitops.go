@@ -23,9 +23,9 @@ func (c *Cluster) guard(object metav1.Object) error {
 	return Errorf(http.StatusConflict, "%s owns it and would undo the change; change it in Git", owner)
 }
 
-// Toggle switches a flag on or off in an environment, as the caller, and returns the flag as it was written. Where a GitOps tool owns the
-// flag, switching off sets the annotation flags.jackstaff.dev/force-disabled, which the tool does not undo, and switching on removes it.
-// It fails with an *Error like Change does.
+// Toggle switches a flag on or off in an environment, as the caller, and returns the flag as it was written. Where a
+// GitOps tool owns the flag, switching off sets the annotation flags.jackstaff.dev/force-disabled, which the tool does
+// not undo, and switching on removes it. It fails with an *Error like Change does.
 func Toggle(ctx context.Context, c *Cluster, flag *v1alpha1.FeatureFlag, environment string, enabled bool, rename Rename, ifMatch string) (*v1alpha1.FeatureFlag, error) {
 	edit := Edit[*v1alpha1.FeatureFlag]{
 		Apply: func(flag *v1alpha1.FeatureFlag) error {
@@ -60,7 +60,8 @@ func SetEnabled(flag *v1alpha1.FeatureFlag, environment string, enabled bool) {
 	}
 }
 
-// Part returns the part of a flag for an environment, which it adds where there is none. The flag is changed through it.
+// Part returns the part of a flag for an environment, which it adds where there is none. The flag is changed through
+// it.
 func Part(flag *v1alpha1.FeatureFlag, environment string) *v1alpha1.EnvironmentConfig {
 	if config := compile.Config(flag, environment); config != nil {
 		return config

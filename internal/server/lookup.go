@@ -18,8 +18,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
-// What is looked up here comes from the caches, uncopied: it must not be changed. Each look-up fails with an *Error of status 403
-// where the caller may not read it, and of 404 where there is no such thing.
+// What is looked up here comes from the caches, uncopied: it must not be changed. Each look-up fails with an *Error of
+// status 403 where the caller may not read it, and of 404 where there is no such thing.
 
 // Flags returns the flags of a project, by name.
 func (c *Cluster) Flags(ctx context.Context, project *Project) ([]*v1alpha1.FeatureFlag, error) {

@@ -43,8 +43,8 @@ func (s *Server) mountMeta() {
 	})
 }
 
-// openAPI is the document of all views. Where two of them share a path and method, which only content types and parameters tell apart,
-// the operation has those of both.
+// openAPI is the document of all views. Where two of them share a path and method, which only content types and
+// parameters tell apart, the operation has those of both.
 func (s *Server) openAPI() ([]byte, error) {
 	all := &huma.OpenAPI{
 		OpenAPI: "3.1.0",

@@ -11,8 +11,8 @@ import (
 // maxLabel is the length of a DNS label.
 const maxLabel = 63
 
-// Label makes a DNS label from a name for people, such as checkout-button-colour from "Checkout button colour". Where that is taken, it
-// gets a number at its end. A name without a single letter or digit becomes fallback.
+// Label makes a DNS label from a name for people, such as checkout-button-colour from "Checkout button colour". Where
+// that is taken, it gets a number at its end. A name without a single letter or digit becomes fallback.
 func Label(name, fallback string, taken func(label string) bool) string {
 	var label strings.Builder
 	for _, r := range strings.ToLower(name) {

@@ -64,8 +64,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	})
 }
 
-// requestLog is a logger that knows of which request it speaks. What it says of that is put together only when something is logged, because
-// it takes as long as evaluating a hundred flags.
+// requestLog is a logger that knows of which request it speaks. What it says of that is put together only when
+// something is logged, because it takes as long as evaluating a hundred flags.
 type requestLog struct {
 	to               logr.Logger
 	id, method, path string
@@ -115,7 +115,8 @@ func Redact(path string) string {
 	return path
 }
 
-// Stream serves a handler whose answers have no end of their own: they end when the server stops, and have as long as it takes.
+// Stream serves a handler whose answers have no end of their own: they end when the server stops, and have as long as
+// it takes.
 func (s *Server) Stream(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())

@@ -11,8 +11,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Optional is a field of a PATCH, of which three things may be said: nothing, null, and a value. Its JSON tag has omitzero, so that the
-// schema does not ask for it.
+// Optional is a field of a PATCH, of which three things may be said: nothing, null, and a value. Its JSON tag has
+// omitzero, so that the schema does not ask for it.
 type Optional[T any] struct {
 	// Sent is true where the request has the field.
 	Sent bool

@@ -25,8 +25,8 @@ import (
 // memory is how long the API server's word is taken for granted.
 var memory = identity.Memory{Yes: 10 * time.Second, No: 2 * time.Second}
 
-// newReviews returns what asks the API server who callers are and what they may do. A confined operator may not ask for others: it asks
-// under the caller's own token, and so knows the rights of the context's caller only.
+// newReviews returns what asks the API server who callers are and what they may do. A confined operator may not ask for
+// others: it asks under the caller's own token, and so knows the rights of the context's caller only.
 func newReviews(config *rest.Config, confined bool) (authenticator.Token, authorizer.Authorizer, error) {
 	if confined {
 		config = asCallerConfig(config)

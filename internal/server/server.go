@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package server serves the documented REST views over the Kinds: it knows who asks, what they may do, how resources are found and changed
-// on their behalf, and how errors are written. Each view is a package of its own beneath it.
+// Package server serves the documented REST views over the Kinds: it knows who asks, what they may do, how resources
+// are found and changed on their behalf, and how errors are written. Each view is a package of its own beneath it.
 package server
 
 import (
@@ -56,8 +56,8 @@ type Options struct {
 	AllowGitOpsWrites bool
 	// RequestsPerSecond is how many requests each identity may make, and 0 for no limit.
 	RequestsPerSecond float64
-	// Confined is for an operator that has rights in some namespaces only: callers are asked who they are and what they may do under
-	// their own tokens.
+	// Confined is for an operator that has rights in some namespaces only: callers are asked who they are and what they
+	// may do under their own tokens.
 	Confined bool
 	// Clock is the time.
 	Clock clock.PassiveClock
@@ -83,8 +83,8 @@ type Server struct {
 	stop     context.CancelFunc
 }
 
-// New makes a server that reads from the caches of a cluster, asks its API server for identities and rights, and writes there as its
-// callers. The caches have the indexes of internal/index.
+// New makes a server that reads from the caches of a cluster, asks its API server for identities and rights, and writes
+// there as its callers. The caches have the indexes of internal/index.
 func New(of cluster.Cluster, options Options) (*Server, error) {
 	config := of.GetConfig()
 	tokens, rights, err := newReviews(config, options.Confined)
@@ -111,7 +111,8 @@ func New(of cluster.Cluster, options Options) (*Server, error) {
 	return server, nil
 }
 
-// Mount adds a view under the patterns of its paths, such as /api/orgs/, and to the OpenAPI document. A view may be mounted more than once.
+// Mount adds a view under the patterns of its paths, such as /api/orgs/, and to the OpenAPI document. A view may be
+// mounted more than once.
 func (s *Server) Mount(view *View, patterns ...string) {
 	s.document(view)
 	for _, pattern := range patterns {
@@ -119,7 +120,8 @@ func (s *Server) Mount(view *View, patterns ...string) {
 	}
 }
 
-// MountByQuery adds two views under the same patterns: a request with the query parameter is the first one's, every other the second's.
+// MountByQuery adds two views under the same patterns: a request with the query parameter is the first one's, every
+// other the second's.
 func (s *Server) MountByQuery(parameter string, with, without *View, patterns ...string) {
 	s.document(with, without)
 	for _, pattern := range patterns {
@@ -145,8 +147,8 @@ func (s *Server) document(views ...*View) {
 // Handle adds a handler that is no view, such as OFREP's, under a pattern.
 func (s *Server) Handle(pattern string, handler http.Handler) { s.mux.Handle(pattern, handler) }
 
-// HandlePrefix adds a handler of all paths that begin with a prefix. It gets them as they came, where a pattern would redirect a path with
-// two slashes or with dots between slashes, as the keys of flags may have them.
+// HandlePrefix adds a handler of all paths that begin with a prefix. It gets them as they came, where a pattern would
+// redirect a path with two slashes or with dots between slashes, as the keys of flags may have them.
 func (s *Server) HandlePrefix(prefix string, handler http.Handler) { s.prefixes[prefix] = handler }
 
 // route hands a request to what serves its path.

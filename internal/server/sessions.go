@@ -25,7 +25,8 @@ import (
 )
 
 const (
-	// sessionCookie is the name of the cookie. The prefix makes browsers refuse it without TLS, or for another path or domain.
+	// sessionCookie is the name of the cookie. The prefix makes browsers refuse it without TLS, or for another path or
+	// domain.
 	sessionCookie = "__Host-jackstaff-session"
 	// CSRFHeader is the header that a write with a session carries.
 	CSRFHeader = "X-Jackstaff-CSRF"
@@ -38,8 +39,8 @@ const (
 // sessionKeyField is where the Secret of the session key holds it.
 const sessionKeyField = "key"
 
-// SessionKey returns the key of a Secret that must exist, and makes it where the Secret has none yet. Of several replicas that do so at
-// once, one is first and the others read what it wrote. It fails where the Secret is not there.
+// SessionKey returns the key of a Secret that must exist, and makes it where the Secret has none yet. Of several
+// replicas that do so at once, one is first and the others read what it wrote. It fails where the Secret is not there.
 func SessionKey(ctx context.Context, secrets client.Client, name types.NamespacedName) ([]byte, error) {
 	for {
 		secret := &corev1.Secret{}
@@ -61,7 +62,8 @@ func SessionKey(ctx context.Context, secrets client.Client, name types.Namespace
 	}
 }
 
-// sessions are Kubernetes tokens in encrypted cookies. The server keeps nothing of them, so that every replica reads every cookie.
+// sessions are Kubernetes tokens in encrypted cookies. The server keeps nothing of them, so that every replica reads
+// every cookie.
 type sessions struct {
 	codec *securecookie.SecureCookie
 	clock clock.PassiveClock
@@ -81,8 +83,8 @@ func newSessions(key []byte, passive clock.PassiveClock) *sessions {
 	return &sessions{codec: codec, clock: passive}
 }
 
-// token returns the token of a request's session, and nothing where it has none. It fails with an *Error of status 401 where the session
-// is over, and of 403 where a write lacks the CSRF token.
+// token returns the token of a request's session, and nothing where it has none. It fails with an *Error of status 401
+// where the session is over, and of 403 where a write lacks the CSRF token.
 func (s *sessions) token(r *http.Request) (string, error) {
 	cookie, err := r.Cookie(sessionCookie)
 	if err != nil {
@@ -121,7 +123,8 @@ func (s *sessions) cookie(value string, expires time.Time) *http.Cookie {
 	}
 }
 
-// expiry is when a token ends by its own word (RFC 7519, section 4.1.4). The word was not checked here: the API server does that.
+// expiry is when a token ends by its own word (RFC 7519, section 4.1.4). The word was not checked here: the API server
+// does that.
 func expiry(token string) (time.Time, bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

@@ -80,14 +80,16 @@ func NewView[E any](server *Server, name, description, contentType string, envel
 	return view
 }
 
-// Public marks an operation that asks for no identity, because the request's own secret is the identity or none is needed.
+// Public marks an operation that asks for no identity, because the request's own secret is the identity or none is
+// needed.
 func Public(operation huma.Operation) huma.Operation {
 	operation.Security = []map[string][]string{}
 	return operation
 }
 
-// Register adds an operation to the view. What handler returns as an error is written in the view's envelope: an *Error as it is,
-// the API server's answers by FromKubernetes, anything else as a 500 that is logged and says nothing of its cause.
+// Register adds an operation to the view. What handler returns as an error is written in the view's envelope: an *Error
+// as it is, the API server's answers by FromKubernetes, anything else as a 500 that is logged and says nothing of its
+// cause.
 func Register[I, O any](view *View, operation huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	operation.Tags = []string{view.Name}
 	operation.OperationID = view.Name + "-" + operation.OperationID
@@ -120,7 +122,8 @@ func (v *View) responses(operation huma.Operation) map[string]*huma.Response {
 	return responses
 }
 
-// correct has the document say of an operation which type its bodies are of, and no path parameters but those of its path.
+// correct has the document say of an operation which type its bodies are of, and no path parameters but those of its
+// path.
 func (v *View) correct(_ *huma.OpenAPI, operation *huma.Operation) {
 	operation.Parameters = slices.DeleteFunc(operation.Parameters, func(parameter *huma.Param) bool {
 		return parameter.In == "path" && !strings.Contains(operation.Path, "{"+parameter.Name+"}")
@@ -140,7 +143,8 @@ func (v *View) correct(_ *huma.OpenAPI, operation *huma.Operation) {
 	}
 }
 
-// admit asks for the identity of the caller before an operation. A public one has none, so that its address has to do for the limits.
+// admit asks for the identity of the caller before an operation. A public one has none, so that its address has to do
+// for the limits.
 func (v *View) admit(public bool) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		request, _ := humago.Unwrap(ctx)
@@ -170,7 +174,8 @@ func (v *View) refuse(ctx huma.Context, err error) {
 	_ = huma.WriteErr(v.api, ctx, refused.Status, refused.Message, refused) // The caller has gone where this fails.
 }
 
-// refusal is what a view answers to an error. An error that is not for the caller is logged and answered without its cause.
+// refusal is what a view answers to an error. An error that is not for the caller is logged and answered without its
+// cause.
 func refusal(ctx context.Context, err error) *Error {
 	err = FromKubernetes(err, func(path string) string { return path })
 	refused := (*Error)(nil)
@@ -254,8 +259,8 @@ func (v *View) write(w http.ResponseWriter, refused *Error) {
 	_ = json.NewEncoder(w).Encode(v.envelope(refused)) // The caller has gone where this fails.
 }
 
-// Huma makes its own errors by a function of the package; this is how it is told to make ours. Parameters that are wrong are
-// malformed requests; a body that is not of its schema breaks a rule, unless it is not JSON at all.
+// Huma makes its own errors by a function of the package; this is how it is told to make ours. Parameters that are
+// wrong are malformed requests; a body that is not of its schema breaks a rule, unless it is not JSON at all.
 func init() {
 	huma.NewErrorWithContext = func(_ huma.Context, status int, message string, details ...error) huma.StatusError {
 		refused := &Error{Status: status, Message: message}

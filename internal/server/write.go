@@ -26,22 +26,24 @@ import (
 )
 
 const (
-	// seenWait is how long a write waits until this replica's caches show it, so that whoever writes and then reads sees what was written.
+	// seenWait is how long a write waits until this replica's caches show it, so that whoever writes and then reads sees
+	// what was written.
 	seenWait = 2 * time.Second
 )
 
-// conflictBackoff makes a change again for about two seconds. The operator itself writes an object a few times after each change, to say
-// what became of it.
+// conflictBackoff makes a change again for about two seconds. The operator itself writes an object a few times after
+// each change, to say what became of it.
 func conflictBackoff() wait.Backoff {
 	return wait.Backoff{Duration: 4 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 10}
 }
 
 // Edit is a change to one part of an object.
 type Edit[P client.Object] struct {
-	// Apply makes the change. It is called again with a fresh object after a conflict. An error that it returns is the answer.
+	// Apply makes the change. It is called again with a fresh object after a conflict. An error that it returns is the
+	// answer.
 	Apply func(object P) error
-	// Part is what the change replaces. Where somebody else has changed the same part in the meantime, the answer is a conflict; what
-	// they changed elsewhere survives.
+	// Part is what the change replaces. Where somebody else has changed the same part in the meantime, the answer is a
+	// conflict; what they changed elsewhere survives.
 	Part func(object P) any
 	// Rename gives the view's names of fields.
 	Rename Rename
@@ -51,9 +53,10 @@ type Edit[P client.Object] struct {
 	Unguarded bool
 }
 
-// Change makes an edit to an object as the caller, and returns the object as it was written. It writes nothing where nothing changes. It
-// fails with an *Error: of status 409 where the same part was changed meanwhile or a GitOps tool owns the object, of 412 where If-Match
-// does not hold, of 422 where a rule is broken, and with what the API server says.
+// Change makes an edit to an object as the caller, and returns the object as it was written. It writes nothing where
+// nothing changes. It fails with an *Error: of status 409 where the same part was changed meanwhile or a GitOps tool
+// owns the object, of 412 where If-Match does not hold, of 422 where a rule is broken, and with what the API server
+// says.
 func Change[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, edit Edit[P]) (P, error) {
 	base, changed := object, P(nil)
 	err := wait.ExponentialBackoffWithContext(ctx, conflictBackoff(), func(ctx context.Context) (bool, error) {
@@ -108,8 +111,8 @@ func change[T any, P pointer[T]](ctx context.Context, c *Cluster, base P, edit E
 	return changed, c.writer.Patch(ctx, changed, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
 }
 
-// Create creates an object as the caller, and sets it to what was written. It fails with an *Error like Change does, of status 409 where
-// the name is taken.
+// Create creates an object as the caller, and sets it to what was written. It fails with an *Error like Change does, of
+// status 409 where the name is taken.
 func Create[T any, P pointer[T]](ctx context.Context, c *Cluster, project *Project, object P, rename Rename) error {
 	object.SetNamespace(project.Name)
 	setDefaults(object)
@@ -146,8 +149,8 @@ func Delete[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, ifMa
 	return ignoreTimeout(wait.PollUntilContextTimeout(ctx, time.Millisecond, seenWait, true, gone))
 }
 
-// ETag identifies what a view shows of an object: it changes with the spec and with the annotations that views read or write, and not
-// with what the operator reports.
+// ETag identifies what a view shows of an object: it changes with the spec and with the annotations that views read or
+// write, and not with what the operator reports.
 func ETag(object client.Object) string {
 	digest := fnv.New64a()
 	for _, key := range slices.Sorted(maps.Keys(object.GetAnnotations())) {
@@ -171,7 +174,8 @@ func matches(object client.Object, ifMatch string) error {
 	return Errorf(http.StatusPreconditionFailed, "it was changed: its ETag is now %s", ETag(object))
 }
 
-// validate fails with an *Error where the object breaks a rule of admission, or where it newly refers to what does not exist.
+// validate fails with an *Error where the object breaks a rule of admission, or where it newly refers to what does not
+// exist.
 func (c *Cluster) validate(ctx context.Context, old, object client.Object, rename Rename) error {
 	mistakes, err := mistakesOf(ctx, index.Namespace{Reader: c.Reader, Name: object.GetNamespace()}, old, object)
 	if err != nil || len(mistakes) == 0 {
@@ -218,8 +222,8 @@ func mistakesOf(ctx context.Context, namespace index.Namespace, old, object clie
 	return nil, fmt.Errorf("validate %T", object)
 }
 
-// judge adds what is refused here though admission only warns of it, unless it was so before: a kill switch works also on a flag
-// whose audience was deleted.
+// judge adds what is refused here though admission only warns of it, unless it was so before: a kill switch works also
+// on a flag whose audience was deleted.
 func judge[T any](mistakes field.ErrorList, old, object *T, findings func(old, object *T) ([]validation.Finding, error)) (field.ErrorList, error) {
 	found, err := findings(old, object)
 	if err != nil {

@@ -1,7 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package status is what all controllers do with a status: conditions, one guarded patch, and an event for each transition.
+// Package status is what all controllers do with a status: conditions, one guarded patch, and an event for each
+// transition.
 package status
 
 import (
@@ -67,8 +68,8 @@ type Patcher struct {
 	Recorder events.EventRecorder
 }
 
-// Patch writes the status of after where it differs from that of before, and records an event for each condition that became
-// True or False. An object that is gone has no status to write.
+// Patch writes the status of after where it differs from that of before, and records an event for each condition that
+// became True or False. An object that is gone has no status to write.
 func (p Patcher) Patch(ctx context.Context, before, after client.Object, was, is []metav1.Condition) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil

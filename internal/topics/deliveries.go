@@ -24,8 +24,8 @@ type Delivery struct {
 	Copies []v1alpha1.NamespaceDelivery
 }
 
-// Deliveries is how the delivery controller reports to the FlagEnvironment controller, which alone writes the conditions of an
-// environment. It is safe for concurrent use.
+// Deliveries is how the delivery controller reports to the FlagEnvironment controller, which alone writes the
+// conditions of an environment. It is safe for concurrent use.
 type Deliveries struct {
 	mu         sync.RWMutex
 	deliveries map[types.NamespacedName]Delivery
@@ -55,7 +55,8 @@ func (d *Deliveries) Write(environment types.NamespacedName, delivery Delivery) 
 	d.notify(environment)
 }
 
-// Read returns what is known of an environment's copies. Known is false where the delivery controller has not looked yet.
+// Read returns what is known of an environment's copies. Known is false where the delivery controller has not looked
+// yet.
 func (d *Deliveries) Read(environment types.NamespacedName) (delivery Delivery, known bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

@@ -1,9 +1,9 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package topics is what the controllers tell each other: the FlagEnvironment controller writes what it has made of each flag,
-// and the FeatureFlag controller reads it. It is kept in memory; after a restart it is filled again from the resources and
-// from what is published.
+// Package topics is what the controllers tell each other: the FlagEnvironment controller writes what it has made of
+// each flag, and the FeatureFlag controller reads it. It is kept in memory; after a restart it is filled again from the
+// resources and from what is published.
 package topics
 
 import (
@@ -79,7 +79,8 @@ func (l *Ledger) Write(key types.NamespacedName, environment Environment, entrie
 	}
 }
 
-// Read returns what an environment has made of a flag. Known is false where the environment has not compiled yet, or not this flag.
+// Read returns what an environment has made of a flag. Known is false where the environment has not compiled yet, or
+// not this flag.
 func (l *Ledger) Read(key types.NamespacedName, flag string) (environment Environment, entry Entry, known bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()

@@ -28,8 +28,8 @@ const (
 	// maxRegexpBytes bounds the text of a regular expression.
 	maxRegexpBytes = 512
 
-	// maxRegexpSize bounds a regular expression with its repetitions written out, in nodes of its syntax tree: 512 bytes can ask for
-	// millions, and every reader of the datafile has to hold them.
+	// maxRegexpSize bounds a regular expression with its repetitions written out, in nodes of its syntax tree: 512 bytes
+	// can ask for millions, and every reader of the datafile has to hold them.
 	maxRegexpSize = 10000
 )
 
@@ -128,8 +128,8 @@ func (m *mistakes) condition(path *field.Path, condition *v1alpha1.Condition) {
 	}
 }
 
-// checkNumber takes a decimal number that float64 can hold. The other forms that strconv knows, such as 0x1p-2, 1_000 and
-// inf, are not numbers in other languages.
+// checkNumber takes a decimal number that float64 can hold. The other forms that strconv knows, such as 0x1p-2, 1_000
+// and inf, are not numbers in other languages.
 func checkNumber(value string) error {
 	if strings.Trim(value, "0123456789+-.eE") == "" {
 		if number, err := strconv.ParseFloat(value, 64); err == nil && !math.IsInf(number, 0) {

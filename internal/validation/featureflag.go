@@ -45,8 +45,8 @@ const (
 	maxMetrics             = 50
 )
 
-// FeatureFlag returns everything that is wrong with a flag by itself, in the order of its fields, at most 101 errors. A field
-// on which no default was set counts as if it had been.
+// FeatureFlag returns everything that is wrong with a flag by itself, in the order of its fields, at most 101 errors. A
+// field on which no default was set counts as if it had been.
 func FeatureFlag(flag *v1alpha1.FeatureFlag) field.ErrorList {
 	v := newFlagValidator(flag)
 	v.metadata(flag, nil)
@@ -54,9 +54,9 @@ func FeatureFlag(flag *v1alpha1.FeatureFlag) field.ErrorList {
 	return v.result()
 }
 
-// FeatureFlagUpdate returns everything that forbids replacing old by flag: what is wrong with flag by itself, a changed key or type,
-// and variations that were removed though they are used. A spec or annotation that does not change is not judged again, and
-// an object that is being deleted is not judged at all, so that its finalizers can go.
+// FeatureFlagUpdate returns everything that forbids replacing old by flag: what is wrong with flag by itself, a changed
+// key or type, and variations that were removed though they are used. A spec or annotation that does not change is not
+// judged again, and an object that is being deleted is not judged at all, so that its finalizers can go.
 func FeatureFlagUpdate(old, flag *v1alpha1.FeatureFlag) field.ErrorList {
 	if flag.DeletionTimestamp != nil {
 		return nil
@@ -220,7 +220,8 @@ func (v *flagValidator) canonical(path *field.Path, value v1alpha1.JSON) string 
 	return string(canonical)
 }
 
-// uses refuses a key that names no variation. Where an update removed that variation, what uses it is kept for one message about it.
+// uses refuses a key that names no variation. Where an update removed that variation, what uses it is kept for one
+// message about it.
 func (v *flagValidator) uses(path *field.Path, key string, user func() string) {
 	if key == "" {
 		v.add(field.Required(path, "the key of a variation of this flag"))

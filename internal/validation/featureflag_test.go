@@ -437,7 +437,8 @@ func TestFeatureFlagUpdate(t *testing.T) {
 	}
 }
 
-// FuzzFeatureFlag shows that no manifest makes validation panic, change the flag, or answer differently the second time.
+// FuzzFeatureFlag shows that no manifest makes validation panic, change the flag, or answer differently the second
+// time.
 func FuzzFeatureFlag(f *testing.F) {
 	f.Add([]byte(`{"type":"Boolean","variations":[{"key":"on","value":true},{"key":"off","value":false}],"defaultVariation":"on"}`))
 	f.Add([]byte(`{"key":"a/b","type":"JSON","variations":[{"key":"a","value":{"b":[1e400]},"payload":null}],"environments":[{"name":"p","rules":[{"split":[{"variation":"a","weight":-1}],"traffic":"1.%","conditions":[{"attribute":"a","operator":"Matches","values":["(a{1000}){1000}"]}]}]}]}`))

@@ -36,7 +36,8 @@ const (
 // FindingKind says what a Finding is about.
 type FindingKind string
 
-// The kinds of a Finding. REST refuses the first five, which make an object wrong among the others; the rest are advice.
+// The kinds of a Finding. REST refuses the first five, which make an object wrong among the others; the rest are
+// advice.
 const (
 	// KeyTaken: another object of the namespace holds the key.
 	KeyTaken FindingKind = "KeyTaken"
@@ -109,8 +110,8 @@ type Namespace interface {
 	EventsWithKey(ctx context.Context, key string) ([]*v1alpha1.FlagEvent, error)
 }
 
-// Holder returns the object that holds a key among those that have it: the one with the oldest creation time, then the lowest
-// UID, then the lowest name. An object that was not created yet is the youngest. There is at least one object.
+// Holder returns the object that holds a key among those that have it: the one with the oldest creation time, then the
+// lowest UID, then the lowest name. An object that was not created yet is the youngest. There is at least one object.
 func Holder[T metav1.Object](first T, further ...T) T {
 	holder := first
 	for _, object := range further {
@@ -135,9 +136,9 @@ func compareAge(a, b metav1.Object) int {
 	return cmp.Or(cmp.Compare(a.GetUID(), b.GetUID()), cmp.Compare(a.GetName(), b.GetName()))
 }
 
-// FeatureFlagFindings returns what there is to warn of about flag, which is valid by itself, at most 100 findings. Old is
-// what it replaces, or nil; where neither the spec nor what switches the flag off changes there is nothing to warn of. Without compatible, no
-// look is taken at the flagd format. It fails where namespace does.
+// FeatureFlagFindings returns what there is to warn of about flag, which is valid by itself, at most 100 findings. Old
+// is what it replaces, or nil; where neither the spec nor what switches the flag off changes there is nothing to warn
+// of. Without compatible, no look is taken at the flagd format. It fails where namespace does.
 func FeatureFlagFindings(ctx context.Context, namespace Namespace, compatible Compatibility, old, flag *v1alpha1.FeatureFlag) ([]Finding, error) {
 	if old != nil && equality.Semantic.DeepEqual(old.Spec, flag.Spec) &&
 		old.Annotations[v1alpha1.ForceDisabledAnnotation] == flag.Annotations[v1alpha1.ForceDisabledAnnotation] {
@@ -464,16 +465,16 @@ func (f *flagFinder) rules() {
 	}
 }
 
-// decidesForEverybody reports whether no context gets past the rule. A split lets pass who has no hash attribute; that of a
-// targeting key is taken for granted.
+// decidesForEverybody reports whether no context gets past the rule. A split lets pass who has no hash attribute; that
+// of a targeting key is taken for granted.
 func decidesForEverybody(rule *v1alpha1.Rule) bool {
 	traffic, err := rule.Traffic.Thousandths()
 	return err == nil && traffic == v1alpha1.FullTraffic && len(rule.Audiences) == 0 && len(rule.Conditions) == 0 &&
 		(len(rule.Split) == 0 || rule.HashAttribute == "" || rule.HashAttribute == "targetingKey")
 }
 
-// sizes warns of a large spec and of datafiles that come near to what a ConfigMap holds. How much a datafile grows is estimated by
-// the specs' JSON, of which each datafile holds what concerns its environment.
+// sizes warns of a large spec and of datafiles that come near to what a ConfigMap holds. How much a datafile grows is
+// estimated by the specs' JSON, of which each datafile holds what concerns its environment.
 func (f *flagFinder) sizes() {
 	common, entries := specSizes(f.flag)
 	oldCommon, oldEntries := specSizes(f.old)
@@ -483,7 +484,8 @@ func (f *flagFinder) sizes() {
 	f.largeSpec(jsonSize(&f.flag.Spec))
 }
 
-// specSizes returns about how many bytes a flag, if there is one, takes in every datafile, and how many more in that of each environment.
+// specSizes returns about how many bytes a flag, if there is one, takes in every datafile, and how many more in that of
+// each environment.
 func specSizes(flag *v1alpha1.FeatureFlag) (int, map[string]int) {
 	if flag == nil || flag.Spec.Archived {
 		return 0, nil
@@ -497,7 +499,8 @@ func specSizes(flag *v1alpha1.FeatureFlag) (int, map[string]int) {
 	return jsonSize(&common), entries
 }
 
-// leavesFlagd warns where this change makes the flag one that the flagd format cannot carry, and a flagd file is published.
+// leavesFlagd warns where this change makes the flag one that the flagd format cannot carry, and a flagd file is
+// published.
 func (f *flagFinder) leavesFlagd(compatible Compatibility) {
 	if compatible == nil || f.old == nil || f.old.Spec.Archived || f.flag.Spec.Archived {
 		return
@@ -516,8 +519,8 @@ func (f *flagFinder) leavesFlagd(compatible Compatibility) {
 	}
 }
 
-// FlagAudienceFindings returns what there is to warn of about audience, which is valid by itself. Old is what it replaces, or nil. It
-// fails where namespace does.
+// FlagAudienceFindings returns what there is to warn of about audience, which is valid by itself. Old is what it
+// replaces, or nil. It fails where namespace does.
 func FlagAudienceFindings(ctx context.Context, namespace Namespace, old, audience *v1alpha1.FlagAudience) ([]Finding, error) {
 	if old != nil && equality.Semantic.DeepEqual(old.Spec, audience.Spec) {
 		return nil, nil
@@ -540,8 +543,8 @@ func FlagAudienceFindings(ctx context.Context, namespace Namespace, old, audienc
 	return f.result(), nil
 }
 
-// FlagEventFindings returns what there is to warn of about event, which is valid by itself. Old is what it replaces, or nil. It
-// fails where namespace does.
+// FlagEventFindings returns what there is to warn of about event, which is valid by itself. Old is what it replaces, or
+// nil. It fails where namespace does.
 func FlagEventFindings(ctx context.Context, namespace Namespace, old, event *v1alpha1.FlagEvent) ([]Finding, error) {
 	if old != nil && equality.Semantic.DeepEqual(old.Spec, event.Spec) {
 		return nil, nil

@@ -27,7 +27,8 @@ const (
 	maxUnitLength           = 32
 )
 
-// dottedDatafileName matches names of datafiles that no environment has by default, because an environment's name has no dot.
+// dottedDatafileName matches names of datafiles that no environment has by default, because an environment's name has
+// no dot.
 var dottedDatafileName = regexp.MustCompile(`^flags-[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)+$`)
 
 // FlagEnvironment returns everything that is wrong with an environment by itself, in the order of its fields.
@@ -38,8 +39,8 @@ func FlagEnvironment(environment *v1alpha1.FlagEnvironment) field.ErrorList {
 	return m.result()
 }
 
-// FlagEnvironmentUpdate returns everything that forbids replacing old by environment. As in FeatureFlagUpdate, what does not change is not
-// judged again.
+// FlagEnvironmentUpdate returns everything that forbids replacing old by environment. As in FeatureFlagUpdate, what
+// does not change is not judged again.
 func FlagEnvironmentUpdate(old, environment *v1alpha1.FlagEnvironment) field.ErrorList {
 	if environment.DeletionTimestamp != nil {
 		return nil
@@ -86,8 +87,9 @@ func (m *mistakes) environmentSpec(environment *v1alpha1.FlagEnvironment) {
 	oneOf(m, specPath.Child("deletionPolicy"), spec.DeletionPolicy, false, v1alpha1.DeletionPolicyRetain, v1alpha1.DeletionPolicyDelete)
 }
 
-// NewRevision returns the revision that environment newly asks for in spec.publish.revision, or 0 where it asks for none or old,
-// which is nil on creation, asked for the same. The caller looks for it in the history and reports RevisionNotHeld.
+// NewRevision returns the revision that environment newly asks for in spec.publish.revision, or 0 where it asks for
+// none or old, which is nil on creation, asked for the same. The caller looks for it in the history and reports
+// RevisionNotHeld.
 func NewRevision(old, environment *v1alpha1.FlagEnvironment) int64 {
 	revision := environment.Spec.Publish.Revision
 	if revision == nil || environment.DeletionTimestamp != nil {
@@ -112,8 +114,8 @@ func FlagAudience(audience *v1alpha1.FlagAudience) field.ErrorList {
 	return m.result()
 }
 
-// FlagAudienceUpdate returns everything that forbids replacing old by audience. As in FeatureFlagUpdate, what does not change is not
-// judged again.
+// FlagAudienceUpdate returns everything that forbids replacing old by audience. As in FeatureFlagUpdate, what does not
+// change is not judged again.
 func FlagAudienceUpdate(old, audience *v1alpha1.FlagAudience) field.ErrorList {
 	if audience.DeletionTimestamp != nil {
 		return nil
@@ -155,8 +157,8 @@ func FlagEvent(event *v1alpha1.FlagEvent) field.ErrorList {
 	return m.result()
 }
 
-// FlagEventUpdate returns everything that forbids replacing old by event: what is wrong with event by itself, and a changed key or type.
-// As in FeatureFlagUpdate, what does not change is not judged again.
+// FlagEventUpdate returns everything that forbids replacing old by event: what is wrong with event by itself, and a
+// changed key or type. As in FeatureFlagUpdate, what does not change is not judged again.
 func FlagEventUpdate(old, event *v1alpha1.FlagEvent) field.ErrorList {
 	if event.DeletionTimestamp != nil {
 		return nil
@@ -181,8 +183,9 @@ func (m *mistakes) eventSpec(spec *v1alpha1.FlagEventSpec) {
 	m.characters(specPath.Child("unit"), spec.Unit, maxUnitLength)
 }
 
-// FeatureFlagDelete says what forbids deleting flag: it has been enabled, is not archived and nothing confirms. Of sameKey, the
-// other flags with its key, one that keeps the key served allows it: one that holds the key already, or takes it over unarchived.
+// FeatureFlagDelete says what forbids deleting flag: it has been enabled, is not archived and nothing confirms. Of
+// sameKey, the other flags with its key, one that keeps the key served allows it: one that holds the key already, or
+// takes it over unarchived.
 func FeatureFlagDelete(flag *v1alpha1.FeatureFlag, sameKey []*v1alpha1.FeatureFlag) field.ErrorList {
 	if flag.Spec.Archived || isDraft(flag) || confirmed(flag) {
 		return nil
@@ -217,13 +220,14 @@ func FlagEnvironmentDelete(environment *v1alpha1.FlagEnvironment) field.ErrorLis
 	return field.ErrorList{confirmFirst(environment, "this is a production environment; set spec.production to false first")}
 }
 
-// FlagAudienceDelete says what forbids deleting audience: unarchived flags name it, of which names are the first, in order.
+// FlagAudienceDelete says what forbids deleting audience: unarchived flags name it, of which names are the first, in
+// order.
 func FlagAudienceDelete(audience *v1alpha1.FlagAudience, names []string) field.ErrorList {
 	return inUse(audience.Name, "named", names)
 }
 
-// FlagEventDelete says what forbids deleting event: unarchived flags measure it, of which names are the first, in order. Of sameKey, the
-// other events with its key, one that is not being deleted takes its place and allows it.
+// FlagEventDelete says what forbids deleting event: unarchived flags measure it, of which names are the first, in
+// order. Of sameKey, the other events with its key, one that is not being deleted takes its place and allows it.
 func FlagEventDelete(event *v1alpha1.FlagEvent, sameKey []*v1alpha1.FlagEvent, names []string) field.ErrorList {
 	for _, other := range sameKey {
 		if other.Name != event.Name && other.DeletionTimestamp == nil && other.Key() == event.Key() {
@@ -233,14 +237,14 @@ func FlagEventDelete(event *v1alpha1.FlagEvent, sameKey []*v1alpha1.FlagEvent, n
 	return inUse(event.Name, "measured", names)
 }
 
-// NamesAudience reports whether flag forbids deleting the audience of that name: a rule of it names the audience, and the flag is neither
-// archived nor being deleted.
+// NamesAudience reports whether flag forbids deleting the audience of that name: a rule of it names the audience, and
+// the flag is neither archived nor being deleted.
 func NamesAudience(flag *v1alpha1.FeatureFlag, name string) bool {
 	return anyRule(flag, func(rule *v1alpha1.Rule) bool { return slices.Contains(rule.Audiences, name) })
 }
 
-// MeasuresEvent reports whether flag forbids deleting the event of that key: a rule of it measures the event, and the flag is neither archived
-// nor being deleted.
+// MeasuresEvent reports whether flag forbids deleting the event of that key: a rule of it measures the event, and the
+// flag is neither archived nor being deleted.
 func MeasuresEvent(flag *v1alpha1.FeatureFlag, key string) bool {
 	return anyRule(flag, func(rule *v1alpha1.Rule) bool { return slices.Contains(rule.Metrics, key) })
 }

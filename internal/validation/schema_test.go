@@ -23,8 +23,9 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
-// TestSchema breaks every bound of the Kinds' schemas in turn, in an object that uses every field. Where validation does not notice,
-// the command line accepts a manifest that the API server refuses, and the compiler an object that was stored under an older schema.
+// TestSchema breaks every bound of the Kinds' schemas in turn, in an object that uses every field. Where validation
+// does not notice, the command line accepts a manifest that the API server refuses, and the compiler an object that was
+// stored under an older schema.
 func TestSchema(t *testing.T) {
 	instant := time.Date(2027, 3, 15, 9, 0, 0, 0, time.UTC)
 	flag := text().Bucketing(v1alpha1.BucketingMurmur3).Defaulted().Archived().Environment("production").Fallthrough("b").

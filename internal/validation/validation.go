@@ -1,13 +1,16 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package validation holds every rule about the four Kinds, for the webhooks, the REST views, the compiler and the command line.
+// Package validation holds every rule about the four Kinds, for the webhooks, the REST views, the compiler and the
+// command line.
 //
-// FeatureFlag, FlagEnvironment, FlagAudience and FlagEvent say what is wrong with one object by itself, including all that the
-// Kind's schema says, so that they hold where no API server has looked. The Update functions add what an update may not do, the
-// Delete functions say what forbids a deletion. All of these are mistakes: admission denies them.
+// FeatureFlag, FlagEnvironment, FlagAudience and FlagEvent say what is wrong with one object by itself, including all
+// that the Kind's schema says, so that they hold where no API server has looked. The Update functions add what an
+// update may not do, the Delete functions say what forbids a deletion. All of these are mistakes: admission denies
+// them.
 //
-// What depends on other objects is a Finding: admission only warns of it, because GitOps tools apply objects in any order.
+// What depends on other objects is a Finding: admission only warns of it, because GitOps tools apply objects in any
+// order.
 package validation
 
 import (
@@ -31,8 +34,8 @@ const (
 	// MaxSpecBytes is the size of the largest spec that is admitted, as JSON.
 	MaxSpecBytes = 768 << 10
 
-	// LargeSpecBytes is the size of a spec, as JSON, from which on its author is warned: client-side apply keeps the manifest in an
-	// annotation too, and all annotations together hold 256 KiB.
+	// LargeSpecBytes is the size of a spec, as JSON, from which on its author is warned: client-side apply keeps the
+	// manifest in an annotation too, and all annotations together hold 256 KiB.
 	LargeSpecBytes = 150 << 10
 
 	// maxMistakes bounds what is reported of one object; who has made more reads the rest after correcting these.
@@ -144,7 +147,8 @@ func between[T int32 | int64](m *mistakes, path *field.Path, value *T, low, high
 	}
 }
 
-// oneOf refuses a value that is not one of supported. The empty value stands for the default, except where it is required.
+// oneOf refuses a value that is not one of supported. The empty value stands for the default, except where it is
+// required.
 func oneOf[T ~string](m *mistakes, path *field.Path, value T, required bool, supported ...T) bool {
 	switch {
 	case value == "" && !required, slices.Contains(supported, value):
@@ -167,9 +171,9 @@ func (s seen) check(m *mistakes, key string, path *field.Path) {
 	s[key] = struct{}{}
 }
 
-// metadata refuses the name of a new object that the API server would refuse, and annotations of ours that make no sense.
-// Old is what the object replaces, or nil; what did not change since is not looked at, so that what was once stored can be mended
-// bit by bit.
+// metadata refuses the name of a new object that the API server would refuse, and annotations of ours that make no
+// sense. Old is what the object replaces, or nil; what did not change since is not looked at, so that what was once
+// stored can be mended bit by bit.
 func (m *mistakes) metadata(object, old metav1.Object) {
 	var before map[string]string
 	if old != nil {
@@ -232,7 +236,8 @@ func isEnvironmentName(name string) bool {
 	return len(name) <= validation.DNS1123LabelMaxLength && labelPattern.MatchString(name) && !historyNamePattern.MatchString(name)
 }
 
-// isTime reports whether text is an RFC 3339 time. By itself time.Parse takes more than that, such as an hour of one digit.
+// isTime reports whether text is an RFC 3339 time. By itself time.Parse takes more than that, such as an hour of one
+// digit.
 func isTime(text string) bool {
 	_, err := time.Parse(time.RFC3339, text)
 	return err == nil && timePattern.MatchString(text)

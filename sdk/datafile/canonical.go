@@ -18,12 +18,14 @@ const (
 	// MaxDepth is how deep objects and arrays may be nested in one value.
 	MaxDepth = 32
 
-	// MaxSafeInteger is the largest integer whose neighbours every language tells apart: 2^53-1 (ECMA-262, Number.MAX_SAFE_INTEGER).
+	// MaxSafeInteger is the largest integer whose neighbours every language tells apart: 2^53-1 (ECMA-262,
+	// Number.MAX_SAFE_INTEGER).
 	MaxSafeInteger = 1<<53 - 1
 )
 
-// Canonical returns the canonical form of one JSON value. It fails where data is not exactly one JSON value, is nested deeper
-// than MaxDepth, or holds a number that not every language can read: an integer beyond MaxSafeInteger, or a number beyond float64.
+// Canonical returns the canonical form of one JSON value. It fails where data is not exactly one JSON value, is nested
+// deeper than MaxDepth, or holds a number that not every language can read: an integer beyond MaxSafeInteger, or a
+// number beyond float64.
 func Canonical(data []byte) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()

@@ -27,7 +27,8 @@ type Part struct {
 	Digest [sha256.Size]byte
 }
 
-// NewPart encodes value, a *Flag, *Audience or *Event, as a Part. It fails where value holds raw JSON that is malformed.
+// NewPart encodes value, a *Flag, *Audience or *Event, as a Part. It fails where value holds raw JSON that is
+// malformed.
 func NewPart(key string, value any) (Part, error) {
 	data, err := marshal(value)
 	if err != nil {
@@ -41,7 +42,8 @@ func RawPart(key string, data []byte) Part {
 	return Part{Key: key, JSON: data, Digest: sha256.Sum256(data)}
 }
 
-// Section is a set of parts ordered by key. The zero Section is empty and ready to use. It is not safe for concurrent use.
+// Section is a set of parts ordered by key. The zero Section is empty and ready to use. It is not safe for concurrent
+// use.
 type Section struct {
 	parts []Part
 	bytes int
@@ -125,8 +127,8 @@ func (c *Contents) Clone() *Contents {
 	return &Contents{Flags: c.Flags.Clone(), Audiences: c.Audiences.Clone(), Events: c.Events.Clone()}
 }
 
-// Digest is "sha256:" and the SHA-256, in hexadecimal, over the digests of all parts in order, those of further sections
-// last. Equal digests mean equal parts.
+// Digest is "sha256:" and the SHA-256, in hexadecimal, over the digests of all parts in order, those of further
+// sections last. Equal digests mean equal parts.
 func (c *Contents) Digest(further ...*Section) string {
 	sum := sha256.New()
 	for _, section := range append([]*Section{&c.Flags, &c.Audiences, &c.Events}, further...) {
@@ -135,8 +137,8 @@ func (c *Contents) Digest(further ...*Section) string {
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }
 
-// hash writes the number of parts, then of each part the length of its key, the key and its digest, so that no two sections
-// write the same bytes.
+// hash writes the number of parts, then of each part the length of its key, the key and its digest, so that no two
+// sections write the same bytes.
 func (s *Section) hash(sum hash.Hash) {
 	_, _ = io.WriteString(sum, strconv.Itoa(len(s.parts))+"\n")
 	for i := range s.parts {
@@ -158,7 +160,8 @@ func (c *Contents) Encode(header Header) []byte {
 	return append(appendHeaderTail(data, header), '}')
 }
 
-// EncodeHeader returns the canonical JSON of a document that is only a header; header.Compressed names where the whole is.
+// EncodeHeader returns the canonical JSON of a document that is only a header; header.Compressed names where the whole
+// is.
 func EncodeHeader(header Header) []byte {
 	data := appendHeaderField(nil, `{"compressed":`, header.Compressed)
 	data = appendHeaderField(data, `,"environment":`, header.Environment)

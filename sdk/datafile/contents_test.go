@@ -166,7 +166,8 @@ func TestDigestDoesNotDependOnTheWayThere(t *testing.T) {
 	}
 }
 
-// fullContents has every field of every type set, with values in an order that is not sorted where order is the author's.
+// fullContents has every field of every type set, with values in an order that is not sorted where order is the
+// author's.
 func fullContents(t testing.TB) *Contents {
 	t.Helper()
 	contents := &Contents{}

@@ -1,11 +1,12 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package datafile is the published document of one environment: its types, its canonical JSON, its digest and its reader.
+// Package datafile is the published document of one environment: its types, its canonical JSON, its digest and its
+// reader.
 //
 // A document is a header and three sections of parts: flags by key, audiences by name, events by key. Its JSON is
-// canonical: object keys sorted by their UTF-8 bytes, no white space, numbers in the shortest form that reads back as the same
-// float64, so that equal documents are equal bytes.
+// canonical: object keys sorted by their UTF-8 bytes, no white space, numbers in the shortest form that reads back as
+// the same float64, so that equal documents are equal bytes.
 package datafile
 
 import "encoding/json"
@@ -16,7 +17,8 @@ const SchemaVersion = "1.0"
 
 // Header says what a document is of. It never holds a time.
 type Header struct {
-	// Compressed, where not empty, says that this document is only a header, and names the key that holds the whole document as gzip.
+	// Compressed, where not empty, says that this document is only a header, and names the key that holds the whole
+	// document as gzip.
 	Compressed string
 	// Environment is the name of the environment.
 	Environment string
@@ -46,11 +48,14 @@ type Document struct {
 type Flag struct {
 	// Bucketing names the hash. Empty means Murmur3.
 	Bucketing Bucketing `json:"bucketing,omitempty"`
-	// DefaultVariation is the key of the variation served while the flag is off or a prerequisite is not met, and where nothing else decides.
+	// DefaultVariation is the key of the variation served while the flag is off or a prerequisite is not met, and where
+	// nothing else decides.
 	DefaultVariation string `json:"defaultVariation"`
-	// Enabled is false where the flag is off whatever the time; then Fallthrough, Schedule, Prerequisites, Overrides and Rules are left out.
+	// Enabled is false where the flag is off whatever the time; then Fallthrough, Schedule, Prerequisites, Overrides and
+	// Rules are left out.
 	Enabled bool `json:"enabled"`
-	// Fallthrough is the key of the variation served while the flag is on and no override or rule decides. Empty means DefaultVariation.
+	// Fallthrough is the key of the variation served while the flag is on and no override or rule decides. Empty means
+	// DefaultVariation.
 	Fallthrough string `json:"fallthrough,omitempty"`
 	// Metadata is what the flag's author publishes with it.
 	Metadata map[string]string `json:"metadata,omitempty"`
@@ -58,8 +63,8 @@ type Flag struct {
 	Overrides map[string]string `json:"overrides,omitempty"`
 	// Prerequisites must all be met. A flag that the document does not hold meets none.
 	Prerequisites []Prerequisite `json:"prerequisites,omitempty"`
-	// Retained marks a flag that is gone and stays only because another flag's last good form requires it: it is evaluated as a
-	// prerequisite, and asked for by its key it is not found.
+	// Retained marks a flag that is gone and stays only because another flag's last good form requires it: it is evaluated
+	// as a prerequisite, and asked for by its key it is not found.
 	Retained bool `json:"retained,omitempty"`
 	// Rules are in the order in which they are evaluated; disabled ones are left out.
 	Rules []Rule `json:"rules,omitempty"`
@@ -126,8 +131,8 @@ type Prerequisite struct {
 	Variations []string `json:"variations"`
 }
 
-// Rule matches where the context is in any of the audiences (or there are none) and all conditions hold; it decides where its
-// traffic includes the subject too.
+// Rule matches where the context is in any of the audiences (or there are none) and all conditions hold; it decides
+// where its traffic includes the subject too.
 type Rule struct {
 	// Audiences are names of audiences of the document, sorted. One that the document does not hold holds for nobody.
 	Audiences []string `json:"audiences,omitempty"`
@@ -163,7 +168,8 @@ type Weight struct {
 	Weight    int32  `json:"weight"`
 }
 
-// Condition compares the attribute at a dot path of the context, or the targeting key under the path "targetingKey", with values.
+// Condition compares the attribute at a dot path of the context, or the targeting key under the path "targetingKey",
+// with values.
 type Condition struct {
 	Attribute string   `json:"attribute"`
 	Operator  Operator `json:"operator"`

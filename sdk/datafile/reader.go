@@ -18,7 +18,8 @@ const (
 	// MaxSize is the size of the largest document that is read, in bytes, decompressed.
 	MaxSize = 64 << 20
 
-	// MaxObjects bounds the opening braces of a document that is read: in memory an empty object takes up to a hundred times its bytes.
+	// MaxObjects bounds the opening braces of a document that is read: in memory an empty object takes up to a hundred
+	// times its bytes.
 	MaxObjects = 1 << 20
 
 	// MaxElements bounds its commas.
@@ -54,9 +55,9 @@ type wireDocument struct {
 	SchemaVersion string                     `json:"schemaVersion"`
 }
 
-// Decode reads a document's header and parts, of which it makes no sense. A document that is only a header has no parts.
-// It fails with ErrUnknownVersion or ErrTooLarge, or where data is not a document: not JSON, without a version, or with a part
-// that is no object.
+// Decode reads a document's header and parts, of which it makes no sense. A document that is only a header has no
+// parts. It fails with ErrUnknownVersion or ErrTooLarge, or where data is not a document: not JSON, without a version,
+// or with a part that is no object.
 func Decode(data []byte) (Header, *Contents, error) {
 	if err := CheckSize(data); err != nil {
 		return Header{}, nil, err
@@ -176,7 +177,8 @@ func Compress(data []byte) ([]byte, error) {
 	return buffer.Bytes(), nil
 }
 
-// Decompress returns what Compress was given. It fails with ErrTooLarge where that is over MaxSize, before holding more than that.
+// Decompress returns what Compress was given. It fails with ErrTooLarge where that is over MaxSize, before holding more
+// than that.
 func Decompress(data []byte) ([]byte, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {

@@ -17,7 +17,8 @@ type condition struct {
 	negative  bool
 	operator  datafile.Operator // The positive one.
 
-	// place is the attribute's among the evaluation's shared ones, and unshared where no other condition of the flag looks at it.
+	// place is the attribute's among the evaluation's shared ones, and unshared where no other condition of the flag looks
+	// at it.
 	place uint8
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// TestOperators checks every operator with attributes that it holds for and, of the right type or not, that it does not hold for.
-// The negative operators hold exactly where the positive ones do not.
+// TestOperators checks every operator with attributes that it holds for and, of the right type or not, that it does not
+// hold for. The negative operators hold exactly where the positive ones do not.
 func TestOperators(t *testing.T) {
 	noon := time.Date(2027, 3, 15, 12, 0, 0, 0, time.UTC)
 	wrong := []any{nil, []any{}, map[string]any{}, struct{}{}, []int{1}, math.NaN(), math.Inf(1)}

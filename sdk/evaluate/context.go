@@ -115,8 +115,8 @@ func instant(value any) (time.Time, bool) {
 	}
 }
 
-// looksLike reports whether s begins with form, in which 0 stands for any digit. The parsers of the standard library allocate
-// their errors.
+// looksLike reports whether s begins with form, in which 0 stands for any digit. The parsers of the standard library
+// allocate their errors.
 func looksLike(s, form string) bool {
 	if len(s) < len(form) {
 		return false

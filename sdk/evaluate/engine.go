@@ -1,17 +1,18 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package evaluate answers which variation of a flag a context gets. It is pure: it has no clock, no input or output and no
-// global state.
+// Package evaluate answers which variation of a flag a context gets. It is pure: it has no clock, no input or output
+// and no global state.
 //
-// A datafile is prepared once by New. Evaluating then allocates nothing, with these exceptions: an attribute that is a time.Time
-// and is compared as a string; one that looks like a time or an IP address, is compared as such, and is none; more than 4 KiB of
-// text under ContainsFold; a subject of more than 256 bytes under PostHogSHA1; a json.Number that no float64 holds.
+// A datafile is prepared once by New. Evaluating then allocates nothing, with these exceptions: an attribute that is a
+// time.Time and is compared as a string; one that looks like a time or an IP address, is compared as such, and is none;
+// more than 4 KiB of text under ContainsFold; a subject of more than 256 bytes under PostHogSHA1; a json.Number that no
+// float64 holds.
 //
-// A context is what encoding/json decodes objects into: a map[string]any whose values are nil, bool, string, json.Number,
-// any of Go's integers and floating point numbers, []any, []string and map[string]any, and also time.Time, which counts as
-// its RFC 3339 form. Values of further types are present, and of the wrong type for every operator. The subject's targeting
-// key is the attribute "targetingKey".
+// A context is what encoding/json decodes objects into: a map[string]any whose values are nil, bool, string,
+// json.Number, any of Go's integers and floating point numbers, []any, []string and map[string]any, and also time.Time,
+// which counts as its RFC 3339 form. Values of further types are present, and of the wrong type for every operator. The
+// subject's targeting key is the attribute "targetingKey".
 //
 // Where the design leaves it open, the following holds, and the flagd file says the same:
 //   - A dot path leads through objects only. An object that has an element 0, other than null, is taken for a list and is not
@@ -54,10 +55,11 @@ type Engine struct {
 	instants []int64
 }
 
-// New prepares a document, which must not be changed afterwards. It refuses the whole document where it cannot prepare any part
-// of it: an unknown operator, a value that is not of the operator's form, an unknown variation, weights without a sum from 1 to
-// 2147483647, more than 64 variations; where a chain of prerequisites is longer than MaxPrerequisiteDepth; where the regular
-// expressions make more than 2,000,000 parts; and, with ErrCycle, where a chain is a cycle.
+// New prepares a document, which must not be changed afterwards. It refuses the whole document where it cannot prepare
+// any part of it: an unknown operator, a value that is not of the operator's form, an unknown variation, weights
+// without a sum from 1 to 2147483647, more than 64 variations; where a chain of prerequisites is longer than
+// MaxPrerequisiteDepth; where the regular expressions make more than 2,000,000 parts; and, with ErrCycle, where a chain
+// is a cycle.
 func New(document *datafile.Document) (*Engine, error) {
 	p := preparer{
 		document:  document,
@@ -84,8 +86,8 @@ func New(document *datafile.Document) (*Engine, error) {
 	return engine, nil
 }
 
-// Without returns an engine that does not serve the flags of a runtime. As prerequisites of others they decide all the same. What is
-// prepared is shared.
+// Without returns an engine that does not serve the flags of a runtime. As prerequisites of others they decide all the
+// same. What is prepared is shared.
 func (e *Engine) Without(runtime datafile.Runtime) *Engine {
 	others := &Engine{header: e.header, flags: make(map[string]*Flag, len(e.flags))}
 	for _, flag := range e.sorted {
@@ -113,8 +115,8 @@ func (e *Engine) Flags() iter.Seq[*Flag] { return slices.Values(e.sorted) }
 // Len is the number of flags.
 func (e *Engine) Len() int { return len(e.sorted) }
 
-// Instants returns the last instant up to now, and the first one after it, at which a schedule changes answers. Each is zero where
-// there is none.
+// Instants returns the last instant up to now, and the first one after it, at which a schedule changes answers. Each is
+// zero where there is none.
 func (e *Engine) Instants(now time.Time) (last, next time.Time) {
 	after, _ := slices.BinarySearch(e.instants, now.Unix()+1)
 	if after > 0 {
@@ -156,8 +158,8 @@ func instantsOf(flags []*Flag) []int64 {
 	return slices.Compact(instants)
 }
 
-// Evaluate answers for a flag key, a context and the time of evaluation. The reason is FlagNotFound, and nothing else is set,
-// where the document does not serve such a flag. It does not change the context, which may be nil.
+// Evaluate answers for a flag key, a context and the time of evaluation. The reason is FlagNotFound, and nothing else
+// is set, where the document does not serve such a flag. It does not change the context, which may be nil.
 func (e *Engine) Evaluate(key string, context map[string]any, now time.Time) Result {
 	flag, found := e.flags[key]
 	if !found {

@@ -171,8 +171,8 @@ func TestResult(t *testing.T) {
 }
 
 // TestNewRefuses fails where a broken datafile would replace a good one.
-// TestRemembersAttributes shows that no condition sees the attribute of another one, however many there are and whatever else is
-// evaluated on the way.
+// TestRemembersAttributes shows that no condition sees the attribute of another one, however many there are and
+// whatever else is evaluated on the way.
 func TestRemembersAttributes(t *testing.T) {
 	rules := func(order ...int) string {
 		var rules []string

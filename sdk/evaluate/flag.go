@@ -91,8 +91,8 @@ type Flag struct {
 	depth int
 }
 
-// maxEvaluations is how many evaluations for one flag are made without remembering the results of prerequisites. Flags that
-// require each other in many ways would otherwise take time without bounds.
+// maxEvaluations is how many evaluations for one flag are made without remembering the results of prerequisites. Flags
+// that require each other in many ways would otherwise take time without bounds.
 const maxEvaluations = 64
 
 // schedule holds instants in seconds since 1970, the last possible one where there is none.
@@ -167,8 +167,9 @@ func (f *Flag) Evaluate(context map[string]any, now time.Time) Result {
 	return f.EvaluateConverting(context, now, nil)
 }
 
-// EvaluateConverting is Evaluate for contexts that hold values of further types: convert returns what a value of the context
-// counts as. It is called only for attributes that are looked at, perhaps more than once for each, and not for strings and float64.
+// EvaluateConverting is Evaluate for contexts that hold values of further types: convert returns what a value of the
+// context counts as. It is called only for attributes that are looked at, perhaps more than once for each, and not for
+// strings and float64.
 func (f *Flag) EvaluateConverting(context map[string]any, now time.Time, convert func(any) any) Result {
 	variation, reason, rule := f.decide(context, now.Unix(), convert)
 	return Result{Flag: f, Variation: variation, Reason: reason, Rule: rule}
@@ -197,8 +198,8 @@ func (e *evaluation) knowing(f *Flag) (*Variation, Reason, string) {
 
 var knownPool = sync.Pool{New: func() any { return map[*Flag]*Variation{} }}
 
-// maxShared is how many attributes of a flag are remembered during an evaluation, because more than one of its conditions looks
-// at them. Looking up attributes is much of what an evaluation costs.
+// maxShared is how many attributes of a flag are remembered during an evaluation, because more than one of its
+// conditions looks at them. Looking up attributes is much of what an evaluation costs.
 const maxShared = 8
 
 // unshared is the place of an attribute that is not remembered.

@@ -5,9 +5,9 @@ package evaluate
 
 import "math"
 
-// gate turns attributes away that its predicate certainly does not hold for, by one byte of a string or the size of a number. That
-// takes a fraction of the time of asking the predicate, and most conditions hold for few subjects. What it admits, and every
-// attribute that is neither a string nor a float64, the predicate decides.
+// gate turns attributes away that its predicate certainly does not hold for, by one byte of a string or the size of a
+// number. That takes a fraction of the time of asking the predicate, and most conditions hold for few subjects. What it
+// admits, and every attribute that is neither a string nor a float64, the predicate decides.
 type gate struct {
 	// bytes has a bit for each byte, modulo 64, that the strings may begin with, or end with where end is set.
 	bytes uint64
@@ -32,7 +32,8 @@ func gateOf(p predicate) gate {
 	return open
 }
 
-// beginning is the gate of predicates that hold for no strings but those that begin with the first byte of one of the texts.
+// beginning is the gate of predicates that hold for no strings but those that begin with the first byte of one of the
+// texts.
 func beginning(texts []string) gate {
 	g := open
 	g.bytes = 0

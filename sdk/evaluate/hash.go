@@ -76,8 +76,8 @@ func bucket(hash uint32, total int64) int64 {
 	return int64(uint64(hash) * uint64(total) >> 32)
 }
 
-// postHog is PostHog's hash of "<flag key>.<subject><salt>": the first 15 hexadecimal digits of its SHA-1 as a share of the
-// largest such number, from 0 to 1.
+// postHog is PostHog's hash of "<flag key>.<subject><salt>": the first 15 hexadecimal digits of its SHA-1 as a share of
+// the largest such number, from 0 to 1.
 func postHog(flag, subject, salt string) float64 {
 	var buffer [512]byte
 	key := append(buffer[:0], flag...)

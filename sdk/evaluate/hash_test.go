@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/murmur3"
 )
 
-// TestMurmur3 holds the engine against published vectors of MurmurHash3_x86_32 with seed 0: where it fails, subjects get another
-// variation than in flagd's SDKs.
+// TestMurmur3 holds the engine against published vectors of MurmurHash3_x86_32 with seed 0: where it fails, subjects
+// get another variation than in flagd's SDKs.
 func TestMurmur3(t *testing.T) {
 	for key, want := range map[string]uint32{
 		"":                 0,
@@ -46,7 +46,8 @@ func FuzzMurmur3(f *testing.F) {
 	})
 }
 
-// TestFractional holds the buckets against those of flagd's own tests (flagd core v0.16.1, evaluator/fractional_test.go).
+// TestFractional holds the buckets against those of flagd's own tests (flagd core v0.16.1,
+// evaluator/fractional_test.go).
 func TestFractional(t *testing.T) {
 	colours := []string{"red", "blue", "green", "yellow"}
 	for subject, want := range map[string]string{
@@ -63,8 +64,8 @@ func TestFractional(t *testing.T) {
 	}
 }
 
-// TestPostHog holds the rollout against the list that PostHog's clients publish in their tests of consistency: flag simple-flag at
-// 45 percent, subjects distinct_id_0 and on.
+// TestPostHog holds the rollout against the list that PostHog's clients publish in their tests of consistency: flag
+// simple-flag at 45 percent, subjects distinct_id_0 and on.
 func TestPostHog(t *testing.T) {
 	want := []bool{false, true, true, false, true, false, false, true, false, true, false, true, true, false}
 	for i, want := range want {

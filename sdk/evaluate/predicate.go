@@ -350,8 +350,8 @@ func (p expression) holds(attribute any) bool {
 	return isText && p.MatchString(s)
 }
 
-// networks is the predicate of InCIDR. An IPv4 address that is written as an IPv6 one counts as the IPv4 address. One with a zone
-// is in no network.
+// networks is the predicate of InCIDR. An IPv4 address that is written as an IPv6 one counts as the IPv4 address. One
+// with a zone is in no network.
 type networks []netip.Prefix
 
 func newNetworks(values []string) (predicate, error) {
@@ -412,8 +412,8 @@ func (p foldedTexts) holds(attribute any) bool {
 // foldedParts is the predicate of ContainsFold. Its texts are folded.
 type foldedParts []string
 
-// maxFoldInPlace is how many bytes of an attribute are compared in place: that takes time in proportion to both lengths, beyond
-// it a copy is made.
+// maxFoldInPlace is how many bytes of an attribute are compared in place: that takes time in proportion to both
+// lengths, beyond it a copy is made.
 const maxFoldInPlace = 4 << 10
 
 func newFoldedParts(values []string) (predicate, error) {

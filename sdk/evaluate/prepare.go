@@ -31,8 +31,8 @@ type preparer struct {
 // maxVariations is how many variations a flag may have. Manifests have at most 50.
 const maxVariations = 64
 
-// maxExpressions bounds the regular expressions of a document together, in nodes of their syntax trees with repetitions written out:
-// six bytes of text can ask for a thousand, of which each takes some 20 bytes in memory.
+// maxExpressions bounds the regular expressions of a document together, in nodes of their syntax trees with repetitions
+// written out: six bytes of text can ask for a thousand, of which each takes some 20 bytes in memory.
 const maxExpressions = 2_000_000
 
 var errExpressions = fmt.Errorf("the regular expressions of the document make more than %d parts", maxExpressions)
@@ -54,8 +54,8 @@ func (p *preparer) conditions(from []datafile.Condition) ([]condition, error) {
 	return newConditions(from)
 }
 
-// ExpressionSize is the size of a regular expression in nodes of its syntax tree, with repetitions written out. The parser bounds it,
-// which rules out an overflow.
+// ExpressionSize is the size of a regular expression in nodes of its syntax tree, with repetitions written out. The
+// parser bounds it, which rules out an overflow.
 func ExpressionSize(expression *syntax.Regexp) int {
 	size := 1 // A class of many characters, too: its repetitions share them.
 	if expression.Op == syntax.OpLiteral {
@@ -179,8 +179,8 @@ func (p *preparer) fill(f *Flag, from *datafile.Flag) (err error) {
 	return nil
 }
 
-// share gives each attribute that more than one condition of the rules looks at a place in the evaluation. Audiences belong to
-// many flags, so their conditions have no part in it.
+// share gives each attribute that more than one condition of the rules looks at a place in the evaluation. Audiences
+// belong to many flags, so their conditions have no part in it.
 func (f *Flag) share() {
 	first := map[string]*condition{}
 	places := uint8(0)

@@ -5,8 +5,8 @@ package evaluate
 
 import "strings"
 
-// version is a semantic version (https://semver.org, 2.0.0) of which the minor and patch version may be left out. The numbers
-// are digits without leading zeros, of any length.
+// version is a semantic version (https://semver.org, 2.0.0) of which the minor and patch version may be left out. The
+// numbers are digits without leading zeros, of any length.
 type version struct {
 	numbers    [3]string
 	preRelease string
@@ -49,7 +49,8 @@ func (v *version) parse(s string) bool {
 	return true
 }
 
-// areIdentifiers reports whether s is identifiers with dots between them. Numeric ones have no leading zeros, unless they may.
+// areIdentifiers reports whether s is identifiers with dots between them. Numeric ones have no leading zeros, unless
+// they may.
 func areIdentifiers(s string, leadingZeros bool) bool {
 	for identifier := range strings.SplitSeq(s, ".") {
 		for i := range len(identifier) {

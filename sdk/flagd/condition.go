@@ -26,8 +26,8 @@ func conditions(conditions []datafile.Condition) expression {
 	return and(operands...)
 }
 
-// condition is false, not an error, wherever the attribute is missing or of another type than the operator's; the negative
-// operators are the negation of the positive ones, and so true there.
+// condition is false, not an error, wherever the attribute is missing or of another type than the operator's; the
+// negative operators are the negation of the positive ones, and so true there.
 func condition(condition *datafile.Condition) expression {
 	a := attribute(condition.Attribute)
 	if say, found := operators[condition.Operator]; found {
@@ -39,7 +39,8 @@ func condition(condition *datafile.Condition) expression {
 	return inexpressible("", "use another operator") // conditions names it.
 }
 
-// operators are the positive operators that flagd can say. In its sem_ver, ~ means the same minor version and ^ the same major version.
+// operators are the positive operators that flagd can say. In its sem_ver, ~ means the same minor version and ^ the
+// same major version.
 var operators = map[datafile.Operator]func(attribute, []string) expression{
 	datafile.In:                       attribute.in,
 	datafile.Exists:                   attribute.exists,
@@ -84,9 +85,9 @@ const targetingKey attribute = "targetingKey"
 
 func (a attribute) value() expression { return variable(string(a)) }
 
-// reach holds where the path leads through objects only and the operands hold. The evaluators also walk into lists, each in
-// its own way. What they have in common is that a list, or a string in JavaScript, has an element 0; so does the engine not
-// walk into anything that has one.
+// reach holds where the path leads through objects only and the operands hold. The evaluators also walk into lists,
+// each in its own way. What they have in common is that a list, or a string in JavaScript, has an element 0; so does
+// the engine not walk into anything that has one.
 func (a attribute) reach(operands ...expression) expression {
 	names := strings.Split(string(a), ".")
 	var objects []expression
@@ -101,8 +102,8 @@ func (a attribute) reach(operands ...expression) expression {
 	return and(append(objects, operands...)...)
 }
 
-// The names of the functions that JavaScript's objects have without anybody having put them there, and those of its other
-// values. Functions count as nothing at the end of a path, but have properties of their own.
+// The names of the functions that JavaScript's objects have without anybody having put them there, and those of its
+// other values. Functions count as nothing at the end of a path, but have properties of their own.
 var (
 	ofObjects = strings.Fields(`__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ constructor hasOwnProperty
 		isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf`)
@@ -133,8 +134,8 @@ func reachable(before []string, name string) bool {
 
 func (a attribute) exists([]string) expression { return a.reach(different(a.value(), null)) }
 
-// isText holds for a string. It must not stand inside of "some", where @openfeature/flagd-core cannot call it. The Go core logs
-// an error where it does not hold, so it stands after what is false for a missing attribute.
+// isText holds for a string. It must not stand inside of "some", where @openfeature/flagd-core cannot call it. The Go
+// core logs an error where it does not hold, so it stands after what is false for a missing attribute.
 func (a attribute) isText() expression { return apply("starts_with", a.value(), text("")) }
 
 // in holds where the value, or any element where it is a list, equals one of values as its own type.
@@ -167,8 +168,8 @@ func (a attribute) in(values []string) expression {
 	return a.reach(apply("some", apply("merge", a.value()), or(either...)))
 }
 
-// numbers returns the numbers that equal one of values, and those that do not although the Go core takes them for one, and
-// whether true and false are among values.
+// numbers returns the numbers that equal one of values, and those that do not although the Go core takes them for one,
+// and whether true and false are among values.
 func numbers(values []string) (equal, coerced []float64, isTrue, isFalse bool) {
 	for _, value := range values {
 		f, err := strconv.ParseFloat(value, 64)
@@ -234,8 +235,8 @@ func (a attribute) compareInstant(operator, value string) expression {
 	return a.compareNumber(operator, float64(instant.Unix())+float64(instant.Nanosecond())/1e9)
 }
 
-// compareNumber compares a value that is a number. JSONLogic has no test for that: the evaluators make numbers of strings and
-// booleans, and JavaScript fails for objects and lists. So those are ruled out one by one.
+// compareNumber compares a value that is a number. JSONLogic has no test for that: the evaluators make numbers of
+// strings and booleans, and JavaScript fails for objects and lists. So those are ruled out one by one.
 func (a attribute) compareNumber(operator string, f float64) expression {
 	value := a.value()
 	return a.reach(
@@ -250,14 +251,15 @@ func (a attribute) compareNumber(operator string, f float64) expression {
 // maxVersion is how many characters of a version @openfeature/flagd-core takes.
 const maxVersion = 256
 
-// version is a semantic version (https://semver.org, 2.0.0) whose minor and patch version may be left out, and whose numbers are
-// within what JavaScript tells apart. Its groups tell which are left out.
+// version is a semantic version (https://semver.org, 2.0.0) whose minor and patch version may be left out, and whose
+// numbers are within what JavaScript tells apart. Its groups tell which are left out.
 var version = regexp.MustCompile(`^[vV]?(0|[1-9]\d{0,14})(\.(0|[1-9]\d{0,14}))?(\.(0|[1-9]\d{0,14})` +
 	`(-(0|[1-9]\d{0,14}|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d{0,14}|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?` +
 	`(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?)?$`)
 
-// compareVersion compares a value that is a string and a semantic version, of which the minor and patch version may be left
-// out. @openfeature/flagd-core also takes white space around it and a second v, which is ruled out by its first and last characters.
+// compareVersion compares a value that is a string and a semantic version, of which the minor and patch version may be
+// left out. @openfeature/flagd-core also takes white space around it and a second v, which is ruled out by its first
+// and last characters.
 func (a attribute) compareVersion(operator, value string) expression {
 	const digits = "0123456789"
 	parts := version.FindStringSubmatch(value)

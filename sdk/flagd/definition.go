@@ -4,11 +4,12 @@
 // Package flagd writes flags in the format of flagd, which unmodified OpenFeature SDKs read.
 //
 // The format is flagd's schema v0 (github.com/open-feature/flagd-schemas v0.2.13). Its targeting is JSONLogic, whose
-// evaluators differ in how they treat values of an unexpected type. What this package writes is guarded, so that flagd's Go
-// core from 0.15 on and @openfeature/flagd-core from 4.0 on both give the variation that internal/evaluate gives. What cannot
-// be said that way is reported as a NotExpressibleError, never approximated.
+// evaluators differ in how they treat values of an unexpected type. What this package writes is guarded, so that
+// flagd's Go core from 0.15 on and @openfeature/flagd-core from 4.0 on both give the variation that internal/evaluate
+// gives. What cannot be said that way is reported as a NotExpressibleError, never approximated.
 //
-// Three things depend on the context, and so cannot be left out. They are known limits of @openfeature/flagd-core 4.0.1:
+// Three things depend on the context, and so cannot be left out. They are known limits of @openfeature/flagd-core
+// 4.0.1:
 //   - It hashes UTF-16 code units, not UTF-8 bytes. A subject outside of ASCII may get another variation of a split.
 //   - It takes no version that has more than 256 characters or a number beyond 2^53-1.
 //   - It fails for an object that has its own toString or valueOf and stands where a number is expected. The SDK then
@@ -32,11 +33,12 @@ const (
 	// FileName is the key of the flagd file in a ConfigMap, and so its file name in a mounted directory.
 	FileName = "flagd.json"
 
-	// MaxDefinitionSize is the size of the largest definition, in bytes: as large as the spec of a flag or audience may be.
-	// Inlined prerequisites could make it grow without end.
+	// MaxDefinitionSize is the size of the largest definition, in bytes: as large as the spec of a flag or audience may
+	// be. Inlined prerequisites could make it grow without end.
 	MaxDefinitionSize = 768 << 10
 
-	// MaxPrerequisiteDepth is how many flags a chain of prerequisites may hold, because readers bound how deep JSON is nested.
+	// MaxPrerequisiteDepth is how many flags a chain of prerequisites may hold, because readers bound how deep JSON is
+	// nested.
 	MaxPrerequisiteDepth = 32
 
 	// fullTraffic is everybody in thousandths of a percent.
@@ -68,8 +70,8 @@ var tooLarge = inexpressible("a definition larger than "+strconv.Itoa(MaxDefinit
 	"use fewer prerequisites, or smaller audiences")
 
 // Definition returns the flagd definition of a flag as canonical JSON. It fails with a *NotExpressibleError where flagd
-// cannot say what the flag says, and with another error where the source does not hold the flag or holds it as retained,
-// for a retained flag is not found by its key, and for a flag that internal/evaluate refuses.
+// cannot say what the flag says, and with another error where the source does not hold the flag or holds it as
+// retained, for a retained flag is not found by its key, and for a flag that internal/evaluate refuses.
 func Definition(source Source, key string) ([]byte, error) {
 	flag, found := source.Flag(key)
 	if !found {
@@ -347,8 +349,8 @@ func served(flag *datafile.Flag, rule *datafile.Rule) expression {
 	return fractional(rule.Salt, subjectOf(rule), weights...)
 }
 
-// fractional hashes salt and subject. The Go core trims white space from what "cat" puts together, so characters that are no
-// white space are put around it and taken off again.
+// fractional hashes salt and subject. The Go core trims white space from what "cat" puts together, so characters that
+// are no white space are put around it and taken off again.
 func fractional(salt string, subject attribute, weights ...expression) expression {
 	if strings.ContainsFunc(salt, func(r rune) bool { return r > '~' }) {
 		return inexpressible("a salt outside of ASCII, which JavaScript hashes otherwise", "use a salt in ASCII")

@@ -212,7 +212,8 @@ func TestDefinitionOfWhatIsNotServed(t *testing.T) {
 	}
 }
 
-// FuzzDefinition fails where a flag, whatever it is, makes the file unreadable, for that would take all other flags with it.
+// FuzzDefinition fails where a flag, whatever it is, makes the file unreadable, for that would take all other flags
+// with it.
 func FuzzDefinition(f *testing.F) {
 	f.Add([]byte(`{"type":"Boolean","enabled":true,"defaultVariation":"off","variations":[{"key":"on","value":true},{"key":"off","value":false}],"overrides":{"\u0000":"on"},
 		"rules":[{"name":"r","variation":"on","traffic":5,"salt":"\"","audiences":["a"],"conditions":[{"attribute":"a.b","operator":"In","values":["\ud800","1e999","-0"]}]}]}`))

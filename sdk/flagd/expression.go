@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// expression is a JSONLogic expression, or the reason why there is none. What cannot be said spreads through the functions
-// below like any operand, and vanishes where the result does not depend on it.
+// expression is a JSONLogic expression, or the reason why there is none. What cannot be said spreads through the
+// functions below like any operand, and vanishes where the result does not depend on it.
 type expression struct {
 	// json is the canonical JSON. Constants are written as JSON's true, false and strings.
 	json string
@@ -119,8 +119,8 @@ func and(operands ...expression) expression { return combine("and", always, neve
 
 func or(operands ...expression) expression { return combine("or", never, always, operands) }
 
-// combine leaves out operands that are neutral, is absorbing as soon as one operand is, and takes the operands of operands that
-// are of the same operator.
+// combine leaves out operands that are neutral, is absorbing as soon as one operand is, and takes the operands of
+// operands that are of the same operator.
 func combine(operator string, neutral, absorbing expression, operands []expression) expression {
 	begin := `{"` + operator + `":[`
 	rest := make([]expression, 0, len(operands))

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// maxDepth is how deep a context is searched for values that are not plain. What lies deeper is treated as not plain, which also
-// ends the search in a context that contains itself.
+// maxDepth is how deep a context is searched for values that are not plain. What lies deeper is treated as not plain,
+// which also ends the search in a context that contains itself.
 const maxDepth = 32
 
-// plainValue returns an attribute as it is, or, where the engine would not know it, such as one of a named string type or a struct,
-// what its JSON says, which is what a remote evaluation of the same context sees.
+// plainValue returns an attribute as it is, or, where the engine would not know it, such as one of a named string type
+// or a struct, what its JSON says, which is what a remote evaluation of the same context sees.
 func plainValue(value any) any {
 	if isPlain(value, 0) {
 		return value

@@ -57,8 +57,8 @@ func benchmarkFlags(n int) map[string]*datafile.Flag {
 	return flags
 }
 
-// BenchmarkEvaluation evaluates through the SDK. The SDK's own provider, which does nothing, is what the goal is measured against:
-// at most 1.15 times its time.
+// BenchmarkEvaluation evaluates through the SDK. The SDK's own provider, which does nothing, is what the goal is
+// measured against: at most 1.15 times its time.
 func BenchmarkEvaluation(b *testing.B) {
 	m := newMount(b)
 	m.swap(plain(b, document(1, benchmarkFlags(100))))
@@ -100,8 +100,8 @@ func BenchmarkEvaluation(b *testing.B) {
 	run("rule with answer metadata", described, "rule")
 }
 
-// BenchmarkSwap takes the time from kubelet's rename to the first answer that differs. The goals are 10 ms with 100 flags and 250 ms
-// with 10,000.
+// BenchmarkSwap takes the time from kubelet's rename to the first answer that differs. The goals are 10 ms with 100
+// flags and 250 ms with 10,000.
 func BenchmarkSwap(b *testing.B) {
 	for _, n := range []int{100, 10_000} {
 		for _, form := range []struct {

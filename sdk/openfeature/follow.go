@@ -19,16 +19,16 @@ import (
 )
 
 const (
-	// lookInterval is how often the files are looked at although no watch has told of a change. kubelet takes longer than that to
-	// bring a revision, and reading a ConfigMap takes about a millisecond.
+	// lookInterval is how often the files are looked at although no watch has told of a change. kubelet takes longer than
+	// that to bring a revision, and reading a ConfigMap takes about a millisecond.
 	lookInterval = 5 * time.Second
 
-	// settleTime is how long files that cannot be used may be there before they are refused: an editor that writes in place, and one
-	// that replaces two files, leave something incomplete for a moment.
+	// settleTime is how long files that cannot be used may be there before they are refused: an editor that writes in
+	// place, and one that replaces two files, leave something incomplete for a moment.
 	settleTime = 100 * time.Millisecond
 
-	// bindTime is how long no event is sent after Init has returned. The SDK sets the state that follows from Init's result a
-	// little later, on another goroutine, and would overwrite that of an event that came at once.
+	// bindTime is how long no event is sent after Init has returned. The SDK sets the state that follows from Init's
+	// result a little later, on another goroutine, and would overwrite that of an event that came at once.
 	bindTime = 100 * time.Millisecond
 )
 
@@ -46,8 +46,8 @@ func newWatcher() (*watcher, error) {
 	return &watcher{fs: fs}, nil
 }
 
-// add watches the directory, which may be another one at the same path by now, and its parent, in which the directory may be made,
-// renamed or replaced by a link. An error needs no care: what the watch does not tell is found by looking.
+// add watches the directory, which may be another one at the same path by now, and its parent, in which the directory
+// may be made, renamed or replaced by a link. An error needs no care: what the watch does not tell is found by looking.
 func (w *watcher) add(dir string) {
 	_ = w.fs.Add(dir)
 	if parent := filepath.Dir(dir); parent != dir {
@@ -197,8 +197,8 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// look reads the files and serves what they say, where it is something else than last time. What cannot be used is refused only
-// where it has settled; otherwise it is looked at again.
+// look reads the files and serves what they say, where it is something else than last time. What cannot be used is
+// refused only where it has settled; otherwise it is looked at again.
 func (f *follower) look(settled bool) {
 	// Watching comes first, so that whatever changes after reading is told.
 	f.watchAgain()

@@ -83,7 +83,8 @@ func (w *watched) refused(revision int64) error {
 	return load.Err
 }
 
-// told expects the events to be the next ones, in any order, because the SDK calls each handler in a goroutine of its own.
+// told expects the events to be the next ones, in any order, because the SDK calls each handler in a goroutine of its
+// own.
 func (w *watched) told(want ...told) {
 	w.t.Helper()
 	var got []told

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// heartbeatInterval is how often a heartbeat is sent although nothing has changed. The operator waits for ten times as long before
-	// it gives an instance up.
+	// heartbeatInterval is how often a heartbeat is sent although nothing has changed. The operator waits for ten times as
+	// long before it gives an instance up.
 	heartbeatInterval = time.Minute
 
 	// heartbeatRetry is how long after a heartbeat that failed the next one is sent.
@@ -40,18 +40,19 @@ type Heartbeat struct {
 	URL string
 	// SDKKey is a server key of the environment.
 	SDKKey string
-	// Instance is what the environment's status calls this process where it lags behind. Empty means the host's name, which in a pod
-	// is the pod's.
+	// Instance is what the environment's status calls this process where it lags behind. Empty means the host's name,
+	// which in a pod is the pod's.
 	Instance string
 	// Client sends the requests. Nil means http.DefaultClient.
 	Client *http.Client
-	// OnError is called with the reason why a heartbeat did not arrive. Nil means that nobody is told. As with OnLoad, it must return
-	// soon and must not call Init, Shutdown or the SDK.
+	// OnError is called with the reason why a heartbeat did not arrive. Nil means that nobody is told. As with OnLoad, it
+	// must return soon and must not call Init, Shutdown or the SDK.
 	OnError func(error)
 }
 
-// WithHeartbeat has the provider report each revision that it loads, and once a minute that it is there, so that the environment's
-// condition Acknowledged can say that every workload has a change. An evaluation never waits for it, and nothing else depends on it.
+// WithHeartbeat has the provider report each revision that it loads, and once a minute that it is there, so that the
+// environment's condition Acknowledged can say that every workload has a change. An evaluation never waits for it, and
+// nothing else depends on it.
 func WithHeartbeat(to Heartbeat) Option {
 	return func(p *Provider) {
 		heartbeat := to // The option may be used again.

@@ -18,8 +18,9 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// mount is a directory into which kubelet mounts a ConfigMap. It takes kubelet's steps in kubelet's order: the files of a revision in
-// a directory of their own, the link ..data replaced by a rename, then the links beside it, and last the old directory removed.
+// mount is a directory into which kubelet mounts a ConfigMap. It takes kubelet's steps in kubelet's order: the files of
+// a revision in a directory of their own, the link ..data replaced by a rename, then the links beside it, and last the
+// old directory removed.
 type mount struct {
 	tb  testing.TB
 	dir string

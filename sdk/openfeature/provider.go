@@ -1,24 +1,24 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package jackstaff is an OpenFeature provider for workloads that mount the ConfigMap of a Jackstaff environment. It evaluates
-// in process, without a network, and follows every revision that kubelet brings.
+// Package jackstaff is an OpenFeature provider for workloads that mount the ConfigMap of a Jackstaff environment. It
+// evaluates in process, without a network, and follows every revision that kubelet brings.
 //
 //	provider, err := jackstaff.NewProvider("/etc/flags")
 //	err = openfeature.SetProviderAndWait(provider)
 //	client := openfeature.NewDefaultClient()
 //
-// The package lies in a folder named openfeature and is not named so, because every program that uses it imports the SDK's
-// package openfeature too.
+// The package lies in a folder named openfeature and is not named so, because every program that uses it imports the
+// SDK's package openfeature too.
 //
 // # Files
 //
-// The directory holds datafile.json, which is the whole document or, where the document is compressed, a header that names
-// datafile.json.gz beside it. A changed file is noticed by a watch, and by a look at the files every 5 seconds, which catches
-// what a watch cannot see and works where the kernel grants none. An evaluation never waits for a file.
+// The directory holds datafile.json, which is the whole document or, where the document is compressed, a header that
+// names datafile.json.gz beside it. A changed file is noticed by a watch, and by a look at the files every 5 seconds,
+// which catches what a watch cannot see and works where the kernel grants none. An evaluation never waits for a file.
 //
-// A document that cannot be used (missing, truncated, malformed, of an unknown major version, hostile) is refused whole once
-// it has been there for 100 ms, and the last good one serves on.
+// A document that cannot be used (missing, truncated, malformed, of an unknown major version, hostile) is refused whole
+// once it has been there for 100 ms, and the last good one serves on.
 //
 // # State and events
 //
@@ -47,12 +47,12 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// ReasonPrerequisiteFailed is the reason of an evaluation in which another flag did not serve what this one requires. All other
-// reasons are the SDK's own.
+// ReasonPrerequisiteFailed is the reason of an evaluation in which another flag did not serve what this one requires.
+// All other reasons are the SDK's own.
 const ReasonPrerequisiteFailed openfeature.Reason = "PREREQUISITE_FAILED"
 
-// The keys that WithAnswerMetadata adds to the flag metadata of every evaluation. They replace metadata of the same keys that the
-// flag's author published.
+// The keys that WithAnswerMetadata adds to the flag metadata of every evaluation. They replace metadata of the same
+// keys that the flag's author published.
 const (
 	// MetadataRevision is the number of the datafile that answered, an int64.
 	MetadataRevision = "revision"
@@ -60,7 +60,8 @@ const (
 	MetadataRule = "rule"
 	// MetadataFlagSetID is "project/environment", under the key that OpenFeature's telemetry reads as feature_flag.set.id.
 	MetadataFlagSetID = "flagSetId"
-	// MetadataVersion is the revision as a string, under the key that OpenFeature's telemetry reads as feature_flag.version.
+	// MetadataVersion is the revision as a string, under the key that OpenFeature's telemetry reads as
+	// feature_flag.version.
 	MetadataVersion = "version"
 )
 
@@ -99,9 +100,9 @@ var (
 // Option changes how a Provider works.
 type Option func(*Provider)
 
-// WithAnswerMetadata adds to the flag metadata of every evaluation what answered: revision, rule, flag set and version. Telemetry
-// hooks and logs use it. Without it the metadata is what the flag's author published. It is not the default because the SDK copies
-// the metadata of every evaluation, which makes an evaluation take about a quarter longer.
+// WithAnswerMetadata adds to the flag metadata of every evaluation what answered: revision, rule, flag set and version.
+// Telemetry hooks and logs use it. Without it the metadata is what the flag's author published. It is not the default
+// because the SDK copies the metadata of every evaluation, which makes an evaluation take about a quarter longer.
 func WithAnswerMetadata() Option {
 	return func(p *Provider) { p.describe = true }
 }
@@ -118,16 +119,16 @@ type Load struct {
 	Err error
 }
 
-// OnLoad has load called for every datafile that is found, whether it is served or refused, and not again for the same bytes.
-// It is meant for metrics and logs. It is called by Init and by the goroutine that follows the directory, never by two at
-// once. It must return soon, and must not call Init, Shutdown or the SDK: the SDK keeps everybody waiting while it shuts a provider
-// down, which waits for load. A handler of PROVIDER_CONFIGURATION_CHANGED may evaluate flags.
+// OnLoad has load called for every datafile that is found, whether it is served or refused, and not again for the same
+// bytes. It is meant for metrics and logs. It is called by Init and by the goroutine that follows the directory, never
+// by two at once. It must return soon, and must not call Init, Shutdown or the SDK: the SDK keeps everybody waiting
+// while it shuts a provider down, which waits for load. A handler of PROVIDER_CONFIGURATION_CHANGED may evaluate flags.
 func OnLoad(load func(Load)) Option {
 	return func(p *Provider) { p.onLoad = load }
 }
 
-// NewProvider makes a provider for the directory at which a workload mounts the ConfigMap. It touches no file until the SDK
-// initializes it. It fails where dir is empty, and where a heartbeat's settings are wrong.
+// NewProvider makes a provider for the directory at which a workload mounts the ConfigMap. It touches no file until the
+// SDK initializes it. It fails where dir is empty, and where a heartbeat's settings are wrong.
 func NewProvider(dir string, options ...Option) (*Provider, error) {
 	if dir == "" {
 		return nil, errors.New("no directory: name the one at which the ConfigMap is mounted")
@@ -156,8 +157,9 @@ func NewProvider(dir string, options ...Option) (*Provider, error) {
 	return p, nil
 }
 
-// Init reads the datafile and begins to follow the directory. It fails where there is no usable datafile; the provider then
-// becomes ready by itself as soon as there is one. The SDK calls it, once for each domain that the provider is set for.
+// Init reads the datafile and begins to follow the directory. It fails where there is no usable datafile; the provider
+// then becomes ready by itself as soon as there is one. The SDK calls it, once for each domain that the provider is set
+// for.
 func (p *Provider) Init(openfeature.EvaluationContext) error {
 	p.lifecycle.Lock()
 	defer p.lifecycle.Unlock()
@@ -172,8 +174,8 @@ func (p *Provider) Init(openfeature.EvaluationContext) error {
 	return nil
 }
 
-// Shutdown stops following the directory and returns when everything has ended. The last datafile goes on being evaluated.
-// Init begins anew.
+// Shutdown stops following the directory and returns when everything has ended. The last datafile goes on being
+// evaluated. Init begins anew.
 func (p *Provider) Shutdown() {
 	p.lifecycle.Lock()
 	defer p.lifecycle.Unlock()
@@ -207,8 +209,8 @@ func (p *Provider) FloatEvaluation(_ context.Context, key string, fallback float
 	return evaluateAs(p, key, datafile.Number, fallback, attributes)
 }
 
-// IntEvaluation evaluates a flag of type Number. It is a type mismatch where the number is not integral or does not fit an int64:
-// a rounded number would be another value than the one that was published.
+// IntEvaluation evaluates a flag of type Number. It is a type mismatch where the number is not integral or does not fit
+// an int64: a rounded number would be another value than the one that was published.
 func (p *Provider) IntEvaluation(_ context.Context, key string, fallback int64, attributes openfeature.FlattenedContext) openfeature.IntResolutionDetail {
 	number := evaluateAs(p, key, datafile.Number, 0.0, attributes)
 	detail := openfeature.IntResolutionDetail{Value: fallback, ProviderResolutionDetail: number.ProviderResolutionDetail}
@@ -223,8 +225,8 @@ func (p *Provider) IntEvaluation(_ context.Context, key string, fallback int64, 
 	return detail
 }
 
-// ObjectEvaluation evaluates a flag of type JSON. The value is a map[string]any or a []any of what encoding/json decodes, and the
-// caller's own.
+// ObjectEvaluation evaluates a flag of type JSON. The value is a map[string]any or a []any of what encoding/json
+// decodes, and the caller's own.
 func (p *Provider) ObjectEvaluation(_ context.Context, key string, fallback any, attributes openfeature.FlattenedContext) openfeature.InterfaceResolutionDetail {
 	detail := evaluateAs(p, key, datafile.JSON, fallback, attributes)
 	if detail.Reason != openfeature.ErrorReason {
@@ -233,7 +235,8 @@ func (p *Provider) ObjectEvaluation(_ context.Context, key string, fallback any,
 	return detail
 }
 
-// evaluateAs evaluates the flag of that key, which must have that type. T is the type that the engine gives values of it.
+// evaluateAs evaluates the flag of that key, which must have that type. T is the type that the engine gives values of
+// it.
 func evaluateAs[T any](
 	p *Provider, key string, flagType datafile.FlagType, fallback T, attributes openfeature.FlattenedContext,
 ) (detail openfeature.GenericResolutionDetail[T]) {

@@ -34,8 +34,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leakedGoroutines waits until no goroutine of the provider or of its file watcher runs, and returns the stacks of those that still do
-// after patience. A dependency that finds leaks would add modules to every workload that imports the provider.
+// leakedGoroutines waits until no goroutine of the provider or of its file watcher runs, and returns the stacks of
+// those that still do after patience. A dependency that finds leaks would add modules to every workload that imports
+// the provider.
 func leakedGoroutines(patience time.Duration) string {
 	stacks := make([]byte, 1<<20)
 	for deadline := time.Now().Add(patience); ; {
@@ -256,8 +257,8 @@ type plan struct {
 	Seats int    `json:"seats"`
 }
 
-// TestContext shows what of Go's types rules can be written for. A workload that keeps a country in a type of its own would
-// otherwise never match, and nothing would tell it why.
+// TestContext shows what of Go's types rules can be written for. A workload that keeps a country in a type of its own
+// would otherwise never match, and nothing would tell it why.
 func TestContext(t *testing.T) {
 	looped := map[string]any{}
 	looped["self"] = looped
@@ -339,7 +340,8 @@ func TestContext(t *testing.T) {
 	})
 }
 
-// TestScheduleFollowsTheClock shows that a switch in the future happens without a new datafile, for a flag and for what requires it.
+// TestScheduleFollowsTheClock shows that a switch in the future happens without a new datafile, for a flag and for what
+// requires it.
 func TestScheduleFollowsTheClock(t *testing.T) {
 	scheduled := onOff()
 	scheduled.Fallthrough = "on"
@@ -448,7 +450,8 @@ func TestLifecycle(t *testing.T) {
 	}
 }
 
-// TestBoundWhileTheFirstDatafileIsRead sets the provider for another domain just when there is a datafile that Init does not know of.
+// TestBoundWhileTheFirstDatafileIsRead sets the provider for another domain just when there is a datafile that Init
+// does not know of.
 func TestBoundWhileTheFirstDatafileIsRead(t *testing.T) {
 	m := newMount(t)
 	reading, goOn := make(chan struct{}), make(chan struct{})

@@ -39,9 +39,10 @@ func (f files) digest(err error) digest {
 	return digest{sha256.Sum256(f.plain), sha256.Sum256(f.compressed)}
 }
 
-// readFiles reads the files of a mounted directory, all of the same revision. Where there is kubelet's link, it reads what the link
-// points to: the links beside it lag behind, and each of them may already lead to the next revision. kubelet removes the old
-// directory, so what fails while a link moved is tried again. So is a missing compressed file, which may have been removed.
+// readFiles reads the files of a mounted directory, all of the same revision. Where there is kubelet's link, it reads
+// what the link points to: the links beside it lag behind, and each of them may already lead to the next revision.
+// kubelet removes the old directory, so what fails while a link moved is tried again. So is a missing compressed file,
+// which may have been removed.
 func readFiles(dir string) (files, error) {
 	for attempt := 1; ; attempt++ {
 		from := resolve(dir)
@@ -100,8 +101,8 @@ func readFile(path string) ([]byte, error) {
 	return buffer.Bytes(), nil
 }
 
-// snapshot reads the document, decompressed where it is compressed, and prepares it. What is the same in the snapshot before, which
-// may be nil, is taken from there.
+// snapshot reads the document, decompressed where it is compressed, and prepares it. What is the same in the snapshot
+// before, which may be nil, is taken from there.
 func (f files) snapshot(before *snapshot) (*snapshot, error) {
 	header, contents, err := datafile.Decode(f.plain)
 	if err != nil {

@@ -23,7 +23,8 @@ type snapshot struct {
 	header datafile.Header
 	// flags are the flags that are served, by key.
 	flags map[string]*flag
-	// parts is the document, with all that is not served by itself. The next snapshot takes from it what is the same there.
+	// parts is the document, with all that is not served by itself. The next snapshot takes from it what is the same
+	// there.
 	parts parts
 	// described is the metadata that the answers of all flags have with WithAnswerMetadata. It is nil without.
 	described openfeature.FlagMetadata
@@ -48,8 +49,8 @@ type flag struct {
 	from     *datafile.Flag
 	snapshot *snapshot
 
-	// once guards what follows, which is made when the flag is first asked for: few programs ask for every flag, and a new document
-	// is to be served soon.
+	// once guards what follows, which is made when the flag is first asked for: few programs ask for every flag, and a new
+	// document is to be served soon.
 	once sync.Once
 	// undecided is the metadata of an answer, but for those in decided.
 	undecided openfeature.FlagMetadata
@@ -66,8 +67,8 @@ func (s *snapshot) describe() {
 	}
 }
 
-// newSnapshot prepares a document. What is the same in the snapshot before, which may be nil, is not read again. It fails where a
-// part cannot be read or the engine refuses the document.
+// newSnapshot prepares a document. What is the same in the snapshot before, which may be nil, is not read again. It
+// fails where a part cannot be read or the engine refuses the document.
 func newSnapshot(header datafile.Header, contents *datafile.Contents, before *snapshot) (*snapshot, error) {
 	if before == nil {
 		before = &snapshot{}
@@ -148,7 +149,8 @@ func (f *flag) prepare() {
 	}
 }
 
-// changedSince returns the keys of the flags that are served now or were served before and whose answers may differ, in no order.
+// changedSince returns the keys of the flags that are served now or were served before and whose answers may differ, in
+// no order.
 func (s *snapshot) changedSince(before *snapshot) []string {
 	d := difference{before: before, after: s, flags: make(map[string]bool, len(s.parts.flags))}
 	var keys []string
@@ -172,8 +174,8 @@ type difference struct {
 	flags map[string]bool
 }
 
-// flag reports whether the answers of a flag may differ. The engine has made sure that prerequisites form no cycle, and bounds their
-// depth.
+// flag reports whether the answers of a flag may differ. The engine has made sure that prerequisites form no cycle, and
+// bounds their depth.
 func (d *difference) flag(key string) bool {
 	changed, compared := d.flags[key]
 	if compared {

@@ -39,13 +39,15 @@ type TrackedEvent struct {
 	Context openfeature.EvaluationContext
 	// Details are the value and the attributes that the program gave.
 	Details openfeature.TrackingEventDetails
-	// Err is ErrUnknownEvent or ErrNoDatafile where nothing is known of the key; then Type and Unit are empty. It is nil otherwise.
+	// Err is ErrUnknownEvent or ErrNoDatafile where nothing is known of the key; then Type and Unit are empty. It is nil
+	// otherwise.
 	Err error
 }
 
-// OnTrack has track called for every event that the program tracks, by the goroutine that tracks it. It is where events are handed
-// to whatever counts them: the provider sends nothing anywhere. Events that the datafile does not know are handed over with an
-// Err rather than dropped, because most of them are a misspelt key or a FlagEvent that is not published yet.
+// OnTrack has track called for every event that the program tracks, by the goroutine that tracks it. It is where events
+// are handed to whatever counts them: the provider sends nothing anywhere. Events that the datafile does not know are
+// handed over with an Err rather than dropped, because most of them are a misspelt key or a FlagEvent that is not
+// published yet.
 func OnTrack(track func(context.Context, TrackedEvent)) Option {
 	return func(p *Provider) { p.onTrack = track }
 }

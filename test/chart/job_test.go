@@ -34,7 +34,8 @@ import (
 // operatorNamespace is that of the releases, which is not the default one.
 const operatorNamespace = "flag-operator"
 
-// No pods run on the control plane. The manager runs as a process instead, with the arguments and the account that the chart gives it.
+// No pods run on the control plane. The manager runs as a process instead, with the arguments and the account that the
+// chart gives it.
 func TestDoesTheMainJobInSomeNamespaces(t *testing.T) {
 	ctrl.SetLogger(zap.New(zap.WriteTo(t.Output())))
 	environment := &envtest.Environment{}

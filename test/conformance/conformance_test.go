@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package conformance compares what is published with what the real clients make of it: random flags and contexts are
-// evaluated by the engine, and by the evaluators that flagd's SDKs are built on. "make conformance" runs it with all of them;
-// by itself it leaves out the one for JavaScript, unless its packages are installed (npm ci) and CONFORMANCE_NODE=node is set.
+// evaluated by the engine, and by the evaluators that flagd's SDKs are built on. "make conformance" runs it with all of
+// them; by itself it leaves out the one for JavaScript, unless its packages are installed (npm ci) and
+// CONFORMANCE_NODE=node is set.
 package conformance
 
 import (

@@ -12,8 +12,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// TestDatafileSchema fails where the JSON schema of the native document refuses what the compiler publishes, so that a reader that
-// checks documents by the schema would refuse them too.
+// TestDatafileSchema fails where the JSON schema of the native document refuses what the compiler publishes, so that a
+// reader that checks documents by the schema would refuse them too.
 func TestDatafileSchema(t *testing.T) {
 	schema, err := jsonschema.NewCompiler().Compile("../../docs/datafile.schema.json")
 	if err != nil {
@@ -46,8 +46,8 @@ func TestDatafileSchema(t *testing.T) {
 	}
 }
 
-// TestDatafileSchemaIsStrict fails where the schema lets pass what no reader can make sense of, or refuses what a later minor
-// version may add.
+// TestDatafileSchemaIsStrict fails where the schema lets pass what no reader can make sense of, or refuses what a later
+// minor version may add.
 func TestDatafileSchemaIsStrict(t *testing.T) {
 	schema, err := jsonschema.NewCompiler().Compile("../../docs/datafile.schema.json")
 	if err != nil {

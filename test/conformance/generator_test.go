@@ -261,7 +261,8 @@ func (g *generator) document() *datafile.Document {
 	return document
 }
 
-// largest is a document with the longest chain of prerequisites that a flagd file has, and almost its largest definition.
+// largest is a document with the longest chain of prerequisites that a flagd file has, and almost its largest
+// definition.
 func largest() *datafile.Document {
 	document := &datafile.Document{
 		Flags: map[string]*datafile.Flag{}, Audiences: map[string]*datafile.Audience{"many": {}},

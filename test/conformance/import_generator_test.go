@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// flagdGenerator makes random flagd files, and contexts whose attributes are of the types that the files compare them with.
+// flagdGenerator makes random flagd files, and contexts whose attributes are of the types that the files compare them
+// with.
 type flagdGenerator struct{ *generator }
 
 type object = map[string]any

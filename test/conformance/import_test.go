@@ -17,10 +17,11 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
-// TestImportedFlagsAnswerTheSame imports random flagd files as people write them, and fails where a flag of which nothing is listed as
-// lost serves a subject something else than flagd does by the file. Attributes are of the type that the file compares them with, or
-// missing: JSONLogic compares other types by rules of its own, which docs/cli.md speaks of. The JavaScript core is not asked, because it
-// does not agree with the Go core on what a missing attribute equals: there, null is equal to 0 and false.
+// TestImportedFlagsAnswerTheSame imports random flagd files as people write them, and fails where a flag of which
+// nothing is listed as lost serves a subject something else than flagd does by the file. Attributes are of the type
+// that the file compares them with, or missing: JSONLogic compares other types by rules of its own, which docs/cli.md
+// speaks of. The JavaScript core is not asked, because it does not agree with the Go core on what a missing attribute
+// equals: there, null is equal to 0 and false.
 func TestImportedFlagsAnswerTheSame(t *testing.T) {
 	fmt.Printf("seed %d (replay with -seed %d)\n", *seed, *seed)
 	g := &flagdGenerator{&generator{Rand: rand.New(rand.NewPCG(*seed, 1))}}

@@ -1,8 +1,9 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package e2e installs the operator on a cluster and uses it as people do: with kubectl, and with workloads that mount a datafile. `make e2e`
-// runs it. It removes what it has installed, so it is not for a cluster on which Jackstaff is in use.
+// Package e2e installs the operator on a cluster and uses it as people do: with kubectl, and with workloads that mount
+// a datafile. `make e2e` runs it. It removes what it has installed, so it is not for a cluster on which Jackstaff is in
+// use.
 package e2e
 
 import (

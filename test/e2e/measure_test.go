@@ -42,8 +42,8 @@ func (d *distribution) String() string {
 	return strings.TrimSpace(strings.Join(append(cells, ""), " | "))
 }
 
-// measure edits the flag count times, and says how long after the start of each edit the ConfigMap was published, its file was in the pods,
-// and the pods answered by it.
+// measure edits the flag count times, and says how long after the start of each edit the ConfigMap was published, its
+// file was in the pods, and the pods answered by it.
 func (s *suite) measure(how string, count int) []*distribution {
 	s.Helper()
 	if count == 0 {

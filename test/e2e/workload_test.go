@@ -18,7 +18,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// skew is how far the clocks of the nodes may be from this machine's, the way of a line through the API server included.
+// skew is how far the clocks of the nodes may be from this machine's, the way of a line through the API server
+// included.
 const skew = 2 * time.Second
 
 // line is what a workload prints.

@@ -1,7 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gitops_test looks at the Kinds as GitOps tools do: with kstatus, which Flux uses, and with Argo CD's health script.
+// Package gitops_test looks at the Kinds as GitOps tools do: with kstatus, which Flux uses, and with Argo CD's health
+// script.
 package gitops_test
 
 import (
@@ -125,7 +126,8 @@ func healthOf(t *testing.T, k8s client.Client, object client.Object) health {
 	return health{result.Status, argoCD(t, stored)}
 }
 
-// argoCD runs the health script as Argo CD does: in a Lua that has the object as obj and only the libraries that Argo CD opens.
+// argoCD runs the health script as Argo CD does: in a Lua that has the object as obj and only the libraries that Argo
+// CD opens.
 func argoCD(t *testing.T, object *unstructured.Unstructured) string {
 	t.Helper()
 	script, err := os.ReadFile(filepath.Join("..", "..", "config", "argocd", "health.lua"))

@@ -22,8 +22,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 )
 
-// doTheJob has a running manager do everything that it does once, in a project that delivers to a customer, which are namespaces. Both
-// are made where they are not there.
+// doTheJob has a running manager do everything that it does once, in a project that delivers to a customer, which are
+// namespaces. Both are made where they are not there.
 func (c *controlPlane) doTheJob(project, customer string) {
 	GinkgoHelper()
 	ctx := context.Background()

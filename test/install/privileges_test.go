@@ -167,11 +167,12 @@ func (c *controlPlane) may(g Gomega, request asked) bool {
 	return review.Status.Allowed
 }
 
-// isLeast asserts that nothing was denied to the account, and that without any one of its rights something would have been.
+// isLeast asserts that nothing was denied to the account, and that without any one of its rights something would have
+// been.
 func (c *controlPlane) isLeast(objects []*unstructured.Unstructured) {
 	GinkgoHelper()
-	// The recorder patches an event that comes again for the same version of an object, as after a look into a cache that lags. Whether
-	// one does is a matter of timing.
+	// The recorder patches an event that comes again for the same version of an object, as after a look into a cache that
+	// lags. Whether one does is a matter of timing.
 	rights := slices.DeleteFunc(rightsOf(objects), func(r right) bool { return r.group == "events.k8s.io" && r.verb == "patch" })
 	unused := func(g Gomega) (names []string) {
 		allowed, denied := c.requests(g)

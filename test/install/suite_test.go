@@ -1,7 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package install_test installs what config/ ships on an API server, and runs the manager's binary there as its own service account.
+// Package install_test installs what config/ ships on an API server, and runs the manager's binary there as its own
+// service account.
 package install_test
 
 import (
@@ -223,7 +224,8 @@ func (c *controlPlane) asAccount() client.Client {
 	return acting
 }
 
-// startManager runs the manager as its own service account, until the specs of the container end, and waits until it is ready.
+// startManager runs the manager as its own service account, until the specs of the container end, and waits until it is
+// ready.
 func (c *controlPlane) startManager(arguments ...string) *gexec.Session {
 	GinkgoHelper()
 	kubeconfig := filepath.Join(GinkgoT().TempDir(), "manager.kubeconfig")

@@ -1,8 +1,9 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ofrep asks a running server with OpenFeature's own clients. "make conformance" runs it with all of them; by itself it leaves out
-// those in JavaScript, unless their packages are installed (npm ci) and CONFORMANCE_NODE=node is set.
+// Package ofrep asks a running server with OpenFeature's own clients. "make conformance" runs it with all of them; by
+// itself it leaves out those in JavaScript, unless their packages are installed (npm ci) and CONFORMANCE_NODE=node is
+// set.
 package ofrep
 
 import (
@@ -71,7 +72,8 @@ type answer struct {
 
 const unknown = "not/made up"
 
-// published are the answers for alice, who has the plan beta, and changed those after another variation of colour was published.
+// published are the answers for alice, who has the plan beta, and changed those after another variation of colour was
+// published.
 var (
 	published = map[string]answer{
 		"ui/dark-mode": {Value: true, Variant: "on", Reason: "TARGETING_MATCH"},
@@ -133,7 +135,8 @@ func (s *shop) change(name string, change func(*v1alpha1.EnvironmentConfig)) {
 	}).Should(Succeed())
 }
 
-// serveOff publishes the other variation. Of a flag that is merely switched off, the Go client would give the default of the code.
+// serveOff publishes the other variation. Of a flag that is merely switched off, the Go client would give the default
+// of the code.
 func serveOff(in *v1alpha1.EnvironmentConfig) { in.DefaultVariation = "off" }
 
 // ask asks a client of the Go SDK.

@@ -78,7 +78,8 @@ var _ = Describe("Random requests", func() {
 	})
 })
 
-// undocumented are paths of other protocols, and those that speak of the server itself. None of them ends in a stream for what is made up here.
+// undocumented are paths of other protocols, and those that speak of the server itself. None of them ends in a stream
+// for what is made up here.
 var undocumented = []*operation{
 	{method: http.MethodPost, path: "/ofrep/v1/evaluate/flags"}, {method: http.MethodPost, path: "/ofrep/v1/evaluate/flags/{flagId}"},
 	{method: http.MethodGet, path: "/ofrep/v1/stream"}, {method: http.MethodGet, path: "/api/sdk/datafile/{sdkKey}"},

@@ -21,7 +21,8 @@ import (
 // act is something that people do, through REST and with kubectl.
 type act struct {
 	what string
-	// rest makes the request, and kube does the same with a client. Both work in a project in which the other has not been.
+	// rest makes the request, and kube does the same with a client. Both work in a project in which the other has not
+	// been.
 	rest func(s *shop, token string) int
 	kube func(s *shop, as client.Client) error
 	// roles are those that may do it.

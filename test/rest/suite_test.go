@@ -1,8 +1,9 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rest_test looks at the REST server as its callers do: every view at once, behind admission and in front of the controllers, as
-// in production. It is a module of its own, because it judges the OpenAPI document by a library that nothing else needs.
+// Package rest_test looks at the REST server as its callers do: every view at once, behind admission and in front of
+// the controllers, as in production. It is a module of its own, because it judges the OpenAPI document by a library
+// that nothing else needs.
 package rest_test
 
 import (
@@ -108,7 +109,8 @@ func bind(home, name, role, project string) {
 	}).Should(Succeed())
 }
 
-// shop is a project with two environments, both published on every change, of which production is guarded, and something of every Kind.
+// shop is a project with two environments, both published on every change, of which production is guarded, and
+// something of every Kind.
 type shop struct {
 	namespace           *corev1.Namespace
 	staging, production *v1alpha1.FlagEnvironment

@@ -9,8 +9,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 )
 
-// The requests of the five references, in an order in which they follow from each other. What they answer field by field is for the suites
-// of the views to say; here they and their answers must be as the document has them.
+// The requests of the five references, in an order in which they follow from each other. What they answer field by
+// field is for the suites of the views to say; here they and their answers must be as the document has them.
 var _ = Describe("What the references show is as the document says", func() {
 	var (
 		s      *shop

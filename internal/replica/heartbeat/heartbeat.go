@@ -1,20 +1,20 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package heartbeat gathers what SDKs say of themselves and brings it into the status of their environments: which SDKs there are, and
-// which instances of a workload have loaded which revision.
+// Package heartbeat gathers what SDKs say of themselves and brings it into the status of their environments: which SDKs
+// there are, and which instances of a workload have loaded which revision.
 //
-// Heartbeats reach any replica. Each one gathers those that it gets in memory, and once a minute merges them into status.sdks and
-// status.instances of the environment: what other replicas have written stays, and the newest word of each SDK and instance wins,
-// whichever replica it reached. A write holds only against the resource version that was merged with, so that replicas do not undo each
-// other, and is left out where it would say little more than what is there. So the number of writes does not grow with that of
-// heartbeats, and little with that of replicas.
+// Heartbeats reach any replica. Each one gathers those that it gets in memory, and once a minute merges them into
+// status.sdks and status.instances of the environment: what other replicas have written stays, and the newest word of
+// each SDK and instance wins, whichever replica it reached. A write holds only against the resource version that was
+// merged with, so that replicas do not undo each other, and is left out where it would say little more than what is
+// there. So the number of writes does not grow with that of heartbeats, and little with that of replicas.
 //
-// What instances mean for the condition Acknowledged is for the FlagEnvironment controller to say, which alone writes conditions and
-// runs in one replica only. It reads the instances from the status, where they also outlive a restart.
+// What instances mean for the condition Acknowledged is for the FlagEnvironment controller to say, which alone writes
+// conditions and runs in one replica only. It reads the instances from the status, where they also outlive a restart.
 //
-// Everybody who has an SDK key, which a browser shows, can send a heartbeat. Nothing that is sent makes the memory or the status grow
-// beyond fixed bounds.
+// Everybody who has an SDK key, which a browser shows, can send a heartbeat. Nothing that is sent makes the memory or
+// the status grow beyond fixed bounds.
 package heartbeat
 
 import (
@@ -77,13 +77,15 @@ type Gatherer struct {
 	observed map[types.NamespacedName]*observed
 }
 
-// New returns a Gatherer that reads environments from a client's cache, or live where the cache is behind, and writes their status. It needs
-// the rights to get flagenvironments and to patch their status, which the FlagEnvironment controller needs too.
+// New returns a Gatherer that reads environments from a client's cache, or live where the cache is behind, and writes
+// their status. It needs the rights to get flagenvironments and to patch their status, which the FlagEnvironment
+// controller needs too.
 func New(cached client.Client, live client.Reader, clock clock.WithTicker) *Gatherer {
 	return &Gatherer{client: cached, live: live, clock: clock, observed: map[types.NamespacedName]*observed{}}
 }
 
-// Seen notes a heartbeat with a key of that kind. Only server keys speak for an instance: client keys are in everybody's hands.
+// Seen notes a heartbeat with a key of that kind. Only server keys speak for an instance: client keys are in
+// everybody's hands.
 func (g *Gatherer) Seen(environment *store.Environment, kind store.KeyKind, beat Heartbeat) {
 	now := g.clock.Now()
 	g.mu.Lock()

@@ -17,14 +17,15 @@ const (
 	// ExpectedFor is how long an instance is expected to report again.
 	ExpectedFor = 10 * time.Minute
 
-	// How much older the status may be than what was seen before only that is worth a write. Below Interval for SDKs, so that steady
-	// heartbeats make a write a minute at most however many replicas get them; well below ExpectedFor for instances.
+	// How much older the status may be than what was seen before only that is worth a write. Below Interval for SDKs, so
+	// that steady heartbeats make a write a minute at most however many replicas get them; well below ExpectedFor for
+	// instances.
 	sdkTolerance      = Interval
 	instanceTolerance = 3 * time.Minute
 )
 
-// merge brings what was observed into the status of an environment, and reports whether that is worth a write. Instances are kept only
-// where the environment counts them.
+// merge brings what was observed into the status of an environment, and reports whether that is worth a write.
+// Instances are kept only where the environment counts them.
 func merge(environment *v1alpha1.FlagEnvironment, of *observed, now time.Time) bool {
 	status := &environment.Status
 	changed := false

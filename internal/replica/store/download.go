@@ -55,8 +55,9 @@ type Download struct {
 	ETag string
 }
 
-// Download returns the datafile that a kind of key receives. It is made when it is first asked for, and kept as long as the revision
-// is served. A server key receives the files as they are published. It fails with ErrUnpublished, ErrNoFlagd or ErrMembers.
+// Download returns the datafile that a kind of key receives. It is made when it is first asked for, and kept as long as
+// the revision is served. A server key receives the files as they are published. It fails with ErrUnpublished,
+// ErrNoFlagd or ErrMembers.
 func (e *Environment) Download(kind KeyKind, format Format, coding Coding) (Download, error) {
 	now := e.state.Load()
 	document := now.revision.document

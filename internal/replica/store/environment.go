@@ -14,8 +14,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
-// Environment is an environment and what it serves. It stays the same object until the environment is deleted. It is safe for
-// concurrent use.
+// Environment is an environment and what it serves. It stays the same object until the environment is deleted. It is
+// safe for concurrent use.
 type Environment struct {
 	// Project is the namespace.
 	Project string
@@ -49,8 +49,8 @@ func newEnvironment(from *v1alpha1.FlagEnvironment) *Environment {
 	return environment
 }
 
-// Revision returns what is served now. It is never nil: where nothing was published yet, it has the number 0 and no flags. Whoever needs
-// two things of the same revision calls Revision once.
+// Revision returns what is served now. It is never nil: where nothing was published yet, it has the number 0 and no
+// flags. Whoever needs two things of the same revision calls Revision once.
 func (e *Environment) Revision() *Revision { return e.state.Load().revision }
 
 // Engine evaluates all flags of the revision that is served now.
@@ -62,8 +62,9 @@ func (e *Environment) ClientEngine() *evaluate.Engine { return e.Revision().Clie
 // Gone reports whether the environment was deleted.
 func (e *Environment) Gone() bool { return e.state.Load().gone }
 
-// Changed returns a channel that is closed with the next change of the revision or the keys, or the end of the environment. One
-// channel is shared by everybody who waits. A subscriber takes the channel first, then looks, then waits: so it misses no change.
+// Changed returns a channel that is closed with the next change of the revision or the keys, or the end of the
+// environment. One channel is shared by everybody who waits. A subscriber takes the channel first, then looks, then
+// waits: so it misses no change.
 func (e *Environment) Changed() <-chan struct{} { return e.state.Load().changed }
 
 // set makes a state the current one where it differs, or where more has changed than a state holds.

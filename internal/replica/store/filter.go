@@ -10,8 +10,9 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
-// filtered is the part of a document that client keys may see: the flags whose runtime is Client or All, without metadata, and what
-// these refer to. A flag that requires one of runtime Server is left out, because without that one it would have another answer.
+// filtered is the part of a document that client keys may see: the flags whose runtime is Client or All, without
+// metadata, and what these refer to. A flag that requires one of runtime Server is left out, because without that one
+// it would have another answer.
 type filtered struct {
 	document *datafile.Document
 	// hasMembers is true where a targeting key stands in the document, as a member of an audience or in an override.
@@ -43,7 +44,8 @@ type filterer struct {
 	hasMembers bool
 }
 
-// isVisible reports whether clients may see a flag and all flags that it requires. One that the document does not hold hides nothing.
+// isVisible reports whether clients may see a flag and all flags that it requires. One that the document does not hold
+// hides nothing.
 func (f *filterer) isVisible(key string) bool {
 	flag, found := f.whole.Flags[key]
 	if !found {
@@ -119,8 +121,8 @@ func put(section *datafile.Section, key string, value any) error {
 	return nil
 }
 
-// flagd makes the flagd file anew: definitions have audiences and prerequisites inlined, and are made of nothing but what clients may
-// see. What flagd cannot say is left out, as it is from the published file.
+// flagd makes the flagd file anew: definitions have audiences and prerequisites inlined, and are made of nothing but
+// what clients may see. What flagd cannot say is left out, as it is from the published file.
 func (f *filtered) flagd() ([]byte, error) {
 	definitions := &datafile.Section{}
 	for key, flag := range f.document.Flags {

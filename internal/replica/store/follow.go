@@ -37,8 +37,8 @@ type follower struct {
 	live client.Reader
 }
 
-// SetupWithManager makes the store follow the environments of the manager's cluster, on every replica. The manager's cache holds
-// the metadata of the operator's ConfigMaps.
+// SetupWithManager makes the store follow the environments of the manager's cluster, on every replica. The manager's
+// cache holds the metadata of the operator's ConfigMaps.
 func (s *Store) SetupWithManager(mgr ctrl.Manager) error {
 	f := &follower{store: s, cache: mgr.GetCache(), live: mgr.GetAPIReader()}
 	if err := mgr.Add(f); err != nil {
@@ -52,8 +52,8 @@ func (s *Store) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(f)
 }
 
-// Synced reports whether everything that was served when the manager started was read. Until then an unknown key may be one that is
-// not known yet.
+// Synced reports whether everything that was served when the manager started was read. Until then an unknown key may be
+// one that is not known yet.
 func (s *Store) Synced() bool { return s.start.isOver() }
 
 // NeedLeaderElection is false: every replica serves.
@@ -116,8 +116,8 @@ func (f *follower) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 	return ctrl.Result{}, nil
 }
 
-// read reads what the environment serves, with the resource version of the ConfigMap. The document is nil where there is nothing
-// else to read than last time.
+// read reads what the environment serves, with the resource version of the ConfigMap. The document is nil where there
+// is nothing else to read than last time.
 func (f *follower) read(ctx context.Context, environment *v1alpha1.FlagEnvironment) (*Document, string, error) {
 	key := types.NamespacedName{Namespace: environment.Namespace, Name: environment.DatafileName()}
 	metadata := &metav1.PartialObjectMetadata{}

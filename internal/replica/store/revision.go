@@ -63,8 +63,8 @@ func newRevision(project, environment string, document *Document) (*Revision, er
 // Engine evaluates all flags.
 func (r *Revision) Engine() *evaluate.Engine { return r.engine }
 
-// ClientEngine evaluates the flags whose runtime is Client or All. The others decide as prerequisites all the same, so that every
-// flag has the same answer under both kinds of keys.
+// ClientEngine evaluates the flags whose runtime is Client or All. The others decide as prerequisites all the same, so
+// that every flag has the same answer under both kinds of keys.
 func (r *Revision) ClientEngine() *evaluate.Engine { return r.clientEngine }
 
 // is reports whether the revision was made of a document with the same contents.

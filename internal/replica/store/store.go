@@ -1,11 +1,11 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package store is what every replica holds in memory of what is published: for each environment the engine that evaluates it,
-// its datafile for download, and the SDK keys that open it.
+// Package store is what every replica holds in memory of what is published: for each environment the engine that
+// evaluates it, its datafile for download, and the SDK keys that open it.
 //
-// What is held is the last good of what was read. A datafile that is broken or deleted changes nothing, and neither does an API
-// server that is away. Only the deletion of an environment ends it.
+// What is held is the last good of what was read. A datafile that is broken or deleted changes nothing, and neither
+// does an API server that is away. Only the deletion of an environment ends it.
 package store
 
 import (
@@ -39,8 +39,8 @@ type opened struct {
 	kind        KeyKind
 }
 
-// Store holds the environments. It is safe for concurrent use; lookups do not wait for what is being read. Its zero value is not
-// usable; see NewStore.
+// Store holds the environments. It is safe for concurrent use; lookups do not wait for what is being read. Its zero
+// value is not usable; see NewStore.
 type Store struct {
 	mu           sync.RWMutex
 	environments map[types.NamespacedName]*Environment
@@ -62,8 +62,9 @@ func (s *Store) Environment(namespace, name string) (*Environment, bool) {
 	return environment, found
 }
 
-// ByKey returns the environment that an SDK key opens, and what it opens of it. It finds nothing for keys that are unknown, not
-// confirmed or revoked, with the same work for all of them: a lookup by the SHA-256, from which nobody can infer a key.
+// ByKey returns the environment that an SDK key opens, and what it opens of it. It finds nothing for keys that are
+// unknown, not confirmed or revoked, with the same work for all of them: a lookup by the SHA-256, from which nobody can
+// infer a key.
 func (s *Store) ByKey(key string) (*Environment, KeyKind, bool) {
 	hash := keyHash(sha256.Sum256([]byte(key)))
 	s.mu.RLock()
@@ -72,9 +73,9 @@ func (s *Store) ByKey(key string) (*Environment, KeyKind, bool) {
 	return found.environment, found.kind, ok
 }
 
-// Set makes the store hold an environment as it is now, with document as what it serves. A nil document means that what is held
-// stays. Where the document is broken, Set takes over everything else, keeps the last good document and returns an error. Calls for
-// one environment must not overlap.
+// Set makes the store hold an environment as it is now, with document as what it serves. A nil document means that what
+// is held stays. Where the document is broken, Set takes over everything else, keeps the last good document and returns
+// an error. Calls for one environment must not overlap.
 func (s *Store) Set(environment *v1alpha1.FlagEnvironment, document *Document) error {
 	held, found := s.Environment(environment.Namespace, environment.Name)
 	if !found || held.UID != environment.UID {
@@ -113,8 +114,9 @@ func (s *Store) Remove(key types.NamespacedName) {
 	held.end()
 }
 
-// setKeys makes the confirmed keys of a status open the environment, and no others. It reports whether that changed anything. A hash
-// that an older environment has already is left to it: hashes are no secrets, and whoever copies one must not get the other's callers.
+// setKeys makes the confirmed keys of a status open the environment, and no others. It reports whether that changed
+// anything. A hash that an older environment has already is left to it: hashes are no secrets, and whoever copies one
+// must not get the other's callers.
 func (s *Store) setKeys(environment *Environment, status *v1alpha1.FlagEnvironmentStatus) bool {
 	wanted := map[keyHash]KeyKind{}
 	for i := range status.SDKKeys {

@@ -24,14 +24,15 @@ const (
 )
 
 const (
-	// Unknown is the flag of evaluations of keys that the environment does not serve: anybody can ask for any key. Their reason, error,
-	// tells them from those of a flag of that key.
+	// Unknown is the flag of evaluations of keys that the environment does not serve: anybody can ask for any key. Their
+	// reason, error, tells them from those of a flag of that key.
 	Unknown = "unknown"
 
 	// Other is the value of the labels flag, variation and reason of evaluations that are over MaxSeries.
 	Other = "other"
 
-	// MaxSeries is how many combinations of flag, variation and reason are counted apart on one replica, over all environments.
+	// MaxSeries is how many combinations of flag, variation and reason are counted apart on one replica, over all
+	// environments.
 	MaxSeries = 20_000
 )
 

@@ -26,9 +26,9 @@ const (
 	maxContextBytes = 4 << 10
 )
 
-// sampler keeps the contexts of those subjects whose hashes are the smallest. As hashes are evenly spread, these are a fair sample of the
-// subjects, however often each of them is evaluated; and where the largest of k smallest hashes lies tells how many there are (Bar-Yossef et
-// al., "Counting distinct elements in a data stream", 2002).
+// sampler keeps the contexts of those subjects whose hashes are the smallest. As hashes are evenly spread, these are a
+// fair sample of the subjects, however often each of them is evaluated; and where the largest of k smallest hashes lies
+// tells how many there are (Bar-Yossef et al., "Counting distinct elements in a data stream", 2002).
 type sampler struct {
 	seed maphash.Seed
 	// limit is the hash from which on subjects are not kept, so that most evaluations need no lock.
@@ -169,7 +169,8 @@ func (h *largestFirst) Pop() any {
 	return last
 }
 
-// copyOf copies a context, whose texts may be parts of a request's memory. One that is too large keeps only its targeting key.
+// copyOf copies a context, whose texts may be parts of a request's memory. One that is too large keeps only its
+// targeting key.
 func copyOf(context map[string]any) map[string]any {
 	room := maxContextBytes
 	if copied, ok := copyValue(context, &room).(map[string]any); ok && room >= 0 {

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package usage remembers what is evaluated on this replica: counters for Prometheus, when each flag was evaluated last, and of each
-// environment a sample of the contexts and how many subjects there are.
+// Package usage remembers what is evaluated on this replica: counters for Prometheus, when each flag was evaluated
+// last, and of each environment a sample of the contexts and how many subjects there are.
 //
 // Everything is bounded, whoever asks for whatever, and nothing of it is written anywhere: contexts may be personal.
 package usage
@@ -42,7 +42,8 @@ type recorded struct {
 	flags   atomic.Pointer[flags]
 }
 
-// flags are those of one revision, of which nothing else is held, so that its memory can go when another takes its place.
+// flags are those of one revision, of which nothing else is held, so that its memory can go when another takes its
+// place.
 type flags struct {
 	number int64
 	digest string
@@ -80,9 +81,9 @@ func New(passive clock.PassiveClock, registerer prometheus.Registerer) (*Recorde
 	return r, nil
 }
 
-// Evaluated remembers the answer that a context got in an environment at a time. The context is not changed, and is copied where it is
-// kept. It takes about as long as the evaluation itself, and allocates nothing for an answer that the flag gave before to a subject that
-// is not new to the sample.
+// Evaluated remembers the answer that a context got in an environment at a time. The context is not changed, and is
+// copied where it is kept. It takes about as long as the evaluation itself, and allocates nothing for an answer that
+// the flag gave before to a subject that is not new to the sample.
 func (r *Recorder) Evaluated(environment *store.Environment, result *evaluate.Result, context map[string]any, now time.Time) {
 	in := r.of(environment)
 	if in == nil {
@@ -209,8 +210,8 @@ func (r *Recorder) forget() {
 	})
 }
 
-// LastEvaluated is when this replica evaluated a flag last, and false where it did not since it started, or since the environment began to
-// serve the flag.
+// LastEvaluated is when this replica evaluated a flag last, and false where it did not since it started, or since the
+// environment began to serve the flag.
 func (r *Recorder) LastEvaluated(environment *store.Environment, flag string) (time.Time, bool) {
 	if found, known := r.environments.Load(environment); known {
 		in, _ := found.(*recorded)
@@ -223,8 +224,9 @@ func (r *Recorder) LastEvaluated(environment *store.Environment, flag string) (t
 	return time.Time{}, false
 }
 
-// Sample returns contexts that were evaluated in an environment within the last one to two days: at most SampleSize, each of another
-// subject, each subject as likely as any other, with an estimate of how many subjects there were. The contexts must not be changed.
+// Sample returns contexts that were evaluated in an environment within the last one to two days: at most SampleSize,
+// each of another subject, each subject as likely as any other, with an estimate of how many subjects there were. The
+// contexts must not be changed.
 func (r *Recorder) Sample(environment *store.Environment) (contexts []map[string]any, subjects int) {
 	found, known := r.environments.Load(environment)
 	if !known {

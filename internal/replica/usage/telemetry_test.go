@@ -217,7 +217,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkEvaluated counts the evaluations of 100 flags for one subject, one after the other, and of one flag for many subjects.
+// BenchmarkEvaluated counts the evaluations of 100 flags for one subject, one after the other, and of one flag for many
+// subjects.
 func BenchmarkEvaluated(b *testing.B) {
 	w := newWorld(b)
 	now := w.clock.Now()

@@ -109,8 +109,9 @@ func (h *handler) single(w http.ResponseWriter, r *http.Request) {
 	write(w, buffer.body)
 }
 
-// bulk evaluates every flag. The ETag is of what was evaluated, so that it differs where the answer does, whatever the reason, and of what
-// the ticket depends on: a client that is told that nothing changed keeps the stream's address, which must not be out of date.
+// bulk evaluates every flag. The ETag is of what was evaluated, so that it differs where the answer does, whatever the
+// reason, and of what the ticket depends on: a client that is told that nothing changed keeps the stream's address,
+// which must not be out of date.
 func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	from, context, buffer := h.begin(w, r, "")
 	if from == nil {
@@ -152,7 +153,8 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	write(w, buffer.body)
 }
 
-// etagOf tells bodies apart. Nobody gains by two that have the same one, so that the hash need not be hard to turn around.
+// etagOf tells bodies apart. Nobody gains by two that have the same one, so that the hash need not be hard to turn
+// around.
 func etagOf(body []byte) string {
 	high, low := murmur3.Sum128(body)
 	digest := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, high), low)
@@ -183,7 +185,8 @@ func (b *buffer) release() {
 	}
 }
 
-// begin reads who asks and the context of a request. It has answered where it returns no origin; else the caller releases the buffer.
+// begin reads who asks and the context of a request. It has answered where it returns no origin; else the caller
+// releases the buffer.
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, key string) (*origin, map[string]any, *buffer) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST, OPTIONS")

@@ -31,8 +31,8 @@ func (o *origin) engine(of *store.Revision) *evaluate.Engine {
 	return of.ClientEngine()
 }
 
-// open finds the environment that a request may ask: that of its SDK key, or with a Kubernetes token the one that its headers name. It
-// fails with a *server.Error.
+// open finds the environment that a request may ask: that of its SDK key, or with a Kubernetes token the one that its
+// headers name. It fails with a *server.Error.
 func (h *handler) open(r *http.Request) (*origin, error) {
 	credential := server.Bearer(r)
 	if credential == "" {

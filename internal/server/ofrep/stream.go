@@ -27,8 +27,9 @@ const (
 	ticketName = "ofrep-stream"
 )
 
-// tickets are what opens a stream: browsers open it without headers, so that its address holds the key, sealed. All clients of a key have
-// the same ticket until the next version or period, so that they need not open their streams anew, and sealing costs next to nothing.
+// tickets are what opens a stream: browsers open it without headers, so that its address holds the key, sealed. All
+// clients of a key have the same ticket until the next version or period, so that they need not open their streams
+// anew, and sealing costs next to nothing.
 type tickets struct {
 	codec *securecookie.SecureCookie
 
@@ -82,7 +83,8 @@ func (t *tickets) open(sealed string, now time.Time) (*ticket, error) {
 	return opened, nil
 }
 
-// appendStream tells who came with an SDK key where changes are announced. Who came with a Kubernetes token asks again with the ETag.
+// appendStream tells who came with an SDK key where changes are announced. Who came with a Kubernetes token asks again
+// with the ETag.
 func (h *handler) appendStream(to []byte, r *http.Request, from *origin, version revisions.Version, now time.Time) []byte {
 	if from.sdkKey == "" {
 		return to
@@ -107,8 +109,8 @@ type change struct {
 	LastModified int64 `json:"lastModified,omitempty"`
 }
 
-// stream announces each version that takes the place of the one that the client knows: what is published, and what a schedule changes. It
-// ends when the key is revoked, the environment is deleted or the server stops.
+// stream announces each version that takes the place of the one that the client knows: what is published, and what a
+// schedule changes. It ends when the key is revoked, the environment is deleted or the server stops.
 func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
@@ -134,8 +136,8 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 	stream.Serve(w, r)
 }
 
-// eventOf tells versions apart by their ETags: the digest of the revision and, where a schedule has changed answers since it was
-// published, when.
+// eventOf tells versions apart by their ETags: the digest of the revision and, where a schedule has changed answers
+// since it was published, when.
 func eventOf(revision *store.Revision, version revisions.Version) string {
 	event := change{Type: "refetchEvaluation", ETag: revision.Digest}
 	modified := revision.PublishedAt

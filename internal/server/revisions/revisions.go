@@ -17,10 +17,12 @@ import (
 )
 
 const (
-	// heartbeat is how often a stream without news says that it is alive. Proxies give up on silent connections after a minute or less.
+	// heartbeat is how often a stream without news says that it is alive. Proxies give up on silent connections after a
+	// minute or less.
 	heartbeat = 15 * time.Second
 
-	// writeTimeout is how long a write to a stream may take: a client that does not read must not hold the server's memory.
+	// writeTimeout is how long a write to a stream may take: a client that does not read must not hold the server's
+	// memory.
 	writeTimeout = 10 * time.Second
 )
 
@@ -32,8 +34,8 @@ type Version struct {
 	Instant int64 `json:"instant,omitempty"`
 }
 
-// VersionOf is the version of a revision whose flags an engine evaluates now, and when that ends, which is zero where no schedule ends
-// it. A nil engine means that schedules do not count.
+// VersionOf is the version of a revision whose flags an engine evaluates now, and when that ends, which is zero where
+// no schedule ends it. A nil engine means that schedules do not count.
 func VersionOf(revision *store.Revision, engine *evaluate.Engine, now time.Time) (version Version, until time.Time) {
 	version.Revision = revision.Number
 	if engine == nil {
@@ -57,14 +59,15 @@ type Stream struct {
 	Environment *store.Environment
 	// Known is the version that the client knows.
 	Known Version
-	// Engine returns what evaluates for the client. Nil means that the client evaluates itself, and is not told of schedules.
+	// Engine returns what evaluates for the client. Nil means that the client evaluates itself, and is not told of
+	// schedules.
 	Engine func(*store.Revision) *evaluate.Engine
 	// Event writes a version of a revision as an event.
 	Event func(*store.Revision, Version) string
 }
 
-// Serve sends each version that takes the place of the one that the client knows. It ends when the key is revoked, the environment is
-// deleted, or the request's context ends.
+// Serve sends each version that takes the place of the one that the client knows. It ends when the key is revoked, the
+// environment is deleted, or the request's context ends.
 func (s *Stream) Serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")

@@ -70,8 +70,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 // codingNames are the names of codings in HTTP. Identity goes without a name.
 var codingNames = map[store.Coding]string{store.Gzip: "gzip", store.Zstd: "zstd"}
 
-// negotiate chooses the coding of the highest quality that the fields of Accept-Encoding name (RFC 9110, section 12.5.3), zstd before
-// gzip. Where they forbid everything, identity is better than nothing.
+// negotiate chooses the coding of the highest quality that the fields of Accept-Encoding name (RFC 9110, section
+// 12.5.3), zstd before gzip. Where they forbid everything, identity is better than nothing.
 func negotiate(fields []string) store.Coding {
 	qualities := map[string]float64{}
 	for entry := range strings.SplitSeq(strings.Join(fields, ","), ",") {

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sdk gives datafiles, and a stream of their revisions, to whoever has an SDK key. The key is the secret: there is no other
-// authentication, and what is unknown, not confirmed or revoked is answered alike.
+// Package sdk gives datafiles, and a stream of their revisions, to whoever has an SDK key. The key is the secret: there
+// is no other authentication, and what is unknown, not confirmed or revoked is answered alike.
 //
 // The server around it limits rates, logs, and keeps the last segment of the path out of logs, traces and metrics.
 package sdk
@@ -28,9 +28,9 @@ type handler struct {
 	clock clock.WithTicker
 }
 
-// NewHandler returns what serves DatafilePath and StreamPath from the store. The clock paces the heartbeats of streams. A stream ends
-// with the context of its request, which has to end when the server stops. What limit refuses pages can read. It is not asked about
-// preflights.
+// NewHandler returns what serves DatafilePath and StreamPath from the store. The clock paces the heartbeats of streams.
+// A stream ends with the context of its request, which has to end when the server stops. What limit refuses pages can
+// read. It is not asked about preflights.
 func NewHandler(datafiles *store.Store, clock clock.WithTicker, limit func(http.Handler) http.Handler) http.Handler {
 	h, mux := &handler{store: datafiles, clock: clock}, http.NewServeMux()
 	for path, serve := range map[string]http.HandlerFunc{DatafilePath: h.datafile, StreamPath: h.stream} {

@@ -20,8 +20,9 @@ type revisionEvent struct {
 }
 
 // stream sends the revision that is served, and each that takes its place, as server-sent events
-// (https://html.spec.whatwg.org/multipage/server-sent-events.html). A client that was there before says in Last-Event-ID which revision
-// it knows. The stream ends when the key is revoked, the environment is deleted, or the request's context ends.
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html). A client that was there before says in
+// Last-Event-ID which revision it knows. The stream ends when the key is revoked, the environment is deleted, or the
+// request's context ends.
 func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 	key := r.PathValue("sdkKey")
 	environment, _, found := h.store.ByKey(key)

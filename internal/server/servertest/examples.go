@@ -18,8 +18,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// Shop makes the project that the examples of the documents speak of, shop, with the environments production and staging, and returns an
-// editor's token. There is one in each world.
+// Shop makes the project that the examples of the documents speak of, shop, with the environments production and
+// staging, and returns an editor's token. There is one in each world.
 func (w *World) Shop() string {
 	GinkgoHelper()
 	Expect(w.Admin.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}})).To(Succeed())
@@ -31,8 +31,8 @@ func (w *World) Shop() string {
 	return w.Editor("shop")
 }
 
-// RunExamples runs the shell blocks that begin with curl of a document of this repository, word for word and in their order, and returns
-// what they print. Each must succeed.
+// RunExamples runs the shell blocks that begin with curl of a document of this repository, word for word and in their
+// order, and returns what they print. Each must succeed.
 func (w *World) RunExamples(document, token string) []string {
 	GinkgoHelper()
 	text, err := os.ReadFile(filepath.Join(repository(), document)) //nolint:gosec // The repository's own documents.

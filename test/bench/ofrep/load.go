@@ -26,8 +26,8 @@ const connections = 32
 // load asks a URL for a while, and returns how many requests were answered, and in what time.
 type load func(ctx context.Context, url string, duration time.Duration) (requests int64, took time.Duration, err error)
 
-// newLoad is wrk where that is installed (the package wrk of Debian), with its script in a folder, else a generator in Go, which takes more of
-// the machine.
+// newLoad is wrk where that is installed (the package wrk of Debian), with its script in a folder, else a generator in
+// Go, which takes more of the machine.
 func newLoad(folder string) (load, string, error) {
 	wrk, err := exec.LookPath("wrk")
 	if err != nil {

@@ -1,11 +1,11 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command ofrep measures the server of OFREP next to a bare net/http handler that decodes the same requests and encodes the same answers
-// with encoding/json, echo. Each server is a process of its own with all that it has in production: the real listener, logs and counters.
-// They are asked by wrk, one right after the other, and compared as a ratio, because machines differ and are noisy. It measures too what
-// memory the operator takes with many flags, on a control plane of its own; KUBEBUILDER_ASSETS names the directory of etcd and
-// kube-apiserver.
+// Command ofrep measures the server of OFREP next to a bare net/http handler that decodes the same requests and encodes
+// the same answers with encoding/json, echo. Each server is a process of its own with all that it has in production:
+// the real listener, logs and counters. They are asked by wrk, one right after the other, and compared as a ratio,
+// because machines differ and are noisy. It measures too what memory the operator takes with many flags, on a control
+// plane of its own; KUBEBUILDER_ASSETS names the directory of etcd and kube-apiserver.
 package main
 
 import (

@@ -39,8 +39,8 @@ const (
 	operatorNamespace = "jackstaff-system"
 )
 
-// compareMemory runs the manager's binary, first with everything in one process, then as a replica that only serves, and the Kubernetes
-// client of that replica alone.
+// compareMemory runs the manager's binary, first with everything in one process, then as a replica that only serves,
+// and the Kubernetes client of that replica alone.
 func compareMemory(ctx context.Context) error {
 	folder, err := os.MkdirTemp("", "ofrep-bench-")
 	if err != nil {

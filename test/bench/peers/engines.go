@@ -23,8 +23,8 @@ type engine struct {
 	name string
 	// module is where the engine comes from, empty for the floor and ours.
 	module string
-	// ask prepares to evaluate a flag for a user. The context is in the form that the engine takes, which a program can prepare
-	// once for many flags.
+	// ask prepares to evaluate a flag for a user. The context is in the form that the engine takes, which a program can
+	// prepare once for many flags.
 	ask func(flag string, u user) question
 	// close ends what the engine has begun. It may be nil.
 	close func()

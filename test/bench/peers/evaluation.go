@@ -28,8 +28,8 @@ type timing struct {
 // timings are by engine and flag.
 type timings [][]timing
 
-// measureAll measures every engine with every flag. In each round the engines take their turns with a flag, one right after the
-// other, so that what disturbs the machine for longer disturbs them all.
+// measureAll measures every engine with every flag. In each round the engines take their turns with a flag, one right
+// after the other, so that what disturbs the machine for longer disturbs them all.
 func measureAll(engines []engine, rounds int) (timings, error) {
 	measurements := make(timings, len(engines))
 	for i := range measurements {
@@ -101,7 +101,8 @@ func median[T float64 | time.Duration](values []T) T {
 	return slices.Sorted(slices.Values(values))[len(values)/2]
 }
 
-// print prints a row of each engine with its median and its allocations. Only ratios have something in a further column.
+// print prints a row of each engine with its median and its allocations. Only ratios have something in a further
+// column.
 func (t timings) print(table *tabwriter.Writer, engines []engine, further ...string) {
 	row(table, "", slices.Concat(measured, further))
 	for e := range engines {

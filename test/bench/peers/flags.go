@@ -46,7 +46,8 @@ type user struct {
 	age                                float64
 }
 
-// customer is the user of the measurements: the rule matches, of the ten rules only the last one, and the list has the key.
+// customer is the user of the measurements: the rule matches, of the ten rules only the last one, and the list has the
+// key.
 var customer = user{key: "user-500", country: "de", email: "user500@example.com", version: "2.1.0", plan: "free", age: 33}
 
 // attributes are everything but the targeting key.

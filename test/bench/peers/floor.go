@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/murmur3"
 )
 
-// The floor is what somebody would write by hand for exactly these flags: the least that a lookup by flag key, reading attributes
-// from a map and the same four facts in the answer cost.
+// The floor is what somebody would write by hand for exactly these flags: the least that a lookup by flag key, reading
+// attributes from a map and the same four facts in the answer cost.
 
 // byHand is an answer with the facts of evaluate.Result.
 type byHand struct {

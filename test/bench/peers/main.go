@@ -1,10 +1,10 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command peers measures what evaluates flags next to the engines of other systems, with equal flags in the form that each takes:
-// how long an evaluation takes, in the engines and through the OpenFeature Go SDK; how soon a swapped file answers; and what
-// holding flags takes of memory. Everything is measured in one run and compared as a ratio, because machines differ and are noisy.
-// The tests of this package make sure that all engines give the same answers.
+// Command peers measures what evaluates flags next to the engines of other systems, with equal flags in the form that
+// each takes: how long an evaluation takes, in the engines and through the OpenFeature Go SDK; how soon a swapped file
+// answers; and what holding flags takes of memory. Everything is measured in one run and compared as a ratio, because
+// machines differ and are noisy. The tests of this package make sure that all engines give the same answers.
 package main
 
 import (

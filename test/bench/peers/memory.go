@@ -132,7 +132,8 @@ func holdFile(holder, file string) (func() error, error) {
 	}
 }
 
-// processStatus reads a number of kilobytes of /proc/self/status (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
+// processStatus reads a number of kilobytes of /proc/self/status
+// (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
 func processStatus(name string) (uint64, error) {
 	data, err := os.ReadFile("/proc/self/status")
 	if err != nil {

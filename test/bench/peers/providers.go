@@ -25,8 +25,8 @@ const (
 	initTime = time.Minute
 )
 
-// providers are the OpenFeature providers, behind the Go SDK. The first one is the SDK's own, which evaluates nothing; the second
-// one is the floor.
+// providers are the OpenFeature providers, behind the Go SDK. The first one is the SDK's own, which evaluates nothing;
+// the second one is the floor.
 func providers(dir string) ([]engine, error) {
 	compiled := environment()
 	m := &mount{dir: dir}
@@ -56,8 +56,8 @@ func beginNoop(string) (*client, error) {
 	return bind("the SDK's no-op provider", "github.com/open-feature/go-sdk", openfeature.NoopProvider{})
 }
 
-// handProvider is the floor behind the SDK. Unlike for its own no-op provider, the SDK asks for the state of any other provider
-// before each evaluation.
+// handProvider is the floor behind the SDK. Unlike for its own no-op provider, the SDK asks for the state of any other
+// provider before each evaluation.
 type handProvider struct {
 	openfeature.NoopProvider
 	flags map[string]func(map[string]any) byHand

@@ -61,8 +61,8 @@ func compareSwaps(context.Context, int) error {
 				rounded(slices.Max(measurement.swaps)), rounded(median(measurement.evaluations)), rounded(slices.Max(measurement.evaluations)),
 				rounded(measurement.atRest),
 			})
-			// Were an evaluation to wait for a load, one would take as long in every swap. With few flags, or in a single swap, what else the
-			// machine does may take longer.
+			// Were an evaluation to wait for a load, one would take as long in every swap. With few flags, or in a single swap,
+			// what else the machine does may take longer.
 			if evaluation := slices.Min(measurement.evaluations); measurement.module == "" && size.flags >= 10_000 &&
 				evaluation > slices.Min(measurement.swaps)/2 {
 				return fmt.Errorf("%s: an evaluation took at least %s in every swap of %d flags", followers[i].name, evaluation, size.flags)
@@ -77,7 +77,8 @@ type swapped struct {
 	module string
 	bytes  int
 	swaps  []time.Duration
-	// evaluations are the longest ones between each swap and the first changed answer, and atRest the longest without a swap.
+	// evaluations are the longest ones between each swap and the first changed answer, and atRest the longest without a
+	// swap.
 	evaluations []time.Duration
 	atRest      time.Duration
 }
@@ -134,8 +135,8 @@ func (f *follower) measure(compiled *compile.Environment, swaps int) (measuremen
 	return measurement, nil
 }
 
-// watch evaluates until the flag "revision" serves a revision, at most for a time. It returns whether it does, and how long the
-// longest evaluation took.
+// watch evaluates until the flag "revision" serves a revision, at most for a time. It returns whether it does, and how
+// long the longest evaluation took.
 func (c *client) watch(revision int64, atMost time.Duration) (changed bool, longest time.Duration) {
 	ctx := context.Background()
 	begin := time.Now()

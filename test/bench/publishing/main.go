@@ -1,9 +1,9 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command publishing measures how long an edit of one flag takes to be served, next to the two bare ConfigMap writes of which
-// a publish consists, on a control plane of its own. Everything is measured in one run and compared as a ratio, because machines
-// differ and are noisy. KUBEBUILDER_ASSETS names the directory of etcd and kube-apiserver.
+// Command publishing measures how long an edit of one flag takes to be served, next to the two bare ConfigMap writes of
+// which a publish consists, on a control plane of its own. Everything is measured in one run and compared as a ratio,
+// because machines differ and are noisy. KUBEBUILDER_ASSETS names the directory of etcd and kube-apiserver.
 package main
 
 import (
@@ -116,7 +116,8 @@ type bench struct {
 	client client.WithWatch
 	// writes counts the operator's own writes.
 	writes atomic.Int64
-	// events are all events of ConfigMaps since the start. It has room for all, so that the API server never waits for the bench.
+	// events are all events of ConfigMaps since the start. It has room for all, so that the API server never waits for the
+	// bench.
 	events chan watch.Event
 }
 
@@ -166,8 +167,8 @@ func measure(ctx context.Context, n, edits int) (*result, error) {
 	return r, nil
 }
 
-// makeFlags returns flags of the kinds that a project has: static ones, some with a rule or a split, some switched off. A hundred
-// of them make a datafile of 50 KiB.
+// makeFlags returns flags of the kinds that a project has: static ones, some with a rule or a split, some switched off.
+// A hundred of them make a datafile of 50 KiB.
 func makeFlags(n int) []*v1alpha1.FeatureFlag {
 	flags := make([]*v1alpha1.FeatureFlag, n)
 	for i := range flags {
@@ -355,8 +356,8 @@ func (b *bench) get(ctx context.Context, name string) (*corev1.ConfigMap, error)
 	return configMap, b.client.Get(ctx, client.ObjectKey{Namespace: "default", Name: name}, configMap)
 }
 
-// bareWrites creates one ConfigMap and updates another, both with the bytes of a datafile, as a publish does at the least. It
-// returns how long that takes until the event of the second.
+// bareWrites creates one ConfigMap and updates another, both with the bytes of a datafile, as a publish does at the
+// least. It returns how long that takes until the event of the second.
 func (b *bench) bareWrites(ctx context.Context, like *corev1.ConfigMap, i int) (time.Duration, error) {
 	first := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprintf("bare-%d", i)}, Data: like.Data, BinaryData: like.BinaryData}
 	second := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "bare"}}

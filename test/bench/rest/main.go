@@ -1,9 +1,10 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command rest measures reads and writes of flags through the REST views, each next to the same read or write of the API server's own
-// API: in one run, with the same token and the same HTTP client, over TLS. Admission and the controllers run as in production. What is
-// compared is the ratio, because machines differ and are noisy. KUBEBUILDER_ASSETS names the directory of etcd and kube-apiserver.
+// Command rest measures reads and writes of flags through the REST views, each next to the same read or write of the
+// API server's own API: in one run, with the same token and the same HTTP client, over TLS. Admission and the
+// controllers run as in production. What is compared is the ratio, because machines differ and are noisy.
+// KUBEBUILDER_ASSETS names the directory of etcd and kube-apiserver.
 package main
 
 import (
@@ -172,7 +173,8 @@ type bench struct {
 	environment string
 }
 
-// comparisons are what is measured. Flags of a list are read in pages of the same size, and all at once from the API server, which can.
+// comparisons are what is measured. Flags of a list are read in pages of the same size, and all at once from the API
+// server, which can.
 func (b *bench) comparisons(flags int) []*comparison {
 	resource := b.kube + "/apis/flags.jackstaff.dev/v1alpha1/namespaces/" + project + "/featureflags"
 	phaseflag := func(rest string) string { return b.rest + "/api/v1/flags" + rest + "environment_id=" + b.environment }
@@ -314,7 +316,8 @@ func createFlags(ctx context.Context, admin client.Client, flags int) error {
 	return errors.Join(failures...)
 }
 
-// connect makes a client that trusts both servers and does as Kubernetes' own clients do on one machine: HTTP/2 without compression.
+// connect makes a client that trusts both servers and does as Kubernetes' own clients do on one machine: HTTP/2 without
+// compression.
 func (b *bench) connect(server *k8srest.Config, controlPlane *envtest.Environment) error {
 	authorities := x509.NewCertPool()
 	for _, authority := range [][]byte{server.CAData, controlPlane.WebhookInstallOptions.LocalServingCAData} {

@@ -1,9 +1,9 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload is a program that mounts a datafile and asks one flag all the time, through an OpenFeature provider: Jackstaff's or the
-// unmodified one of flagd. It prints a line of JSON, with the time, whenever kubelet has written another revision and whenever the answer
-// has changed.
+// Command workload is a program that mounts a datafile and asks one flag all the time, through an OpenFeature provider:
+// Jackstaff's or the unmodified one of flagd. It prints a line of JSON, with the time, whenever kubelet has written
+// another revision and whenever the answer has changed.
 package main
 
 import (

@@ -12,8 +12,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
-// AppendResult appends the answer for a flag that was found. It always has a value, because older clients take an answer without one
-// for an error.
+// AppendResult appends the answer for a flag that was found. It always has a value, because older clients take an
+// answer without one for an error.
 func AppendResult(to []byte, result *evaluate.Result, withMetadata bool) []byte {
 	to = AppendString(append(to, `{"key":`...), result.Flag.Key)
 	to = append(append(append(to, `,"reason":"`...), reasonOf(result.Reason)...), `","variant":`...)
@@ -44,7 +44,8 @@ func appendMetadata(to []byte, metadata map[string]string) []byte {
 	return append(to, '}')
 }
 
-// AppendFailure appends the answer for a request that failed. Key is that of the flag, and empty where all flags were asked for.
+// AppendFailure appends the answer for a request that failed. Key is that of the flag, and empty where all flags were
+// asked for.
 func AppendFailure(to []byte, key string, failed *Failure) []byte {
 	to = append(to, '{')
 	if key != "" {

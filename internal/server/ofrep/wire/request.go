@@ -60,9 +60,9 @@ func (in *reader) release() {
 	readers.Put(in)
 }
 
-// ReadContext reads the context of a request's body, and nil where the body has none. Numbers are float64. What is in the body beside the
-// context is passed over, as the protocol may grow. It fails where the body is no JSON object, the context no object, its targetingKey no
-// string, a number no float64, or its nesting deeper than 32 levels.
+// ReadContext reads the context of a request's body, and nil where the body has none. Numbers are float64. What is in
+// the body beside the context is passed over, as the protocol may grow. It fails where the body is no JSON object, the
+// context no object, its targetingKey no string, a number no float64, or its nesting deeper than 32 levels.
 func ReadContext(body []byte) (map[string]any, *Failure) {
 	in, _ := readers.Get().(*reader)
 	defer in.release()

@@ -161,7 +161,8 @@ func showSlice(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment
 	}
 }
 
-// sliceID is the id of a flag's configuration in an environment: a UUID of version 5 (RFC 9562, section 5.5) in the flag's namespace.
+// sliceID is the id of a flag's configuration in an environment: a UUID of version 5 (RFC 9562, section 5.5) in the
+// flag's namespace.
 func sliceID(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) string {
 	namespace, err := uuid.Parse(string(flag.UID))
 	if err != nil {
@@ -170,8 +171,8 @@ func sliceID(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) 
 	return uuid.NewSHA1(namespace, []byte(environment.UID)).String()
 }
 
-// configuration sums up what a flag serves in an environment, like its status, which comes later. Of a flag that is not valid, and so
-// keeps serving what it did, only the status knows.
+// configuration sums up what a flag serves in an environment, like its status, which comes later. Of a flag that is not
+// valid, and so keeps serving what it did, only the status knows.
 func configuration(flag *v1alpha1.FeatureFlag, environment string, now time.Time) string {
 	summed := v1alpha1.ConfigurationOff
 	form, err := compile.Flag(flag, environment)
@@ -193,15 +194,17 @@ func configuration(flag *v1alpha1.FeatureFlag, environment string, now time.Time
 	return off
 }
 
-// isOnOnceEnabled reports whether a flag that is enabled in an environment serves everybody one variation other than its default.
+// isOnOnceEnabled reports whether a flag that is enabled in an environment serves everybody one variation other than
+// its default.
 func isOnOnceEnabled(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
 	enabled := flag.DeepCopy()
 	server.SetEnabled(enabled, environment, true)
 	return configuration(enabled, environment, now) == on
 }
 
-// turnOn makes a flag serve everybody in an environment the variation on, or the first one that is not its default. It fails with an
-// *Error of status 422 where there is no such variation, and where that would lose what decides in the environment, unless replace is true.
+// turnOn makes a flag serve everybody in an environment the variation on, or the first one that is not its default. It
+// fails with an *Error of status 422 where there is no such variation, and where that would lose what decides in the
+// environment, unless replace is true.
 func turnOn(flag *v1alpha1.FeatureFlag, environment string, replace bool) error {
 	variation, err := onVariation(flag)
 	if err != nil {

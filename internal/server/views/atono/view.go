@@ -1,7 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package atono shows flags and whether they are on in each environment, as JSON:API documents (https://jsonapi.org/format/1.1/).
+// Package atono shows flags and whether they are on in each environment, as JSON:API documents
+// (https://jsonapi.org/format/1.1/).
 package atono
 
 import (
@@ -81,7 +82,8 @@ func envelope(e *server.Error) *Errors {
 	return shown
 }
 
-// sourceOf is what a field is: one of the body where a rule is broken, else a parameter, because a body that cannot be read has no fields.
+// sourceOf is what a field is: one of the body where a rule is broken, else a parameter, because a body that cannot be
+// read has no fields.
 func sourceOf(status int, field string) *Source {
 	switch {
 	case field == "body":

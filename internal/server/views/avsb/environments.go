@@ -159,7 +159,8 @@ func (v *view) publish(ctx context.Context, input *publishInput) (*publishOutput
 	return output, v.awaitPublished(ctx, latest, pending)
 }
 
-// isAnswered reports whether the operator has answered a publish request, or one that came after it and stands for both.
+// isAnswered reports whether the operator has answered a publish request, or one that came after it and stands for
+// both.
 func isAnswered(status *v1alpha1.FlagEnvironmentStatus, request time.Time) bool {
 	handled, err := time.Parse(time.RFC3339, status.LastHandledPublishAt)
 	return err == nil && !handled.Before(request)
@@ -169,7 +170,8 @@ func showPublished(status *v1alpha1.FlagEnvironmentStatus) Published {
 	return Published{Revision: status.PublishedRevision, PublishedAt: instant(status.PublishedAt), Digest: status.PublishedDigest}
 }
 
-// pendingFlags are the generations of the flags, by name, that say of themselves that they wait for a publish of an environment.
+// pendingFlags are the generations of the flags, by name, that say of themselves that they wait for a publish of an
+// environment.
 func (v *view) pendingFlags(ctx context.Context, environment *v1alpha1.FlagEnvironment) (map[string]int64, error) {
 	flags := &v1alpha1.FeatureFlagList{}
 	if err := v.cluster.Reader.List(ctx, flags, client.InNamespace(environment.Namespace), client.UnsafeDisableDeepCopy); err != nil {
@@ -184,8 +186,8 @@ func (v *view) pendingFlags(ctx context.Context, environment *v1alpha1.FlagEnvir
 	return pending, nil
 }
 
-// awaitPublished waits until flags that were pending say that they are published, so that whoever publishes and then reads sees it. A flag
-// that was changed again waits for a publish of its own.
+// awaitPublished waits until flags that were pending say that they are published, so that whoever publishes and then
+// reads sees it. A flag that was changed again waits for a publish of its own.
 func (v *view) awaitPublished(ctx context.Context, environment *v1alpha1.FlagEnvironment, were map[string]int64) error {
 	err := wait.PollUntilContextTimeout(ctx, publishPoll, reportWait, true, func(ctx context.Context) (bool, error) {
 		are, err := v.pendingFlags(ctx, environment)

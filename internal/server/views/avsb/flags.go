@@ -150,8 +150,8 @@ func (v *view) freeName(ctx context.Context, project *server.Project, key, fallb
 	})
 }
 
-// readVariations makes the variations of a flag from those of a request, and says which key each variation that stays had and has. What the
-// Kind holds of a variation beside name, key and value stays with it.
+// readVariations makes the variations of a flag from those of a request, and says which key each variation that stays
+// had and has. What the Kind holds of a variation beside name, key and value stays with it.
 func readVariations(flag *v1alpha1.FeatureFlag, asked []VariationInput) ([]v1alpha1.Variation, map[string]string, error) {
 	variations, keys := make([]v1alpha1.Variation, 0, len(asked)), map[string]string{}
 	claimed := func(key string) bool {

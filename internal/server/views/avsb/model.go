@@ -223,8 +223,8 @@ func showTail(flag *v1alpha1.FeatureFlag) FlagTail {
 	return FlagTail{CreatedAt: server.Time(flag.CreationTimestamp.Time), UpdatedAt: server.Time(server.UpdatedAt(flag)), ManagedBy: gitops.ManagerOf(flag)}
 }
 
-// statusOf is the phase of a flag as its spec says it, for the operator's word on it comes a moment later. Only what was is the
-// operator's to know.
+// statusOf is the phase of a flag as its spec says it, for the operator's word on it comes a moment later. Only what
+// was is the operator's to know.
 func statusOf(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironment) string {
 	isOn := func(environment *v1alpha1.FlagEnvironment) bool { return server.Enabled(flag, environment.Name) }
 	switch {
@@ -289,8 +289,8 @@ func environmentName(environment *v1alpha1.FlagEnvironment) string {
 	return cmp.Or(environment.Spec.DisplayName, environment.Name)
 }
 
-// isPending reports whether a flag has changes that an environment has not published. Until the operator has looked at what was written,
-// it counts as pending wherever the flag is set up.
+// isPending reports whether a flag has changes that an environment has not published. Until the operator has looked at
+// what was written, it counts as pending wherever the flag is set up.
 func isPending(flag *v1alpha1.FeatureFlag, environment string) bool {
 	if flag.Generation != flag.Status.ObservedGeneration && compile.Config(flag, environment) != nil {
 		return true
@@ -448,7 +448,8 @@ func setTraffic(rule *v1alpha1.Rule, allocation float64) error {
 	return nil
 }
 
-// variationKey is the key of the variation that an id stands for: as key, else as name. What stands for none stays as it is.
+// variationKey is the key of the variation that an id stands for: as key, else as name. What stands for none stays as
+// it is.
 func variationKey(flag *v1alpha1.FeatureFlag, id string) string {
 	if variationAt(flag, id) >= 0 {
 		return id

@@ -50,7 +50,8 @@ var _ = BeforeSuite(func() {
 	})
 })
 
-// shop is a project with the environments staging, which publishes by itself, and production, which is published on request.
+// shop is a project with the environments staging, which publishes by itself, and production, which is published on
+// request.
 type shop struct {
 	namespace           *corev1.Namespace
 	staging, production *v1alpha1.FlagEnvironment

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package avsb is the REST view whose paths begin with /api/orgs/, and the heartbeat that SDKs send. docs/rest/avsb.md says how it maps
-// to the Kinds.
+// Package avsb is the REST view whose paths begin with /api/orgs/, and the heartbeat that SDKs send. docs/rest/avsb.md
+// says how it maps to the Kinds.
 package avsb
 
 import (

@@ -104,8 +104,8 @@ func variation(key, value string) v1alpha1.Variation {
 	return v1alpha1.Variation{Key: key, Value: v1alpha1.JSON{Raw: []byte(value)}}
 }
 
-// create makes the flag of a request, with a part for each of the environments. It fails with an *Error where the template lacks its
-// flavor, or where there is more to keep than an annotation holds.
+// create makes the flag of a request, with a part for each of the environments. It fails with an *Error where the
+// template lacks its flavor, or where there is more to keep than an annotation holds.
 func (n *NewFlag) create(environments []*v1alpha1.FlagEnvironment) (*v1alpha1.FeatureFlag, error) {
 	flag := &v1alpha1.FeatureFlag{Spec: v1alpha1.FeatureFlagSpec{
 		Key: n.Key, DisplayName: n.Name, Type: v1alpha1.FlagTypeBoolean, Runtime: v1alpha1.RuntimeAll,

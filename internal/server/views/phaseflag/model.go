@@ -45,7 +45,8 @@ type Variation struct {
 	Value json.RawMessage `json:"value" doc:"The value, of the flag's type."`
 }
 
-// Rule says who gets which variation. In requests it takes id, priority and what follows variation only where they matter.
+// Rule says who gets which variation. In requests it takes id, priority and what follows variation only where they
+// matter.
 type Rule struct {
 	ID                string      `json:"id,omitempty" doc:"What identifies the rule in its environment. In a request it must be the id of a rule that is there."`
 	Priority          int         `json:"priority,omitempty" minimum:"1" maximum:"1000000" doc:"Where it stands in evaluation, from 1. Default: its place in the list."`
@@ -195,8 +196,8 @@ func variations(before []v1alpha1.Variation, given []Variation) ([]v1alpha1.Vari
 	return made, nil
 }
 
-// apply makes the changes of a request to a flag, in the part of the environment where it has to do with that. It returns which of the
-// request's rules became which of the flag's.
+// apply makes the changes of a request to a flag, in the part of the environment where it has to do with that. It
+// returns which of the request's rules became which of the flag's.
 func (u *Update) apply(flag *v1alpha1.FeatureFlag, environment string) (order []int, err error) {
 	if u.Key != nil && *u.Key != flag.Key() {
 		return nil, server.InvalidField("key", "is immutable; it is %q", flag.Key())
@@ -264,8 +265,8 @@ func (u *Update) part(flag *v1alpha1.FeatureFlag, environment string) any {
 	return part
 }
 
-// names gives the view's names for fields of a flag, of which the part of the environment is at an index. Order says which of the
-// request's rules became which of the flag's; without it they are in the same order.
+// names gives the view's names for fields of a flag, of which the part of the environment is at an index. Order says
+// which of the request's rules became which of the flag's; without it they are in the same order.
 func names(flag *v1alpha1.FeatureFlag, environment string, order []int) server.Rename {
 	index := slices.IndexFunc(flag.Spec.Environments, func(config v1alpha1.EnvironmentConfig) bool { return config.Name == environment })
 	own := fmt.Sprintf("environments[%d].", index) // No path has the index -1.

@@ -104,7 +104,8 @@ func showRule(rule *v1alpha1.Rule, priority int) Rule {
 
 func showName(rule *v1alpha1.Rule) string { return cmp.Or(rule.DisplayName, rule.Name) }
 
-// showSplit makes percentages that sum to exactly 100 out of weights: what rounding leaves goes to the first ones that lose most by it.
+// showSplit makes percentages that sum to exactly 100 out of weights: what rounding leaves goes to the first ones that
+// lose most by it.
 func showSplit(split []v1alpha1.SplitEntry) []Share {
 	var total, given int64
 	for _, entry := range split {
@@ -158,10 +159,12 @@ func showCondition(condition *v1alpha1.Condition) Condition {
 	return shown
 }
 
-// replaceRules makes the rules that a request gives out of those before it. It returns which of the request's rules each of them is.
+// replaceRules makes the rules that a request gives out of those before it. It returns which of the request's rules
+// each of them is.
 //
-// A rule before is matched by its id, else by its name, else by its place in evaluation, and keeps what the request does not give: its
-// name in the Kind, and so its salt. One that only has the place of another does not keep whom that was for.
+// A rule before is matched by its id, else by its name, else by its place in evaluation, and keeps what the request
+// does not give: its name in the Kind, and so its salt. One that only has the place of another does not keep whom that
+// was for.
 func replaceRules(before []v1alpha1.Rule, given []Rule) (rules []v1alpha1.Rule, order []int, err error) {
 	order = byPriority(given)
 	matched, err := match(before, given, order)
@@ -193,7 +196,8 @@ func replaceRules(before []v1alpha1.Rule, given []Rule) (rules []v1alpha1.Rule, 
 	return rules, order, nil
 }
 
-// byPriority are the indexes of rules in the order of their priorities. A rule without one has that of its place in the list.
+// byPriority are the indexes of rules in the order of their priorities. A rule without one has that of its place in the
+// list.
 func byPriority(given []Rule) []int {
 	order := make([]int, len(given))
 	for i := range given {

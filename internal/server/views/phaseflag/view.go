@@ -1,7 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package phaseflag shows the flags of one environment at a time, which every request names in the query parameter environment_id.
+// Package phaseflag shows the flags of one environment at a time, which every request names in the query parameter
+// environment_id.
 package phaseflag
 
 import (

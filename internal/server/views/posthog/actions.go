@@ -39,7 +39,8 @@ func (v *view) registerActions(shell *server.View) {
 	server.Register(shell, operation("flag-activity", http.MethodGet, flagsPath+"/{id}/activity", "The changes of a flag"), v.flagActivity)
 }
 
-// actionInput is the body of actions that take none, in which the reference lists the fields of a flag. They are read and not used.
+// actionInput is the body of actions that take none, in which the reference lists the fields of a flag. They are read
+// and not used.
 type actionInput struct {
 	FlagScope
 	Body *Fields `required:"false"`

@@ -56,8 +56,9 @@ type access struct {
 	caller *server.Caller
 }
 
-// admit finds out who asks: by the SDK key or Kubernetes token in the header Authorization, else by the SDK key that PostHog's clients
-// call the project's token, else by the session. The environment is that of the SDK key, in whichever place it is; else the request's.
+// admit finds out who asks: by the SDK key or Kubernetes token in the header Authorization, else by the SDK key that
+// PostHog's clients call the project's token, else by the session. The environment is that of the SDK key, in whichever
+// place it is; else the request's.
 func (v *view) admit(ctx context.Context, scope *Scope, token string) (*access, error) {
 	request := exchangeOf(ctx).request
 	if held, kind, found := v.store.ByKey(cmp.Or(server.Bearer(request), token)); found {
@@ -122,7 +123,8 @@ func (v *view) findFor(ctx context.Context, of *access, id string) (*v1alpha1.Fe
 	return nil, server.NotFound("flag", id)
 }
 
-// objects are the flags of a project by key, for what is told of them to clients: id, version and what the view keeps of them.
+// objects are the flags of a project by key, for what is told of them to clients: id, version and what the view keeps
+// of them.
 func (v *view) objects(ctx context.Context, namespace string) (map[string]*v1alpha1.FeatureFlag, error) {
 	all := &v1alpha1.FeatureFlagList{}
 	if err := v.cluster.Reader.List(ctx, all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
@@ -364,7 +366,8 @@ type remoteConfigOutput struct {
 	Body json.RawMessage `doc:"The payload as JSON, in a text; or null."`
 }
 
-// remoteConfig gives the payload that everybody gets. One from a Secret is read as the caller, and so SDK keys do not get it.
+// remoteConfig gives the payload that everybody gets. One from a Secret is read as the caller, and so SDK keys do not
+// get it.
 func (v *view) remoteConfig(ctx context.Context, input *remoteConfigInput) (*remoteConfigOutput, error) {
 	of, err := v.admit(ctx, &input.Scope, input.Token)
 	if err != nil {

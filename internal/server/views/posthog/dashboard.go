@@ -34,8 +34,9 @@ func asRefusal(err error) (*server.Error, bool) {
 	return refused, errors.As(err, &refused)
 }
 
-// writeDashboard writes, as the caller, a ConfigMap with a Grafana dashboard of the flag's evaluations. It belongs to the flag and goes
-// with it. It fails with an *Error of status 400 where something else has its name, and else with what the API server says.
+// writeDashboard writes, as the caller, a ConfigMap with a Grafana dashboard of the flag's evaluations. It belongs to
+// the flag and goes with it. It fails with an *Error of status 400 where something else has its name, and else with
+// what the API server says.
 func (v *view) writeDashboard(ctx context.Context, flag *v1alpha1.FeatureFlag) error {
 	data, err := json.MarshalIndent(dashboard(flag), "", "  ")
 	if err != nil {

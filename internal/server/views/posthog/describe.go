@@ -24,7 +24,8 @@ type surroundings struct {
 	flag func(key string) *datafile.Flag
 	// cohort returns the id of an audience, and 0 where there is none.
 	cohort func(audience string) int64
-	// local is true for clients that evaluate: every test is written so that they find exactly what the engine finds. Else people read it.
+	// local is true for clients that evaluate: every test is written so that they find exactly what the engine finds. Else
+	// people read it.
 	local bool
 }
 
@@ -33,7 +34,8 @@ type description struct {
 	Filters Filters
 	// Lost is what the filters do not show, and writing them would lose.
 	Lost []string
-	// Remote is why a client that evaluates by itself could come to another answer than the engine. Empty means that it cannot.
+	// Remote is why a client that evaluates by itself could come to another answer than the engine. Empty means that it
+	// cannot.
 	Remote []string
 }
 
@@ -232,8 +234,8 @@ func (d *describer) cohortOf(name string) Property {
 	return Property{Key: "id", Type: typeCohort, Value: id, Operator: "in"}
 }
 
-// splitOf is the variation that a split serves to everybody, and empty where the hash chooses. It is false where the filters cannot show
-// the split.
+// splitOf is the variation that a split serves to everybody, and empty where the hash chooses. It is false where the
+// filters cannot show the split.
 func (d *describer) splitOf(rule *datafile.Rule) (string, bool) {
 	only, variations := "", 0
 	for _, weight := range rule.Split {

@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Filters are whom a flag is released to, in PostHog's form. The last fields are what other flags of PostHog may have: they are read,
-// and refused where they say something.
+// Filters are whom a flag is released to, in PostHog's form. The last fields are what other flags of PostHog may have:
+// they are read, and refused where they say something.
 type Filters struct {
 	Groups       []Group           `json:"groups,omitempty" maxItems:"101" doc:"Who gets the flag: the first group that holds decides."`
 	Multivariate *Multivariate     `json:"multivariate,omitempty" doc:"The variants of a flag that has more to say than true."`
@@ -106,8 +106,8 @@ const (
 	redacted = `"********* (encrypted)"`
 )
 
-// idOf is the integer that stands for an object: the first 52 bits of its UID, which every JSON reader can hold. Of something that is
-// no UID, such as in tests, it is a hash.
+// idOf is the integer that stands for an object: the first 52 bits of its UID, which every JSON reader can hold. Of
+// something that is no UID, such as in tests, it is a hash.
 func idOf(uid types.UID) int64 {
 	digits := strings.ReplaceAll(string(uid), "-", "")
 	if len(digits) >= 13 {

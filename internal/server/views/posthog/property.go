@@ -18,14 +18,15 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// PostHog's tests of text know no case, but for regular expressions. What the engine tests with case is therefore a regular expression
-// for clients that evaluate, and what they test without case is one of the operators …Fold. A test is left to the server where the two
-// differ for any ordinary value of a property: text, numbers and booleans.
+// PostHog's tests of text know no case, but for regular expressions. What the engine tests with case is therefore a
+// regular expression for clients that evaluate, and what they test without case is one of the operators …Fold. A test
+// is left to the server where the two differ for any ordinary value of a property: text, numbers and booleans.
 
 // maxExpression is the size of a regular expression that clients are given for a list of texts, in bytes.
 const maxExpression = 16 << 10
 
-// same are the operators that mean the same in both worlds, for every value of the property that the tests here let through.
+// same are the operators that mean the same in both worlds, for every value of the property that the tests here let
+// through.
 var same = map[datafile.Operator]string{
 	datafile.In: "exact", datafile.NotIn: "is_not", datafile.EqualFold: "exact", datafile.NotEqualFold: "is_not",
 	datafile.ContainsFold: "icontains", datafile.NotContainsFold: "not_icontains",
@@ -60,8 +61,8 @@ func unquote(expression string) string {
 	return text.String()
 }
 
-// property is a condition in PostHog's form, and why a client that evaluates by itself may come to another answer, which is empty where
-// it does not.
+// property is a condition in PostHog's form, and why a client that evaluates by itself may come to another answer,
+// which is empty where it does not.
 func (s *surroundings) property(condition *datafile.Condition) (property Property, remote string) {
 	property = Property{Key: keyOf(condition.Attribute), Type: typePerson}
 	operator, known := same[condition.Operator]
@@ -180,8 +181,8 @@ func expression(condition *datafile.Condition, property *Property) (value any, r
 // escapes are the classes and characters that every client's expressions know.
 const escapes = "dDwWnrt"
 
-// isPortable reports whether an expression means the same in the languages of PostHog's clients: it is ASCII, without flags and without
-// escapes or classes that only one of them knows.
+// isPortable reports whether an expression means the same in the languages of PostHog's clients: it is ASCII, without
+// flags and without escapes or classes that only one of them knows.
 func isPortable(expression string) bool {
 	if !isASCII(expression) || strings.Contains(strings.ReplaceAll(expression, "(?:", ""), "(?") || strings.Contains(expression, "[[:") {
 		return false
@@ -222,8 +223,8 @@ func isBoolean(text string) bool {
 	return strings.EqualFold(text, "true") || strings.EqualFold(text, "false")
 }
 
-// condition is a property of a person in the form of the Kinds. It fails with what is wrong with the property's operator or value, and
-// names which of the two.
+// condition is a property of a person in the form of the Kinds. It fails with what is wrong with the property's
+// operator or value, and names which of the two.
 func condition(property *Property) (found v1alpha1.Condition, field string, err error) {
 	found.Attribute = property.Key
 	if property.Key == distinctID {
@@ -289,8 +290,8 @@ var ordered = map[string]v1alpha1.Operator{
 	"semver_lt": v1alpha1.OperatorSemVerLessThan, "semver_lte": v1alpha1.OperatorSemVerLessThanOrEqual,
 }
 
-// equality is the condition of exact and is_not. Text with letters is compared without case, as PostHog does; numbers and booleans are
-// compared as what they are.
+// equality is the condition of exact and is_not. Text with letters is compared without case, as PostHog does; numbers
+// and booleans are compared as what they are.
 func equality(property *Property, found v1alpha1.Condition) (v1alpha1.Condition, string, error) {
 	list, isList := property.Value.([]any)
 	if !isList {

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package posthog is the view of flags in the form of PostHog's API: management of flags in the default environment of a project, and
-// what PostHog's clients ask for, definitions to evaluate by themselves and evaluations by the server.
+// Package posthog is the view of flags in the form of PostHog's API: management of flags in the default environment of
+// a project, and what PostHog's clients ask for, definitions to evaluate by themselves and evaluations by the server.
 package posthog
 
 import (
@@ -28,7 +28,8 @@ type Telemetry interface {
 	Evaluated(environment *store.Environment, result *evaluate.Result, context map[string]any, now time.Time)
 	// LastEvaluated is when a flag was evaluated last, and false where that is not known.
 	LastEvaluated(environment *store.Environment, flag string) (time.Time, bool)
-	// Sample returns a fair sample of the contexts that were evaluated lately, each of another subject, and how many subjects there were.
+	// Sample returns a fair sample of the contexts that were evaluated lately, each of another subject, and how many
+	// subjects there were.
 	Sample(environment *store.Environment) (contexts []map[string]any, subjects int)
 }
 
@@ -63,8 +64,8 @@ const flagsPath = "/api/projects/{project_id}/feature_flags"
 // Patterns are those under which the view is mounted.
 var Patterns = []string{"/api/projects/", "/api/feature_flag/local_evaluation", "/api/feature_flag/local_evaluation/", "/flags", "/flags/", "/decide", "/decide/"}
 
-// New returns the view of what store holds. History reads ControllerRevisions. With nil for telemetry, when and for whom flags were
-// evaluated is not known.
+// New returns the view of what store holds. History reads ControllerRevisions. With nil for telemetry, when and for
+// whom flags were evaluated is not known.
 func New(srv *server.Server, datafiles *store.Store, history client.Reader, telemetry Telemetry, passive clock.PassiveClock) *server.View {
 	if telemetry == nil {
 		telemetry = unknown{}

@@ -19,8 +19,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// The keys of the variations of a flag that is created here: on and off of a flag without variants, and the one that is false of
-// one with variants.
+// The keys of the variations of a flag that is created here: on and off of a flag without variants, and the one that is
+// false of one with variants.
 const (
 	onKey  = "on"
 	offKey = "off"
@@ -34,7 +34,8 @@ type references struct {
 	flag func(id string) *v1alpha1.FeatureFlag
 }
 
-// newFlag makes the variations of a flag that has none: true and false, or the variants and what is served to everybody else.
+// newFlag makes the variations of a flag that has none: true and false, or the variants and what is served to everybody
+// else.
 func newFlag(flag *v1alpha1.FeatureFlag, filters *Filters) {
 	spec := &flag.Spec
 	spec.Bucketing = v1alpha1.BucketingPostHogSHA1
@@ -63,7 +64,8 @@ type writer struct {
 	hashAttribute string
 
 	mistakes []server.FieldError
-	// places are the groups that the rules come from, and properties those of their conditions, for the names of fields in answers.
+	// places are the groups that the rules come from, and properties those of their conditions, for the names of fields in
+	// answers.
 	places     []int
 	properties [][]int
 }
@@ -74,9 +76,10 @@ func (w *writer) refuse(field, format string, arguments ...any) {
 
 func groupField(i int) string { return fmt.Sprintf("filters.groups[%d]", i) }
 
-// write changes the environment. A group that shows what a rule, the overrides or the default serve keeps these as they are, and one
-// that names a rule by its sort key changes that rule; so what PostHog has no name for, such as metrics, stays. Rules that are disabled,
-// which filters do not show, stay too. Filters without groups or variants leave these as they are.
+// write changes the environment. A group that shows what a rule, the overrides or the default serve keeps these as they
+// are, and one that names a rule by its sort key changes that rule; so what PostHog has no name for, such as metrics,
+// stays. Rules that are disabled, which filters do not show, stay too. Filters without groups or variants leave these
+// as they are.
 func (w *writer) write() {
 	w.refuseOthers()
 	replaces := w.replaces()
@@ -273,8 +276,8 @@ func (w *writer) groups() {
 	w.order()
 }
 
-// order puts rules that serve a variation before those that split, because PostHog's older clients look at them in that order. The
-// groups that show what is there already are in their own order.
+// order puts rules that serve a variation before those that split, because PostHog's older clients look at them in that
+// order. The groups that show what is there already are in their own order.
 func (w *writer) order() {
 	if w.isBoolean() || w.flag.Spec.Bucketing != v1alpha1.BucketingPostHogSHA1 {
 		return
@@ -294,8 +297,8 @@ func (w *writer) order() {
 	}
 }
 
-// kept is how many groups, from the one at i on, are those that show one thing of the flag as it is: a rule has a group for each of its
-// audiences.
+// kept is how many groups, from the one at i on, are those that show one thing of the flag as it is: a rule has a group
+// for each of its audiences.
 func (w *writer) kept(i int) int {
 	key := w.filters.Groups[i].SortKey
 	var shows []Group
@@ -559,8 +562,8 @@ func thousandthsOf(percent float64) (int32, bool) {
 	return int32(thousandths), math.Abs(percent*1000-thousandths) < 1e-6
 }
 
-// test adds a property of a group to its rule, and reports whether it made a condition of it. A property that shows a condition of the
-// rule as it was keeps that condition.
+// test adds a property of a group to its rule, and reports whether it made a condition of it. A property that shows a
+// condition of the rule as it was keeps that condition.
 func (w *writer) test(rule, old *v1alpha1.Rule, i, j int) bool {
 	property := &w.filters.Groups[i].Properties[j]
 	name := fmt.Sprintf("%s.properties[%d].", groupField(i), j)

@@ -1,8 +1,9 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command kubeclient is what the Kubernetes client alone takes of memory: it holds in its caches what a replica of the manager holds
-// that only serves, and does nothing with it. It writes a line when all of it is there, and ends with its standard input.
+// Command kubeclient is what the Kubernetes client alone takes of memory: it holds in its caches what a replica of the
+// manager holds that only serves, and does nothing with it. It writes a line when all of it is there, and ends with its
+// standard input.
 package main
 
 import (

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package servertest runs everything that a view stands on for the view's tests: an API server with the Kinds, the webhooks, the
-// controllers and the REST server, and people with roles who call it.
+// Package servertest runs everything that a view stands on for the view's tests: an API server with the Kinds, the
+// webhooks, the controllers and the REST server, and people with roles who call it.
 package servertest
 
 import (
@@ -14,7 +14,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"runtime"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -125,10 +125,18 @@ func Start(options server.Options, mount func(mgr ctrl.Manager, srv *server.Serv
 	return world
 }
 
-// repository is the folder that holds the whole repository.
+// repository is the folder that holds the whole repository: the nearest one above the test's own that has a PROJECT file.
 func repository() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..", "..")
+	folder, err := os.Getwd()
+	Expect(err).NotTo(HaveOccurred())
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "PROJECT")); err == nil {
+			return folder
+		}
+		parent := filepath.Dir(folder)
+		Expect(parent).NotTo(Equal(folder), "there is no repository above the test")
+		folder = parent
+	}
 }
 
 // Project makes a namespace with a name of its own.
