@@ -31,7 +31,11 @@ var _ = Describe("Acknowledgement", func() {
 			status := fetch(g, environment).Status
 			g.Expect(status.PublishedRevision).To(BeNumerically(">", 0))
 			g.Expect(status.Flags).To(Equal(v1alpha1.FlagCounts{Total: 1}))
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.AcknowledgedCondition, metav1.ConditionTrue, v1alpha1.AcknowledgedReason, "no instance"))
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.AcknowledgedCondition, metav1.ConditionTrue, v1alpha1.AcknowledgedReason, "no instance"),
+			)
 			revision = status.PublishedRevision
 		}).Should(Succeed())
 
@@ -52,8 +56,16 @@ var _ = Describe("Acknowledgement", func() {
 		Eventually(func(g Gomega) {
 			status := fetch(g, environment).Status
 			g.Expect(status.Delivery).To(Equal(&v1alpha1.DeliveryStatus{Revision: revision, Acknowledged: 2, Expected: 2}))
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.AcknowledgedCondition, metav1.ConditionTrue, v1alpha1.AcknowledgedReason, "all 2 instances"))
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""))
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.AcknowledgedCondition, metav1.ConditionTrue, v1alpha1.AcknowledgedReason, "all 2 instances"),
+			)
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""),
+			)
 		}).Should(Succeed())
 
 		By("publishing another revision")
@@ -61,9 +73,23 @@ var _ = Describe("Acknowledgement", func() {
 		Eventually(func(g Gomega) {
 			status := fetch(g, environment).Status
 			g.Expect(status.PublishedRevision).To(BeNumerically(">", revision))
-			g.Expect(status.Delivery).To(Equal(&v1alpha1.DeliveryStatus{Revision: status.PublishedRevision, Expected: 2, Laggards: []string{"pod-a", "pod-b"}}))
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.AcknowledgedCondition, metav1.ConditionFalse, v1alpha1.LaggardsReason, "0 of 2 instances"))
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.NotReadyReason, "Acknowledged"))
+			g.Expect(
+				status.Delivery,
+			).To(
+				Equal(
+					&v1alpha1.DeliveryStatus{Revision: status.PublishedRevision, Expected: 2, Laggards: []string{"pod-a", "pod-b"}},
+				),
+			)
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.AcknowledgedCondition, metav1.ConditionFalse, v1alpha1.LaggardsReason, "0 of 2 instances"),
+			)
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.NotReadyReason, "Acknowledged"),
+			)
 		}).Should(Succeed())
 
 		By("one laggard falling silent in a moment, without a further event")
@@ -76,7 +102,11 @@ var _ = Describe("Acknowledgement", func() {
 			g.Expect(fetch(g, environment).Status.Delivery.Laggards).To(Equal([]string{"pod-b"}))
 		}).Should(Succeed())
 		Eventually(func(g Gomega) {
-			g.Expect(fetch(g, environment).Status.Delivery).To(Equal(&v1alpha1.DeliveryStatus{Revision: served, Acknowledged: 1, Expected: 1}))
+			g.Expect(
+				fetch(g, environment).Status.Delivery,
+			).To(
+				Equal(&v1alpha1.DeliveryStatus{Revision: served, Acknowledged: 1, Expected: 1}),
+			)
 		}).Should(Succeed())
 
 		By("more laggards than are named")
@@ -88,7 +118,11 @@ var _ = Describe("Acknowledgement", func() {
 		Eventually(func(g Gomega) {
 			status := fetch(g, environment).Status
 			g.Expect(status.Delivery.Laggards).To(HaveLen(10))
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.AcknowledgedCondition, metav1.ConditionFalse, v1alpha1.LaggardsReason, "pod-09 and 2 more"))
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.AcknowledgedCondition, metav1.ConditionFalse, v1alpha1.LaggardsReason, "pod-09 and 2 more"),
+			)
 		}).Should(Succeed())
 
 		By("switching it off")
@@ -98,7 +132,11 @@ var _ = Describe("Acknowledgement", func() {
 			g.Expect(status.Delivery).To(BeNil())
 			g.Expect(status.Instances).To(BeEmpty())
 			g.Expect(conditionOf(status.Conditions, v1alpha1.AcknowledgedCondition).Status).To(BeEmpty())
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""))
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""),
+			)
 		}).Should(Succeed())
 	})
 })

@@ -62,16 +62,38 @@ func hasCopy(g Gomega, project, namespace string) {
 }
 
 func hasNoCopy(g Gomega, namespace string) {
-	err := k8s.Get(context.Background(), client.ObjectKey{Namespace: namespace, Name: "flags-production"}, &corev1.ConfigMap{})
-	g.ExpectWithOffset(1, apierrors.IsNotFound(err)).To(BeTrue(), "namespace %s has a ConfigMap flags-production: %v", namespace, err)
+	err := k8s.Get(
+		context.Background(),
+		client.ObjectKey{Namespace: namespace, Name: "flags-production"},
+		&corev1.ConfigMap{},
+	)
+	g.ExpectWithOffset(
+		1,
+		apierrors.IsNotFound(err),
+	).To(
+		BeTrue(),
+		"namespace %s has a ConfigMap flags-production: %v",
+		namespace,
+		err,
+	)
 }
 
 // isDelivered asserts that the status tells of copies of the served revision in exactly these namespaces, and that all
 // is well.
 func isDelivered(g Gomega, project, message string, namespaces ...string) {
 	status := fetch(g, deliveringEnvironment(project)).Status
-	g.ExpectWithOffset(1, status.Conditions).To(haveCondition(v1alpha1.DeliveredCondition, metav1.ConditionTrue, v1alpha1.DeliveredReason, message))
-	g.ExpectWithOffset(1, status.Conditions).To(haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""))
+	g.ExpectWithOffset(
+		1,
+		status.Conditions,
+	).To(
+		haveCondition(v1alpha1.DeliveredCondition, metav1.ConditionTrue, v1alpha1.DeliveredReason, message),
+	)
+	g.ExpectWithOffset(
+		1,
+		status.Conditions,
+	).To(
+		haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""),
+	)
 	g.ExpectWithOffset(1, status.DeliveriesCount).To(BeEquivalentTo(len(namespaces)))
 	expected := []v1alpha1.NamespaceDelivery{}
 	for _, namespace := range namespaces {
@@ -84,8 +106,18 @@ func isDelivered(g Gomega, project, message string, namespaces ...string) {
 // isNotDelivered asserts that Delivered, and with it Ready, is False.
 func isNotDelivered(g Gomega, project, reason, message string) {
 	conditions := fetch(g, deliveringEnvironment(project)).Status.Conditions
-	g.ExpectWithOffset(1, conditions).To(haveCondition(v1alpha1.DeliveredCondition, metav1.ConditionFalse, reason, message))
-	g.ExpectWithOffset(1, conditions).To(haveCondition(v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.NotReadyReason, "Delivered"))
+	g.ExpectWithOffset(
+		1,
+		conditions,
+	).To(
+		haveCondition(v1alpha1.DeliveredCondition, metav1.ConditionFalse, reason, message),
+	)
+	g.ExpectWithOffset(
+		1,
+		conditions,
+	).To(
+		haveCondition(v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.NotReadyReason, "Delivered"),
+	)
 }
 
 var _ = Describe("Delivery", func() {
@@ -96,7 +128,16 @@ var _ = Describe("Delivery", func() {
 
 	It("follows every revision, the selector, and what namespaces accept", func() {
 		startOperator()
-		first, second, unwilling := makeCustomer(project, project), makeCustomer(project, "other , "+project+","), makeCustomer(project, "other")
+		first, second, unwilling := makeCustomer(
+			project,
+			project,
+		), makeCustomer(
+			project,
+			"other , "+project+",",
+		), makeCustomer(
+			project,
+			"other",
+		)
 		environment := deliveringEnvironment(project)
 		create(environment, onFlag("checkout", project))
 		Eventually(func(g Gomega) {
@@ -113,9 +154,15 @@ var _ = Describe("Delivery", func() {
 		}).Should(Succeed())
 
 		By("accepting in one namespace, no longer accepting in another, and no longer selecting a third")
-		edit(namespaceNamed(unwilling), func(namespace *corev1.Namespace) { namespace.Annotations[v1alpha1.AcceptFromAnnotation] = project })
+		edit(
+			namespaceNamed(unwilling),
+			func(namespace *corev1.Namespace) { namespace.Annotations[v1alpha1.AcceptFromAnnotation] = project },
+		)
 		Eventually(func(g Gomega) { isDelivered(g, project, "all 3", first, second, unwilling) }).Should(Succeed())
-		edit(namespaceNamed(first), func(namespace *corev1.Namespace) { delete(namespace.Annotations, v1alpha1.AcceptFromAnnotation) })
+		edit(
+			namespaceNamed(first),
+			func(namespace *corev1.Namespace) { delete(namespace.Annotations, v1alpha1.AcceptFromAnnotation) },
+		)
 		edit(namespaceNamed(second), func(namespace *corev1.Namespace) { namespace.Labels[teamLabel] = "nobody" })
 		Eventually(func(g Gomega) {
 			hasNoCopy(g, first)
@@ -136,7 +183,11 @@ var _ = Describe("Delivery", func() {
 			g.Expect(conditionOf(status.Conditions, v1alpha1.DeliveredCondition)).To(BeZero())
 			g.Expect(status.Deliveries).To(BeEmpty())
 			g.Expect(status.DeliveriesCount).To(BeZero())
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""))
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""),
+			)
 		}).Should(Succeed())
 		isServed(Default, project, "production", "checkout", false)
 	})
@@ -151,7 +202,11 @@ var _ = Describe("Delivery", func() {
 		}).Should(Succeed())
 		edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Publish.Suspend = true })
 		edit(onFlag("checkout", project), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
-		Eventually(func(g Gomega) { g.Expect(fetch(g, environment).Status.Flags.Pending).To(BeEquivalentTo(1)) }).Should(Succeed())
+		Eventually(
+			func(g Gomega) { g.Expect(fetch(g, environment).Status.Flags.Pending).To(BeEquivalentTo(1)) },
+		).Should(
+			Succeed(),
+		)
 		customer := makeCustomer(project, project)
 		Eventually(func(g Gomega) { isDelivered(g, project, "all 1", customer) }).Should(Succeed())
 		Expect(flagIn(Default, datafileOf(Default, customer, "production"), "checkout")).To(HaveKeyWithValue("enabled", true))
@@ -178,8 +233,15 @@ var _ = Describe("Delivery", func() {
 		}).Should(Succeed())
 		operator.stop()
 		Expect(k8s.Delete(ctx, deliveringEnvironment(other))).To(Succeed())
-		edit(datafileOf(Default, kept, "production"), func(delivered *corev1.ConfigMap) { delivered.Data["datafile.json"] = "{}" })
-		Expect(datafileOf(Default, orphan, "production").Labels).To(HaveKeyWithValue(v1alpha1.DatafileLabel, v1alpha1.DatafileCopy))
+		edit(
+			datafileOf(Default, kept, "production"),
+			func(delivered *corev1.ConfigMap) { delivered.Data["datafile.json"] = "{}" },
+		)
+		Expect(
+			datafileOf(Default, orphan, "production").Labels,
+		).To(
+			HaveKeyWithValue(v1alpha1.DatafileLabel, v1alpha1.DatafileCopy),
+		)
 		startOperator()
 		Eventually(func(g Gomega) {
 			hasNoCopy(g, orphan)
@@ -209,7 +271,10 @@ var _ = Describe("Delivery", func() {
 		Eventually(func(g Gomega) { hasCopy(g, project, customer) }).Should(Succeed())
 
 		By("annotating it")
-		edit(datafileOf(Default, customer, "production"), func(delivered *corev1.ConfigMap) { delivered.Annotations["example.com/note"] = "ours" })
+		edit(
+			datafileOf(Default, customer, "production"),
+			func(delivered *corev1.ConfigMap) { delivered.Annotations["example.com/note"] = "ours" },
+		)
 		edit(onFlag("checkout", project), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
 		Eventually(func(g Gomega) {
 			isServed(g, project, "production", "checkout", false)
@@ -221,12 +286,19 @@ var _ = Describe("Delivery", func() {
 	It("leaves a name alone that something else has, and says where", func() {
 		startOperator()
 		free, foreign := makeCustomer(project, project), makeCustomer(project, project)
-		theirs := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: foreign, Name: "flags-production"}, Data: map[string]string{"theirs": "1"}}
+		theirs := &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Namespace: foreign, Name: "flags-production"},
+			Data:       map[string]string{"theirs": "1"},
+		}
 		create(theirs, deliveringEnvironment(project))
 		Eventually(func(g Gomega) {
 			hasCopy(g, project, free)
 			isNotDelivered(g, project, v1alpha1.NameTakenReason, foreign)
-			g.Expect(fetch(g, deliveringEnvironment(project)).Status.Deliveries).To(HaveExactElements(HaveField("Namespace", free)))
+			g.Expect(
+				fetch(g, deliveringEnvironment(project)).Status.Deliveries,
+			).To(
+				HaveExactElements(HaveField("Namespace", free)),
+			)
 		}).Should(Succeed())
 
 		By("taking the labels off a copy, which makes it somebody else's")
@@ -241,7 +313,10 @@ var _ = Describe("Delivery", func() {
 		Expect(fetch(Default, theirs).Data).To(Equal(map[string]string{"theirs": "1"}))
 		Expect(k8s.Delete(ctx, theirs)).To(Succeed())
 		Expect(k8s.Delete(ctx, datafileOf(Default, free, "production"))).To(Succeed())
-		edit(deliveringEnvironment(project), func(environment *v1alpha1.FlagEnvironment) { environment.Spec.DisplayName = "look again" })
+		edit(
+			deliveringEnvironment(project),
+			func(environment *v1alpha1.FlagEnvironment) { environment.Spec.DisplayName = "look again" },
+		)
 		Eventually(func(g Gomega) { isDelivered(g, project, "all 2", free, foreign) }).Should(Succeed())
 	})
 
@@ -277,7 +352,11 @@ var _ = Describe("Delivery", func() {
 			isServed(g, project, "production", "checkout", true)
 			hasCopy(g, project, good)
 			isNotDelivered(g, project, v1alpha1.WriteFailedReason, "1 namespaces are not up to date: "+bad)
-			g.Expect(fetch(g, deliveringEnvironment(project)).Status.Deliveries).To(HaveExactElements(HaveField("Namespace", good)))
+			g.Expect(
+				fetch(g, deliveringEnvironment(project)).Status.Deliveries,
+			).To(
+				HaveExactElements(HaveField("Namespace", good)),
+			)
 		}).Should(Succeed())
 		hasNoCopy(Default, ending)
 		operator.faults.refuse.Store(nil)
@@ -304,7 +383,9 @@ var _ = Describe("Delivery", func() {
 		create(environment)
 		Eventually(func(g Gomega) { isDelivered(g, project, "all 1", customer) }).Should(Succeed())
 		edit(environment, func(environment *v1alpha1.FlagEnvironment) {
-			environment.Spec.Delivery.NamespaceSelector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "tier", Operator: "Near"}}
+			environment.Spec.Delivery.NamespaceSelector.MatchExpressions = []metav1.LabelSelectorRequirement{
+				{Key: "tier", Operator: "Near"},
+			}
 		})
 		Eventually(func(g Gomega) {
 			isNotDelivered(g, project, v1alpha1.InvalidReason, `"Near" is not a valid label selector operator`)
@@ -335,7 +416,16 @@ var _ = Describe("Delivery", func() {
 				g.Expect(status.DeliveriesCount).To(BeEquivalentTo(count))
 				g.Expect(status.Deliveries).To(HaveLen(100))
 				g.Expect(status.Deliveries).To(HaveEach(HaveField("Revision", revision)))
-				g.Expect(status.Conditions).To(haveCondition(v1alpha1.DeliveredCondition, metav1.ConditionTrue, v1alpha1.DeliveredReason, fmt.Sprintf("all %d selected namespaces that accept the datafile have revision %d", count, revision)))
+				g.Expect(
+					status.Conditions,
+				).To(
+					haveCondition(
+						v1alpha1.DeliveredCondition,
+						metav1.ConditionTrue,
+						v1alpha1.DeliveredReason,
+						fmt.Sprintf("all %d selected namespaces that accept the datafile have revision %d", count, revision),
+					),
+				)
 			}
 		}
 		Eventually(reached(true)).WithTimeout(2 * time.Minute).Should(Succeed())
@@ -348,8 +438,13 @@ var _ = Describe("Delivery", func() {
 		otherTook := time.Since(began)
 		Eventually(reached(false)).WithTimeout(2 * time.Minute).Should(Succeed())
 		took := time.Since(began)
-		AddReportEntry(fmt.Sprintf("%d namespaces in %s, %s each; meanwhile another environment was published within %s",
-			count, took.Round(time.Millisecond), (took/count).Round(10*time.Microsecond), otherTook.Round(time.Millisecond)), ReportEntryVisibilityAlways)
+		AddReportEntry(fmt.Sprintf(
+			"%d namespaces in %s, %s each; meanwhile another environment was published within %s",
+			count,
+			took.Round(time.Millisecond),
+			(took/count).Round(10*time.Microsecond),
+			otherTook.Round(time.Millisecond),
+		), ReportEntryVisibilityAlways)
 		for _, customer := range customers {
 			hasCopy(Default, project, customer)
 		}

@@ -32,8 +32,15 @@ type published map[string]string
 // that the history has lost nothing. The environment must keep more revisions than the test makes.
 func (p published) isKept(g Gomega, project string) {
 	all, history := &corev1.ConfigMapList{}, map[string]string{}
-	g.ExpectWithOffset(1, k8s.List(context.Background(), all, client.InNamespace(project),
-		client.MatchingLabels{v1alpha1.EnvironmentLabel: "production", v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})).To(Succeed())
+	g.ExpectWithOffset(1, k8s.List(
+		context.Background(),
+		all,
+		client.InNamespace(project),
+		client.MatchingLabels{
+			v1alpha1.EnvironmentLabel: "production",
+			v1alpha1.ManagedByLabel:   v1alpha1.ManagedBy,
+		},
+	)).To(Succeed())
 	for i := range all.Items {
 		revision, document := all.Items[i].Annotations[v1alpha1.RevisionAnnotation], all.Items[i].Data["datafile.json"]
 		if known, ok := p[revision]; ok {
@@ -165,7 +172,13 @@ var _ = Describe("Faults of the cluster", func() {
 		startElected := func() *operator {
 			return startOperatorWith(rest.CopyConfig(restConfig), controllers.Options{}, func(options *ctrl.Options) {
 				options.LeaderElection, options.LeaderElectionID, options.LeaderElectionNamespace = true, "manager", project
-				options.LeaseDuration, options.RenewDeadline, options.RetryPeriod = new(2*time.Second), new(time.Second), new(200*time.Millisecond)
+				options.LeaseDuration, options.RenewDeadline, options.RetryPeriod = new(
+					2*time.Second,
+				), new(
+					time.Second,
+				), new(
+					200*time.Millisecond,
+				)
 			})
 		}
 		leader := startElected()
@@ -214,7 +227,11 @@ var _ = Describe("Faults of the cluster", func() {
 		}
 		Eventually(func(g Gomega) {
 			isServedAs(g, "checkout", false)
-			g.Expect(flagIn(g, datafileOf(g, project, "production"), "checkout")).To(HaveKeyWithValue("metadata", HaveKeyWithValue("edit", "t")))
+			g.Expect(
+				flagIn(g, datafileOf(g, project, "production"), "checkout"),
+			).To(
+				HaveKeyWithValue("metadata", HaveKeyWithValue("edit", "t")),
+			)
 		}).Should(Succeed())
 		last := ""
 		Eventually(func(g Gomega) {
@@ -243,7 +260,9 @@ var _ = Describe("Faults of the cluster", func() {
 		}).Should(Succeed())
 
 		create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-			Name: goes, Labels: map[string]string{teamLabel: project}, Annotations: map[string]string{v1alpha1.AcceptFromAnnotation: project},
+			Name:        goes,
+			Labels:      map[string]string{teamLabel: project},
+			Annotations: map[string]string{v1alpha1.AcceptFromAnnotation: project},
 		}})
 		Eventually(func(g Gomega) { isDelivered(g, project, "all 2", stays, goes) }).Should(Succeed())
 	})

@@ -43,7 +43,8 @@ func ConfinedCacheOptions(config *rest.Config, names []string) (cache.Options, e
 	options.NewInformer = func(
 		source toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers,
 	) toolscache.SharedIndexInformer {
-		if _, isMetadata := object.(*metav1.PartialObjectMetadata); isMetadata && object.GetObjectKind().GroupVersionKind().Kind == "Namespace" {
+		if _, isMetadata := object.(*metav1.PartialObjectMetadata); isMetadata &&
+			object.GetObjectKind().GroupVersionKind().Kind == "Namespace" {
 			source = toolscache.ToListWatcherWithWatchListSemantics(&toolscache.ListWatch{
 				ListWithContextFunc: confined.list, WatchFuncWithContext: confined.watch,
 			}, confined)
@@ -135,7 +136,11 @@ func (n *namespaces) changes(found *metav1.PartialObjectMetadataList) []watch.Ev
 	for name, namespace := range is {
 		switch former, existed := was[name]; {
 		case existed && former.UID != namespace.UID:
-			events = append(events, watch.Event{Type: watch.Deleted, Object: former}, watch.Event{Type: watch.Added, Object: namespace})
+			events = append(
+				events,
+				watch.Event{Type: watch.Deleted, Object: former},
+				watch.Event{Type: watch.Added, Object: namespace},
+			)
 		case !existed:
 			events = append(events, watch.Event{Type: watch.Added, Object: namespace})
 		case former.ResourceVersion != namespace.ResourceVersion:

@@ -34,9 +34,19 @@ func isServed(g Gomega, namespace, environment, key string, enabled bool) {
 	g.ExpectWithOffset(1, configMap.Data["flagd.json"]).To(ContainSubstring(variant))
 	g.ExpectWithOffset(1, configMap.Annotations).To(HaveKey(v1alpha1.SDKKeysAnnotation))
 	status := fetch(g, builders.MakeEnvironment(environment, namespace).Obj()).Status
-	g.ExpectWithOffset(1, strconv.FormatInt(status.PublishedRevision, 10)).To(Equal(configMap.Annotations[v1alpha1.RevisionAnnotation]))
+	g.ExpectWithOffset(
+		1,
+		strconv.FormatInt(status.PublishedRevision, 10),
+	).To(
+		Equal(configMap.Annotations[v1alpha1.RevisionAnnotation]),
+	)
 	g.ExpectWithOffset(1, status.PublishedDigest).To(Equal(configMap.Annotations[v1alpha1.DigestAnnotation]))
-	g.ExpectWithOffset(1, conditionOf(status.Conditions, v1alpha1.PublishedCondition).Status).To(Equal(metav1.ConditionTrue))
+	g.ExpectWithOffset(
+		1,
+		conditionOf(status.Conditions, v1alpha1.PublishedCondition).Status,
+	).To(
+		Equal(metav1.ConditionTrue),
+	)
 }
 
 // onFlag is a flag that serves on to everybody in production.
@@ -45,7 +55,11 @@ func onFlag(name, namespace string) *v1alpha1.FeatureFlag {
 }
 
 func revisionOf(g Gomega, namespace, environment string) int64 {
-	revision, err := strconv.ParseInt(datafileOf(g, namespace, environment).Annotations[v1alpha1.RevisionAnnotation], 10, 64)
+	revision, err := strconv.ParseInt(
+		datafileOf(g, namespace, environment).Annotations[v1alpha1.RevisionAnnotation],
+		10,
+		64,
+	)
 	g.ExpectWithOffset(1, err).NotTo(HaveOccurred())
 	return revision
 }
@@ -64,7 +78,13 @@ var _ = Describe("Publishing", func() {
 		By("switching the flag off")
 		flag := onFlag("checkout", namespace)
 		edit(flag, func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
-		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", false) }).WithTimeout(time.Second).Should(Succeed())
+		Eventually(
+			func(g Gomega) { isServed(g, namespace, "production", "checkout", false) },
+		).WithTimeout(
+			time.Second,
+		).Should(
+			Succeed(),
+		)
 		Eventually(func(g Gomega) {
 			status := fetch(g, flag).Status
 			published := conditionOf(status.Conditions, v1alpha1.PublishedCondition)
@@ -83,7 +103,8 @@ var _ = Describe("Publishing", func() {
 		create(builders.MakeEnvironment("production", namespace).Obj())
 		Eventually(func(g Gomega) {
 			g.Expect(datafileOf(g, namespace, "production").Data["datafile.json"]).To(Equal(
-				`{"audiences":{},"environment":"production","events":{},"flags":{},"project":"` + namespace + `","revision":1,"schemaVersion":"1.0"}`))
+				`{"audiences":{},"environment":"production","events":{},"flags":{},"project":"` + namespace + `","revision":1,"schemaVersion":"1.0"}`,
+			))
 		}).Should(Succeed())
 	})
 
@@ -97,7 +118,11 @@ var _ = Describe("Publishing", func() {
 		})
 		Eventually(func(g Gomega) {
 			isServed(g, namespace, "production", "checkout", false)
-			g.Expect(fetch(g, flag).Status.Environments).To(HaveExactElements(And(HaveField("Enabled", false), HaveField("ForceDisabled", true))))
+			g.Expect(
+				fetch(g, flag).Status.Environments,
+			).To(
+				HaveExactElements(And(HaveField("Enabled", false), HaveField("ForceDisabled", true))),
+			)
 		}).Should(Succeed())
 	})
 
@@ -112,9 +137,16 @@ var _ = Describe("Publishing", func() {
 		}).Should(Succeed())
 		operator.stop()
 		startOperator()
-		edit(builders.MakeEnvironment("production", namespace).Obj(), func(environment *v1alpha1.FlagEnvironment) { environment.Spec.DisplayName = "Production" })
+		edit(
+			builders.MakeEnvironment("production", namespace).Obj(),
+			func(environment *v1alpha1.FlagEnvironment) { environment.Spec.DisplayName = "Production" },
+		)
 		Eventually(func(g Gomega) {
-			g.Expect(fetch(g, builders.MakeEnvironment("production", namespace).Obj()).Status.ObservedGeneration).To(BeEquivalentTo(2))
+			g.Expect(
+				fetch(g, builders.MakeEnvironment("production", namespace).Obj()).Status.ObservedGeneration,
+			).To(
+				BeEquivalentTo(2),
+			)
 		}).Should(Succeed())
 		Expect(datafileOf(Default, namespace, "production").ResourceVersion).To(Equal(before.ResourceVersion))
 	})
@@ -128,10 +160,22 @@ var _ = Describe("Publishing", func() {
 			flag.Spec.Metadata = map[string]string{"edit": strconv.Itoa(i)}
 			flag.ResourceVersion = ""
 			flag.ManagedFields = nil
-			Expect(k8s.Patch(ctx, flag, client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"metadata":{"edit":"%d"}}}`, i)))).To(Succeed())
+			Expect(
+				k8s.Patch(
+					ctx,
+					flag,
+					client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec":{"metadata":{"edit":"%d"}}}`, i)),
+				),
+			).To(
+				Succeed(),
+			)
 		}
 		Eventually(func(g Gomega) {
-			g.Expect(flagIn(g, datafileOf(g, namespace, "production"), "checkout")).To(HaveKeyWithValue("metadata", HaveKeyWithValue("edit", "299")))
+			g.Expect(
+				flagIn(g, datafileOf(g, namespace, "production"), "checkout"),
+			).To(
+				HaveKeyWithValue("metadata", HaveKeyWithValue("edit", "299")),
+			)
 		}).Should(Succeed())
 		Expect(revisionOf(Default, namespace, "production")).To(BeNumerically("<", 20))
 	})
@@ -158,14 +202,21 @@ var _ = Describe("Publishing", func() {
 		Eventually(func(g Gomega) {
 			after := datafileOf(g, namespace, "production")
 			g.Expect(after.Data).To(Equal(before.Data))
-			g.Expect(after.Annotations).To(HaveKeyWithValue(v1alpha1.RevisionAnnotation, before.Annotations[v1alpha1.RevisionAnnotation]))
+			g.Expect(
+				after.Annotations,
+			).To(
+				HaveKeyWithValue(v1alpha1.RevisionAnnotation, before.Annotations[v1alpha1.RevisionAnnotation]),
+			)
 			g.Expect(after.Annotations).To(HaveKeyWithValue("example.com/reloader", "kept"))
 		}).WithTimeout(time.Second).Should(Succeed())
 	})
 
 	It("leaves a ConfigMap of the same name alone that is not its own, and reports it", func() {
 		startOperator()
-		foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flags-production"}, Data: map[string]string{"mine": "yes"}}
+		foreign := &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flags-production"},
+			Data:       map[string]string{"mine": "yes"},
+		}
 		create(foreign.DeepCopy(), builders.MakeEnvironment("production", namespace).Obj(), onFlag("checkout", namespace))
 		environment := builders.MakeEnvironment("production", namespace).Obj()
 		Eventually(func(g Gomega) {
@@ -178,26 +229,55 @@ var _ = Describe("Publishing", func() {
 		Expect(foreign.Labels).To(BeEmpty())
 
 		By("choosing another name")
-		edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Datafile.Name = "flags-web.production" })
+		edit(
+			environment,
+			func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Datafile.Name = "flags-web.production" },
+		)
 		Eventually(func(g Gomega) {
-			configMap := fetch(g, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flags-web.production"}})
+			configMap := fetch(
+				g,
+				&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flags-web.production"}},
+			)
 			g.Expect(flagIn(g, configMap, "checkout")).NotTo(BeNil())
-			g.Expect(conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition).Status).To(Equal(metav1.ConditionTrue))
+			g.Expect(
+				conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition).Status,
+			).To(
+				Equal(metav1.ConditionTrue),
+			)
 		}).Should(Succeed())
 	})
 
 	It("keeps as many revisions as asked for, unchangeable", func() {
 		startOperator()
-		create(builders.MakeEnvironment("production", namespace).Spec(func(spec *v1alpha1.FlagEnvironmentSpec) { spec.Publish.RevisionHistoryLimit = new(int32(2)) }).Obj(),
-			onFlag("checkout", namespace))
+		create(
+			builders.MakeEnvironment(
+				"production",
+				namespace,
+			).Spec(
+				func(spec *v1alpha1.FlagEnvironmentSpec) { spec.Publish.RevisionHistoryLimit = new(int32(2)) },
+			).Obj(),
+			onFlag("checkout", namespace),
+		)
 		for i := range 4 {
 			Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", i%2 == 0) }).Should(Succeed())
-			edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = i%2 != 0 })
+			edit(
+				onFlag("checkout", namespace),
+				func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = i%2 != 0 },
+			)
 		}
 		Eventually(func(g Gomega) {
 			isServed(g, namespace, "production", "checkout", true)
 			history := &corev1.ConfigMapList{}
-			g.Expect(k8s.List(ctx, history, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.DatafileLabel: v1alpha1.DatafileHistory})).To(Succeed())
+			g.Expect(
+				k8s.List(
+					ctx,
+					history,
+					client.InNamespace(namespace),
+					client.MatchingLabels{v1alpha1.DatafileLabel: v1alpha1.DatafileHistory},
+				),
+			).To(
+				Succeed(),
+			)
 			g.Expect(history.Items).To(HaveLen(2))
 			g.Expect(history.Items).To(HaveEach(HaveField("Immutable", HaveValue(BeTrue()))))
 		}).Should(Succeed())
@@ -214,7 +294,11 @@ var _ = Describe("Publishing", func() {
 		}
 		Eventually(func(g Gomega) {
 			status := fetch(g, environment).Status
-			g.Expect(conditionOf(status.Conditions, v1alpha1.PublishedCondition).Reason).To(Equal(v1alpha1.AwaitingPublishReason))
+			g.Expect(
+				conditionOf(status.Conditions, v1alpha1.PublishedCondition).Reason,
+			).To(
+				Equal(v1alpha1.AwaitingPublishReason),
+			)
 			g.Expect(status.PendingFlags).To(HaveExactElements("checkout"))
 		}).Should(Succeed())
 		request("2026-01-01T00:00:00Z")
@@ -226,7 +310,11 @@ var _ = Describe("Publishing", func() {
 		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
 		Eventually(func(g Gomega) {
 			g.Expect(fetch(g, environment).Status.PendingFlags).To(HaveExactElements("checkout"))
-			g.Expect(fetch(g, onFlag("checkout", namespace)).Status.Environments).To(HaveExactElements(HaveField("PendingChanges", true)))
+			g.Expect(
+				fetch(g, onFlag("checkout", namespace)).Status.Environments,
+			).To(
+				HaveExactElements(HaveField("PendingChanges", true)),
+			)
 		}).Should(Succeed())
 		Expect(k8s.Delete(ctx, datafileOf(Default, namespace, "production"))).To(Succeed())
 		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", true) }).Should(Succeed())
@@ -236,26 +324,48 @@ var _ = Describe("Publishing", func() {
 
 	It("answers a publish request where it publishes by itself", func() {
 		startOperator()
-		environment := builders.MakeEnvironment("production", namespace).Annotation(v1alpha1.PublishRequestedAtAnnotation, "2026-01-01T00:00:00Z").Obj()
+		environment := builders.MakeEnvironment(
+			"production",
+			namespace,
+		).Annotation(
+			v1alpha1.PublishRequestedAtAnnotation,
+			"2026-01-01T00:00:00Z",
+		).Obj()
 		create(environment)
 		Eventually(func(g Gomega) {
-			g.Expect(fetch(g, environment).Status).To(And(HaveField("LastHandledPublishAt", "2026-01-01T00:00:00Z"), HaveField("PublishedRevision", int64(1))))
+			g.Expect(
+				fetch(g, environment).Status,
+			).To(
+				And(HaveField("LastHandledPublishAt", "2026-01-01T00:00:00Z"), HaveField("PublishedRevision", int64(1))),
+			)
 		}).Should(Succeed())
 	})
 
 	It("does not claim a flagd file that waits for a publish", func() {
 		startOperator()
-		environment := builders.MakeEnvironment("production", namespace).Manual().Annotation(v1alpha1.PublishRequestedAtAnnotation, "2026-01-01T00:00:00Z").
-			Spec(func(spec *v1alpha1.FlagEnvironmentSpec) {
-				spec.Datafile.Formats = []v1alpha1.DatafileFormat{v1alpha1.DatafileFormatNative}
-			}).Obj()
+		environment := builders.MakeEnvironment(
+			"production",
+			namespace,
+		).Manual().Annotation(
+			v1alpha1.PublishRequestedAtAnnotation,
+			"2026-01-01T00:00:00Z",
+		).
+			Spec(
+				func(spec *v1alpha1.FlagEnvironmentSpec) {
+					spec.Datafile.Formats = []v1alpha1.DatafileFormat{v1alpha1.DatafileFormatNative}
+				},
+			).Obj()
 		create(environment)
 		Eventually(func(g Gomega) { g.Expect(datafileOf(g, namespace, "production").Data).To(HaveLen(1)) }).Should(Succeed())
 		edit(environment, func(environment *v1alpha1.FlagEnvironment) {
 			environment.Spec.Datafile.Formats = append(environment.Spec.Datafile.Formats, v1alpha1.DatafileFormatFlagd)
 		})
 		Eventually(func(g Gomega) {
-			g.Expect(fetch(g, environment).Status.Conditions).To(haveCondition(v1alpha1.FlagdPublishedCondition, metav1.ConditionFalse, v1alpha1.PendingReason, "next publish"))
+			g.Expect(
+				fetch(g, environment).Status.Conditions,
+			).To(
+				haveCondition(v1alpha1.FlagdPublishedCondition, metav1.ConditionFalse, v1alpha1.PendingReason, "next publish"),
+			)
 		}).Should(Succeed())
 	})
 
@@ -267,7 +377,11 @@ var _ = Describe("Publishing", func() {
 		first := revisionOf(Default, namespace, "production")
 		edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Publish.Suspend = true })
 		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
-		Eventually(func(g Gomega) { g.Expect(fetch(g, environment).Status.PendingFlags).To(HaveExactElements("checkout")) }).Should(Succeed())
+		Eventually(
+			func(g Gomega) { g.Expect(fetch(g, environment).Status.PendingFlags).To(HaveExactElements("checkout")) },
+		).Should(
+			Succeed(),
+		)
 		isServed(Default, namespace, "production", "checkout", true)
 
 		edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Publish.Suspend = false })
@@ -277,12 +391,20 @@ var _ = Describe("Publishing", func() {
 		Eventually(func(g Gomega) {
 			isServed(g, namespace, "production", "checkout", true)
 			g.Expect(revisionOf(g, namespace, "production")).To(Equal(first))
-			g.Expect(conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition).Reason).To(Equal(v1alpha1.PinnedReason))
+			g.Expect(
+				conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition).Reason,
+			).To(
+				Equal(v1alpha1.PinnedReason),
+			)
 		}).Should(Succeed())
 
 		edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Publish.Revision = new(int64(99)) })
 		Eventually(func(g Gomega) {
-			g.Expect(conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition).Reason).To(Equal(v1alpha1.RevisionNotFoundReason))
+			g.Expect(
+				conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition).Reason,
+			).To(
+				Equal(v1alpha1.RevisionNotFoundReason),
+			)
 		}).Should(Succeed())
 		Expect(revisionOf(Default, namespace, "production")).To(Equal(first))
 
@@ -293,33 +415,48 @@ var _ = Describe("Publishing", func() {
 		}).Should(Succeed())
 	})
 
-	It("removes the datafiles of a deleted environment where its policy says so, and else leaves them for it to take up again", func() {
-		operator := startOperator()
-		create(builders.MakeEnvironment("production", namespace).Obj(), onFlag("checkout", namespace),
-			builders.MakeEnvironment("preview", namespace).Spec(func(spec *v1alpha1.FlagEnvironmentSpec) { spec.DeletionPolicy = v1alpha1.DeletionPolicyDelete }).Obj())
-		Eventually(func(g Gomega) {
-			isServed(g, namespace, "production", "checkout", true)
-			g.Expect(datafileOf(g, namespace, "preview")).NotTo(BeNil())
-		}).Should(Succeed())
-		last := revisionOf(Default, namespace, "production")
-		operator.stop() // What was deleted while nobody looked is swept at the next start.
-		Expect(k8s.Delete(ctx, builders.MakeEnvironment("preview", namespace).Obj())).To(Succeed())
-		startOperator()
-		Expect(k8s.Delete(ctx, builders.MakeEnvironment("production", namespace).Obj())).To(Succeed())
-		Eventually(func(g Gomega) {
-			all := &corev1.ConfigMapList{}
-			g.Expect(k8s.List(ctx, all, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.EnvironmentLabel: "preview"})).To(Succeed())
-			g.Expect(all.Items).To(BeEmpty())
-		}).Should(Succeed())
-		Expect(datafileOf(Default, namespace, "production").Data).NotTo(BeEmpty())
+	It(
+		"removes the datafiles of a deleted environment where its policy says so, and else leaves them for it to take up again",
+		func() {
+			operator := startOperator()
+			create(
+				builders.MakeEnvironment("production", namespace).Obj(),
+				onFlag("checkout", namespace),
+				builders.MakeEnvironment(
+					"preview",
+					namespace,
+				).Spec(
+					func(spec *v1alpha1.FlagEnvironmentSpec) { spec.DeletionPolicy = v1alpha1.DeletionPolicyDelete },
+				).Obj(),
+			)
+			Eventually(func(g Gomega) {
+				isServed(g, namespace, "production", "checkout", true)
+				g.Expect(datafileOf(g, namespace, "preview")).NotTo(BeNil())
+			}).Should(Succeed())
+			last := revisionOf(Default, namespace, "production")
+			operator.stop() // What was deleted while nobody looked is swept at the next start.
+			Expect(k8s.Delete(ctx, builders.MakeEnvironment("preview", namespace).Obj())).To(Succeed())
+			startOperator()
+			Expect(k8s.Delete(ctx, builders.MakeEnvironment("production", namespace).Obj())).To(Succeed())
+			Eventually(func(g Gomega) {
+				all := &corev1.ConfigMapList{}
+				g.Expect(
+					k8s.List(ctx, all, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.EnvironmentLabel: "preview"}),
+				).To(
+					Succeed(),
+				)
+				g.Expect(all.Items).To(BeEmpty())
+			}).Should(Succeed())
+			Expect(datafileOf(Default, namespace, "production").Data).NotTo(BeEmpty())
 
-		create(builders.MakeEnvironment("production", namespace).Obj())
-		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
-		Eventually(func(g Gomega) {
-			isServed(g, namespace, "production", "checkout", false)
-			g.Expect(revisionOf(g, namespace, "production")).To(Equal(last + 1))
-		}).Should(Succeed())
-	})
+			create(builders.MakeEnvironment("production", namespace).Obj())
+			edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
+			Eventually(func(g Gomega) {
+				isServed(g, namespace, "production", "checkout", false)
+				g.Expect(revisionOf(g, namespace, "production")).To(Equal(last + 1))
+			}).Should(Succeed())
+		},
+	)
 
 	It("drops and adds files as the formats say", func() {
 		startOperator()
@@ -328,7 +465,10 @@ var _ = Describe("Publishing", func() {
 		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", true) }).Should(Succeed())
 		for _, formats := range [][]v1alpha1.DatafileFormat{{v1alpha1.DatafileFormatFlagd}, {v1alpha1.DatafileFormatNative}, {v1alpha1.DatafileFormatNative, v1alpha1.DatafileFormatFlagd}} {
 			edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Datafile.Formats = formats })
-			files := map[v1alpha1.DatafileFormat]string{v1alpha1.DatafileFormatFlagd: "flagd.json", v1alpha1.DatafileFormatNative: "datafile.json"}
+			files := map[v1alpha1.DatafileFormat]string{
+				v1alpha1.DatafileFormatFlagd:  "flagd.json",
+				v1alpha1.DatafileFormatNative: "datafile.json",
+			}
 			Eventually(func(g Gomega) {
 				data := datafileOf(g, namespace, "production").Data
 				g.Expect(data).To(HaveLen(len(formats)))
@@ -348,7 +488,10 @@ var _ = Describe("Publishing", func() {
 		for i := range members {
 			members[i] = fmt.Sprintf("a-customer-with-a-long-key-%05d", i)
 		}
-		create(builders.MakeAudience("one", namespace).Members(members...).Obj(), builders.MakeAudience("two", namespace).Members(members...).Obj())
+		create(
+			builders.MakeAudience("one", namespace).Members(members...).Obj(),
+			builders.MakeAudience("two", namespace).Members(members...).Obj(),
+		)
 		Eventually(func(g Gomega) {
 			configMap := datafileOf(g, namespace, "production")
 			g.Expect(configMap.BinaryData).To(HaveKey("datafile.json.gz"))
@@ -386,7 +529,16 @@ var _ = Describe("Publishing", func() {
 			}).Should(Succeed())
 			operator.stop()
 			history := &corev1.ConfigMapList{}
-			Expect(k8s.List(ctx, history, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.DatafileLabel: v1alpha1.DatafileHistory})).To(Succeed())
+			Expect(
+				k8s.List(
+					ctx,
+					history,
+					client.InNamespace(namespace),
+					client.MatchingLabels{v1alpha1.DatafileLabel: v1alpha1.DatafileHistory},
+				),
+			).To(
+				Succeed(),
+			)
 			for i := range history.Items {
 				name, content := history.Items[i].Name, history.Items[i].Data["datafile.json"]
 				if known, ok := contents[name]; ok {
@@ -424,8 +576,15 @@ var _ = Describe("Faults of the API server", func() {
 	It("knows which revision changed a flag though the history could not be pruned after it", func() {
 		namespace := makeNamespace()
 		operator := startOperator()
-		create(builders.MakeEnvironment("production", namespace).Spec(func(spec *v1alpha1.FlagEnvironmentSpec) { spec.Publish.RevisionHistoryLimit = new(int32(1)) }).Obj(),
-			onFlag("checkout", namespace))
+		create(
+			builders.MakeEnvironment(
+				"production",
+				namespace,
+			).Spec(
+				func(spec *v1alpha1.FlagEnvironmentSpec) { spec.Publish.RevisionHistoryLimit = new(int32(1)) },
+			).Obj(),
+			onFlag("checkout", namespace),
+		)
 		revisionIsKnown := func(g Gomega, enabled bool) {
 			isServed(g, namespace, "production", "checkout", enabled)
 			g.Expect(fetch(g, onFlag("checkout", namespace)).Status.Environments).To(
@@ -444,7 +603,11 @@ var _ = Describe("Faults of the API server", func() {
 	It("loses nothing while the API server is away", func() {
 		namespace := makeNamespace()
 		operator := startOperator()
-		create(builders.MakeEnvironment("production", namespace).Obj(), onFlag("checkout", namespace), onFlag("search", namespace))
+		create(
+			builders.MakeEnvironment("production", namespace).Obj(),
+			onFlag("checkout", namespace),
+			onFlag("search", namespace),
+		)
 		Eventually(func(g Gomega) { isServed(g, namespace, "production", "search", true) }).Should(Succeed())
 		operator.link.set(true)
 		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
@@ -475,8 +638,22 @@ var _ = Describe("Faults of the API server", func() {
 		}).Should(Succeed())
 		operator.faults.refuse.Store(nil)
 		Eventually(func(g Gomega) {
-			g.Expect(conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition).Status).To(Equal(metav1.ConditionTrue))
+			g.Expect(
+				conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition).Status,
+			).To(
+				Equal(metav1.ConditionTrue),
+			)
 		}).Should(Succeed())
-		Expect(apierrors.IsNotFound(k8s.Get(context.Background(), client.ObjectKey{Namespace: namespace, Name: "flags-production-r2"}, &corev1.ConfigMap{}))).To(BeTrue())
+		Expect(
+			apierrors.IsNotFound(
+				k8s.Get(
+					context.Background(),
+					client.ObjectKey{Namespace: namespace, Name: "flags-production-r2"},
+					&corev1.ConfigMap{},
+				),
+			),
+		).To(
+			BeTrue(),
+		)
 	})
 })

@@ -26,5 +26,13 @@ func recorderFor(mgr ctrl.Manager, controller string) events.EventRecorder {
 
 // Eventf shortens the note.
 func (r recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
-	r.EventRecorder.Eventf(regarding, related, eventType, reason, action, "%s", validation.Truncate(fmt.Sprintf(note, args...), maxNoteBytes))
+	r.EventRecorder.Eventf(
+		regarding,
+		related,
+		eventType,
+		reason,
+		action,
+		"%s",
+		validation.Truncate(fmt.Sprintf(note, args...), maxNoteBytes),
+	)
 }

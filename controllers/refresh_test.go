@@ -51,7 +51,12 @@ func configMapVolume(volume, configMap string) corev1.Volume {
 
 func projectedVolume(volume, configMap string) corev1.Volume {
 	source := &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: configMap}}
-	return corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ConfigMap: source}}}}}
+	return corev1.Volume{
+		Name: volume,
+		VolumeSource: corev1.VolumeSource{
+			Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ConfigMap: source}}},
+		},
+	}
 }
 
 // refreshingEnvironment is deliveringEnvironment with refreshPods.
@@ -123,7 +128,17 @@ var _ = Describe("Refreshing pods", func() {
 		staging := makePod(project, "staging", corev1.PodRunning, configMapVolume("flags", "flags-staging"))
 		elsewhere := makePod(makeNamespace(), "elsewhere", corev1.PodRunning, configMapVolume("flags", "flags-production"))
 		starting := makePod(project, "starting", corev1.PodPending, configMapVolume("flags", "flags-production"))
-		Expect(k8s.SubResource("binding").Create(ctx, starting, &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: "node-1"}})).To(Succeed())
+		Expect(
+			k8s.SubResource(
+				"binding",
+			).Create(
+				ctx,
+				starting,
+				&corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: "node-1"}},
+			),
+		).To(
+			Succeed(),
+		)
 		mounting := []*corev1.Pod{
 			starting,
 			makePod(project, "volume", corev1.PodRunning, configMapVolume("flags", "flags-production")),
@@ -154,7 +169,10 @@ var _ = Describe("Refreshing pods", func() {
 		startOperatorWith(rest.CopyConfig(restConfig), isOn)
 		pods := []*corev1.Pod{}
 		for i := range 150 {
-			pods = append(pods, makePod(project, fmt.Sprintf("web-%d", i), corev1.PodRunning, configMapVolume("flags", "flags-production")))
+			pods = append(
+				pods,
+				makePod(project, fmt.Sprintf("web-%d", i), corev1.PodRunning, configMapVolume("flags", "flags-production")),
+			)
 		}
 		create(refreshingEnvironment(project))
 		Eventually(func(g Gomega) {
@@ -171,8 +189,14 @@ var _ = Describe("Refreshing pods", func() {
 		create(refreshingEnvironment(project), onFlag("checkout", project))
 		told := func(g Gomega) {
 			events := eventsOf(g, project, v1alpha1.SubPathMountReason)
-			g.Expect(events).To(HaveExactElements(And(HaveField("Note", ContainSubstring("stuck")), HaveField("Note", Not(ContainSubstring("fine"))),
-				HaveField("Regarding.Kind", "FlagEnvironment"), HaveField("Series", BeNil()))))
+			g.Expect(
+				events,
+			).To(
+				HaveExactElements(
+					And(HaveField("Note", ContainSubstring("stuck")), HaveField("Note", Not(ContainSubstring("fine"))),
+						HaveField("Regarding.Kind", "FlagEnvironment"), HaveField("Series", BeNil())),
+				),
+			)
 		}
 		Eventually(func(g Gomega) {
 			isServed(g, project, "production", "checkout", true)
@@ -188,13 +212,25 @@ var _ = Describe("Refreshing pods", func() {
 		startOperatorWith(rest.CopyConfig(restConfig), isOn)
 		pods := []*corev1.Pod{makePod(project, "stuck", corev1.PodRunning, configMapVolume("by-subpath", "flags-production"))}
 		for i := range 4 {
-			pods = append(pods, makePod(makeCustomer(project, project), fmt.Sprint("stuck-", i), corev1.PodRunning, configMapVolume("by-subpath", "flags-production")))
+			pods = append(
+				pods,
+				makePod(
+					makeCustomer(project, project),
+					fmt.Sprint("stuck-", i),
+					corev1.PodRunning,
+					configMapVolume("by-subpath", "flags-production"),
+				),
+			)
 		}
 		create(refreshingEnvironment(project), onFlag("checkout", project))
 		Eventually(func(g Gomega) {
 			events := eventsOf(g, project, v1alpha1.SubPathMountReason)
 			for _, pod := range pods {
-				g.Expect(events).To(ContainElement(And(HaveField("Note", HaveSuffix(" "+pod.Name)), HaveField("Related.Namespace", pod.Namespace))))
+				g.Expect(
+					events,
+				).To(
+					ContainElement(And(HaveField("Note", HaveSuffix(" "+pod.Name)), HaveField("Related.Namespace", pod.Namespace))),
+				)
 			}
 		}).Should(Succeed())
 	})
@@ -249,13 +285,19 @@ var _ = Describe("Refreshing pods", func() {
 		Expect(fetch(Default, pod).Annotations).To(BeEmpty())
 		create(&rbacv1.ClusterRole{
 			ObjectMeta: metav1.ObjectMeta{Name: project + "-pods"},
-			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch", "patch"}}},
+			Rules: []rbacv1.PolicyRule{
+				{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch", "patch"}},
+			},
 		}, &rbacv1.ClusterRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: project + "-pods"},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: project + "-pods"},
 			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: project}},
 		})
 		Eventually(func(g Gomega) { isRefreshed(g, pod) }).WithTimeout(time.Minute).Should(Succeed())
-		Expect(eventsOf(Default, project, v1alpha1.PodRefreshForbiddenReason)).To(HaveExactElements(HaveField("Series", BeNil())))
+		Expect(
+			eventsOf(Default, project, v1alpha1.PodRefreshForbiddenReason),
+		).To(
+			HaveExactElements(HaveField("Series", BeNil())),
+		)
 	})
 })

@@ -45,7 +45,9 @@ var _ = Describe("SDK keys", func() {
 	secrets := func(g Gomega) []corev1.Secret {
 		list := &corev1.SecretList{}
 		g.ExpectWithOffset(1, k8s.List(ctx, list, client.InNamespace(namespace), client.MatchingLabels{
-			v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProjectLabel: namespace, v1alpha1.EnvironmentLabel: "production",
+			v1alpha1.ManagedByLabel:   v1alpha1.ManagedBy,
+			v1alpha1.ProjectLabel:     namespace,
+			v1alpha1.EnvironmentLabel: "production",
 		})).To(Succeed())
 		return list.Items
 	}
@@ -110,15 +112,22 @@ var _ = Describe("SDK keys", func() {
 		Expect(secrets(Default)).To(HaveLen(1))
 	})
 
-	It("makes keys where nothing is published yet, and lets the garbage collector have them where datafiles go with the environment", func() {
-		startOperator()
-		environment.Spec.Publish.Mode, environment.Spec.DeletionPolicy = v1alpha1.PublishModeManual, v1alpha1.DeletionPolicyDelete
-		create(environment)
-		Eventually(func(g Gomega) {
-			g.Expect(fetch(g, environment).Status.SDKKeys).To(HaveExactElements(HaveField("Confirmed", true)))
-		}).Should(Succeed())
-		Expect(secrets(Default)).To(HaveExactElements(HaveField("OwnerReferences", HaveExactElements(HaveField("UID", environment.UID)))))
-	})
+	It(
+		"makes keys where nothing is published yet, and lets the garbage collector have them where datafiles go with the environment",
+		func() {
+			startOperator()
+			environment.Spec.Publish.Mode, environment.Spec.DeletionPolicy = v1alpha1.PublishModeManual, v1alpha1.DeletionPolicyDelete
+			create(environment)
+			Eventually(func(g Gomega) {
+				g.Expect(fetch(g, environment).Status.SDKKeys).To(HaveExactElements(HaveField("Confirmed", true)))
+			}).Should(Succeed())
+			Expect(
+				secrets(Default),
+			).To(
+				HaveExactElements(HaveField("OwnerReferences", HaveExactElements(HaveField("UID", environment.UID)))),
+			)
+		},
+	)
 
 	It("rotates on request, once, and goes on accepting the previous keys until they are revoked", func() {
 		startOperator()
@@ -134,7 +143,11 @@ var _ = Describe("SDK keys", func() {
 		annotate(v1alpha1.RevokeKeysBeforeAnnotation, both[0].CreatedAt.Time)
 		Eventually(func(g Gomega) {
 			g.Expect(keysAre(g, 1)).To(Equal(both[:1]))
-			g.Expect(datafileOf(g, namespace, "production").Annotations[v1alpha1.SDKKeysAnnotation]).NotTo(ContainSubstring(first[0].ServerHash))
+			g.Expect(
+				datafileOf(g, namespace, "production").Annotations[v1alpha1.SDKKeysAnnotation],
+			).NotTo(
+				ContainSubstring(first[0].ServerHash),
+			)
 		}).Should(Succeed())
 		Expect(secrets(Default)).To(HaveLen(2), "the operator may not delete Secrets")
 	})
@@ -158,7 +171,12 @@ var _ = Describe("SDK keys", func() {
 		Expect(both[1]).To(Equal(second[0]), "an annotation for the future must revoke nothing yet")
 		Eventually(func(g Gomega) {
 			keys := keysAre(g, 1)
-			g.Expect(keys[0].CreatedAt.UTC().Format(time.RFC3339) >= due).To(BeTrue(), "keys from before that time end when it comes")
+			g.Expect(
+				keys[0].CreatedAt.UTC().Format(time.RFC3339) >= due,
+			).To(
+				BeTrue(),
+				"keys from before that time end when it comes",
+			)
 		}).Should(Succeed())
 	})
 
@@ -173,7 +191,11 @@ var _ = Describe("SDK keys", func() {
 		Eventually(func(g Gomega) {
 			events := &eventsv1.EventList{}
 			g.Expect(k8s.List(ctx, events, client.InNamespace(namespace))).To(Succeed())
-			g.Expect(events.Items).To(ContainElement(And(HaveField("Reason", v1alpha1.SDKKeysLimitReason), HaveField("Type", corev1.EventTypeWarning))))
+			g.Expect(
+				events.Items,
+			).To(
+				ContainElement(And(HaveField("Reason", v1alpha1.SDKKeysLimitReason), HaveField("Type", corev1.EventTypeWarning))),
+			)
 		}).Should(Succeed())
 		Expect(keysAre(Default, 3)).To(Equal(three), "keys that are in use end only when somebody says so")
 		Expect(environment.Status.LastHandledRotateAt).NotTo(Equal(request))
@@ -195,7 +217,11 @@ var _ = Describe("SDK keys", func() {
 		request := environment.Status.LastHandledRotateAt
 
 		By("removing the status")
-		Expect(k8s.Status().Patch(ctx, environment, client.RawPatch(types.MergePatchType, []byte(`{"status":null}`)))).To(Succeed())
+		Expect(
+			k8s.Status().Patch(ctx, environment, client.RawPatch(types.MergePatchType, []byte(`{"status":null}`))),
+		).To(
+			Succeed(),
+		)
 		Eventually(func(g Gomega) {
 			g.Expect(keysAre(g, 2)).To(Equal(both))
 			g.Expect(environment.Status.LastHandledRotateAt).To(Equal(request))
@@ -216,7 +242,11 @@ var _ = Describe("SDK keys", func() {
 		create(environment)
 		var first []v1alpha1.SDKKey
 		Eventually(func(g Gomega) { first = keysAre(g, 1) }).Should(Succeed())
-		Expect(k8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: first[0].SecretName}})).To(Succeed())
+		Expect(
+			k8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: first[0].SecretName}}),
+		).To(
+			Succeed(),
+		)
 		operator.stop()
 		startOperator()
 		both := rotate(time.Now(), 2)

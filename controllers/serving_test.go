@@ -47,38 +47,49 @@ func startReplica() *store.Store {
 }
 
 var _ = Describe("Serving on every replica", func() {
-	It("opens what is published with the keys of the Secret, and follows revisions until the environment is deleted", func() {
-		ctx, namespace := context.Background(), makeNamespace()
-		startOperator()
-		environment := builders.MakeEnvironment("production", namespace).Obj()
-		create(environment, onFlag("checkout", namespace))
-		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", true) }).Should(Succeed())
+	It(
+		"opens what is published with the keys of the Secret, and follows revisions until the environment is deleted",
+		func() {
+			ctx, namespace := context.Background(), makeNamespace()
+			startOperator()
+			environment := builders.MakeEnvironment("production", namespace).Obj()
+			create(environment, onFlag("checkout", namespace))
+			Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", true) }).Should(Succeed())
 
-		replica := startReplica()
-		Eventually(replica.Synced).Should(BeTrue())
-		secret := &corev1.Secret{}
-		Expect(k8s.Get(ctx, client.ObjectKey{Namespace: namespace, Name: fetch(Default, environment).Status.SDKKeys[0].SecretName}, secret)).To(Succeed())
-		held, kind, found := replica.ByKey(string(secret.Data["client"]))
-		Expect(found).To(BeTrue(), "ready, and the key is unknown")
-		Expect(kind).To(Equal(store.ClientKey))
-		Expect(held.Revision().Number).To(Equal(revisionOf(Default, namespace, "production")))
-		Expect(held.Revision().Digest).To(Equal(environment.Status.PublishedDigest))
-		serves := func(variation string) {
-			GinkgoHelper()
-			result := held.ClientEngine().Evaluate("checkout", nil, time.Now())
-			Expect(result.Variation.Key).To(Equal(variation))
-		}
-		serves("on")
+			replica := startReplica()
+			Eventually(replica.Synced).Should(BeTrue())
+			secret := &corev1.Secret{}
+			Expect(
+				k8s.Get(
+					ctx,
+					client.ObjectKey{Namespace: namespace, Name: fetch(Default, environment).Status.SDKKeys[0].SecretName},
+					secret,
+				),
+			).To(
+				Succeed(),
+			)
+			held, kind, found := replica.ByKey(string(secret.Data["client"]))
+			Expect(found).To(BeTrue(), "ready, and the key is unknown")
+			Expect(kind).To(Equal(store.ClientKey))
+			Expect(held.Revision().Number).To(Equal(revisionOf(Default, namespace, "production")))
+			Expect(held.Revision().Digest).To(Equal(environment.Status.PublishedDigest))
+			serves := func(variation string) {
+				GinkgoHelper()
+				result := held.ClientEngine().Evaluate("checkout", nil, time.Now())
+				Expect(result.Variation.Key).To(Equal(variation))
+			}
+			serves("on")
 
-		changed := held.Changed()
-		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
-		Eventually(changed).Should(BeClosed())
-		serves("off")
+			changed := held.Changed()
+			edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
+			Eventually(changed).Should(BeClosed())
+			serves("off")
 
-		Expect(k8s.Delete(ctx, environment)).To(Succeed())
-		Eventually(held.Gone).Should(BeTrue())
-		_, _, found = replica.ByKey(string(secret.Data["server"]))
-		Expect(found).To(BeFalse())
-		serves("off")
-	})
+			Expect(k8s.Delete(ctx, environment)).To(Succeed())
+			Eventually(held.Gone).Should(BeTrue())
+			_, _, found = replica.ByKey(string(secret.Data["server"]))
+			Expect(found).To(BeFalse())
+			serves("off")
+		},
+	)
 })

@@ -124,5 +124,10 @@ func refresher(mgr ctrl.Manager, options Options) registrable {
 	if !options.RefreshPods {
 		return &refresh.Off{Client: mgr.GetClient(), Recorder: recorder}
 	}
-	return &refresh.Reconciler{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Recorder: recorder, Namespaces: options.Namespaces}
+	return &refresh.Reconciler{
+		Client:     mgr.GetClient(),
+		Metadata:   mgr.GetCache(),
+		Recorder:   recorder,
+		Namespaces: options.Namespaces,
+	}
 }

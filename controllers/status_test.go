@@ -19,7 +19,11 @@ import (
 )
 
 // haveCondition matches the condition of a type by status, reason and a part of its message.
-func haveCondition(conditionType string, status metav1.ConditionStatus, reason, message string) gomegatypes.GomegaMatcher {
+func haveCondition(
+	conditionType string,
+	status metav1.ConditionStatus,
+	reason, message string,
+) gomegatypes.GomegaMatcher {
 	return ContainElement(And(HaveField("Type", conditionType), HaveField("Status", status),
 		HaveField("Reason", reason), HaveField("Message", ContainSubstring(message))))
 }
@@ -44,17 +48,33 @@ var _ = Describe("Statuses", func() {
 				`spec.environments[0].name: FlagEnvironment "production"`, `spec.environments[0].prerequisites[0].flag: no FeatureFlag has the key "payments"`,
 				`spec.environments[0].rules[0].audiences[0]: FlagAudience "testers"`, `spec.environments[0].rules[0].metrics[0]: no FlagEvent has the key "purchase"`,
 			} {
-				g.Expect(conditions).To(haveCondition(v1alpha1.ResolvedRefsCondition, metav1.ConditionFalse, v1alpha1.NotFoundReason, missing))
+				g.Expect(
+					conditions,
+				).To(
+					haveCondition(v1alpha1.ResolvedRefsCondition, metav1.ConditionFalse, v1alpha1.NotFoundReason, missing),
+				)
 			}
-			g.Expect(conditions).To(haveCondition(v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.NotReadyReason, "ResolvedRefs"))
+			g.Expect(
+				conditions,
+			).To(
+				haveCondition(v1alpha1.ReadyCondition, metav1.ConditionFalse, v1alpha1.NotReadyReason, "ResolvedRefs"),
+			)
 		}).Should(Succeed())
 
 		create(builders.MakeEnvironment("production", namespace).Obj(), onFlag("payments", namespace),
 			builders.MakeAudience("testers", namespace).Members("alice").Obj(), builders.MakeEvent("purchase", namespace).Obj())
 		Eventually(func(g Gomega) {
 			status := fetch(g, flag).Status
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""))
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.PublishedCondition, metav1.ConditionTrue, v1alpha1.PublishedReason, "production"))
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""),
+			)
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionTrue, v1alpha1.PublishedReason, "production"),
+			)
 			g.Expect(status.Summary).To(Equal("production=mixed"))
 			g.Expect(status.Phase).To(Equal(v1alpha1.PhaseActive))
 			document := datafileOf(g, namespace, "production").Data["datafile.json"]
@@ -65,30 +85,77 @@ var _ = Describe("Statuses", func() {
 
 	It("tell of a variation that another flag requires and that is removed", func() {
 		other := onFlag("payments", namespace)
-		other.Spec.Type, other.Spec.Variations = v1alpha1.FlagTypeString, []v1alpha1.Variation{{Key: "off", Value: v1alpha1.JSON{Raw: []byte(`"a"`)}}, {Key: "on", Value: v1alpha1.JSON{Raw: []byte(`"b"`)}}, {Key: "new", Value: v1alpha1.JSON{Raw: []byte(`"c"`)}}}
-		flag := builders.MakeFlag("checkout", namespace).Boolean().Environment("production").Prerequisite("payments", "new").Obj()
+		other.Spec.Type, other.Spec.Variations = v1alpha1.FlagTypeString, []v1alpha1.Variation{
+			{Key: "off", Value: v1alpha1.JSON{Raw: []byte(`"a"`)}},
+			{Key: "on", Value: v1alpha1.JSON{Raw: []byte(`"b"`)}},
+			{Key: "new", Value: v1alpha1.JSON{Raw: []byte(`"c"`)}},
+		}
+		flag := builders.MakeFlag(
+			"checkout",
+			namespace,
+		).Boolean().Environment(
+			"production",
+		).Prerequisite(
+			"payments",
+			"new",
+		).Obj()
 		create(builders.MakeEnvironment("production", namespace).Obj(), other, flag)
 		Eventually(func(g Gomega) {
-			g.Expect(fetch(g, flag).Status.Conditions).To(haveCondition(v1alpha1.ResolvedRefsCondition, metav1.ConditionTrue, v1alpha1.ResolvedReason, ""))
+			g.Expect(
+				fetch(g, flag).Status.Conditions,
+			).To(
+				haveCondition(v1alpha1.ResolvedRefsCondition, metav1.ConditionTrue, v1alpha1.ResolvedReason, ""),
+			)
 		}).Should(Succeed())
 		edit(other, func(flag *v1alpha1.FeatureFlag) { flag.Spec.Variations = flag.Spec.Variations[:2] })
 		Eventually(func(g Gomega) {
-			g.Expect(fetch(g, flag).Status.Conditions).To(haveCondition(v1alpha1.ResolvedRefsCondition, metav1.ConditionFalse, v1alpha1.NotFoundReason, `no variation "new"`))
+			g.Expect(
+				fetch(g, flag).Status.Conditions,
+			).To(
+				haveCondition(v1alpha1.ResolvedRefsCondition, metav1.ConditionFalse, v1alpha1.NotFoundReason, `no variation "new"`),
+			)
 		}).Should(Succeed())
 	})
 
 	It("say which flags use an audience and measure an event, and stop saying so", func() {
-		audience, event := builders.MakeAudience("testers", namespace).Members("alice", "bob").Obj(), builders.MakeEvent("purchase", namespace).Obj()
+		audience, event := builders.MakeAudience(
+			"testers",
+			namespace,
+		).Members(
+			"alice",
+			"bob",
+		).Obj(), builders.MakeEvent(
+			"purchase",
+			namespace,
+		).Obj()
 		flags := []*v1alpha1.FeatureFlag{}
 		for _, name := range []string{"search", "checkout"} {
-			flags = append(flags, builders.MakeFlag(name, namespace).Key(strings.ToUpper(name)).Boolean().Environment("production").
-				Rule(builders.MakeRule("beta").ABTest("purchase").Audiences("testers").Serve("on")).Obj())
+			flags = append(
+				flags,
+				builders.MakeFlag(name, namespace).Key(strings.ToUpper(name)).Boolean().Environment("production").
+					Rule(builders.MakeRule("beta").ABTest("purchase").Audiences("testers").Serve("on")).Obj(),
+			)
 		}
 		create(audience, event, flags[0], flags[1])
 		Eventually(func(g Gomega) {
-			g.Expect(fetch(g, audience).Status).To(And(HaveField("UsedBy", HaveExactElements("CHECKOUT", "SEARCH")), HaveField("UsedByCount", int32(2)),
-				HaveField("Members", int32(2)), HaveField("Conditions", haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""))))
-			g.Expect(fetch(g, event).Status).To(And(HaveField("UsedBy", HaveExactElements("CHECKOUT", "SEARCH")), HaveField("UsedByCount", int32(2))))
+			g.Expect(
+				fetch(g, audience).Status,
+			).To(
+				And(
+					HaveField("UsedBy", HaveExactElements("CHECKOUT", "SEARCH")),
+					HaveField("UsedByCount", int32(2)),
+					HaveField(
+						"Members",
+						int32(2),
+					),
+					HaveField("Conditions", haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, "")),
+				),
+			)
+			g.Expect(
+				fetch(g, event).Status,
+			).To(
+				And(HaveField("UsedBy", HaveExactElements("CHECKOUT", "SEARCH")), HaveField("UsedByCount", int32(2))),
+			)
 		}).Should(Succeed())
 		edit(flags[0], func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = true })
 		Expect(k8s.Delete(ctx, flags[1])).To(Succeed())
@@ -107,23 +174,46 @@ var _ = Describe("Statuses", func() {
 		Eventually(func(g Gomega) {
 			g.Expect(time.Since(older.CreationTimestamp.Time)).To(BeNumerically(">", time.Second))
 		}).Should(Succeed())
-		younger := builders.MakeFlag("younger", namespace).Key("checkout").Boolean().Environment("production").Disabled().Obj()
+		younger := builders.MakeFlag(
+			"younger",
+			namespace,
+		).Key(
+			"checkout",
+		).Boolean().Environment(
+			"production",
+		).Disabled().Obj()
 		create(younger)
 		Eventually(func(g Gomega) {
 			conditions := fetch(g, younger).Status.Conditions
-			g.Expect(conditions).To(haveCondition(v1alpha1.AcceptedCondition, metav1.ConditionFalse, v1alpha1.KeyTakenReason, `"older"`))
-			g.Expect(conditions).To(haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.PendingReason, `"older"`))
+			g.Expect(
+				conditions,
+			).To(
+				haveCondition(v1alpha1.AcceptedCondition, metav1.ConditionFalse, v1alpha1.KeyTakenReason, `"older"`),
+			)
+			g.Expect(
+				conditions,
+			).To(
+				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.PendingReason, `"older"`),
+			)
 		}).Should(Succeed())
 		isServed(Default, namespace, "production", "checkout", true)
 		Expect(k8s.Delete(ctx, older)).To(Succeed())
 		Eventually(func(g Gomega) {
 			isServed(g, namespace, "production", "checkout", false)
-			g.Expect(fetch(g, younger).Status.Conditions).To(haveCondition(v1alpha1.AcceptedCondition, metav1.ConditionTrue, v1alpha1.AcceptedReason, ""))
+			g.Expect(
+				fetch(g, younger).Status.Conditions,
+			).To(
+				haveCondition(v1alpha1.AcceptedCondition, metav1.ConditionTrue, v1alpha1.AcceptedReason, ""),
+			)
 		}).Should(Succeed())
 	})
 
 	It("keep the last good form of a broken flag, name it, and let the others go on", func() {
-		create(builders.MakeEnvironment("production", namespace).Obj(), onFlag("checkout", namespace), onFlag("search", namespace))
+		create(
+			builders.MakeEnvironment("production", namespace).Obj(),
+			onFlag("checkout", namespace),
+			onFlag("search", namespace),
+		)
 		Eventually(func(g Gomega) {
 			isServed(g, namespace, "production", "checkout", true)
 			isServed(g, namespace, "production", "search", true)
@@ -141,15 +231,36 @@ var _ = Describe("Statuses", func() {
 			isServed(g, namespace, "production", "search", false)
 			status := fetch(g, environment).Status
 			g.Expect(status.Flags).To(Equal(v1alpha1.FlagCounts{Total: 2, LastGood: 1}))
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.CompiledCondition, metav1.ConditionFalse, v1alpha1.LastGoodReason, "flags checkout"))
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.CompiledCondition, metav1.ConditionFalse, v1alpha1.LastGoodReason, "flags checkout"),
+			)
 			conditions := fetch(g, onFlag("checkout", namespace)).Status.Conditions
-			g.Expect(conditions).To(haveCondition(v1alpha1.AcceptedCondition, metav1.ConditionFalse, v1alpha1.InvalidReason, "spec.environments[0].rules[0].conditions[0].values[0]"))
-			g.Expect(conditions).To(haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.PendingReason, "production"))
+			g.Expect(
+				conditions,
+			).To(
+				haveCondition(
+					v1alpha1.AcceptedCondition,
+					metav1.ConditionFalse,
+					v1alpha1.InvalidReason,
+					"spec.environments[0].rules[0].conditions[0].values[0]",
+				),
+			)
+			g.Expect(
+				conditions,
+			).To(
+				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.PendingReason, "production"),
+			)
 		}).Should(Succeed())
 		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Rules = nil })
 		Eventually(func(g Gomega) {
 			isServed(g, namespace, "production", "checkout", false)
-			g.Expect(fetch(g, environment).Status.Conditions).To(haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""))
+			g.Expect(
+				fetch(g, environment).Status.Conditions,
+			).To(
+				haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""),
+			)
 		}).Should(Succeed())
 	})
 
@@ -158,7 +269,16 @@ var _ = Describe("Statuses", func() {
 			Rule(builders.MakeRule("staff").Condition("email", v1alpha1.OperatorMatches, "@example[.]com$").Serve("on")).Obj()
 		create(builders.MakeEnvironment("production", namespace).Obj(), flag, onFlag("search", namespace))
 		Eventually(func(g Gomega) {
-			g.Expect(fetch(g, flag).Status.Conditions).To(haveCondition(v1alpha1.FlagdCompatibleCondition, metav1.ConditionFalse, v1alpha1.NotExpressibleReason, "production"))
+			g.Expect(
+				fetch(g, flag).Status.Conditions,
+			).To(
+				haveCondition(
+					v1alpha1.FlagdCompatibleCondition,
+					metav1.ConditionFalse,
+					v1alpha1.NotExpressibleReason,
+					"production",
+				),
+			)
 			configMap := datafileOf(g, namespace, "production")
 			g.Expect(flagIn(g, configMap, "checkout")).NotTo(BeNil())
 			g.Expect(configMap.Data["flagd.json"]).NotTo(ContainSubstring("checkout"))
@@ -168,9 +288,25 @@ var _ = Describe("Statuses", func() {
 
 	It("follow a schedule by themselves", func() {
 		at := time.Now().Add(3 * time.Second).Truncate(time.Second)
-		flag := builders.MakeFlag("launch", namespace).Boolean().Environment("production").Fallthrough("on").Schedule(at, time.Time{}).Obj()
+		flag := builders.MakeFlag(
+			"launch",
+			namespace,
+		).Boolean().Environment(
+			"production",
+		).Fallthrough(
+			"on",
+		).Schedule(
+			at,
+			time.Time{},
+		).Obj()
 		create(builders.MakeEnvironment("production", namespace).Obj(), flag)
-		Eventually(func(g Gomega) { g.Expect(fetch(g, flag).Status.Summary).To(Equal("production=off")) }).WithTimeout(2 * time.Second).Should(Succeed())
+		Eventually(
+			func(g Gomega) { g.Expect(fetch(g, flag).Status.Summary).To(Equal("production=off")) },
+		).WithTimeout(
+			2 * time.Second,
+		).Should(
+			Succeed(),
+		)
 		Eventually(func(g Gomega) { g.Expect(fetch(g, flag).Status.Summary).To(Equal("production=on")) }).Should(Succeed())
 		Expect(time.Now()).To(BeTemporally(">=", at))
 	})
@@ -182,7 +318,11 @@ var _ = Describe("Statuses", func() {
 		}
 		create(builders.MakeEnvironment("production", namespace).Obj(), flag.Obj())
 		Eventually(func(g Gomega) {
-			g.Expect(eventsOf(g, namespace, v1alpha1.InvalidReason)).To(ContainElement(HaveField("Note", And(HavePrefix("Accepted is False"), HaveSuffix("…")))))
+			g.Expect(
+				eventsOf(g, namespace, v1alpha1.InvalidReason),
+			).To(
+				ContainElement(HaveField("Note", And(HavePrefix("Accepted is False"), HaveSuffix("…")))),
+			)
 		}).Should(Succeed())
 	})
 
@@ -200,13 +340,27 @@ var _ = Describe("Statuses", func() {
 		}
 		Eventually(func(g Gomega) {
 			g.Expect(fetch(g, environment).Status.Conditions).To(
-				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.DatafileUnreadableReason, "regular expressions"))
+				haveCondition(
+					v1alpha1.PublishedCondition,
+					metav1.ConditionFalse,
+					v1alpha1.DatafileUnreadableReason,
+					"regular expressions",
+				),
+			)
 		}).Should(Succeed())
-		Expect(flagIn(Default, datafileOf(Default, namespace, "production"), "checkout")).To(HaveKeyWithValue("enabled", true))
+		Expect(
+			flagIn(Default, datafileOf(Default, namespace, "production"), "checkout"),
+		).To(
+			HaveKeyWithValue("enabled", true),
+		)
 		Expect(k8s.Delete(ctx, builders.MakeFlag("hungry-0", namespace).Obj())).To(Succeed())
 		Eventually(func(g Gomega) {
 			g.Expect(flagIn(g, datafileOf(g, namespace, "production"), "hungry-4")).To(HaveKeyWithValue("enabled", true))
-			g.Expect(fetch(g, environment).Status.Conditions).To(haveCondition(v1alpha1.PublishedCondition, metav1.ConditionTrue, v1alpha1.PublishedReason, ""))
+			g.Expect(
+				fetch(g, environment).Status.Conditions,
+			).To(
+				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionTrue, v1alpha1.PublishedReason, ""),
+			)
 		}).Should(Succeed())
 	})
 
@@ -236,8 +390,16 @@ var _ = Describe("Statuses", func() {
 		Eventually(func(g Gomega) {
 			status := fetch(g, environment).Status
 			g.Expect(status.Datafile.Compressed).To(BeTrue())
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.PublishedCondition, metav1.ConditionTrue, v1alpha1.PublishedReason, ""))
-			g.Expect(status.Conditions).To(haveCondition(v1alpha1.FlagdPublishedCondition, metav1.ConditionFalse, v1alpha1.DatafileTooLargeReason, "flagd"))
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionTrue, v1alpha1.PublishedReason, ""),
+			)
+			g.Expect(
+				status.Conditions,
+			).To(
+				haveCondition(v1alpha1.FlagdPublishedCondition, metav1.ConditionFalse, v1alpha1.DatafileTooLargeReason, "flagd"),
+			)
 		}).Should(Succeed())
 	})
 })

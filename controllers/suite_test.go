@@ -158,7 +158,11 @@ func startOperator() *operator {
 }
 
 // startOperatorWith is startOperator with credentials and options of its own.
-func startOperatorWith(throughLink *rest.Config, options controllers.Options, changes ...func(*ctrl.Options)) *operator {
+func startOperatorWith(
+	throughLink *rest.Config,
+	options controllers.Options,
+	changes ...func(*ctrl.Options),
+) *operator {
 	GinkgoHelper()
 	started := &operator{ended: make(chan struct{})}
 	throughLink.Dial = started.link.dial

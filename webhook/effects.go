@@ -43,7 +43,11 @@ const tooMuch = "the change is too large to say all that it does; jackstaff diff
 
 // effects compares the flag in every environment that it or its namespace has. Where the flag is not what its key
 // stands for, or a cycle keeps what is published, there is nothing to say.
-func (r *featureFlags) effects(ctx context.Context, old, flag *v1alpha1.FeatureFlag, findings []validation.Finding) ([]string, error) {
+func (r *featureFlags) effects(
+	ctx context.Context,
+	old, flag *v1alpha1.FeatureFlag,
+	findings []validation.Finding,
+) ([]string, error) {
 	if slices.ContainsFunc(findings, func(finding validation.Finding) bool {
 		return finding.Kind == validation.KeyTaken || finding.Kind == validation.PrerequisiteCycle
 	}) {
@@ -55,7 +59,9 @@ func (r *featureFlags) effects(ctx context.Context, old, flag *v1alpha1.FeatureF
 	case flag.Spec.Archived:
 		return []string{"the flag is archived: no environment serves it any more, and code gets the default in the code"}, nil
 	case old.Spec.Archived:
-		return []string{"the flag is restored: every environment serves it again, where code got the default in the code"}, nil
+		return []string{
+			"the flag is restored: every environment serves it again, where code got the default in the code",
+		}, nil
 	}
 	environments, err := r.environmentsOf(ctx, old, flag)
 	if err != nil {
@@ -92,7 +98,11 @@ func differsEverywhere(old, flag *v1alpha1.FeatureFlag) bool {
 }
 
 // effects compares the flags that name the audience in every environment in which they do.
-func (r *flagAudiences) effects(ctx context.Context, old, audience *v1alpha1.FlagAudience, _ []validation.Finding) ([]string, error) {
+func (r *flagAudiences) effects(
+	ctx context.Context,
+	old, audience *v1alpha1.FlagAudience,
+	_ []validation.Finding,
+) ([]string, error) {
 	if equality.Semantic.DeepEqual(old.Spec, audience.Spec) {
 		return nil, nil
 	}
@@ -100,7 +110,10 @@ func (r *flagAudiences) effects(ctx context.Context, old, audience *v1alpha1.Fla
 	if err != nil || len(flags) == 0 {
 		return nil, err
 	}
-	flags = slices.SortedFunc(slices.Values(flags), func(a, b *v1alpha1.FeatureFlag) int { return cmp.Compare(a.Name, b.Name) })
+	flags = slices.SortedFunc(
+		slices.Values(flags),
+		func(a, b *v1alpha1.FeatureFlag) int { return cmp.Compare(a.Name, b.Name) },
+	)
 	environments, err := r.environmentsOf(ctx, flags...)
 	if err != nil {
 		return nil, err
@@ -116,7 +129,13 @@ func (r *flagAudiences) effects(ctx context.Context, old, audience *v1alpha1.Fla
 			if !validation.NamesAudience(only(flag, environment.Name), audience.Name) {
 				continue
 			}
-			if sameKey, err := r.namespace(audience).FlagsWithKey(ctx, flag.Key()); err != nil || validation.Holder(flag, sameKey...).Name != flag.Name {
+			if sameKey, err := r.namespace(
+				audience,
+			).FlagsWithKey(
+				ctx,
+				flag.Key(),
+			); err != nil ||
+				validation.Holder(flag, sameKey...).Name != flag.Name {
 				continue // It is not served.
 			}
 			said, err := c.compare(ctx, environment.Name, flag, flag, changed)
@@ -137,17 +156,30 @@ func (r *flagAudiences) effects(ctx context.Context, old, audience *v1alpha1.Fla
 	return texts, nil
 }
 
-func (r *flagEnvironments) effects(context.Context, *v1alpha1.FlagEnvironment, *v1alpha1.FlagEnvironment, []validation.Finding) ([]string, error) {
+func (r *flagEnvironments) effects(
+	context.Context,
+	*v1alpha1.FlagEnvironment,
+	*v1alpha1.FlagEnvironment,
+	[]validation.Finding,
+) ([]string, error) {
 	return nil, nil
 }
 
-func (r *flagEvents) effects(context.Context, *v1alpha1.FlagEvent, *v1alpha1.FlagEvent, []validation.Finding) ([]string, error) {
+func (r *flagEvents) effects(
+	context.Context,
+	*v1alpha1.FlagEvent,
+	*v1alpha1.FlagEvent,
+	[]validation.Finding,
+) ([]string, error) {
 	return nil, nil
 }
 
 // environmentsOf returns the environments of the flags' namespace, and those that the flags have besides, which do not
 // exist yet: production first, so that what there is no room for is least important, then by name.
-func (o *objects) environmentsOf(ctx context.Context, flags ...*v1alpha1.FeatureFlag) ([]*v1alpha1.FlagEnvironment, error) {
+func (o *objects) environmentsOf(
+	ctx context.Context,
+	flags ...*v1alpha1.FeatureFlag,
+) ([]*v1alpha1.FlagEnvironment, error) {
 	environments, err := o.namespace(flags[0]).Environments(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find environments: %w", err)
@@ -194,7 +226,12 @@ type comparer struct {
 }
 
 // compare compares a flag in one environment before and after a change of it, or of an audience.
-func (c *comparer) compare(ctx context.Context, environment string, old, flag *v1alpha1.FeatureFlag, changed *changedAudience) ([]string, error) {
+func (c *comparer) compare(
+	ctx context.Context,
+	environment string,
+	old, flag *v1alpha1.FeatureFlag,
+	changed *changedAudience,
+) ([]string, error) {
 	before, err := compile.Flag(only(old, environment), environment)
 	if err != nil {
 		return nil, fmt.Errorf("compile flag %q as it was: %w", old.Name, err)
@@ -256,7 +293,12 @@ func (c *comparer) audiences(ctx context.Context, forms ...*datafile.Flag) (map[
 					continue
 				}
 				audience := &v1alpha1.FlagAudience{}
-				err := c.cached.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, audience, client.UnsafeDisableDeepCopy)
+				err := c.cached.Get(
+					ctx,
+					client.ObjectKey{Namespace: c.namespace, Name: name},
+					audience,
+					client.UnsafeDisableDeepCopy,
+				)
 				if client.IgnoreNotFound(err) != nil {
 					return nil, fmt.Errorf("read audience %q: %w", name, err)
 				}

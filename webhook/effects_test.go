@@ -20,7 +20,11 @@ var _ = Describe("What an update does", func() {
 	var namespace string
 	BeforeEach(func(ctx SpecContext) {
 		namespace = newNamespace(ctx)
-		create(ctx, builders.MakeEnvironment("production", namespace).Obj(), builders.MakeAudience("staff", namespace).Members("alice").Obj())
+		create(
+			ctx,
+			builders.MakeEnvironment("production", namespace).Obj(),
+			builders.MakeAudience("staff", namespace).Members("alice").Obj(),
+		)
 	})
 	// said returns the warnings of an update of a flag.
 	said := func(ctx SpecContext, flag *builders.FlagBuilder, change func(*v1alpha1.FeatureFlag)) []string {
@@ -41,13 +45,18 @@ var _ = Describe("What an update does", func() {
 		return builders.MakeFlag("x", namespace).Boolean().Environment("production").Rule(rules...)
 	}
 
-	DescribeTable("is a warning", func(ctx SpecContext, flag func() *builders.FlagBuilder, change func(*v1alpha1.FeatureFlag), want ...string) {
-		Expect(said(ctx, flag(), change)).To(HaveExactElements(want))
-	},
+	DescribeTable(
+		"is a warning",
+		func(ctx SpecContext, flag func() *builders.FlagBuilder, change func(*v1alpha1.FeatureFlag), want ...string) {
+			Expect(said(ctx, flag(), change)).To(HaveExactElements(want))
+		},
 		Entry("with the exact share where the same hash decides",
 			func() *builders.FlagBuilder { return flag(builders.MakeRule("r").Split("on", 50).Split("off", 50)) },
 			func(flag *v1alpha1.FeatureFlag) {
-				production(flag).Rules[0].Split = []v1alpha1.SplitEntry{{Variation: "on", Weight: 625}, {Variation: "off", Weight: 375}}
+				production(flag).Rules[0].Split = []v1alpha1.SplitEntry{
+					{Variation: "on", Weight: 625},
+					{Variation: "off", Weight: 375},
+				}
 			},
 			"production: 12.5 % of subjects move from off to on"),
 		Entry("of those who match, where a condition decides",
@@ -79,11 +88,20 @@ var _ = Describe("What an update does", func() {
 				metav1.SetMetaDataAnnotation(&flag.ObjectMeta, v1alpha1.ForceDisabledAnnotation, "production")
 			},
 			"production: the flag is switched off", "production: 100 % of subjects move from on to off"),
-		Entry("that it is archived", func() *builders.FlagBuilder { return flag() }, func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = true },
-			"the flag is archived: no environment serves it any more, and code gets the default in the code"),
-		Entry("that it is restored", func() *builders.FlagBuilder { return flag().Archived() }, func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = false },
-			"the flag is restored: every environment serves it again, where code got the default in the code"),
-		Entry("of values and pinned targeting keys",
+		Entry(
+			"that it is archived",
+			func() *builders.FlagBuilder { return flag() },
+			func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = true },
+			"the flag is archived: no environment serves it any more, and code gets the default in the code",
+		),
+		Entry(
+			"that it is restored",
+			func() *builders.FlagBuilder { return flag().Archived() },
+			func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = false },
+			"the flag is restored: every environment serves it again, where code got the default in the code",
+		),
+		Entry(
+			"of values and pinned targeting keys",
 			func() *builders.FlagBuilder {
 				return builders.MakeFlag("x", namespace).Type(v1alpha1.FlagTypeNumber).Variation("low", "1").Variation("high", "2").
 					Environment("production").Override("alice", "low")
@@ -92,20 +110,26 @@ var _ = Describe("What an update does", func() {
 				flag.Spec.Variations[0].Value.Raw = []byte("10")
 				production(flag).Overrides[0].Variation = "high"
 			},
-			`production: variation "low" is 10 and was 1`, `production: targeting key "alice" is pinned to "high" in place of "low"`),
-		Entry("after what is found wrong",
+			`production: variation "low" is 10 and was 1`,
+			`production: targeting key "alice" is pinned to "high" in place of "low"`,
+		),
+		Entry(
+			"after what is found wrong",
 			func() *builders.FlagBuilder { return flag() },
 			func(flag *v1alpha1.FeatureFlag) {
 				production(flag).DefaultVariation = "on"
 				production(flag).Rules = []v1alpha1.Rule{{Name: "r", Audiences: []string{"missing"}, Variation: "on"}}
 			},
 			`spec.environments[0].rules[0].audiences[0]: FlagAudience "missing" does not exist, and holds for nobody until it does`,
-			"production: 100 % of subjects move from off to on"),
+			"production: 100 % of subjects move from off to on",
+		),
 	)
 
-	DescribeTable("is nothing", func(ctx SpecContext, flag func() *builders.FlagBuilder, change func(*v1alpha1.FeatureFlag)) {
-		Expect(said(ctx, flag(), change)).To(BeEmpty())
-	},
+	DescribeTable(
+		"is nothing",
+		func(ctx SpecContext, flag func() *builders.FlagBuilder, change func(*v1alpha1.FeatureFlag)) {
+			Expect(said(ctx, flag(), change)).To(BeEmpty())
+		},
 		Entry("for a description", func() *builders.FlagBuilder { return flag().Fallthrough("on") },
 			func(flag *v1alpha1.FeatureFlag) { flag.Spec.Description = "Another." }),
 		Entry("for a rule that serves what is served without it", func() *builders.FlagBuilder { return flag() },
@@ -117,9 +141,22 @@ var _ = Describe("What an update does", func() {
 		Entry("for a flag that is switched on and serves the same", func() *builders.FlagBuilder { return flag().Disabled() },
 			func(flag *v1alpha1.FeatureFlag) { production(flag).Enabled = true }),
 		Entry("for a variation that nobody gets", func() *builders.FlagBuilder {
-			return builders.MakeFlag("x", namespace).Type(v1alpha1.FlagTypeNumber).Variation("low", "1").Environment("production")
+			return builders.MakeFlag(
+				"x",
+				namespace,
+			).Type(
+				v1alpha1.FlagTypeNumber,
+			).Variation(
+				"low",
+				"1",
+			).Environment(
+				"production",
+			)
 		}, func(flag *v1alpha1.FeatureFlag) {
-			flag.Spec.Variations = append(flag.Spec.Variations, v1alpha1.Variation{Key: "high", Value: v1alpha1.JSON{Raw: []byte("2")}})
+			flag.Spec.Variations = append(
+				flag.Spec.Variations,
+				v1alpha1.Variation{Key: "high", Value: v1alpha1.JSON{Raw: []byte("2")}},
+			)
 		}),
 	)
 
@@ -132,8 +169,18 @@ var _ = Describe("What an update does", func() {
 	})
 
 	It("is said of the flags that name a changed audience", func(ctx SpecContext) {
-		create(ctx, flag(builders.MakeRule("staff").Audiences("staff").Serve("on").Traffic("10%")).Obj(),
-			builders.MakeFlag("y", namespace).Boolean().Environment("production").Rule(builders.MakeRule("r").Audiences("staff").Serve("off")).Obj())
+		create(
+			ctx,
+			flag(builders.MakeRule("staff").Audiences("staff").Serve("on").Traffic("10%")).Obj(),
+			builders.MakeFlag(
+				"y",
+				namespace,
+			).Boolean().Environment(
+				"production",
+			).Rule(
+				builders.MakeRule("r").Audiences("staff").Serve("off"),
+			).Obj(),
+		)
 		staff := &v1alpha1.FlagAudience{}
 		Expect(cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "staff"}, staff)).To(Succeed())
 
@@ -164,12 +211,30 @@ var _ = Describe("What an update does", func() {
 	})
 
 	It("leaves room for every environment, production first", func(ctx SpecContext) {
-		create(ctx, builders.MakeEnvironment("demo", namespace).Obj(), builders.MakeEnvironment("live", namespace).Production().Obj())
+		create(
+			ctx,
+			builders.MakeEnvironment("demo", namespace).Obj(),
+			builders.MakeEnvironment("live", namespace).Production().Obj(),
+		)
 		large := builders.MakeFlag("x", namespace).Boolean()
 		for _, environment := range []string{"demo", "live"} {
 			large.Environment(environment)
 			for i := range 100 {
-				large.Rule(builders.MakeRule(fmt.Sprintf("rule-%d", i)).Split("on", 1).Split("off", 1).Condition("n", v1alpha1.OperatorIn, strconv.Itoa(i)))
+				large.Rule(
+					builders.MakeRule(
+						fmt.Sprintf("rule-%d", i),
+					).Split(
+						"on",
+						1,
+					).Split(
+						"off",
+						1,
+					).Condition(
+						"n",
+						v1alpha1.OperatorIn,
+						strconv.Itoa(i),
+					),
+				)
 			}
 		}
 		texts := said(ctx, large, func(flag *v1alpha1.FeatureFlag) {

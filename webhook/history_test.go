@@ -56,7 +56,10 @@ func told(records []history.Record) []string {
 		for _, change := range record.Changes {
 			paths = append(paths, change.Path)
 		}
-		texts = append(texts, strings.TrimSpace(fmt.Sprintf("%s %s %s", record.Actor.Name, record.Action, strings.Join(paths, ","))))
+		texts = append(
+			texts,
+			strings.TrimSpace(fmt.Sprintf("%s %s %s", record.Actor.Name, record.Action, strings.Join(paths, ","))),
+		)
 	}
 	return texts
 }
@@ -192,10 +195,18 @@ func revisionsOf(ctx context.Context, g Gomega, namespace string) []appsv1.Contr
 // startHistory runs the controllers that keep the history, with the operator's rights, until stop is called.
 func startHistory(clock *clocktesting.FakePassiveClock) (stop func()) {
 	GinkgoHelper()
-	manager, err := ctrl.NewManager(impersonation(operator, "system:serviceaccounts", "system:authenticated"), ctrl.Options{
-		Scheme: scheme, Cache: controllers.CacheOptions(), Client: controllers.ClientOptions(),
-		Metrics: metricsserver.Options{BindAddress: "0"}, Controller: controllerconfig.Controller{SkipNameValidation: new(true)},
-	})
+	manager, err := ctrl.NewManager(
+		impersonation(operator, "system:serviceaccounts", "system:authenticated"),
+		ctrl.Options{
+			Scheme: scheme,
+			Cache:  controllers.CacheOptions(),
+			Client: controllers.ClientOptions(),
+			Metrics: metricsserver.Options{
+				BindAddress: "0",
+			},
+			Controller: controllerconfig.Controller{SkipNameValidation: new(true)},
+		},
+	)
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
 	Expect(index.Setup(ctx, manager.GetFieldIndexer())).To(Succeed())
@@ -233,7 +244,12 @@ var _ = Describe("The history", func() {
 		DeferCleanup(func() { stopHistory() })
 		namespace = newNamespace(ctx)
 		alice, bob = impersonate("alice@example.com"), impersonate("bob@example.com")
-		flag = builders.MakeFlag("new-checkout", namespace).Boolean().Spec(func(s *v1alpha1.FeatureFlagSpec) { s.Description = "0" }).Obj()
+		flag = builders.MakeFlag(
+			"new-checkout",
+			namespace,
+		).Boolean().Spec(
+			func(s *v1alpha1.FeatureFlagSpec) { s.Description = "0" },
+		).Obj()
 		Expect(alice.Create(ctx, flag)).To(Succeed())
 	})
 	list := func(ctx context.Context, g Gomega) []history.Record {
@@ -287,7 +303,12 @@ var _ = Describe("The history", func() {
 	It("gives the status its times, whenever the controller comes to look", func(ctx SpecContext) {
 		moved(ctx)
 		stopHistory()
-		change(ctx, bob, flag, func() { flag.Spec.Environments = []v1alpha1.EnvironmentConfig{{Name: "staging", Enabled: true}} })
+		change(
+			ctx,
+			bob,
+			flag,
+			func() { flag.Spec.Environments = []v1alpha1.EnvironmentConfig{{Name: "staging", Enabled: true}} },
+		)
 		change(ctx, bob, flag, func() { flag.Spec.Environments[0].Enabled = false })
 		change(ctx, bob, flag, func() { flag.Spec.Archived = true })
 		records := carried(ctx, Default, flag)
@@ -346,7 +367,12 @@ var _ = Describe("The history", func() {
 		Expect(carried(ctx, Default, flag)).To(HaveLen(22))
 		Expect(len(flag.Annotations[v1alpha1.ChangesAnnotation])).To(BeNumerically("<=", history.MaxAnnotationBytes))
 		By("not telling twice of what was moved before the operator went")
-		revision, err := history.NewRevision("FeatureFlag", flag, v1alpha1.HistoryRecorded, history.Contents{Records: carried(ctx, Default, flag)[:1]})
+		revision, err := history.NewRevision(
+			"FeatureFlag",
+			flag,
+			v1alpha1.HistoryRecorded,
+			history.Contents{Records: carried(ctx, Default, flag)[:1]},
+		)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(cluster.Create(ctx, revision)).To(Succeed())
 		Expect(list(ctx, Default)).To(HaveLen(23))
@@ -369,11 +395,19 @@ var _ = Describe("The history", func() {
 		stopHistory = startHistory(clock)
 		Eventually(func(g Gomega) {
 			g.Expect(told(list(ctx, g))).To(HaveExactElements(
-				"bob@example.com flag.deleted", "bob@example.com flag.updated spec.description", HavePrefix("alice@example.com flag.created")))
+				"bob@example.com flag.deleted",
+				"bob@example.com flag.updated spec.description",
+				HavePrefix("alice@example.com flag.created"),
+			))
 		}).Should(Succeed())
 
 		By("going on where the flag is made again")
-		again := builders.MakeFlag("new-checkout", namespace).Boolean().Spec(func(s *v1alpha1.FeatureFlagSpec) { s.HistoryLimit = new(int32(1)) }).Obj()
+		again := builders.MakeFlag(
+			"new-checkout",
+			namespace,
+		).Boolean().Spec(
+			func(s *v1alpha1.FeatureFlagSpec) { s.HistoryLimit = new(int32(1)) },
+		).Obj()
 		Expect(bob.Create(ctx, again)).To(Succeed())
 		moved(ctx)
 		Consistently(func(g Gomega) { g.Expect(list(ctx, g)).To(HaveLen(4)) }).WithTimeout(time.Second).Should(Succeed())
@@ -391,15 +425,27 @@ var _ = Describe("The history", func() {
 		// Another webhook refuses what this project's admits.
 		refuser := &admissionregistrationv1.ValidatingWebhookConfiguration{
 			ObjectMeta: metav1.ObjectMeta{Name: "refuse-" + namespace},
-			Webhooks: []admissionregistrationv1.ValidatingWebhook{{
-				Name: "refuse.example.com", SideEffects: new(admissionregistrationv1.SideEffectClassNone), AdmissionReviewVersions: []string{"v1"},
-				ClientConfig:      admissionregistrationv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/")},
-				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace}},
-				Rules: []admissionregistrationv1.RuleWithOperations{{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Delete},
-					Rule:       admissionregistrationv1.Rule{APIGroups: []string{v1alpha1.GroupVersion.Group}, APIVersions: []string{"*"}, Resources: []string{"featureflags"}},
-				}},
-			}},
+			Webhooks: []admissionregistrationv1.ValidatingWebhook{
+				{
+					Name:                    "refuse.example.com",
+					SideEffects:             new(admissionregistrationv1.SideEffectClassNone),
+					AdmissionReviewVersions: []string{"v1"},
+					ClientConfig:            admissionregistrationv1.WebhookClientConfig{URL: new("https://127.0.0.1:1/")},
+					NamespaceSelector: &metav1.LabelSelector{
+						MatchLabels: map[string]string{"kubernetes.io/metadata.name": namespace},
+					},
+					Rules: []admissionregistrationv1.RuleWithOperations{
+						{
+							Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Delete},
+							Rule: admissionregistrationv1.Rule{
+								APIGroups:   []string{v1alpha1.GroupVersion.Group},
+								APIVersions: []string{"*"},
+								Resources:   []string{"featureflags"},
+							},
+						},
+					},
+				},
+			},
 		}
 		Expect(cluster.Create(ctx, refuser)).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) { Expect(client.IgnoreNotFound(cluster.Delete(ctx, refuser))).To(Succeed()) })
@@ -441,7 +487,11 @@ var _ = Describe("The history", func() {
 		Expect(list(ctx, Default)).To(Equal(records))
 
 		By("showing of a change nothing but the change")
-		Expect(os.WriteFile(file, []byte(strings.Replace(string(data), `"enabled":true`, `"enabled":false`, 1)), 0o600)).To(Succeed())
+		Expect(
+			os.WriteFile(file, []byte(strings.Replace(string(data), `"enabled":true`, `"enabled":false`, 1)), 0o600),
+		).To(
+			Succeed(),
+		)
 		output, err = kubectl("diff")
 		Expect(err).To(HaveOccurred()) // There is a difference.
 		Expect(output).To(ContainSubstring("enabled"))

@@ -84,7 +84,10 @@ func (r *featureFlags) deletion(ctx context.Context, flag *v1alpha1.FeatureFlag)
 // flagEnvironments are the rules of FlagEnvironment.
 type flagEnvironments struct{ objects }
 
-func (r *flagEnvironments) mistakes(ctx context.Context, old, environment *v1alpha1.FlagEnvironment) (field.ErrorList, error) {
+func (r *flagEnvironments) mistakes(
+	ctx context.Context,
+	old, environment *v1alpha1.FlagEnvironment,
+) (field.ErrorList, error) {
 	var mistakes field.ErrorList
 	if old == nil {
 		mistakes = validation.FlagEnvironment(environment)
@@ -106,7 +109,11 @@ func (r *flagEnvironments) mistakes(ctx context.Context, old, environment *v1alp
 }
 
 // holds reports whether the environment's history holds a revision.
-func (r *flagEnvironments) holds(ctx context.Context, environment *v1alpha1.FlagEnvironment, revision int64) (bool, error) {
+func (r *flagEnvironments) holds(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	revision int64,
+) (bool, error) {
 	file := &metav1.PartialObjectMetadata{}
 	file.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
 	switch err := r.live.Get(ctx, client.ObjectKey{Namespace: environment.Namespace, Name: environment.HistoryName(revision)}, file); {
@@ -116,10 +123,15 @@ func (r *flagEnvironments) holds(ctx context.Context, environment *v1alpha1.Flag
 		return false, fmt.Errorf("read revision %d of environment %q: %w", revision, environment.Name, err)
 	}
 	return file.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy && file.Labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileHistory &&
-		file.Labels[v1alpha1.ProjectLabel] == environment.Namespace && file.Labels[v1alpha1.EnvironmentLabel] == environment.Name, nil
+		file.Labels[v1alpha1.ProjectLabel] == environment.Namespace &&
+		file.Labels[v1alpha1.EnvironmentLabel] == environment.Name, nil
 }
 
-func (r *flagEnvironments) findings(context.Context, *v1alpha1.FlagEnvironment, *v1alpha1.FlagEnvironment) ([]validation.Finding, error) {
+func (r *flagEnvironments) findings(
+	context.Context,
+	*v1alpha1.FlagEnvironment,
+	*v1alpha1.FlagEnvironment,
+) ([]validation.Finding, error) {
 	return nil, nil
 }
 
@@ -137,12 +149,19 @@ func (r *flagAudiences) mistakes(_ context.Context, old, audience *v1alpha1.Flag
 	return validation.FlagAudienceUpdate(old, audience), nil
 }
 
-func (r *flagAudiences) findings(ctx context.Context, old, audience *v1alpha1.FlagAudience) ([]validation.Finding, error) {
+func (r *flagAudiences) findings(
+	ctx context.Context,
+	old, audience *v1alpha1.FlagAudience,
+) ([]validation.Finding, error) {
 	return validation.FlagAudienceFindings(ctx, r.namespace(audience), old, audience)
 }
 
 func (r *flagAudiences) deletion(ctx context.Context, audience *v1alpha1.FlagAudience) (field.ErrorList, error) {
-	users, err := r.flagsThat(ctx, audience.Namespace, func(flag *v1alpha1.FeatureFlag) bool { return validation.NamesAudience(flag, audience.Name) })
+	users, err := r.flagsThat(
+		ctx,
+		audience.Namespace,
+		func(flag *v1alpha1.FeatureFlag) bool { return validation.NamesAudience(flag, audience.Name) },
+	)
 	return validation.FlagAudienceDelete(audience, users), err
 }
 
@@ -162,7 +181,11 @@ func (r *flagEvents) findings(ctx context.Context, old, event *v1alpha1.FlagEven
 
 func (r *flagEvents) deletion(ctx context.Context, event *v1alpha1.FlagEvent) (field.ErrorList, error) {
 	key := event.Key()
-	users, err := r.flagsThat(ctx, event.Namespace, func(flag *v1alpha1.FeatureFlag) bool { return validation.MeasuresEvent(flag, key) })
+	users, err := r.flagsThat(
+		ctx,
+		event.Namespace,
+		func(flag *v1alpha1.FeatureFlag) bool { return validation.MeasuresEvent(flag, key) },
+	)
 	if err != nil || len(users) == 0 {
 		return nil, err
 	}
@@ -183,7 +206,13 @@ func (o *objects) flagsThat(ctx context.Context, in string, use func(*v1alpha1.F
 	var names []string
 	page := &v1alpha1.FeatureFlagList{}
 	for {
-		if err := o.live.List(ctx, page, client.InNamespace(in), client.Limit(pageSize), client.Continue(page.Continue)); err != nil {
+		if err := o.live.List(
+			ctx,
+			page,
+			client.InNamespace(in),
+			client.Limit(pageSize),
+			client.Continue(page.Continue),
+		); err != nil {
 			return nil, fmt.Errorf("list flags: %w", err)
 		}
 		for i := range page.Items {

@@ -75,10 +75,15 @@ func (p *permission) check(ctx context.Context, request *admission.Request, need
 			APIGroup: v1alpha1.GroupVersion.Group, APIVersion: v1alpha1.GroupVersion.Version, Resource: "flagenvironments",
 		})
 		if err != nil {
-			return apierrors.NewInternalError(fmt.Errorf("ask whether %q may publish flagenvironments/%s; try again: %w", asking.GetName(), environment, err))
+			return apierrors.NewInternalError(
+				fmt.Errorf("ask whether %q may publish flagenvironments/%s; try again: %w", asking.GetName(), environment, err),
+			)
 		}
 		if decision != authorizer.DecisionAllow {
-			refusals = append(refusals, fmt.Sprintf("flagenvironments/%s (%s)", environment, strings.Join(byEnvironment[environment], ", ")))
+			refusals = append(
+				refusals,
+				fmt.Sprintf("flagenvironments/%s (%s)", environment, strings.Join(byEnvironment[environment], ", ")),
+			)
 		}
 	}
 	if len(refusals) == 0 {
@@ -87,7 +92,11 @@ func (p *permission) check(ctx context.Context, request *admission.Request, need
 	resource := schema.GroupResource{Group: request.Resource.Group, Resource: request.Resource.Resource}
 	return apierrors.NewForbidden(resource, cmp.Or(request.Name, "(new)"), fmt.Errorf(
 		"user %q needs the verb %q in namespace %q on %s; let somebody who has it make the change, or ask for a role that carries it, such as the publisher role",
-		asking.GetName(), publishVerb, request.Namespace, strings.Join(refusals, " and on ")))
+		asking.GetName(),
+		publishVerb,
+		request.Namespace,
+		strings.Join(refusals, " and on "),
+	))
 }
 
 // production returns the production environments of a namespace. It reads them live, so that no environment that has
@@ -97,7 +106,10 @@ func (o *objects) production(ctx context.Context, namespace string) ([]v1alpha1.
 	if err := o.live.List(ctx, list, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("list environments: %w", err)
 	}
-	return slices.DeleteFunc(list.Items, func(environment v1alpha1.FlagEnvironment) bool { return !environment.Spec.Production }), nil
+	return slices.DeleteFunc(
+		list.Items,
+		func(environment v1alpha1.FlagEnvironment) bool { return !environment.Spec.Production },
+	), nil
 }
 
 // isAutomatic reports whether an environment publishes changes by itself. Suspending or pinning only delays that.
@@ -146,8 +158,13 @@ func (r *featureFlags) decidesKey(ctx context.Context, old, flag *v1alpha1.Featu
 }
 
 func (r *flagAudiences) guarded(ctx context.Context, old, audience *v1alpha1.FlagAudience) ([]need, error) {
-	return r.guardedIn(ctx, cmp.Or(audience, old).Namespace, "audience", part(old, (*v1alpha1.FlagAudience).GetName, compile.Audience),
-		part(audience, (*v1alpha1.FlagAudience).GetName, compile.Audience))
+	return r.guardedIn(
+		ctx,
+		cmp.Or(audience, old).Namespace,
+		"audience",
+		part(old, (*v1alpha1.FlagAudience).GetName, compile.Audience),
+		part(audience, (*v1alpha1.FlagAudience).GetName, compile.Audience),
+	)
 }
 
 func (r *flagEvents) guarded(ctx context.Context, old, event *v1alpha1.FlagEvent) ([]need, error) {
@@ -249,7 +266,8 @@ func changedAnnotations(old, object client.Object) []string {
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, had := old.GetAnnotations()[name]
 		is, has := object.GetAnnotations()[name]
-		if strings.HasPrefix(name, v1alpha1.AnnotationPrefix) && name != v1alpha1.ChangesAnnotation && (was != is || had != has) {
+		if strings.HasPrefix(name, v1alpha1.AnnotationPrefix) && name != v1alpha1.ChangesAnnotation &&
+			(was != is || had != has) {
 			changed = append(changed, name)
 		}
 	}

@@ -28,20 +28,30 @@ import (
 var _ = Describe("The permission", Ordered, func() {
 	// Four people with certificates of their own.
 	var (
-		users                        = map[string]*envtest.AuthenticatedUser{}
-		viewer, editor, publisher    client.Client
-		releaser                     client.Client
-		namespace                    string
-		production, manual, staging  *v1alpha1.FlagEnvironment
-		flag                         *v1alpha1.FeatureFlag
-		audience                     *v1alpha1.FlagAudience
-		event                        *v1alpha1.FlagEvent
-		isForbidden                  = MatchError(apierrors.IsForbidden, "IsForbidden")
-		everybody                    = []string{"viewer@example.com", "editor@example.com", "publisher@example.com", "releaser@example.com"}
+		users                       = map[string]*envtest.AuthenticatedUser{}
+		viewer, editor, publisher   client.Client
+		releaser                    client.Client
+		namespace                   string
+		production, manual, staging *v1alpha1.FlagEnvironment
+		flag                        *v1alpha1.FeatureFlag
+		audience                    *v1alpha1.FlagAudience
+		event                       *v1alpha1.FlagEvent
+		isForbidden                 = MatchError(apierrors.IsForbidden, "IsForbidden")
+		everybody                   = []string{
+			"viewer@example.com",
+			"editor@example.com",
+			"publisher@example.com",
+			"releaser@example.com",
+		}
 		forbiddenFor, succeedWithout func(ctx SpecContext, object client.Object, change func())
 	)
 	BeforeAll(func() {
-		clients := map[string]*client.Client{everybody[0]: &viewer, everybody[1]: &editor, everybody[2]: &publisher, everybody[3]: &releaser}
+		clients := map[string]*client.Client{
+			everybody[0]: &viewer,
+			everybody[1]: &editor,
+			everybody[2]: &publisher,
+			everybody[3]: &releaser,
+		}
 		for name, target := range clients {
 			user, err := environment.AddUser(envtest.User{Name: name, Groups: []string{"people"}}, nil)
 			Expect(err).NotTo(HaveOccurred())
@@ -131,16 +141,19 @@ var _ = Describe("The permission", Ordered, func() {
 		succeedWithout(ctx, event, func() { event.Spec.Description = "User completes a purchase" })
 	})
 
-	It("is not needed for other environments, of which those in mode Manual are published by a publisher", func(ctx SpecContext) {
-		succeedWithout(ctx, flag, func() {
-			flag.Spec.Environments[0].Rules = []v1alpha1.Rule{{Name: "r", Variation: "on"}}
-			flag.Spec.Environments[1].Enabled = false
-		})
-		request := func() {
-			metav1.SetMetaDataAnnotation(&manual.ObjectMeta, v1alpha1.PublishRequestedAtAnnotation, "2026-11-01T12:00:00Z")
-		}
-		forbiddenFor(ctx, manual, request)
-	})
+	It(
+		"is not needed for other environments, of which those in mode Manual are published by a publisher",
+		func(ctx SpecContext) {
+			succeedWithout(ctx, flag, func() {
+				flag.Spec.Environments[0].Rules = []v1alpha1.Rule{{Name: "r", Variation: "on"}}
+				flag.Spec.Environments[1].Enabled = false
+			})
+			request := func() {
+				metav1.SetMetaDataAnnotation(&manual.ObjectMeta, v1alpha1.PublishRequestedAtAnnotation, "2026-11-01T12:00:00Z")
+			}
+			forbiddenFor(ctx, manual, request)
+		},
+	)
 
 	It("is needed where a production environment is suspended or pinned, which only delays", func(ctx SpecContext) {
 		production.Spec.Publish.Suspend = true
@@ -158,7 +171,9 @@ var _ = Describe("The permission", Ordered, func() {
 	It("is needed for members, conditions and events", func(ctx SpecContext) {
 		forbiddenFor(ctx, audience, func() { audience.Spec.Members = append(audience.Spec.Members, "bob@example.com") })
 		forbiddenFor(ctx, audience, func() {
-			audience.Spec.MatchAny = []v1alpha1.ConditionGroup{{Conditions: []v1alpha1.Condition{{Attribute: "plan", Operator: v1alpha1.OperatorIn, Values: []string{"beta"}}}}}
+			audience.Spec.MatchAny = []v1alpha1.ConditionGroup{
+				{Conditions: []v1alpha1.Condition{{Attribute: "plan", Operator: v1alpha1.OperatorIn, Values: []string{"beta"}}}},
+			}
 		})
 		forbiddenFor(ctx, event, func() { event.Spec.Unit = "EUR" })
 	})
@@ -181,7 +196,11 @@ var _ = Describe("The permission", Ordered, func() {
 		Expect(editor.Create(ctx, builders.MakeFlag("archived", namespace).Boolean().Archived().Obj())).To(Succeed())
 		By("looking at who holds a key")
 		Eventually(func() error {
-			return editor.Create(ctx, builders.MakeFlag("rival", namespace).Key("new-checkout").Boolean().Archived().Obj(), client.DryRunAll)
+			return editor.Create(
+				ctx,
+				builders.MakeFlag("rival", namespace).Key("new-checkout").Boolean().Archived().Obj(),
+				client.DryRunAll,
+			)
 		}).Should(isForbidden)
 		Expect(editor.DeleteAllOf(ctx, &v1alpha1.FlagEvent{}, client.InNamespace(namespace))).To(isForbidden)
 	})
@@ -193,8 +212,16 @@ var _ = Describe("The permission", Ordered, func() {
 		})
 		forbiddenFor(ctx, manual, func() { manual.Spec.Publish.RevisionHistoryLimit = new(int32(3)) })
 		forbiddenFor(ctx, manual, func() { manual.Spec.Datafile.Compression = v1alpha1.CompressionAlways })
-		forbiddenFor(ctx, manual, func() { metav1.SetMetaDataAnnotation(&manual.ObjectMeta, v1alpha1.ConfirmDeleteAnnotation, "reviewed") })
-		forbiddenFor(ctx, manual, func() { metav1.SetMetaDataAnnotation(&manual.ObjectMeta, v1alpha1.ViewAnnotationPrefix+"avsb", "{}") })
+		forbiddenFor(
+			ctx,
+			manual,
+			func() { metav1.SetMetaDataAnnotation(&manual.ObjectMeta, v1alpha1.ConfirmDeleteAnnotation, "reviewed") },
+		)
+		forbiddenFor(
+			ctx,
+			manual,
+			func() { metav1.SetMetaDataAnnotation(&manual.ObjectMeta, v1alpha1.ViewAnnotationPrefix+"avsb", "{}") },
+		)
 		forbiddenFor(ctx, manual, func() { manual.Spec.Production = false })
 		By("taking nobody's right to their own")
 		succeedWithout(ctx, manual, func() { manual.Spec.Publish.RevisionHistoryLimit = new(int32(4)) })
@@ -209,7 +236,20 @@ var _ = Describe("The permission", Ordered, func() {
 		forbiddenFor(ctx, flag, forceDisable("staging,reviewed"))
 		succeedWithout(ctx, flag, forceDisable("reviewed"))
 		forbiddenFor(ctx, flag, func() { delete(flag.Annotations, v1alpha1.ForceDisabledAnnotation) })
-		Expect(editor.Create(ctx, builders.MakeFlag("x", namespace).Boolean().Archived().Annotation(v1alpha1.ForceDisabledAnnotation, "reviewed").Obj())).To(isForbidden)
+		Expect(
+			editor.Create(
+				ctx,
+				builders.MakeFlag(
+					"x",
+					namespace,
+				).Boolean().Archived().Annotation(
+					v1alpha1.ForceDisabledAnnotation,
+					"reviewed",
+				).Obj(),
+			),
+		).To(
+			isForbidden,
+		)
 	})
 
 	It("is asked for each environment by its name, and all that is missing is told at once", func(ctx SpecContext) {
@@ -220,8 +260,14 @@ var _ = Describe("The permission", Ordered, func() {
 		metav1.SetMetaDataAnnotation(&flag.ObjectMeta, v1alpha1.ForceDisabledAnnotation, "reviewed")
 		err := releaser.Update(ctx, flag)
 		Expect(err).To(isForbidden)
-		Expect(err).To(MatchError(SatisfyAll(ContainSubstring("flagenvironments/europe ("), ContainSubstring(" and on flagenvironments/reviewed ("),
-			Not(ContainSubstring("flagenvironments/production")))))
+		Expect(
+			err,
+		).To(
+			MatchError(
+				SatisfyAll(ContainSubstring("flagenvironments/europe ("), ContainSubstring(" and on flagenvironments/reviewed ("),
+					Not(ContainSubstring("flagenvironments/production"))),
+			),
+		)
 	})
 
 	It("is needed to change what is being deleted, which is published until it is gone", func(ctx SpecContext) {
@@ -249,7 +295,10 @@ var _ = Describe("The permission", Ordered, func() {
 			GinkgoHelper()
 			kubectl, err := users[user].Kubectl()
 			Expect(err).NotTo(HaveOccurred())
-			command := exec.CommandContext(ctx, kubectl.Path, append(kubectl.Opts, "-n", namespace, "auth", "can-i", "publish", "flagenvironments/"+environment)...)
+			command := exec.CommandContext(
+				ctx,
+				kubectl.Path,
+				append(kubectl.Opts, "-n", namespace, "auth", "can-i", "publish", "flagenvironments/"+environment)...)
 			output, _ := command.Output() // It fails where the answer is no.
 			return strings.TrimSpace(string(output))
 		}
@@ -280,7 +329,10 @@ var _ = Describe("The permission", Ordered, func() {
 		role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "jackstaff-manager"}}
 		Expect(cluster.Get(ctx, client.ObjectKeyFromObject(role), role)).To(Succeed())
 		all := role.DeepCopy().Rules
-		role.Rules = slices.DeleteFunc(role.Rules, func(rule rbacv1.PolicyRule) bool { return slices.Contains(rule.Resources, "subjectaccessreviews") })
+		role.Rules = slices.DeleteFunc(
+			role.Rules,
+			func(rule rbacv1.PolicyRule) bool { return slices.Contains(rule.Resources, "subjectaccessreviews") },
+		)
 		Expect(role.Rules).To(HaveLen(len(all) - 1))
 		Expect(cluster.Update(ctx, role)).To(Succeed())
 		flag.Spec.Environments[2].Enabled = false
@@ -291,30 +343,42 @@ var _ = Describe("The permission", Ordered, func() {
 			Eventually(attempt).WithContext(ctx).Should(Succeed())
 		})
 		Eventually(attempt).WithContext(ctx).WithPolling(time.Second).Should(SatisfyAll(
-			MatchError(apierrors.IsInternalError, "IsInternalError"), MatchError(ContainSubstring("flagenvironments/production; try again"))))
+			MatchError(
+				apierrors.IsInternalError,
+				"IsInternalError",
+			),
+			MatchError(ContainSubstring("flagenvironments/production; try again")),
+		))
 	})
 
-	It("is part of Kubernetes' own role for administrators of a namespace, and not of that for editors", func(ctx SpecContext) {
-		for _, role := range []string{"edit", "admin"} {
-			// What aggregates roles runs in no control plane of tests.
-			roles := &rbacv1.ClusterRoleList{}
-			Expect(cluster.List(ctx, roles, client.MatchingLabels{"rbac.authorization.k8s.io/aggregate-to-" + role: "true"})).To(Succeed())
-			var verbs []string
-			for _, found := range roles.Items {
-				if strings.HasPrefix(found.Name, "jackstaff-") {
-					for _, rule := range found.Rules {
-						verbs = append(verbs, rule.Verbs...)
+	It(
+		"is part of Kubernetes' own role for administrators of a namespace, and not of that for editors",
+		func(ctx SpecContext) {
+			for _, role := range []string{"edit", "admin"} {
+				// What aggregates roles runs in no control plane of tests.
+				roles := &rbacv1.ClusterRoleList{}
+				Expect(
+					cluster.List(ctx, roles, client.MatchingLabels{"rbac.authorization.k8s.io/aggregate-to-" + role: "true"}),
+				).To(
+					Succeed(),
+				)
+				var verbs []string
+				for _, found := range roles.Items {
+					if strings.HasPrefix(found.Name, "jackstaff-") {
+						for _, rule := range found.Rules {
+							verbs = append(verbs, rule.Verbs...)
+						}
 					}
 				}
+				Expect(verbs).NotTo(BeEmpty())
+				if role == "admin" {
+					Expect(verbs).To(ContainElement("*"))
+				} else {
+					Expect(verbs).NotTo(ContainElement(BeElementOf("*", "publish")))
+				}
 			}
-			Expect(verbs).NotTo(BeEmpty())
-			if role == "admin" {
-				Expect(verbs).To(ContainElement("*"))
-			} else {
-				Expect(verbs).NotTo(ContainElement(BeElementOf("*", "publish")))
-			}
-		}
-	})
+		},
+	)
 })
 
 func bindingName(user, role string) string {

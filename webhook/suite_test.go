@@ -64,7 +64,9 @@ var _ = BeforeSuite(func() {
 	environment = &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
-		WebhookInstallOptions: envtest.WebhookInstallOptions{Paths: []string{filepath.Join("..", "config", "webhook", "manifests.yaml")}},
+		WebhookInstallOptions: envtest.WebhookInstallOptions{
+			Paths: []string{filepath.Join("..", "config", "webhook", "manifests.yaml")},
+		},
 	}
 	var err error
 	config, err = environment.Start()
@@ -129,13 +131,16 @@ func installRoles() {
 func startManager() {
 	GinkgoHelper()
 	options := environment.WebhookInstallOptions
-	manager, err := ctrl.NewManager(impersonation(operator, "system:serviceaccounts", "system:authenticated"), ctrl.Options{
-		Scheme:  scheme,
-		Metrics: metricsserver.Options{BindAddress: "0"},
-		WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{
-			Host: options.LocalServingHost, Port: options.LocalServingPort, CertDir: options.LocalServingCertDir,
-		}),
-	})
+	manager, err := ctrl.NewManager(
+		impersonation(operator, "system:serviceaccounts", "system:authenticated"),
+		ctrl.Options{
+			Scheme:  scheme,
+			Metrics: metricsserver.Options{BindAddress: "0"},
+			WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{
+				Host: options.LocalServingHost, Port: options.LocalServingPort, CertDir: options.LocalServingCertDir,
+			}),
+		},
+	)
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
 	Expect(index.Setup(ctx, manager.GetFieldIndexer())).To(Succeed())

@@ -101,7 +101,13 @@ type webhook[T any, P pointer[T]] struct {
 	historian  *historian
 }
 
-func register[T any, P pointer[T]](mgr ctrl.Manager, kind string, rules rules[P], permission *permission, historian *historian) error {
+func register[T any, P pointer[T]](
+	mgr ctrl.Manager,
+	kind string,
+	rules rules[P],
+	permission *permission,
+	historian *historian,
+) error {
 	webhook := &webhook[T, P]{
 		kind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind}, rules: rules, live: mgr.GetAPIReader(),
 		permission: permission, historian: historian,
@@ -111,7 +117,13 @@ func register[T any, P pointer[T]](mgr ctrl.Manager, kind string, rules rules[P]
 	}
 	mutating := admission.WithDefaulter[P](mgr.GetScheme(), webhook)
 	mutating.Handler = schemaFirst[T]{mutating.Handler}
-	path := "/mutate-" + strings.ReplaceAll(v1alpha1.GroupVersion.Group, ".", "-") + "-" + v1alpha1.GroupVersion.Version + "-" + strings.ToLower(kind)
+	path := "/mutate-" + strings.ReplaceAll(
+		v1alpha1.GroupVersion.Group,
+		".",
+		"-",
+	) + "-" + v1alpha1.GroupVersion.Version + "-" + strings.ToLower(
+		kind,
+	)
 	mgr.GetWebhookServer().Register(path, mutating)
 	return nil
 }

@@ -45,7 +45,14 @@ func causes(err error) []string {
 var _ = Describe("Defaulting", func() {
 	It("sets what a manifest leaves out, so that every reader sees the same flag", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
-		flag := builders.MakeFlag("new-checkout", namespace).Boolean().Environment("production").Rule(builders.MakeRule("r").Serve("on")).Obj()
+		flag := builders.MakeFlag(
+			"new-checkout",
+			namespace,
+		).Boolean().Environment(
+			"production",
+		).Rule(
+			builders.MakeRule("r").Serve("on"),
+		).Obj()
 		environment := builders.MakeEnvironment("production", namespace).Obj()
 		event := builders.MakeEvent("purchase", namespace).Obj()
 		create(ctx, flag, environment, event)
@@ -72,7 +79,11 @@ var _ = Describe("Refusals", func() {
 
 	It("names the field of a default that names no variation", func(ctx SpecContext) {
 		err := cluster.Create(ctx, builders.MakeFlag("x", namespace).Boolean().DefaultVariation("of").Obj())
-		Expect(causes(err)).To(Equal([]string{`spec.defaultVariation: Invalid value: "of": names no variation of this flag; it has "off", "on"`}))
+		Expect(
+			causes(err),
+		).To(
+			Equal([]string{`spec.defaultVariation: Invalid value: "of": names no variation of this flag; it has "off", "on"`}),
+		)
 	})
 
 	It("reports several mistakes together, those of the schema's rules included", func(ctx SpecContext) {
@@ -100,17 +111,35 @@ spec:
   defaultVariation: off
 `), &flag.Object)).To(Succeed())
 		Expect(causes(cluster.Create(ctx, flag))).To(ContainElements(
-			HavePrefix(`spec.variations[0].key: Invalid value: "boolean"`), HavePrefix(`spec.defaultVariation: Invalid value: "boolean"`)))
+			HavePrefix(
+				`spec.variations[0].key: Invalid value: "boolean"`,
+			),
+			HavePrefix(`spec.defaultVariation: Invalid value: "boolean"`),
+		))
 	})
 
 	It("speaks of every Kind", func(ctx SpecContext) {
-		Expect(causes(cluster.Create(ctx, builders.MakeEnvironment("production-r1", namespace).Obj()))).To(ConsistOf(HavePrefix("metadata.name: ")))
-		Expect(causes(cluster.Create(ctx, builders.MakeEnvironment("production", namespace).Spec(func(s *v1alpha1.FlagEnvironmentSpec) {
-			s.Datafile.Name = "flags-staging"
-		}).Obj()))).To(ConsistOf(HavePrefix("spec.datafile.name: ")))
+		Expect(
+			causes(cluster.Create(ctx, builders.MakeEnvironment("production-r1", namespace).Obj())),
+		).To(
+			ConsistOf(HavePrefix("metadata.name: ")),
+		)
+		Expect(
+			causes(
+				cluster.Create(ctx, builders.MakeEnvironment("production", namespace).Spec(func(s *v1alpha1.FlagEnvironmentSpec) {
+					s.Datafile.Name = "flags-staging"
+				}).Obj()),
+			),
+		).To(
+			ConsistOf(HavePrefix("spec.datafile.name: ")),
+		)
 		Expect(causes(cluster.Create(ctx, builders.MakeAudience("x", namespace).Members(strings.Repeat("é", 129)).Obj()))).
 			To(Equal([]string{"spec.members[0]: Too long: may not be more than 256 bytes"}))
-		Expect(causes(cluster.Create(ctx, builders.MakeEvent("x", namespace).Key("a b").Obj()))).To(ConsistOf(HavePrefix("spec.key: ")))
+		Expect(
+			causes(cluster.Create(ctx, builders.MakeEvent("x", namespace).Key("a b").Obj())),
+		).To(
+			ConsistOf(HavePrefix("spec.key: ")),
+		)
 	})
 
 	It("does not let the key, the type or a used variation change", func(ctx SpecContext) {
@@ -121,7 +150,9 @@ spec:
 		changed := flag.DeepCopy()
 		changed.Spec.Key, changed.Spec.Type = "y", v1alpha1.FlagTypeJSON
 		Expect(causes(cluster.Update(ctx, changed))).To(ContainElements(
-			`spec.key: Invalid value: "y": is immutable; it was "x"`, `spec.type: Invalid value: "JSON": is immutable; it was "String"`))
+			`spec.key: Invalid value: "y": is immutable; it was "x"`,
+			`spec.type: Invalid value: "JSON": is immutable; it was "String"`,
+		))
 
 		changed = flag.DeepCopy()
 		changed.Spec.Variations = changed.Spec.Variations[:1]
@@ -131,17 +162,23 @@ spec:
 	})
 
 	It("pins only revisions that the history holds", func(ctx SpecContext) {
-		file := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "flags-production-r3", Namespace: namespace, Labels: map[string]string{
-			v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.DatafileLabel: v1alpha1.DatafileHistory,
-			v1alpha1.ProjectLabel: namespace, v1alpha1.EnvironmentLabel: "production",
-		}}}
+		file := &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Name: "flags-production-r3", Namespace: namespace, Labels: map[string]string{
+				v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.DatafileLabel: v1alpha1.DatafileHistory,
+				v1alpha1.ProjectLabel: namespace, v1alpha1.EnvironmentLabel: "production",
+			}},
+		}
 		foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "flags-production-r4", Namespace: namespace}}
 		environment := builders.MakeEnvironment("production", namespace).Obj()
 		create(ctx, file, foreign, environment)
 
 		for _, revision := range []int64{2, 4} {
 			environment.Spec.Publish.Revision = &revision
-			Expect(causes(cluster.Update(ctx, environment.DeepCopy()))).To(ConsistOf(HavePrefix("spec.publish.revision: Invalid value: ")))
+			Expect(
+				causes(cluster.Update(ctx, environment.DeepCopy())),
+			).To(
+				ConsistOf(HavePrefix("spec.publish.revision: Invalid value: ")),
+			)
 		}
 		environment.Spec.Publish.Revision = new(int64(3))
 		Expect(cluster.Update(ctx, environment)).To(Succeed())
@@ -177,8 +214,18 @@ spec:
 var _ = Describe("Warnings", func() {
 	It("are all that an apply out of order gets, and they end once all is there", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
-		flag := builders.MakeFlag("new-checkout", namespace).Boolean().Environment("production").Prerequisite("payments", "on").
-			Rule(builders.MakeRule("r").ABTest("purchase").Audiences("beta").Serve("on")).Obj()
+		flag := builders.MakeFlag(
+			"new-checkout",
+			namespace,
+		).Boolean().Environment(
+			"production",
+		).Prerequisite(
+			"payments",
+			"on",
+		).
+			Rule(
+				builders.MakeRule("r").ABTest("purchase").Audiences("beta").Serve("on"),
+			).Obj()
 		Expect(cluster.Create(ctx, flag)).To(Succeed())
 		Expect(warned.take()).To(Equal([]string{
 			`spec.environments[0].name: FlagEnvironment "production" does not exist`,
@@ -196,19 +243,44 @@ var _ = Describe("Warnings", func() {
 
 	It("tell of a second flag and a second event with the same key", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
-		create(ctx, builders.MakeFlag("first", namespace).Key("k").Boolean().Obj(), builders.MakeEvent("first", namespace).Key("k").Obj())
-		flag, event := builders.MakeFlag("second", namespace).Key("k").Boolean().Obj(), builders.MakeEvent("second", namespace).Key("k").Obj()
+		create(
+			ctx,
+			builders.MakeFlag("first", namespace).Key("k").Boolean().Obj(),
+			builders.MakeEvent("first", namespace).Key("k").Obj(),
+		)
+		flag, event := builders.MakeFlag(
+			"second",
+			namespace,
+		).Key(
+			"k",
+		).Boolean().Obj(), builders.MakeEvent(
+			"second",
+			namespace,
+		).Key(
+			"k",
+		).Obj()
 		Expect(cluster.Create(ctx, flag)).To(Succeed())
 		Expect(cluster.Create(ctx, event)).To(Succeed())
 		var want []string
 		// Objects of the same second are ordered by their UIDs, which are random.
-		if first := readFlag(ctx, namespace, "first"); !flag.CreationTimestamp.Equal(&first.CreationTimestamp) || first.UID < flag.UID {
-			want = append(want, `spec.key: FeatureFlag "first" holds the key "k" already; this flag is not served until that one is gone`)
+		if first := readFlag(
+			ctx,
+			namespace,
+			"first",
+		); !flag.CreationTimestamp.Equal(&first.CreationTimestamp) ||
+			first.UID < flag.UID {
+			want = append(
+				want,
+				`spec.key: FeatureFlag "first" holds the key "k" already; this flag is not served until that one is gone`,
+			)
 		}
 		first := &v1alpha1.FlagEvent{}
 		Expect(cluster.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "first"}, first)).To(Succeed())
 		if !event.CreationTimestamp.Equal(&first.CreationTimestamp) || first.UID < event.UID {
-			want = append(want, `spec.key: FlagEvent "first" holds the key "k" already; this event is not published until that one is gone`)
+			want = append(
+				want,
+				`spec.key: FlagEvent "first" holds the key "k" already; this event is not published until that one is gone`,
+			)
 		}
 		Expect(warned.take()).To(HaveExactElements(want))
 	})
@@ -222,20 +294,41 @@ var _ = Describe("Warnings", func() {
 		cyclic := payments.DeepCopy()
 		cyclic.Spec.Environments[0].Prerequisites = []v1alpha1.Prerequisite{{Flag: "checkout", Variations: []string{"on"}}}
 		Expect(cluster.Update(ctx, cyclic, client.DryRunAll)).To(Succeed())
-		Expect(warned.take()).To(ConsistOf(HavePrefix(`spec.environments[0].prerequisites: the flag requires itself in environment "production": payments → checkout → payments; `)))
+		Expect(
+			warned.take(),
+		).To(
+			ConsistOf(
+				HavePrefix(
+					`spec.environments[0].prerequisites: the flag requires itself in environment "production": payments → checkout → payments; `,
+				),
+			),
+		)
 
 		archived := payments.DeepCopy()
 		archived.Spec.Archived = true
 		Expect(cluster.Update(ctx, archived, client.DryRunAll)).To(Succeed())
-		Expect(warned.take()).To(HaveExactElements(`spec.archived: required by "checkout", for which an archived flag is a prerequisite that is not met`,
-			HavePrefix("the flag is archived: ")))
+		Expect(
+			warned.take(),
+		).To(
+			HaveExactElements(
+				`spec.archived: required by "checkout", for which an archived flag is a prerequisite that is not met`,
+				HavePrefix("the flag is archived: "),
+			),
+		)
 
 		leaving := payments.DeepCopy()
 		leaving.Spec.Environments[0].Rules = []v1alpha1.Rule{{Name: "r", Variation: "on", Conditions: []v1alpha1.Condition{
 			{Attribute: "email", Operator: v1alpha1.OperatorMatches, Values: []string{"@example.com$"}},
 		}}}
 		Expect(cluster.Update(ctx, leaving, client.DryRunAll)).To(Succeed())
-		Expect(warned.take()).To(HaveExactElements(HavePrefix(`spec: the flag leaves the flagd files of "production"`), HavePrefix("production: of subjects that match ")))
+		Expect(
+			warned.take(),
+		).To(
+			HaveExactElements(
+				HavePrefix(`spec: the flag leaves the flagd files of "production"`),
+				HavePrefix("production: of subjects that match "),
+			),
+		)
 	})
 
 	It("fit into what the API server passes on", func(ctx SpecContext) {
@@ -258,10 +351,24 @@ var _ = Describe("Deletion", func() {
 	}
 
 	It("of a flag that was enabled needs archiving or confirmation", func(ctx SpecContext) {
-		create(ctx, builders.MakeEnvironment("production", namespace).Obj(), enabled("x").Obj(), enabled("y").Disabled().Obj(), enabled("z").Obj())
+		create(
+			ctx,
+			builders.MakeEnvironment("production", namespace).Obj(),
+			enabled("x").Obj(),
+			enabled("y").Disabled().Obj(),
+			enabled("z").Obj(),
+		)
 		Expect(causes(cluster.Delete(ctx, readFlag(ctx, namespace, "x")))).To(ConsistOf(SatisfyAll(
-			HavePrefix("metadata.annotations[flags.jackstaff.dev/confirm-delete]: Required value: "), ContainSubstring("archive it first"))))
-		Expect(cluster.DeleteAllOf(ctx, &v1alpha1.FeatureFlag{}, client.InNamespace(namespace))).To(MatchError(apierrors.IsInvalid, "IsInvalid"))
+			HavePrefix(
+				"metadata.annotations[flags.jackstaff.dev/confirm-delete]: Required value: ",
+			),
+			ContainSubstring("archive it first"),
+		)))
+		Expect(
+			cluster.DeleteAllOf(ctx, &v1alpha1.FeatureFlag{}, client.InNamespace(namespace)),
+		).To(
+			MatchError(apierrors.IsInvalid, "IsInvalid"),
+		)
 
 		flag := readFlag(ctx, namespace, "x")
 		flag.Spec.Archived = true
@@ -282,14 +389,27 @@ var _ = Describe("Deletion", func() {
 	})
 
 	It("of a flag whose key another flag takes over is allowed, and not that of both", func(ctx SpecContext) {
-		create(ctx, builders.MakeEnvironment("production", namespace).Obj(), enabled("old-name").Key("k").Obj(), enabled("new-name").Key("k").Obj())
+		create(
+			ctx,
+			builders.MakeEnvironment("production", namespace).Obj(),
+			enabled("old-name").Key("k").Obj(),
+			enabled("new-name").Key("k").Obj(),
+		)
 		Expect(cluster.Delete(ctx, readFlag(ctx, namespace, "old-name"))).To(Succeed())
 		// The cache may still know the deleted flag; the live read does not.
 		Expect(causes(cluster.Delete(ctx, readFlag(ctx, namespace, "new-name")))).To(HaveLen(1))
 	})
 
 	It("of an audience or event waits for the flags that use it", func(ctx SpecContext) {
-		audience, event := builders.MakeAudience("beta", namespace).Obj(), builders.MakeEvent("purchase", namespace).Key("buy").Obj()
+		audience, event := builders.MakeAudience(
+			"beta",
+			namespace,
+		).Obj(), builders.MakeEvent(
+			"purchase",
+			namespace,
+		).Key(
+			"buy",
+		).Obj()
 		rule := builders.MakeRule("r").ABTest("buy").Audiences("beta").Serve("on")
 		holding := enabled("a").Disabled().Rule(rule).Obj()
 		controllerutil.AddFinalizer(holding, "example.com/hold")
@@ -318,10 +438,20 @@ var _ = Describe("Deletion", func() {
 	})
 
 	It("of a production environment needs confirmation", func(ctx SpecContext) {
-		production, staging := builders.MakeEnvironment("production", namespace).Production().Obj(), builders.MakeEnvironment("staging", namespace).Obj()
+		production, staging := builders.MakeEnvironment(
+			"production",
+			namespace,
+		).Production().Obj(), builders.MakeEnvironment(
+			"staging",
+			namespace,
+		).Obj()
 		create(ctx, production, staging)
 		Expect(cluster.Delete(ctx, staging)).To(Succeed())
-		Expect(causes(cluster.Delete(ctx, production))).To(ConsistOf(HavePrefix("metadata.annotations[flags.jackstaff.dev/confirm-delete]: Required value: ")))
+		Expect(
+			causes(cluster.Delete(ctx, production)),
+		).To(
+			ConsistOf(HavePrefix("metadata.annotations[flags.jackstaff.dev/confirm-delete]: Required value: ")),
+		)
 		metav1.SetMetaDataAnnotation(&production.ObjectMeta, v1alpha1.ConfirmDeleteAnnotation, "production")
 		Expect(cluster.Update(ctx, production)).To(Succeed())
 		Expect(cluster.Delete(ctx, production)).To(Succeed())
@@ -346,7 +476,13 @@ var _ = Describe("Deletion", func() {
 var _ = Describe("A dry run", func() {
 	It("refuses, defaults and warns as the real thing, and stores nothing", func(ctx SpecContext) {
 		namespace := newNamespace(ctx)
-		Expect(causes(cluster.Create(ctx, builders.MakeFlag("x", namespace).Boolean().DefaultVariation("of").Obj(), client.DryRunAll))).To(HaveLen(1))
+		Expect(
+			causes(
+				cluster.Create(ctx, builders.MakeFlag("x", namespace).Boolean().DefaultVariation("of").Obj(), client.DryRunAll),
+			),
+		).To(
+			HaveLen(1),
+		)
 		flag := builders.MakeFlag("x", namespace).Boolean().Environment("production").Obj()
 		Expect(cluster.Create(ctx, flag, client.DryRunAll)).To(Succeed())
 		Expect(flag.Spec.Key).To(Equal("x"))
@@ -356,47 +492,52 @@ var _ = Describe("A dry run", func() {
 })
 
 var _ = Describe("kubectl apply", func() {
-	DescribeTable("of the same manifests changes nothing the second time, so that GitOps sees no drift", func(ctx SpecContext, arguments ...string) {
-		namespace := newNamespace(ctx)
-		var manifests []string
-		for _, object := range []client.Object{
-			builders.MakeEnvironment("production", namespace).Production().Obj(),
-			builders.MakeAudience("beta", namespace).Members("alice@example.com").Obj(),
-			builders.MakeEvent("purchase", namespace).Obj(),
-			builders.MakeFlag("new-checkout", namespace).Boolean().Environment("production").
-				Schedule(time.Date(2027, 3, 15, 9, 0, 0, 0, time.UTC), time.Time{}).Override("bob", "on").
-				Rule(builders.MakeRule("r").ABTest("purchase").Audiences("beta").Split("on", 1).Split("off", 1)).Obj(),
-			builders.MakeFlag("limits", namespace).Type(v1alpha1.FlagTypeJSON).Variation("small", `{"items": 1e1, "ratio": 0.5, "a<b": [true, null]}`).Obj(),
-		} {
-			gvk, err := apiutil.GVKForObject(object, scheme)
-			Expect(err).NotTo(HaveOccurred())
-			object.GetObjectKind().SetGroupVersionKind(gvk)
-			manifest, err := json.Marshal(object) // JSON is YAML.
-			Expect(err).NotTo(HaveOccurred())
-			manifests = append(manifests, string(manifest))
-		}
-		file := filepath.Join(GinkgoT().TempDir(), "manifests.yaml")
-		Expect(os.WriteFile(file, []byte(strings.Join(manifests, "\n---\n")), 0o600)).To(Succeed())
+	DescribeTable(
+		"of the same manifests changes nothing the second time, so that GitOps sees no drift",
+		func(ctx SpecContext, arguments ...string) {
+			namespace := newNamespace(ctx)
+			var manifests []string
+			for _, object := range []client.Object{
+				builders.MakeEnvironment("production", namespace).Production().Obj(),
+				builders.MakeAudience("beta", namespace).Members("alice@example.com").Obj(),
+				builders.MakeEvent("purchase", namespace).Obj(),
+				builders.MakeFlag("new-checkout", namespace).Boolean().Environment("production").
+					Schedule(time.Date(2027, 3, 15, 9, 0, 0, 0, time.UTC), time.Time{}).Override("bob", "on").
+					Rule(builders.MakeRule("r").ABTest("purchase").Audiences("beta").Split("on", 1).Split("off", 1)).Obj(),
+				builders.MakeFlag("limits", namespace).Type(v1alpha1.FlagTypeJSON).Variation("small", `{"items": 1e1, "ratio": 0.5, "a<b": [true, null]}`).Obj(),
+			} {
+				gvk, err := apiutil.GVKForObject(object, scheme)
+				Expect(err).NotTo(HaveOccurred())
+				object.GetObjectKind().SetGroupVersionKind(gvk)
+				manifest, err := json.Marshal(object) // JSON is YAML.
+				Expect(err).NotTo(HaveOccurred())
+				manifests = append(manifests, string(manifest))
+			}
+			file := filepath.Join(GinkgoT().TempDir(), "manifests.yaml")
+			Expect(os.WriteFile(file, []byte(strings.Join(manifests, "\n---\n")), 0o600)).To(Succeed())
 
-		kubectl := func(arguments ...string) string {
-			GinkgoHelper()
-			command := exec.CommandContext(ctx, environment.ControlPlane.KubectlPath, append([]string{"--kubeconfig", kubeconfig()}, arguments...)...)
-			output, err := command.CombinedOutput()
-			Expect(err).NotTo(HaveOccurred(), string(output))
-			return string(output)
-		}
-		apply := append([]string{"apply", "-f", file}, arguments...)
-		kubectl(apply...)
-		flag := readFlag(ctx, namespace, "new-checkout")
-		// The operator looks at a flag before anybody applies it again.
-		flag.Status.ObservedGeneration = flag.Generation
-		Expect(cluster.Status().Update(ctx, flag)).To(Succeed())
-		kubectl(apply...)
-		Expect(readFlag(ctx, namespace, "new-checkout").ResourceVersion).To(Equal(flag.ResourceVersion))
-		Expect(flag.Generation).To(Equal(int64(1)))
-		diff := append([]string{"diff", "-f", file}, arguments...)
-		Expect(kubectl(diff...)).To(BeEmpty())
-	},
+			kubectl := func(arguments ...string) string {
+				GinkgoHelper()
+				command := exec.CommandContext(
+					ctx,
+					environment.ControlPlane.KubectlPath,
+					append([]string{"--kubeconfig", kubeconfig()}, arguments...)...)
+				output, err := command.CombinedOutput()
+				Expect(err).NotTo(HaveOccurred(), string(output))
+				return string(output)
+			}
+			apply := append([]string{"apply", "-f", file}, arguments...)
+			kubectl(apply...)
+			flag := readFlag(ctx, namespace, "new-checkout")
+			// The operator looks at a flag before anybody applies it again.
+			flag.Status.ObservedGeneration = flag.Generation
+			Expect(cluster.Status().Update(ctx, flag)).To(Succeed())
+			kubectl(apply...)
+			Expect(readFlag(ctx, namespace, "new-checkout").ResourceVersion).To(Equal(flag.ResourceVersion))
+			Expect(flag.Generation).To(Equal(int64(1)))
+			diff := append([]string{"diff", "-f", file}, arguments...)
+			Expect(kubectl(diff...)).To(BeEmpty())
+		},
 		Entry("client-side"),
 		Entry("server-side", "--server-side"),
 	)
@@ -406,16 +547,35 @@ var _ = Describe("With the webhooks down", Ordered, Serial, func() {
 	var namespace string
 	BeforeAll(func(ctx SpecContext) {
 		namespace = newNamespace(ctx)
-		create(ctx, builders.MakeEnvironment("production", namespace).Production().Obj(), builders.MakeAudience("beta", namespace).Obj(),
+		create(
+			ctx,
+			builders.MakeEnvironment("production", namespace).Production().Obj(),
+			builders.MakeAudience("beta", namespace).Obj(),
 			builders.MakeEvent("purchase", namespace).Obj(),
-			builders.MakeFlag("x", namespace).Boolean().Environment("production").Rule(builders.MakeRule("r").ABTest("purchase").Audiences("beta").Serve("on")).Obj())
+			builders.MakeFlag(
+				"x",
+				namespace,
+			).Boolean().Environment(
+				"production",
+			).Rule(
+				builders.MakeRule("r").ABTest("purchase").Audiences("beta").Serve("on"),
+			).Obj(),
+		)
 		stopManager()
 	})
 	AfterAll(func() { startManager() })
 
 	It("nothing is opened", func(ctx SpecContext) {
-		Expect(cluster.Create(ctx, builders.MakeFlag("y", namespace).Boolean().Obj())).To(MatchError(apierrors.IsInternalError, "IsInternalError"))
-		Expect(cluster.Delete(ctx, readFlag(ctx, namespace, "x"))).To(MatchError(apierrors.IsInternalError, "IsInternalError"))
+		Expect(
+			cluster.Create(ctx, builders.MakeFlag("y", namespace).Boolean().Obj()),
+		).To(
+			MatchError(apierrors.IsInternalError, "IsInternalError"),
+		)
+		Expect(
+			cluster.Delete(ctx, readFlag(ctx, namespace, "x")),
+		).To(
+			MatchError(apierrors.IsInternalError, "IsInternalError"),
+		)
 	})
 
 	It("the status is written, so that a controller without webhooks goes on", func(ctx SpecContext) {

@@ -44,20 +44,33 @@ func (o *apiOptions) bind(fs *flag.FlagSet) {
 	fs.StringVar(&o.server.DefaultProject, "default-project", "", "The namespace of REST requests that name no project.")
 	fs.BoolVar(&o.server.AllowGitOpsWrites, "allow-gitops-writes", false,
 		"Let REST change objects that Argo CD or Flux owns. The tool may undo the change.")
-	fs.Float64Var(&o.server.RequestsPerSecond, "api-requests-per-second", 100,
-		"How many REST requests each caller may make, and each address that has no identity. 0 is no limit. Evaluations with a server key are not counted.")
+	fs.Float64Var(
+		&o.server.RequestsPerSecond,
+		"api-requests-per-second",
+		100,
+		"How many REST requests each caller may make, and each address that has no identity. 0 is no limit. Evaluations with a server key are not counted.",
+	)
 }
 
 // addAPI adds the REST server with its views to mgr. Certificate gives the serving certificate, and is nil where files
 // hold it.
-func addAPI(ctx context.Context, mgr ctrl.Manager, o *options, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) error {
+func addAPI(
+	ctx context.Context,
+	mgr ctrl.Manager,
+	o *options,
+	certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error),
+) error {
 	live, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {
 		return err
 	}
 	options := o.api.server
 	options.Clock = clock.RealClock{}
-	if options.SessionKey, err = server.SessionKey(ctx, live, types.NamespacedName{Namespace: o.namespace, Name: sessionKeySecret}); err != nil {
+	if options.SessionKey, err = server.SessionKey(
+		ctx,
+		live,
+		types.NamespacedName{Namespace: o.namespace, Name: sessionKeySecret},
+	); err != nil {
 		return err
 	}
 	switch {

@@ -146,9 +146,18 @@ func parse(arguments []string) (*options, error) {
 		"The directory that holds tls.crt and tls.key where cert-rotation is false. They are read again when they change.")
 	fs.DurationVar(&o.controllers.StaleAfter, "stale-after", 30*24*time.Hour,
 		"How long a flag that serves one variation to everybody must be unchanged to be stale.")
-	fs.BoolVar(&o.controllers.RefreshPods, "refresh-pods", false,
-		"Let environments have the pods refreshed that mount their datafile. It needs rights on pods, which config/refresh-pods gives.")
-	fs.BoolVar(&o.runControllers, "controllers", true, "Run the controllers and the webhooks. False where a Deployment of its own does.")
+	fs.BoolVar(
+		&o.controllers.RefreshPods,
+		"refresh-pods",
+		false,
+		"Let environments have the pods refreshed that mount their datafile. It needs rights on pods, which config/refresh-pods gives.",
+	)
+	fs.BoolVar(
+		&o.runControllers,
+		"controllers",
+		true,
+		"Run the controllers and the webhooks. False where a Deployment of its own does.",
+	)
 	o.api.bind(fs)
 	fs.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	ctrl.RegisterFlags(fs)
@@ -174,7 +183,10 @@ func parse(arguments []string) (*options, error) {
 func (o *options) isConfined() bool { return len(o.controllers.Namespaces) > 0 }
 
 // newManager makes the manager, and tells where its serving certificate comes from, where that is not from files.
-func newManager(config *rest.Config, o *options) (ctrl.Manager, func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+func newManager(
+	config *rest.Config,
+	o *options,
+) (ctrl.Manager, func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(flagsv1alpha1.AddToScheme(scheme))

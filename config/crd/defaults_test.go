@@ -94,7 +94,11 @@ func structuralSchema(t *testing.T, plural string) *schema.Structural {
 		t.Fatal(err)
 	}
 	internal := &apiextensions.JSONSchemaProps{}
-	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(crd.Spec.Versions[0].Schema.OpenAPIV3Schema, internal, nil); err != nil {
+	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(
+		crd.Spec.Versions[0].Schema.OpenAPIV3Schema,
+		internal,
+		nil,
+	); err != nil {
 		t.Fatal(err)
 	}
 	structural, err := schema.NewStructural(internal)

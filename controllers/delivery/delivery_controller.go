@@ -96,7 +96,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 func origin(_ context.Context, object client.Object) []reconcile.Request {
 	labels := object.GetLabels()
 	environment := types.NamespacedName{Namespace: labels[v1alpha1.ProjectLabel], Name: labels[v1alpha1.EnvironmentLabel]}
-	if labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileServed && object.GetNamespace() == environment.Namespace || publish.IsCopyOf(environment, object) {
+	if labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileServed && object.GetNamespace() == environment.Namespace ||
+		publish.IsCopyOf(environment, object) {
 		return []reconcile.Request{{NamespacedName: environment}}
 	}
 	return nil
@@ -150,7 +151,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if !environment.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	s := &scope{environment: environment, state: r.stateOf(request.NamespacedName), copies: copies, failed: map[string]error{}}
+	s := &scope{
+		environment: environment,
+		state:       r.stateOf(request.NamespacedName),
+		copies:      copies,
+		failed:      map[string]error{},
+	}
 	for _, phase := range []func(context.Context, *scope) error{r.choose, r.remove, r.write} {
 		if err := phase(ctx, s); err != nil {
 			return ctrl.Result{}, err
@@ -177,7 +183,11 @@ func (r *Reconciler) stateOf(key types.NamespacedName) *state {
 
 // forget drops what is kept of an environment that is gone, and its copies, whatever its deletion policy was: that
 // speaks of the project.
-func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName, copies []metav1.PartialObjectMetadata) error {
+func (r *Reconciler) forget(
+	ctx context.Context,
+	key types.NamespacedName,
+	copies []metav1.PartialObjectMetadata,
+) error {
 	r.mu.Lock()
 	delete(r.states, key)
 	r.mu.Unlock()
@@ -187,13 +197,19 @@ func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName, copie
 }
 
 // copies returns the metadata of an environment's copies.
-func (r *Reconciler) copies(ctx context.Context, environment types.NamespacedName) ([]metav1.PartialObjectMetadata, error) {
+func (r *Reconciler) copies(
+	ctx context.Context,
+	environment types.NamespacedName,
+) ([]metav1.PartialObjectMetadata, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
 	if err := r.Metadata.List(ctx, list, client.MatchingFields{index.CopyOrigin: environment.String()}); err != nil {
 		return nil, fmt.Errorf("list copies: %w", err)
 	}
-	return slices.DeleteFunc(list.Items, func(object metav1.PartialObjectMetadata) bool { return !publish.IsCopyOf(environment, &object) }), nil
+	return slices.DeleteFunc(
+		list.Items,
+		func(object metav1.PartialObjectMetadata) bool { return !publish.IsCopyOf(environment, &object) },
+	), nil
 }
 
 // choose finds the namespaces that are to have a copy.
@@ -205,7 +221,12 @@ func (r *Reconciler) choose(ctx context.Context, s *scope) error {
 	}
 	namespaces := &metav1.PartialObjectMetadataList{}
 	namespaces.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
-	if err := r.Metadata.List(ctx, namespaces, client.MatchingLabelsSelector{Selector: selector}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Metadata.List(
+		ctx,
+		namespaces,
+		client.MatchingLabelsSelector{Selector: selector},
+		client.UnsafeDisableDeepCopy,
+	); err != nil {
 		return fmt.Errorf("list namespaces: %w", err)
 	}
 	for i := range namespaces.Items {
@@ -245,7 +266,11 @@ func (r *Reconciler) remove(ctx context.Context, s *scope) error {
 }
 
 // removeAll removes copies and returns why some could not be removed, by namespace.
-func (r *Reconciler) removeAll(ctx context.Context, environment types.NamespacedName, copies []metav1.PartialObjectMetadata) map[string]error {
+func (r *Reconciler) removeAll(
+	ctx context.Context,
+	environment types.NamespacedName,
+	copies []metav1.PartialObjectMetadata,
+) map[string]error {
 	errs := make([]error, len(copies))
 	workqueue.ParallelizeUntil(ctx, writers, len(copies), func(i int) {
 		errs[i] = r.Publisher.RemoveCopy(ctx, environment, &copies[i])
@@ -291,7 +316,8 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 	var late sync.Once
 	workqueue.ParallelizeUntil(ctx, writers, len(outdated), func(i int) {
 		var seen *metav1.ObjectMeta
-		if object := named[outdated[i]]; object != nil && s.state.written[outdated[i]].resourceVersion == object.ResourceVersion {
+		if object := named[outdated[i]]; object != nil &&
+			s.state.written[outdated[i]].resourceVersion == object.ResourceVersion {
 			seen = &object.ObjectMeta
 		}
 		versions[i], errs[i] = r.Publisher.Copy(ctx, source, outdated[i], seen)
@@ -309,7 +335,11 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 func (r *Reconciler) servedVersion(ctx context.Context, environment *v1alpha1.FlagEnvironment) (string, error) {
 	served := &metav1.PartialObjectMetadata{}
 	served.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
-	err := r.Metadata.Get(ctx, types.NamespacedName{Namespace: environment.Namespace, Name: environment.DatafileName()}, served)
+	err := r.Metadata.Get(
+		ctx,
+		types.NamespacedName{Namespace: environment.Namespace, Name: environment.DatafileName()},
+		served,
+	)
 	if client.IgnoreNotFound(err) != nil {
 		return "", fmt.Errorf("get the served datafile: %w", err)
 	}
@@ -321,7 +351,8 @@ func (s *scope) outdated(named map[string]*metav1.PartialObjectMetadata) []strin
 	var outdated []string
 	for _, namespace := range s.accepting {
 		object := named[namespace]
-		if object == nil || s.state.written[namespace] != (written{resourceVersion: object.ResourceVersion, fingerprint: s.state.fingerprint}) {
+		if object == nil ||
+			s.state.written[namespace] != (written{resourceVersion: object.ResourceVersion, fingerprint: s.state.fingerprint}) {
 			outdated = append(outdated, namespace)
 		}
 	}

@@ -37,7 +37,10 @@ const (
 // standingOf tells what a namespace, nil where there is none, is to the environments of a project with that selector.
 func standingOf(namespace client.Object, project string, selector labels.Selector) standing {
 	switch {
-	case namespace == nil, namespace.GetName() == project, namespace.GetDeletionTimestamp() != nil, !selector.Matches(labels.Set(namespace.GetLabels())):
+	case namespace == nil,
+		namespace.GetName() == project,
+		namespace.GetDeletionTimestamp() != nil,
+		!selector.Matches(labels.Set(namespace.GetLabels())):
 		return outside
 	case accepts(namespace, project):
 		return accepting
@@ -48,9 +51,12 @@ func standingOf(namespace client.Object, project string, selector labels.Selecto
 
 // accepts reports whether a namespace takes datafiles of a project.
 func accepts(namespace client.Object, project string) bool {
-	return slices.ContainsFunc(strings.Split(namespace.GetAnnotations()[v1alpha1.AcceptFromAnnotation], ","), func(accepted string) bool {
-		return strings.TrimSpace(accepted) == project
-	})
+	return slices.ContainsFunc(
+		strings.Split(namespace.GetAnnotations()[v1alpha1.AcceptFromAnnotation], ","),
+		func(accepted string) bool {
+			return strings.TrimSpace(accepted) == project
+		},
+	)
 }
 
 // namespaceHandler enqueues the environments to which a namespace is something else than before. Those that exist when
@@ -72,16 +78,26 @@ func (r *Reconciler) namespaceHandler() handler.EventHandler {
 	}
 }
 
-func (r *Reconciler) enqueueConcerned(ctx context.Context, before, after client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func (r *Reconciler) enqueueConcerned(
+	ctx context.Context,
+	before, after client.Object,
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) {
 	environments := &v1alpha1.FlagEnvironmentList{}
-	if err := r.Client.List(ctx, environments, client.MatchingFields{index.EnvironmentDelivers: "true"}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Client.List(
+		ctx,
+		environments,
+		client.MatchingFields{index.EnvironmentDelivers: "true"},
+		client.UnsafeDisableDeepCopy,
+	); err != nil {
 		log.FromContext(ctx).Error(err, "Cannot list the environments that deliver")
 		return
 	}
 	for i := range environments.Items {
 		environment := &environments.Items[i]
 		selector, err := metav1.LabelSelectorAsSelector(environment.Spec.Delivery.NamespaceSelector)
-		if err == nil && standingOf(before, environment.Namespace, selector) != standingOf(after, environment.Namespace, selector) {
+		if err == nil &&
+			standingOf(before, environment.Namespace, selector) != standingOf(after, environment.Namespace, selector) {
 			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(environment)})
 		}
 	}

@@ -61,17 +61,32 @@ func (s *scope) delivered() []v1alpha1.NamespaceDelivery {
 func (s *scope) condition() (isTrue bool, reason, message string) {
 	switch {
 	case s.invalid != "":
-		return false, v1alpha1.InvalidReason, fmt.Sprintf("spec.delivery.namespaceSelector: %s; copies stay as they are", s.invalid)
+		return false, v1alpha1.InvalidReason, fmt.Sprintf(
+			"spec.delivery.namespaceSelector: %s; copies stay as they are",
+			s.invalid,
+		)
 	case len(s.failed) > 0:
 		failed := slices.Sorted(maps.Keys(s.failed))
-		return false, v1alpha1.WriteFailedReason, fmt.Sprintf("%d namespaces are not up to date: %s: %s; it is tried again", len(failed), names(failed), s.failed[failed[0]])
+		return false, v1alpha1.WriteFailedReason, fmt.Sprintf(
+			"%d namespaces are not up to date: %s: %s; it is tried again",
+			len(failed),
+			names(failed),
+			s.failed[failed[0]],
+		)
 	case len(s.taken) > 0:
-		return false, v1alpha1.NameTakenReason, fmt.Sprintf("ConfigMap %q exists in %s and is not a copy of this environment's datafile; delete it there, or choose another name in spec.datafile.name",
-			s.environment.DatafileName(), names(s.taken))
+		return false, v1alpha1.NameTakenReason, fmt.Sprintf(
+			"ConfigMap %q exists in %s and is not a copy of this environment's datafile; delete it there, or choose another name in spec.datafile.name",
+			s.environment.DatafileName(),
+			names(s.taken),
+		)
 	case s.waiting:
 		return false, v1alpha1.PendingReason, "copies wait until the environment serves its datafile, see its condition Published"
 	}
-	message = fmt.Sprintf("all %d selected namespaces that accept the datafile have revision %d", len(s.accepting), s.state.revision)
+	message = fmt.Sprintf(
+		"all %d selected namespaces that accept the datafile have revision %d",
+		len(s.accepting),
+		s.state.revision,
+	)
 	if len(s.accepting) == 0 {
 		message = "no selected namespace accepts the datafile"
 	}

@@ -58,18 +58,40 @@ type Reconciler struct {
 // SetupWithManager registers the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.FeatureFlag{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
-		Watches(&v1alpha1.FeatureFlag{}, handler.EnqueueRequestsFromMapFunc(r.flagsConcernedByFlag), builder.WithPredicates(requirableChanged())).
-		Watches(&v1alpha1.FlagEnvironment{}, handler.EnqueueRequestsFromMapFunc(r.flagsOfNamespace), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.FlagAudience{}, handler.EnqueueRequestsFromMapFunc(r.flagsUsing(index.FlagAudiences)), builder.WithPredicates(existenceChanged())).
-		Watches(&v1alpha1.FlagEvent{}, handler.EnqueueRequestsFromMapFunc(r.flagsUsing(index.FlagEvents)), builder.WithPredicates(existenceChanged())).
+		For(
+			&v1alpha1.FeatureFlag{},
+			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})),
+		).
+		Watches(
+			&v1alpha1.FeatureFlag{},
+			handler.EnqueueRequestsFromMapFunc(r.flagsConcernedByFlag),
+			builder.WithPredicates(requirableChanged()),
+		).
+		Watches(
+			&v1alpha1.FlagEnvironment{},
+			handler.EnqueueRequestsFromMapFunc(r.flagsOfNamespace),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{}),
+		).
+		Watches(
+			&v1alpha1.FlagAudience{},
+			handler.EnqueueRequestsFromMapFunc(r.flagsUsing(index.FlagAudiences)),
+			builder.WithPredicates(existenceChanged()),
+		).
+		Watches(
+			&v1alpha1.FlagEvent{},
+			handler.EnqueueRequestsFromMapFunc(r.flagsUsing(index.FlagEvents)),
+			builder.WithPredicates(existenceChanged()),
+		).
 		WatchesRawSource(source.Func(r.followLedger)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 }
 
 // followLedger enqueues each flag that an environment reports on.
-func (r *Reconciler) followLedger(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+func (r *Reconciler) followLedger(
+	_ context.Context,
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) error {
 	r.Ledger.Subscribe(func(flag types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: flag}) })
 	return nil
 }
@@ -212,7 +234,13 @@ func (r *Reconciler) readEnvironments(ctx context.Context, s *scope) error {
 func (r *Reconciler) validate(ctx context.Context, s *scope) error {
 	s.mistakes = validation.FeatureFlag(s.flag)
 	var err error
-	s.findings, err = validation.FeatureFlagFindings(ctx, index.Namespace{Reader: r.Client, Name: s.flag.Namespace}, nil, nil, s.flag)
+	s.findings, err = validation.FeatureFlagFindings(
+		ctx,
+		index.Namespace{Reader: r.Client, Name: s.flag.Namespace},
+		nil,
+		nil,
+		s.flag,
+	)
 	return err
 }
 

@@ -69,7 +69,10 @@ func publishedRevision(environment *environment, before []v1alpha1.EnvironmentSt
 		return environment.entry.Revision
 	}
 	var known int64
-	if i := slices.IndexFunc(before, func(state v1alpha1.EnvironmentState) bool { return state.Name == environment.Name }); i >= 0 {
+	if i := slices.IndexFunc(
+		before,
+		func(state v1alpha1.EnvironmentState) bool { return state.Name == environment.Name },
+	); i >= 0 {
 		known = before[i].PublishedRevision
 	}
 	isServed := environment.known && !environment.entry.Pending && environment.entry.Outcome.Form != nil
@@ -194,7 +197,12 @@ func nextLook(s *scope, to *v1alpha1.FeatureFlagStatus, staleAfter time.Duration
 
 func setAccepted(conditions status.Conditions, s *scope) {
 	if err := s.mistakes.ToAggregate(); err != nil {
-		conditions.Set(v1alpha1.AcceptedCondition, false, v1alpha1.InvalidReason, err.Error()+"; what was published last stays")
+		conditions.Set(
+			v1alpha1.AcceptedCondition,
+			false,
+			v1alpha1.InvalidReason,
+			err.Error()+"; what was published last stays",
+		)
 		return
 	}
 	for _, reason := range []struct {
@@ -223,7 +231,12 @@ func setResolvedRefs(conditions status.Conditions, s *scope) {
 		conditions.Set(v1alpha1.ResolvedRefsCondition, false, v1alpha1.NotFoundReason, message)
 		return
 	}
-	conditions.Set(v1alpha1.ResolvedRefsCondition, true, v1alpha1.ResolvedReason, "every object that the flag names exists")
+	conditions.Set(
+		v1alpha1.ResolvedRefsCondition,
+		true,
+		v1alpha1.ResolvedReason,
+		"every object that the flag names exists",
+	)
 }
 
 // detail joins the findings of one kind.
@@ -240,7 +253,8 @@ func detail(s *scope, kind validation.FindingKind) string {
 func setFlagdCompatible(conditions status.Conditions, s *scope) {
 	var reasons []string
 	for _, environment := range s.environments {
-		if err := environment.entry.Outcome.FlagdError; err != nil && slices.Contains(environment.Spec.Datafile.Formats, v1alpha1.DatafileFormatFlagd) {
+		if err := environment.entry.Outcome.FlagdError; err != nil &&
+			slices.Contains(environment.Spec.Datafile.Formats, v1alpha1.DatafileFormatFlagd) {
 			reasons = append(reasons, environment.Name+": "+err.Error())
 		}
 	}
@@ -248,7 +262,12 @@ func setFlagdCompatible(conditions status.Conditions, s *scope) {
 		conditions.Set(v1alpha1.FlagdCompatibleCondition, false, v1alpha1.NotExpressibleReason, strings.Join(reasons, "; "))
 		return
 	}
-	conditions.Set(v1alpha1.FlagdCompatibleCondition, true, v1alpha1.CompatibleReason, "every flagd file can carry the flag")
+	conditions.Set(
+		v1alpha1.FlagdCompatibleCondition,
+		true,
+		v1alpha1.CompatibleReason,
+		"every flagd file can carry the flag",
+	)
 }
 
 // setPublished speaks of the environments that publish by themselves: in the others somebody has to ask for it.

@@ -71,7 +71,12 @@ func computeStatus(audience *v1alpha1.FlagAudience, flags []*v1alpha1.FeatureFla
 	to.UsedBy, to.UsedByCount = references.Keys(flags)
 	conditions := status.Conditions{List: &to.Conditions, Generation: audience.Generation}
 	if err := validation.FlagAudience(audience).ToAggregate(); err != nil {
-		conditions.Set(v1alpha1.AcceptedCondition, false, v1alpha1.InvalidReason, err.Error()+"; what was published last stays")
+		conditions.Set(
+			v1alpha1.AcceptedCondition,
+			false,
+			v1alpha1.InvalidReason,
+			err.Error()+"; what was published last stays",
+		)
 	} else {
 		conditions.Set(v1alpha1.AcceptedCondition, true, v1alpha1.AcceptedReason, "the audience is valid")
 	}

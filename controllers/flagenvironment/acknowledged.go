@@ -43,10 +43,25 @@ func setAcknowledged(conditions status.Conditions, s *scope, to *v1alpha1.FlagEn
 		if more := behind - len(count.Laggards); more > 0 {
 			named += fmt.Sprintf(" and %d more", more)
 		}
-		conditions.Set(v1alpha1.AcknowledgedCondition, false, v1alpha1.LaggardsReason,
-			fmt.Sprintf("%d of %d instances have loaded revision %d; waiting for %s", count.Acknowledged, count.Expected, count.Revision, named))
+		conditions.Set(
+			v1alpha1.AcknowledgedCondition,
+			false,
+			v1alpha1.LaggardsReason,
+			fmt.Sprintf(
+				"%d of %d instances have loaded revision %d; waiting for %s",
+				count.Acknowledged,
+				count.Expected,
+				count.Revision,
+				named,
+			),
+		)
 	case count.Expected == 0:
-		conditions.Set(v1alpha1.AcknowledgedCondition, true, v1alpha1.AcknowledgedReason, "no instance reports what it has loaded")
+		conditions.Set(
+			v1alpha1.AcknowledgedCondition,
+			true,
+			v1alpha1.AcknowledgedReason,
+			"no instance reports what it has loaded",
+		)
 	default:
 		conditions.Set(v1alpha1.AcknowledgedCondition, true, v1alpha1.AcknowledgedReason,
 			fmt.Sprintf("all %d instances have loaded revision %d", count.Expected, count.Revision))

@@ -72,7 +72,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.states, r.seen = map[types.NamespacedName]*state{}, map[types.NamespacedName]string{}
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.FlagEnvironment{}, builder.WithPredicates(
-			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, keysChanged(), conditionsChanged(), instancesChanged()))).
+			predicate.Or(
+				predicate.GenerationChangedPredicate{},
+				predicate.AnnotationChangedPredicate{},
+				keysChanged(),
+				conditionsChanged(),
+				instancesChanged(),
+			),
+		)).
 		Watches(&v1alpha1.FeatureFlag{}, r.changes.handler(flagSource)).
 		Watches(&v1alpha1.FlagAudience{}, r.changes.handler(audienceSource)).
 		Watches(&v1alpha1.FlagEvent{}, r.changes.handler(eventSource)).
@@ -88,7 +95,9 @@ func keysChanged() predicate.Predicate {
 		environment, _ := object.(*v1alpha1.FlagEnvironment)
 		return publish.KeysOf(&environment.Status).Encode()
 	}
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return keysOf(e.ObjectOld) != keysOf(e.ObjectNew) }}
+	return predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool { return keysOf(e.ObjectOld) != keysOf(e.ObjectNew) },
+	}
 }
 
 // conditionsChanged lets updates of the conditions through. What a reconcile computes may be equal to a status that the
@@ -115,8 +124,13 @@ func instancesChanged() predicate.Predicate {
 }
 
 // followDeliveries enqueues each environment whose copies the delivery controller reports on.
-func (r *Reconciler) followDeliveries(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-	r.Deliveries.Subscribe(func(environment types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: environment}) })
+func (r *Reconciler) followDeliveries(
+	_ context.Context,
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) error {
+	r.Deliveries.Subscribe(
+		func(environment types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: environment}) },
+	)
 	return nil
 }
 
@@ -124,7 +138,8 @@ func (r *Reconciler) followDeliveries(_ context.Context, queue workqueue.TypedRa
 func (r *Reconciler) datafileHandler() handler.EventHandler {
 	note := func(object client.Object, resourceVersion string, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		labels := object.GetLabels()
-		if labels[v1alpha1.DatafileLabel] != v1alpha1.DatafileServed || labels[v1alpha1.ProjectLabel] != object.GetNamespace() {
+		if labels[v1alpha1.DatafileLabel] != v1alpha1.DatafileServed ||
+			labels[v1alpha1.ProjectLabel] != object.GetNamespace() {
 			return
 		}
 		key := types.NamespacedName{Namespace: object.GetNamespace(), Name: labels[v1alpha1.EnvironmentLabel]}
@@ -201,8 +216,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 
 // isMistake reports whether err is for a person to mend.
 func isMistake(err error) bool {
-	tooLarge, unreadable, taken := (*publish.TooLargeError)(nil), (*publish.UnreadableError)(nil), (*publish.NameTakenError)(nil)
-	return errors.As(err, &tooLarge) || errors.As(err, &unreadable) || errors.As(err, &taken) || errors.Is(err, publish.ErrRevisionNotFound) || errors.Is(err, datafile.ErrUnknownVersion)
+	tooLarge, unreadable, taken := (*publish.TooLargeError)(
+		nil,
+	), (*publish.UnreadableError)(
+		nil,
+	), (*publish.NameTakenError)(
+		nil,
+	)
+	return errors.As(err, &tooLarge) || errors.As(err, &unreadable) || errors.As(err, &taken) ||
+		errors.Is(err, publish.ErrRevisionNotFound) ||
+		errors.Is(err, datafile.ErrUnknownVersion)
 }
 
 // stateOf returns what is kept of an environment, and marks it for reading again where an event shows that somebody
@@ -236,7 +259,8 @@ func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) error
 // load reads what is served, where that is not known.
 func (r *Reconciler) load(ctx context.Context, s *scope) error {
 	kept := s.state
-	renamed := kept.served != nil && kept.served.ResourceVersion() != "" && !kept.served.Named(s.environment.DatafileName())
+	renamed := kept.served != nil && kept.served.ResourceVersion() != "" &&
+		!kept.served.Named(s.environment.DatafileName())
 	if kept.served != nil && !kept.reload && !renamed {
 		return nil
 	}
@@ -298,7 +322,12 @@ func (r *Reconciler) compileAll(ctx context.Context, s *scope) error {
 	flags, audiences, flagEvents := &v1alpha1.FeatureFlagList{}, &v1alpha1.FlagAudienceList{}, &v1alpha1.FlagEventList{}
 	for _, list := range []client.ObjectList{flags, audiences, flagEvents} {
 		// Compiling only reads, so that the cache's own objects will do.
-		if err := r.Client.List(ctx, list, client.InNamespace(s.environment.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		if err := r.Client.List(
+			ctx,
+			list,
+			client.InNamespace(s.environment.Namespace),
+			client.UnsafeDisableDeepCopy,
+		); err != nil {
 			return fmt.Errorf("list: %w", err)
 		}
 	}
@@ -337,13 +366,25 @@ func (r *Reconciler) compileChange(ctx context.Context, s *scope, changed change
 	switch changed.source {
 	case flagSource:
 		flag := &v1alpha1.FeatureFlag{}
-		return setOrRemove(r.Client.Get(ctx, key, flag), func() { compiled.SetFlag(flag) }, func() { compiled.RemoveFlag(changed.name) })
+		return setOrRemove(
+			r.Client.Get(ctx, key, flag),
+			func() { compiled.SetFlag(flag) },
+			func() { compiled.RemoveFlag(changed.name) },
+		)
 	case audienceSource:
 		audience := &v1alpha1.FlagAudience{}
-		return setOrRemove(r.Client.Get(ctx, key, audience), func() { compiled.SetAudience(audience) }, func() { compiled.RemoveAudience(changed.name) })
+		return setOrRemove(
+			r.Client.Get(ctx, key, audience),
+			func() { compiled.SetAudience(audience) },
+			func() { compiled.RemoveAudience(changed.name) },
+		)
 	case eventSource:
 		flagEvent := &v1alpha1.FlagEvent{}
-		return setOrRemove(r.Client.Get(ctx, key, flagEvent), func() { compiled.SetEvent(flagEvent) }, func() { compiled.RemoveEvent(changed.name) })
+		return setOrRemove(
+			r.Client.Get(ctx, key, flagEvent),
+			func() { compiled.SetEvent(flagEvent) },
+			func() { compiled.RemoveEvent(changed.name) },
+		)
 	}
 	return nil
 }
@@ -408,7 +449,11 @@ func wantsPublish(s *scope) bool {
 		return false
 	}
 	request := s.environment.Annotations[v1alpha1.PublishRequestedAtAnnotation]
-	if _, err := time.Parse(time.RFC3339, request); err == nil && request != s.environment.Status.LastHandledPublishAt && request != kept.handledRequest {
+	if _, err := time.Parse(
+		time.RFC3339,
+		request,
+	); err == nil && request != s.environment.Status.LastHandledPublishAt &&
+		request != kept.handledRequest {
 		s.request = request
 	} else if spec.Mode == v1alpha1.PublishModeManual {
 		return false

@@ -59,7 +59,11 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 	conditions := status.Conditions{List: &to.Conditions, Generation: s.environment.Generation}
 	if s.state.compiled != nil {
 		summary := s.state.compiled.Summary()
-		to.Flags = v1alpha1.FlagCounts{Total: int32(summary.Total), Pending: int32(len(s.state.pending)), LastGood: int32(len(summary.LastGood))}
+		to.Flags = v1alpha1.FlagCounts{
+			Total:    int32(summary.Total),
+			Pending:  int32(len(s.state.pending)),
+			LastGood: int32(len(summary.LastGood)),
+		}
 		pending := slices.Sorted(maps.Keys(s.state.pending))
 		to.PendingFlags = pending[:min(len(pending), maxPendingFlags)]
 		setCompiled(conditions, summary)
@@ -68,8 +72,13 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 	setPublished(conditions, s, problem)
 	setDelivered(conditions, s, to)
 	setAcknowledged(conditions, s, to)
-	conditions.SetReady(v1alpha1.CompiledCondition, v1alpha1.PublishedCondition, v1alpha1.FlagdPublishedCondition, v1alpha1.DeliveredCondition,
-		v1alpha1.AcknowledgedCondition)
+	conditions.SetReady(
+		v1alpha1.CompiledCondition,
+		v1alpha1.PublishedCondition,
+		v1alpha1.FlagdPublishedCondition,
+		v1alpha1.DeliveredCondition,
+		v1alpha1.AcknowledgedCondition,
+	)
 }
 
 // setDelivered says what the delivery controller has reported. Between a publish and the report on it, the last report
@@ -88,7 +97,12 @@ func setDelivered(conditions status.Conditions, s *scope, to *v1alpha1.FlagEnvir
 	case delivery != nil && equality.Semantic.DeepEqual(delivery.Selector, selector):
 		conditions.Set(v1alpha1.DeliveredCondition, delivery.Delivered, delivery.Reason, delivery.Message)
 	case delivery != nil || last == nil || last.ObservedGeneration != s.environment.Generation:
-		conditions.Set(v1alpha1.DeliveredCondition, false, v1alpha1.PendingReason, "copies for the selected namespaces are being written")
+		conditions.Set(
+			v1alpha1.DeliveredCondition,
+			false,
+			v1alpha1.PendingReason,
+			"copies for the selected namespaces are being written",
+		)
 	}
 }
 
@@ -103,7 +117,12 @@ func setCompiled(conditions status.Conditions, summary compile.Summary) {
 		}
 	}
 	if len(broken) == 0 {
-		conditions.Set(v1alpha1.CompiledCondition, true, v1alpha1.CompiledReason, fmt.Sprintf("all %d flags compiled", summary.Total))
+		conditions.Set(
+			v1alpha1.CompiledCondition,
+			true,
+			v1alpha1.CompiledReason,
+			fmt.Sprintf("all %d flags compiled", summary.Total),
+		)
 		return
 	}
 	message := "not compiled, so that what was published last stays: " + strings.Join(broken, "; ")
@@ -125,11 +144,22 @@ func setFlagdPublished(conditions status.Conditions, s *scope, summary compile.S
 		conditions.Set(v1alpha1.FlagdPublishedCondition, false, v1alpha1.PendingReason,
 			fmt.Sprintf("revision %d has no flagd file; the next publish makes one", served.Revision))
 	case !served.FlagdComplete:
-		conditions.Set(v1alpha1.FlagdPublishedCondition, false, v1alpha1.DatafileTooLargeReason,
-			"the flagd file does not fit into the ConfigMap and is that of an older revision; split the project, move members out of audiences, or use OFREP")
+		conditions.Set(
+			v1alpha1.FlagdPublishedCondition,
+			false,
+			v1alpha1.DatafileTooLargeReason,
+			"the flagd file does not fit into the ConfigMap and is that of an older revision; split the project, move members out of audiences, or use OFREP",
+		)
 	case summary.FlagdMissing > 0:
-		conditions.Set(v1alpha1.FlagdPublishedCondition, true, v1alpha1.CompleteReason,
-			fmt.Sprintf("the flagd file holds every flag that flagd can express; %d are left out, see their condition FlagdCompatible", summary.FlagdMissing))
+		conditions.Set(
+			v1alpha1.FlagdPublishedCondition,
+			true,
+			v1alpha1.CompleteReason,
+			fmt.Sprintf(
+				"the flagd file holds every flag that flagd can express; %d are left out, see their condition FlagdCompatible",
+				summary.FlagdMissing,
+			),
+		)
 	default:
 		conditions.Set(v1alpha1.FlagdPublishedCondition, true, v1alpha1.CompleteReason, "the flagd file holds every flag")
 	}
@@ -137,7 +167,13 @@ func setFlagdPublished(conditions status.Conditions, s *scope, summary compile.S
 
 func setPublished(conditions status.Conditions, s *scope, problem error) {
 	spec, served := &s.environment.Spec.Publish, s.state.served
-	tooLarge, unreadable, taken := (*publish.TooLargeError)(nil), (*publish.UnreadableError)(nil), (*publish.NameTakenError)(nil)
+	tooLarge, unreadable, taken := (*publish.TooLargeError)(
+		nil,
+	), (*publish.UnreadableError)(
+		nil,
+	), (*publish.NameTakenError)(
+		nil,
+	)
 	set := func(isTrue bool, reason, message string) {
 		conditions.Set(v1alpha1.PublishedCondition, isTrue, reason, message)
 	}
@@ -151,21 +187,37 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 	case errors.Is(problem, publish.ErrRevisionNotFound):
 		set(false, v1alpha1.RevisionNotFoundReason, problem.Error()+"; choose another in spec.publish.revision or remove it")
 	case errors.Is(problem, datafile.ErrUnknownVersion):
-		set(false, v1alpha1.UnknownVersionReason, problem.Error()+"; a newer operator has published it, and nothing is overwritten")
+		set(
+			false,
+			v1alpha1.UnknownVersionReason,
+			problem.Error()+"; a newer operator has published it, and nothing is overwritten",
+		)
 	case problem != nil:
 		set(false, v1alpha1.WriteFailedReason, problem.Error()+"; it is tried again")
 	case served == nil || served.Revision == 0 && spec.Suspend:
 		set(false, v1alpha1.SuspendedReason, "nothing is published yet, and publishing is suspended")
 	case served.Revision == 0:
-		set(false, v1alpha1.AwaitingPublishReason, "nothing is published yet; annotate the environment with "+v1alpha1.PublishRequestedAtAnnotation)
+		set(
+			false,
+			v1alpha1.AwaitingPublishReason,
+			"nothing is published yet; annotate the environment with "+v1alpha1.PublishRequestedAtAnnotation,
+		)
 	case spec.Revision != nil:
 		set(true, v1alpha1.PinnedReason, fmt.Sprintf("revision %d is pinned by spec.publish.revision", served.Revision))
 	case served.Digest == s.state.digest:
 		set(true, v1alpha1.PublishedReason, fmt.Sprintf("revision %d is served%s", served.Revision, fullness(s)))
 	case spec.Suspend:
-		set(true, v1alpha1.SuspendedReason, fmt.Sprintf("revision %d is served; changes wait because publishing is suspended", served.Revision))
+		set(
+			true,
+			v1alpha1.SuspendedReason,
+			fmt.Sprintf("revision %d is served; changes wait because publishing is suspended", served.Revision),
+		)
 	default:
-		set(true, v1alpha1.AwaitingPublishReason, fmt.Sprintf("revision %d is served; changes wait for a publish", served.Revision))
+		set(
+			true,
+			v1alpha1.AwaitingPublishReason,
+			fmt.Sprintf("revision %d is served; changes wait for a publish", served.Revision),
+		)
 	}
 }
 

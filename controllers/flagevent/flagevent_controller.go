@@ -91,7 +91,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{}, r.Status.Patch(ctx, flagEvent, after, flagEvent.Status.Conditions, after.Status.Conditions)
 }
 
-func computeStatus(flagEvent *v1alpha1.FlagEvent, flags []*v1alpha1.FeatureFlag, findings []validation.Finding, to *v1alpha1.FlagEventStatus) {
+func computeStatus(
+	flagEvent *v1alpha1.FlagEvent,
+	flags []*v1alpha1.FeatureFlag,
+	findings []validation.Finding,
+	to *v1alpha1.FlagEventStatus,
+) {
 	to.ObservedGeneration = flagEvent.Generation
 	to.UsedBy, to.UsedByCount = references.Keys(flags)
 	conditions := status.Conditions{List: &to.Conditions, Generation: flagEvent.Generation}
@@ -102,7 +107,12 @@ func computeStatus(flagEvent *v1alpha1.FlagEvent, flags []*v1alpha1.FeatureFlag,
 		}
 	}
 	if err := validation.FlagEvent(flagEvent).ToAggregate(); err != nil {
-		conditions.Set(v1alpha1.AcceptedCondition, false, v1alpha1.InvalidReason, err.Error()+"; what was published last stays")
+		conditions.Set(
+			v1alpha1.AcceptedCondition,
+			false,
+			v1alpha1.InvalidReason,
+			err.Error()+"; what was published last stays",
+		)
 	}
 	conditions.SetReady(v1alpha1.AcceptedCondition)
 }

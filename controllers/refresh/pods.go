@@ -29,7 +29,11 @@ func trim(object any) (any, error) {
 	}
 	trimmed := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion, DeletionTimestamp: pod.DeletionTimestamp,
+			Namespace:         pod.Namespace,
+			Name:              pod.Name,
+			UID:               pod.UID,
+			ResourceVersion:   pod.ResourceVersion,
+			DeletionTimestamp: pod.DeletionTimestamp,
 		},
 		Spec:   corev1.PodSpec{NodeName: pod.Spec.NodeName},
 		Status: corev1.PodStatus{Phase: pod.Status.Phase},
@@ -51,7 +55,10 @@ func trim(object any) (any, error) {
 	for _, containers := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
 		for i := range containers {
 			if mounts := subPathMounts(&containers[i], trimmed.Spec.Volumes); len(mounts) > 0 && stays(pod, &containers[i]) {
-				trimmed.Spec.Containers = append(trimmed.Spec.Containers, corev1.Container{Name: containers[i].Name, VolumeMounts: mounts})
+				trimmed.Spec.Containers = append(
+					trimmed.Spec.Containers,
+					corev1.Container{Name: containers[i].Name, VolumeMounts: mounts},
+				)
 			}
 		}
 	}
@@ -61,7 +68,10 @@ func trim(object any) (any, error) {
 // stays reports whether a container runs as long as its pod. An init container that ends before the others begin has
 // nothing to update.
 func stays(pod *corev1.Pod, container *corev1.Container) bool {
-	isInit := slices.ContainsFunc(pod.Spec.InitContainers, func(init corev1.Container) bool { return init.Name == container.Name })
+	isInit := slices.ContainsFunc(
+		pod.Spec.InitContainers,
+		func(init corev1.Container) bool { return init.Name == container.Name },
+	)
 	return !isInit || container.RestartPolicy != nil && *container.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 

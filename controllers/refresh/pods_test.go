@@ -13,11 +13,16 @@ import (
 
 func TestPodsInTheCacheTellHowTheyMountDatafiles(t *testing.T) {
 	whole := configMapVolume("flags", "flags-production")
-	projected := corev1.Volume{Name: "all", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
-		{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "flags-production"}}},
-		{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}},
-		{Secret: &corev1.SecretProjection{}},
-	}}}}
+	projected := corev1.Volume{
+		Name: "all",
+		VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+			{
+				ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "flags-production"}},
+			},
+			{ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}},
+			{Secret: &corev1.SecretProjection{}},
+		}}},
+	}
 	container := func(name string, mounts ...corev1.VolumeMount) corev1.Container {
 		return corev1.Container{Name: name, Image: "image", VolumeMounts: mounts}
 	}
@@ -40,7 +45,10 @@ func TestPodsInTheCacheTellHowTheyMountDatafiles(t *testing.T) {
 			container("init", corev1.VolumeMount{Name: "flags", SubPath: "flagd.json"})}}, []string{"flags-production"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: map[string]string{"example.com/large": "…"}}, Spec: tc.spec}
+			pod := &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: map[string]string{"example.com/large": "…"}},
+				Spec:       tc.spec,
+			}
 			once, err := trim(pod)
 			if err != nil {
 				t.Fatal(err)

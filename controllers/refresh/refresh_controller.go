@@ -119,7 +119,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("refresh").
 		WatchesMetadata(&corev1.ConfigMap{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(revisionChanged())).
-		Watches(&v1alpha1.FlagEnvironment{}, handler.EnqueueRequestsFromMapFunc(r.datafiles), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(
+			&v1alpha1.FlagEnvironment{},
+			handler.EnqueueRequestsFromMapFunc(r.datafiles),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{}),
+		).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 }
@@ -142,10 +146,16 @@ func (r *Reconciler) datafiles(ctx context.Context, object client.Object) []reco
 	if !ok {
 		return nil
 	}
-	requests := []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: environment.Namespace, Name: environment.DatafileName()}}}
+	requests := []reconcile.Request{
+		{NamespacedName: types.NamespacedName{Namespace: environment.Namespace, Name: environment.DatafileName()}},
+	}
 	copies := &metav1.PartialObjectMetadataList{}
 	copies.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
-	if err := r.Metadata.List(ctx, copies, client.MatchingFields{index.CopyOrigin: client.ObjectKeyFromObject(environment).String()}); err != nil {
+	if err := r.Metadata.List(
+		ctx,
+		copies,
+		client.MatchingFields{index.CopyOrigin: client.ObjectKeyFromObject(environment).String()},
+	); err != nil {
 		log.FromContext(ctx).Error(err, "Cannot list the copies of a datafile")
 	}
 	for i := range copies.Items {
@@ -181,12 +191,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{RequeueAfter: rightsRetry}, nil
 	}
 	pods := &corev1.PodList{}
-	if err := r.pods.List(ctx, pods, client.InNamespace(request.Namespace), client.MatchingFields{mountedDatafiles: request.Name}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.pods.List(
+		ctx,
+		pods,
+		client.InNamespace(request.Namespace),
+		client.MatchingFields{mountedDatafiles: request.Name},
+		client.UnsafeDisableDeepCopy,
+	); err != nil {
 		return ctrl.Result{}, fmt.Errorf("list pods: %w", err)
 	}
 	mounting := slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return !hasMounted(&pod) })
 	r.saySubPaths(environment, request.NamespacedName, mounting)
-	stale := slices.DeleteFunc(mounting, func(pod corev1.Pod) bool { return pod.Annotations[v1alpha1.RevisionAnnotation] == revision })
+	stale := slices.DeleteFunc(
+		mounting,
+		func(pod corev1.Pod) bool { return pod.Annotations[v1alpha1.RevisionAnnotation] == revision },
+	)
 	err = r.patch(ctx, stale[:min(len(stale), batch)], revision)
 	switch {
 	case apierrors.IsForbidden(err):
@@ -211,7 +230,10 @@ func (r *Reconciler) wanted(ctx context.Context, key types.NamespacedName) (*v1a
 	if err := r.Metadata.Get(ctx, key, datafile); err != nil {
 		return nil, "", client.IgnoreNotFound(err)
 	}
-	origin := types.NamespacedName{Namespace: datafile.Labels[v1alpha1.ProjectLabel], Name: datafile.Labels[v1alpha1.EnvironmentLabel]}
+	origin := types.NamespacedName{
+		Namespace: datafile.Labels[v1alpha1.ProjectLabel],
+		Name:      datafile.Labels[v1alpha1.EnvironmentLabel],
+	}
 	isServed := datafile.Labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileServed && origin.Namespace == key.Namespace
 	if !isServed && !publish.IsCopyOf(origin, datafile) {
 		return nil, "", nil
@@ -221,7 +243,8 @@ func (r *Reconciler) wanted(ctx context.Context, key types.NamespacedName) (*v1a
 		r.said.forget(origin)
 		return nil, "", client.IgnoreNotFound(err)
 	}
-	if !environment.Spec.Delivery.RefreshPods || environment.DatafileName() != key.Name || publish.RevisionOf(datafile) == 0 {
+	if !environment.Spec.Delivery.RefreshPods || environment.DatafileName() != key.Name ||
+		publish.RevisionOf(datafile) == 0 {
 		return nil, "", nil
 	}
 	return environment, datafile.Annotations[v1alpha1.RevisionAnnotation], nil
@@ -241,7 +264,13 @@ func (r *Reconciler) patch(ctx context.Context, pods []corev1.Pod, revision stri
 		pod := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: pods[i].Namespace, Name: pods[i].Name}}
 		pod.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
 		// The UID keeps the patch off another pod that has come under the name, as those of a StatefulSet do.
-		patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"annotations":{%q:%q}}}`, pods[i].UID, v1alpha1.RevisionAnnotation, revision)
+		patch := fmt.Appendf(
+			nil,
+			`{"metadata":{"uid":%q,"annotations":{%q:%q}}}`,
+			pods[i].UID,
+			v1alpha1.RevisionAnnotation,
+			revision,
+		)
 		err := r.Client.Patch(ctx, pod, client.RawPatch(types.MergePatchType, patch))
 		if !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && !apierrors.IsInvalid(err) {
 			errs[i] = err
@@ -263,13 +292,23 @@ func (r *Reconciler) sayForbidden(environment *v1alpha1.FlagEnvironment) bool {
 	if !r.said.add(client.ObjectKeyFromObject(environment), v1alpha1.PodRefreshForbiddenReason, "") {
 		return false
 	}
-	r.Recorder.Eventf(environment, nil, corev1.EventTypeWarning, v1alpha1.PodRefreshForbiddenReason, "Refresh",
-		"pods see new revisions only on kubelet's next sync, because the operator may not list, watch or patch them; install config/refresh-pods")
+	r.Recorder.Eventf(
+		environment,
+		nil,
+		corev1.EventTypeWarning,
+		v1alpha1.PodRefreshForbiddenReason,
+		"Refresh",
+		"pods see new revisions only on kubelet's next sync, because the operator may not list, watch or patch them; install config/refresh-pods",
+	)
 	return true
 }
 
 // saySubPaths records an event where a pod mounts the datafile by subPath that did not when pods were looked at last.
-func (r *Reconciler) saySubPaths(environment *v1alpha1.FlagEnvironment, datafile types.NamespacedName, pods []corev1.Pod) {
+func (r *Reconciler) saySubPaths(
+	environment *v1alpha1.FlagEnvironment,
+	datafile types.NamespacedName,
+	pods []corev1.Pod,
+) {
 	names := []string{}
 	for i := range pods {
 		if mountsBySubPath(&pods[i], datafile.Name) {
@@ -286,8 +325,17 @@ func (r *Reconciler) saySubPaths(environment *v1alpha1.FlagEnvironment, datafile
 	}
 	// Without what it is related to, the event would count as a repetition of another namespace's.
 	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: datafile.Namespace, Name: datafile.Name}}
-	r.Recorder.Eventf(environment, configMap, corev1.EventTypeWarning, v1alpha1.SubPathMountReason, "Refresh",
-		"pods in namespace %s mount ConfigMap %q by subPath and never see another revision; mount it as a directory: %s", datafile.Namespace, datafile.Name, shown)
+	r.Recorder.Eventf(
+		environment,
+		configMap,
+		corev1.EventTypeWarning,
+		v1alpha1.SubPathMountReason,
+		"Refresh",
+		"pods in namespace %s mount ConfigMap %q by subPath and never see another revision; mount it as a directory: %s",
+		datafile.Namespace,
+		datafile.Name,
+		shown,
+	)
 }
 
 // notices remembers what was said of datafiles and environments, so that events tell of transitions. It is safe for

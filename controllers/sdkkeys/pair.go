@@ -48,7 +48,10 @@ func newPair(environment *v1alpha1.FlagEnvironment, now time.Time) (*corev1.Secr
 		}}
 	}
 	return secret, v1alpha1.SDKKey{
-		SecretName: secret.Name, CreatedAt: metav1.NewTime(now.Truncate(time.Second)), ServerHash: hashOf(server), ClientHash: hashOf(client),
+		SecretName: secret.Name,
+		CreatedAt:  metav1.NewTime(now.Truncate(time.Second)),
+		ServerHash: hashOf(server),
+		ClientHash: hashOf(client),
 	}
 }
 

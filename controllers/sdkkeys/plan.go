@@ -51,7 +51,8 @@ func planFor(environment *v1alpha1.FlagEnvironment, now time.Time) plan {
 		}
 	}
 	asked := environment.Annotations[v1alpha1.RotateKeysRequestedAtAnnotation]
-	if asked != environment.Status.LastHandledRotateAt && !timeIn(environment, v1alpha1.RotateKeysRequestedAtAnnotation).IsZero() {
+	if asked != environment.Status.LastHandledRotateAt &&
+		!timeIn(environment, v1alpha1.RotateKeysRequestedAtAnnotation).IsZero() {
 		p.request = asked
 	}
 	p.makes = len(p.keys) == 0 || unfinished || p.request != ""

@@ -28,28 +28,89 @@ func TestPlan(t *testing.T) {
 		want                    plan
 		wantIdle                bool
 	}{
-		"a new environment":             {want: plan{makes: true}},
-		"a new environment that asks":   {rotate: "2027-03-15T09:00:00Z", want: plan{makes: true, request: "2027-03-15T09:00:00Z"}},
-		"nothing to do":                 {keys: list(old), want: plan{keys: list(old)}, wantIdle: true},
-		"what a crash left":             {keys: list(lost, old), want: plan{keys: list(old), makes: true}},
-		"a request":                     {keys: list(old), rotate: "2027-03-15T09:00:00Z", want: plan{keys: list(old), makes: true, request: "2027-03-15T09:00:00Z"}},
-		"a request that was answered":   {keys: list(old), rotate: "2027-03-15T09:00:00Z", handled: "2027-03-15T09:00:00Z", want: plan{keys: list(old)}, wantIdle: true},
-		"a request that is no time":     {keys: list(old), rotate: "now", want: plan{keys: list(old)}, wantIdle: true},
-		"a request beyond all bounds":   {keys: list(old), rotate: "2027-03-15T09:00:00." + strings.Repeat("1", 99) + "Z", want: plan{keys: list(old)}, wantIdle: true},
-		"a fourth pair":                 {keys: list(young, old, old), rotate: "2027-03-15T09:00:00Z", want: plan{keys: list(young, old, old), full: true, request: "2027-03-15T09:00:00Z"}},
-		"three pairs that nobody minds": {keys: list(young, old, old), want: plan{keys: list(young, old, old)}, wantIdle: true},
-		"a fourth pair for a revoked one": {keys: list(young, young, old), rotate: "2027-03-15T09:00:00Z", revoke: "2027-03-15T09:00:00Z",
-			want: plan{keys: list(young, young), revoked: []string{"old"}, makes: true, request: "2027-03-15T09:00:00Z"}},
-		"revoked":                          {keys: list(young, old), revoke: "2027-03-15T09:00:00Z", want: plan{keys: list(young), revoked: []string{"old"}}},
-		"revoked in the second of the new": {keys: list(young, old), revoke: "2027-03-15T09:00:10Z", want: plan{keys: list(young), revoked: []string{"old"}}},
-		"all revoked":                      {keys: list(old), revoke: "2027-03-15T09:00:00Z", want: plan{revoked: []string{"old"}, makes: true}},
-		"to be revoked later":              {keys: list(young, old), revoke: "2027-03-15T09:00:15Z", want: plan{keys: list(young, old), wait: 5 * time.Second}, wantIdle: true},
-		"to be revoked within the second":  {keys: list(young), revoke: "2027-03-15T09:00:10.9Z", want: plan{keys: list(young)}, wantIdle: true},
+		"a new environment": {want: plan{makes: true}},
+		"a new environment that asks": {
+			rotate: "2027-03-15T09:00:00Z",
+			want:   plan{makes: true, request: "2027-03-15T09:00:00Z"},
+		},
+		"nothing to do":     {keys: list(old), want: plan{keys: list(old)}, wantIdle: true},
+		"what a crash left": {keys: list(lost, old), want: plan{keys: list(old), makes: true}},
+		"a request": {
+			keys:   list(old),
+			rotate: "2027-03-15T09:00:00Z",
+			want:   plan{keys: list(old), makes: true, request: "2027-03-15T09:00:00Z"},
+		},
+		"a request that was answered": {
+			keys:     list(old),
+			rotate:   "2027-03-15T09:00:00Z",
+			handled:  "2027-03-15T09:00:00Z",
+			want:     plan{keys: list(old)},
+			wantIdle: true,
+		},
+		"a request that is no time": {keys: list(old), rotate: "now", want: plan{keys: list(old)}, wantIdle: true},
+		"a request beyond all bounds": {
+			keys:     list(old),
+			rotate:   "2027-03-15T09:00:00." + strings.Repeat("1", 99) + "Z",
+			want:     plan{keys: list(old)},
+			wantIdle: true,
+		},
+		"a fourth pair": {
+			keys:   list(young, old, old),
+			rotate: "2027-03-15T09:00:00Z",
+			want:   plan{keys: list(young, old, old), full: true, request: "2027-03-15T09:00:00Z"},
+		},
+		"three pairs that nobody minds": {
+			keys:     list(young, old, old),
+			want:     plan{keys: list(young, old, old)},
+			wantIdle: true,
+		},
+		"a fourth pair for a revoked one": {
+			keys:   list(young, young, old),
+			rotate: "2027-03-15T09:00:00Z",
+			revoke: "2027-03-15T09:00:00Z",
+			want:   plan{keys: list(young, young), revoked: []string{"old"}, makes: true, request: "2027-03-15T09:00:00Z"},
+		},
+		"revoked": {
+			keys:   list(young, old),
+			revoke: "2027-03-15T09:00:00Z",
+			want:   plan{keys: list(young), revoked: []string{"old"}},
+		},
+		"revoked in the second of the new": {
+			keys:   list(young, old),
+			revoke: "2027-03-15T09:00:10Z",
+			want:   plan{keys: list(young), revoked: []string{"old"}},
+		},
+		"all revoked": {
+			keys:   list(old),
+			revoke: "2027-03-15T09:00:00Z",
+			want:   plan{revoked: []string{"old"}, makes: true},
+		},
+		"to be revoked later": {
+			keys:     list(young, old),
+			revoke:   "2027-03-15T09:00:15Z",
+			want:     plan{keys: list(young, old), wait: 5 * time.Second},
+			wantIdle: true,
+		},
+		"to be revoked within the second": {
+			keys:     list(young),
+			revoke:   "2027-03-15T09:00:10.9Z",
+			want:     plan{keys: list(young)},
+			wantIdle: true,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			environment := builders.MakeEnvironment("production", "shop").Annotation(v1alpha1.RotateKeysRequestedAtAnnotation, tc.rotate).
-				Annotation(v1alpha1.RevokeKeysBeforeAnnotation, tc.revoke).Obj()
+			environment := builders.MakeEnvironment(
+				"production",
+				"shop",
+			).Annotation(
+				v1alpha1.RotateKeysRequestedAtAnnotation,
+				tc.rotate,
+			).
+				Annotation(
+					v1alpha1.RevokeKeysBeforeAnnotation,
+					tc.revoke,
+				).Obj()
 			environment.Status.SDKKeys, environment.Status.LastHandledRotateAt = tc.keys, tc.handled
 			got := planFor(environment, now)
 			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(plan{})); diff != "" {

@@ -58,7 +58,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("sdkkeys").
-		For(&v1alpha1.FlagEnvironment{}, builder.WithPredicates(predicate.Or(predicate.AnnotationChangedPredicate{}, statusChanged))).
+		For(
+			&v1alpha1.FlagEnvironment{},
+			builder.WithPredicates(predicate.Or(predicate.AnnotationChangedPredicate{}, statusChanged)),
+		).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 }
@@ -84,19 +87,34 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Create(ctx, secret); err != nil {
 		r.Recorder.Eventf(environment, nil, corev1.EventTypeWarning, v1alpha1.WriteFailedReason, "CreateSDKKeys",
 			"the Secret with SDK keys is not created: %s; it is tried again", err)
-		return ctrl.Result{}, fmt.Errorf("create Secret %q: %w", secret.Name, err) // Also where the name is taken: the next try has another.
+		return ctrl.Result{}, fmt.Errorf(
+			"create Secret %q: %w",
+			secret.Name,
+			err,
+		) // Also where the name is taken: the next try has another.
 	}
 	if err := r.confirm(ctx, client.ObjectKeyFromObject(environment), secret.Name, p.request); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	log.FromContext(ctx).Info("Made SDK keys", "secret", secret.Name)
-	r.Recorder.Eventf(environment, nil, corev1.EventTypeNormal, v1alpha1.SDKKeysCreatedReason, "CreateSDKKeys", "Secret %s holds new SDK keys", secret.Name)
+	r.Recorder.Eventf(
+		environment,
+		nil,
+		corev1.EventTypeNormal,
+		v1alpha1.SDKKeysCreatedReason,
+		"CreateSDKKeys",
+		"Secret %s holds new SDK keys",
+		secret.Name,
+	)
 	return ctrl.Result{RequeueAfter: p.wait}, nil
 }
 
 // begin writes the keys that stay, and the hashes of a new pair where one is to be made. It returns the environment and
 // the plan that was carried out, and the Secret that is to be created, which may be nil.
-func (r *Reconciler) begin(ctx context.Context, key client.ObjectKey) (environment *v1alpha1.FlagEnvironment, p plan, secret *corev1.Secret, err error) {
+func (r *Reconciler) begin(
+	ctx context.Context,
+	key client.ObjectKey,
+) (environment *v1alpha1.FlagEnvironment, p plan, secret *corev1.Secret, err error) {
 	environment, err = r.update(ctx, key, func(environment *v1alpha1.FlagEnvironment) error {
 		if err := r.rebuild(ctx, environment); err != nil {
 			return err
@@ -130,7 +148,8 @@ func (r *Reconciler) rebuild(ctx context.Context, environment *v1alpha1.FlagEnvi
 	}
 	mirrored, ok := served.Annotations[v1alpha1.SDKKeysAnnotation]
 	if !ok || served.Labels[v1alpha1.ManagedByLabel] != v1alpha1.ManagedBy || served.Labels[v1alpha1.DatafileLabel] != v1alpha1.DatafileServed ||
-		served.Labels[v1alpha1.ProjectLabel] != environment.Namespace || served.Labels[v1alpha1.EnvironmentLabel] != environment.Name {
+		served.Labels[v1alpha1.ProjectLabel] != environment.Namespace ||
+		served.Labels[v1alpha1.EnvironmentLabel] != environment.Name {
 		return nil
 	}
 	keys, err := publish.DecodeKeys(mirrored)
@@ -161,7 +180,11 @@ func (r *Reconciler) confirm(ctx context.Context, key client.ObjectKey, secretNa
 
 // update changes the status of an environment as it is stored, and nothing that somebody else writes meanwhile. It
 // returns the environment as it is then.
-func (r *Reconciler) update(ctx context.Context, key client.ObjectKey, change func(*v1alpha1.FlagEnvironment) error) (*v1alpha1.FlagEnvironment, error) {
+func (r *Reconciler) update(
+	ctx context.Context,
+	key client.ObjectKey,
+	change func(*v1alpha1.FlagEnvironment) error,
+) (*v1alpha1.FlagEnvironment, error) {
 	var environment *v1alpha1.FlagEnvironment
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		before := &v1alpha1.FlagEnvironment{}
@@ -172,7 +195,11 @@ func (r *Reconciler) update(ctx context.Context, key client.ObjectKey, change fu
 		if err := change(environment); err != nil || equality.Semantic.DeepEqual(before, environment) {
 			return err
 		}
-		return r.Client.Status().Patch(ctx, environment, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		return r.Client.Status().Patch(
+			ctx,
+			environment,
+			client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
+		)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update SDK keys: %w", err)
@@ -187,8 +214,15 @@ func (r *Reconciler) tell(environment *v1alpha1.FlagEnvironment, p *plan) {
 			"the SDK keys of Secrets %s are no longer valid; delete these Secrets", strings.Join(p.revoked, ", "))
 	}
 	if p.full {
-		r.Recorder.Eventf(environment, nil, corev1.EventTypeWarning, v1alpha1.SDKKeysLimitReason, "CreateSDKKeys",
+		r.Recorder.Eventf(
+			environment,
+			nil,
+			corev1.EventTypeWarning,
+			v1alpha1.SDKKeysLimitReason,
+			"CreateSDKKeys",
 			"%d pairs of SDK keys are valid, and there may not be more; the request for another is answered once some are revoked by the annotation %s",
-			len(p.keys), v1alpha1.RevokeKeysBeforeAnnotation)
+			len(p.keys),
+			v1alpha1.RevokeKeysBeforeAnnotation,
+		)
 	}
 }

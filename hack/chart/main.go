@@ -61,7 +61,11 @@ var files = []struct {
 		case kind == "ClusterRole" && slices.Contains([]string{"jackstaff-admin", "jackstaff-editor", "jackstaff-publisher", "jackstaff-viewer"}, name):
 			return `and .Values.parts.cluster .Values.userRoles.install`
 		}
-		return when(name == "jackstaff-webhook-service" || strings.HasSuffix(kind, "WebhookConfiguration") || strings.HasPrefix(kind, "ValidatingAdmissionPolicy"), inCluster)
+		return when(
+			name == "jackstaff-webhook-service" || strings.HasSuffix(kind, "WebhookConfiguration") ||
+				strings.HasPrefix(kind, "ValidatingAdmissionPolicy"),
+			inCluster,
+		)
 	}},
 	{"rbac.yaml", func(kind, name string) string {
 		switch {
@@ -253,8 +257,14 @@ func projects(kubectl, templates string) error {
 		if err != nil {
 			return err
 		}
-		body = strings.NewReplacer("'@project'", "{{ . }}", ".Release", "$.Release", "- '@pods'\n",
-			"{{- if $.Values.refreshPods }}\n- apiGroups: [\"\"]\n  resources: [pods]\n  verbs: [list, watch, patch]\n{{- end }}\n").Replace(body)
+		body = strings.NewReplacer(
+			"'@project'",
+			"{{ . }}",
+			".Release",
+			"$.Release",
+			"- '@pods'\n",
+			"{{- if $.Values.refreshPods }}\n- apiGroups: [\"\"]\n  resources: [pods]\n  verbs: [list, watch, patch]\n{{- end }}\n",
+		).Replace(body)
 		text.WriteString("---\n" + body)
 	}
 	text.WriteString("{{- end }}\n{{- end }}\n")
@@ -288,14 +298,28 @@ func choose(line string) string {
 	}
 	lines := strings.Split(choice, "\n")
 	for i, choice := range lines {
-		choice = strings.NewReplacer("INDENT", strconv.Itoa(len(indent)), "DEEPER", strconv.Itoa(len(indent)+2)).Replace(choice)
+		choice = strings.NewReplacer(
+			"INDENT",
+			strconv.Itoa(len(indent)),
+			"DEEPER",
+			strconv.Itoa(len(indent)+2),
+		).Replace(
+			choice,
+		)
 		if !strings.HasPrefix(choice, "{{-") {
 			choice = indent + choice
 		}
 		lines[i] = choice
 	}
 	if field != "" {
-		return indent + strings.TrimSuffix(field, " ") + "\n" + strings.ReplaceAll(lines[0], fmt.Sprintf("nindent %d", len(indent)), fmt.Sprintf("nindent %d", len(indent)+2))
+		return indent + strings.TrimSuffix(
+			field,
+			" ",
+		) + "\n" + strings.ReplaceAll(
+			lines[0],
+			fmt.Sprintf("nindent %d", len(indent)),
+			fmt.Sprintf("nindent %d", len(indent)+2),
+		)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -343,13 +367,21 @@ func mark(object *unstructured.Unstructured) error {
 		container["args"] = append(arguments, "zz_arguments")
 		container["image"], container["imagePullPolicy"], container["resources"] = "zz_image", "zz_pullPolicy", "zz_resources"
 		container["zz_mounts"] = true
-		return errors.Join(set("zz_replicas", "spec", "replicas"), set(containers, "spec", "template", "spec", "containers"), set(true, "spec", "template", "spec", "zz_pod"))
+		return errors.Join(
+			set("zz_replicas", "spec", "replicas"),
+			set(containers, "spec", "template", "spec", "containers"),
+			set(true, "spec", "template", "spec", "zz_pod"),
+		)
 	}
 	return nil
 }
 
 func kustomize(kubectl, folder string) ([]*unstructured.Unstructured, error) {
-	output, err := exec.Command(kubectl, "kustomize", folder).Output() //nolint:gosec,noctx // It is the developer's own, and ends by itself.
+	output, err := exec.Command(
+		kubectl,
+		"kustomize",
+		folder,
+	).Output() //nolint:gosec,noctx // It is the developer's own, and ends by itself.
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", folder, err)
 	}

@@ -33,7 +33,10 @@ func (o *options) index(binaries []binary) (v1.ImageIndex, error) {
 		if err != nil {
 			return nil, fmt.Errorf("pack %s: %w", binary.path, err)
 		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &binary.platform}})
+		index = mutate.AppendManifests(
+			index,
+			mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &binary.platform}},
+		)
 	}
 	return index, nil
 }
@@ -43,13 +46,18 @@ func (o *options) image(binary binary) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
-		tarball.WithMediaType(types.OCILayer))
+	layer, err := tarball.LayerFromOpener(
+		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
+		tarball.WithMediaType(types.OCILayer),
+	)
 	if err != nil {
 		return nil, err
 	}
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	image, err = mutate.Append(image, mutate.Addendum{Layer: layer, History: v1.History{CreatedBy: "hack/image", Created: o.time()}})
+	image, err = mutate.Append(
+		image,
+		mutate.Addendum{Layer: layer, History: v1.History{CreatedBy: "hack/image", Created: o.time()}},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +90,13 @@ func (o *options) layer(binary binary) ([]byte, error) {
 
 // writeFile adds a file that has no time and no owner of its own.
 func writeFile(archive *tar.Writer, name string, mode int64, content []byte) error {
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: int64(len(content)), ModTime: time.Unix(0, 0)}
+	header := &tar.Header{
+		Typeflag: tar.TypeReg,
+		Name:     name,
+		Mode:     mode,
+		Size:     int64(len(content)),
+		ModTime:  time.Unix(0, 0),
+	}
 	if err := archive.WriteHeader(header); err != nil {
 		return err
 	}

@@ -36,8 +36,19 @@ func build(t *testing.T, change func(*options)) *options {
 		t.Fatal(err)
 	}
 	o := &options{
-		out: filepath.Join(t.TempDir(), "image.tar"), sbom: filepath.Join(t.TempDir(), "sbom.json"), tag: "jackstaff/manager:1.2.3", path: "/manager",
-		title: "Jackstaff", source: "https://example.com/source", licenses: "Apache-2.0", version: "v1.2.3", revision: "abc", created: 1767225600,
+		out: filepath.Join(
+			t.TempDir(),
+			"image.tar",
+		),
+		sbom:     filepath.Join(t.TempDir(), "sbom.json"),
+		tag:      "jackstaff/manager:1.2.3",
+		path:     "/manager",
+		title:    "Jackstaff",
+		source:   "https://example.com/source",
+		licenses: "Apache-2.0",
+		version:  "v1.2.3",
+		revision: "abc",
+		created:  1767225600,
 	}
 	if change != nil {
 		change(o)
@@ -123,7 +134,12 @@ func checkImage(t *testing.T, image v1.Image, architecture string) {
 		t.Fatal(err)
 	}
 	root := unpack(t, content)
-	said, err := exec.CommandContext(t.Context(), filepath.Join(root, config.Config.Entrypoint[0]), "-test.list", "TestCluster").CombinedOutput()
+	said, err := exec.CommandContext(
+		t.Context(),
+		filepath.Join(root, config.Config.Entrypoint[0]),
+		"-test.list",
+		"TestCluster",
+	).CombinedOutput()
 	if err != nil || !strings.Contains(string(said), "TestClusters") {
 		t.Errorf("its entrypoint said %q (%v)", said, err)
 	}
@@ -197,11 +213,15 @@ func TestSBOMNamesTheModules(t *testing.T) {
 	if err := json.Unmarshal(read(t, build(t, nil).sbom), bom); err != nil {
 		t.Fatal(err)
 	}
-	if got := bom.Metadata.Component; got.Name != "github.com/jackstaff-dev/jackstaff/hack/image" || got.Version != "v1.2.3" {
+	if got := bom.Metadata.Component; got.Name != "github.com/jackstaff-dev/jackstaff/hack/image" ||
+		got.Version != "v1.2.3" {
 		t.Errorf("it is the bill of %s %s", got.Name, got.Version)
 	}
 	for _, module := range []string{"std", "github.com/google/go-containerregistry"} {
-		if !slices.ContainsFunc(*bom.Components, func(c cdx.Component) bool { return c.Name == module && c.Version != "" && c.PackageURL != "" }) {
+		if !slices.ContainsFunc(
+			*bom.Components,
+			func(c cdx.Component) bool { return c.Name == module && c.Version != "" && c.PackageURL != "" },
+		) {
 			t.Errorf("module %s is missing", module)
 		}
 	}

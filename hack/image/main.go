@@ -39,7 +39,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	o := &options{}
 	flag.StringVar(&o.out, "out", "image.tar", "the image's file")
-	flag.StringVar(&o.sbom, "sbom", "", "the file for the bill of materials (CycloneDX, JSON) of the first binary; empty for none")
+	flag.StringVar(
+		&o.sbom,
+		"sbom",
+		"",
+		"the file for the bill of materials (CycloneDX, JSON) of the first binary; empty for none",
+	)
 	flag.StringVar(&o.tag, "tag", "", "the image's name, such as jackstaff/manager:dev")
 	flag.StringVar(&o.path, "path", "/manager", "where the binary lies in the image, which is its entrypoint")
 	flag.StringVar(&o.title, "title", "Jackstaff", "what the image is called")
@@ -48,7 +53,12 @@ func main() {
 	flag.StringVar(&o.version, "version", "dev", "its version")
 	flag.StringVar(&o.revision, "revision", "", "the commit that it is built from")
 	flag.Int64Var(&o.created, "created", 0, "when that commit was made, in seconds since 1970")
-	flag.BoolVar(&o.push, "push", false, "also push the image to the registry that its name says, with the credentials of docker login")
+	flag.BoolVar(
+		&o.push,
+		"push",
+		false,
+		"also push the image to the registry that its name says, with the credentials of docker login",
+	)
 	flag.Parse()
 	err := o.run(ctx, flag.Args())
 	stop()
@@ -112,7 +122,12 @@ func (o *options) run(ctx context.Context, arguments []string) error {
 		return err
 	}
 	if o.push {
-		if err := remote.WriteIndex(tag, index, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
+		if err := remote.WriteIndex(
+			tag,
+			index,
+			remote.WithContext(ctx),
+			remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		); err != nil {
 			return fmt.Errorf("push %s: %w", tag, err)
 		}
 	}

@@ -15,7 +15,12 @@ import (
 // writeSBOM writes what a binary is made of, as Go has written it into the binary. It has no serial number and no time,
 // so that the same binary has the same bill.
 func writeSBOM(file, binary, version string) error {
-	generator, err := bin.NewGenerator(binary, bin.WithIncludeStdlib(true), bin.WithVersionOverride(version), bin.WithLogger(zerolog.Nop()))
+	generator, err := bin.NewGenerator(
+		binary,
+		bin.WithIncludeStdlib(true),
+		bin.WithVersionOverride(version),
+		bin.WithLogger(zerolog.Nop()),
+	)
 	if err != nil {
 		return err
 	}

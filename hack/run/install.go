@@ -86,7 +86,11 @@ func (s *session) applyAdministrator(ctx context.Context) error {
 	account := object("v1", "ServiceAccount", administrator)
 	account.SetNamespace(namespace)
 	binding := object(rbacv1.SchemeGroupVersion.String(), "ClusterRoleBinding", "jackstaff-"+administrator)
-	binding.Object["roleRef"] = map[string]any{"apiGroup": rbacv1.GroupName, "kind": "ClusterRole", "name": "cluster-admin"}
+	binding.Object["roleRef"] = map[string]any{
+		"apiGroup": rbacv1.GroupName,
+		"kind":     "ClusterRole",
+		"name":     "cluster-admin",
+	}
 	binding.Object["subjects"] = []any{
 		map[string]any{"kind": rbacv1.ServiceAccountKind, "namespace": namespace, "name": administrator},
 	}
@@ -107,7 +111,12 @@ func object(apiVersion, kind, name string) *unstructured.Unstructured {
 }
 
 func (s *session) apply(ctx context.Context, o *unstructured.Unstructured) error {
-	err := s.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(o), client.FieldOwner("make-run"), client.ForceOwnership)
+	err := s.client.Apply(
+		ctx,
+		client.ApplyConfigurationFromUnstructured(o),
+		client.FieldOwner("make-run"),
+		client.ForceOwnership,
+	)
 	if err != nil {
 		return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
 	}

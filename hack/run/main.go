@@ -112,7 +112,11 @@ func (s *session) run(ctx context.Context) error {
 		return fmt.Errorf("start the manager: %w", err)
 	}
 	defer stopManager()
-	if err := s.wait(ctx, "the manager to be ready", func(ctx context.Context) error { return ready(ctx, s.ports.probes) }); err != nil {
+	if err := s.wait(
+		ctx,
+		"the manager to be ready",
+		func(ctx context.Context) error { return ready(ctx, s.ports.probes) },
+	); err != nil {
 		return err
 	}
 
@@ -308,7 +312,12 @@ func (s *session) wait(ctx context.Context, what string, done func(context.Conte
 }
 
 func ready(ctx context.Context, port int) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/readyz", port), http.NoBody)
+	request, err := http.NewRequestWithContext(
+		ctx,
+		http.MethodGet,
+		fmt.Sprintf("http://127.0.0.1:%d/readyz", port),
+		http.NoBody,
+	)
 	if err != nil {
 		return fmt.Errorf("ask for /readyz: %w", err)
 	}
@@ -390,7 +399,11 @@ func (s *session) writeEnv(ctx context.Context) error {
 // writeAuthority writes the authority of the manager's certificate into a file, and returns where.
 func (s *session) writeAuthority(ctx context.Context) (string, error) {
 	secret := &corev1.Secret{}
-	if err := s.client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: "jackstaff-webhook-certificate"}, secret); err != nil {
+	if err := s.client.Get(
+		ctx,
+		types.NamespacedName{Namespace: namespace, Name: "jackstaff-webhook-certificate"},
+		secret,
+	); err != nil {
 		return "", fmt.Errorf("get the manager's certificate: %w", err)
 	}
 	path := filepath.Join(s.state, "ca.crt")

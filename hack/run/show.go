@@ -38,7 +38,8 @@ func (s *session) published(ctx context.Context) error {
 		if ready == nil || ready.ObservedGeneration != flag.Generation {
 			return fmt.Errorf("the operator has not looked at the flag %s yet", flag.Name)
 		}
-		if ready.Status == metav1.ConditionTrue && !meta.IsStatusConditionTrue(flag.Status.Conditions, flagsv1alpha1.PublishedCondition) {
+		if ready.Status == metav1.ConditionTrue &&
+			!meta.IsStatusConditionTrue(flag.Status.Conditions, flagsv1alpha1.PublishedCondition) {
 			return fmt.Errorf("the flag %s is not published yet", flag.Name)
 		}
 	}
@@ -56,7 +57,11 @@ func (s *session) showDatafiles(ctx context.Context) error {
 		return fmt.Errorf("list environments: %w", err)
 	}
 	slices.SortFunc(environments.Items, func(a, b flagsv1alpha1.FlagEnvironment) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Spec.Order, b.Spec.Order), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(
+			cmp.Compare(a.Namespace, b.Namespace),
+			cmp.Compare(a.Spec.Order, b.Spec.Order),
+			cmp.Compare(a.Name, b.Name),
+		)
 	})
 	for i := range environments.Items {
 		environment := &environments.Items[i]
@@ -104,13 +109,18 @@ func (s *session) sayWhatToTry() {
 	}
 	try("Everything in the shop.", "-n shop get flags")
 	try("What a workload mounts.", `-n shop get configmap flags-production -o jsonpath='{.data.datafile\.json}'`)
-	try("Kill payments in production; the datafile has it a moment later, under a new revision.",
+	try(
+		"Kill payments in production; the datafile has it a moment later, under a new revision.",
 		`-n shop patch featureflag payments --type=json -p '[{"op":"replace","path":"/spec/environments/2/enabled","value":false}]'`,
-		"-n shop describe configmap flags-production")
+		"-n shop describe configmap flags-production",
+	)
 	try("A mistake is refused, with its place.",
 		`-n shop patch featureflag payments --type=merge -p '{"spec":{"defaultVariation":"maybe"}}'`)
-	fmt.Printf("\n  # The flags of production over REST; the page %s shows all there is.\n  %s\n", "$JACKSTAFF_URL/docs/",
-		`curl -sS --cacert "$JACKSTAFF_CA" -H "Authorization: Bearer $JACKSTAFF_TOKEN" "$JACKSTAFF_URL/api/v1/flags?environment_id=shop.production"`)
+	fmt.Printf(
+		"\n  # The flags of production over REST; the page %s shows all there is.\n  %s\n",
+		"$JACKSTAFF_URL/docs/",
+		`curl -sS --cacert "$JACKSTAFF_CA" -H "Authorization: Bearer $JACKSTAFF_TOKEN" "$JACKSTAFF_URL/api/v1/flags?environment_id=shop.production"`,
+	)
 	try("A datafile that someone deletes is back at once.",
 		"-n shop delete configmap flags-staging", "-n shop get configmaps")
 	fmt.Print("\nStop with Ctrl-C. The next run starts anew.\n\n")

@@ -62,7 +62,10 @@ func (b *FlagBuilder) Type(flagType v1alpha1.FlagType) *FlagBuilder {
 
 // Variation adds a variation whose value is the JSON text value. The first one becomes the default where none is set.
 func (b *FlagBuilder) Variation(key, value string) *FlagBuilder {
-	b.flag.Spec.Variations = append(b.flag.Spec.Variations, v1alpha1.Variation{Key: key, Value: v1alpha1.JSON{Raw: []byte(value)}})
+	b.flag.Spec.Variations = append(
+		b.flag.Spec.Variations,
+		v1alpha1.Variation{Key: key, Value: v1alpha1.JSON{Raw: []byte(value)}},
+	)
 	if b.flag.Spec.DefaultVariation == "" {
 		b.flag.Spec.DefaultVariation = key
 	}
@@ -129,14 +132,20 @@ func (b *FlagBuilder) Schedule(enableAt, disableAt time.Time) *FlagBuilder {
 // Prerequisite adds a prerequisite to the environment.
 func (b *FlagBuilder) Prerequisite(flag string, variations ...string) *FlagBuilder {
 	environment := b.last()
-	environment.Prerequisites = append(environment.Prerequisites, v1alpha1.Prerequisite{Flag: flag, Variations: variations})
+	environment.Prerequisites = append(
+		environment.Prerequisites,
+		v1alpha1.Prerequisite{Flag: flag, Variations: variations},
+	)
 	return b
 }
 
 // Override adds an override to the environment.
 func (b *FlagBuilder) Override(targetingKey, variation string) *FlagBuilder {
 	environment := b.last()
-	environment.Overrides = append(environment.Overrides, v1alpha1.Override{TargetingKey: targetingKey, Variation: variation})
+	environment.Overrides = append(
+		environment.Overrides,
+		v1alpha1.Override{TargetingKey: targetingKey, Variation: variation},
+	)
 	return b
 }
 
@@ -207,7 +216,9 @@ type EnvironmentBuilder struct{ environment v1alpha1.FlagEnvironment }
 
 // MakeEnvironment begins an environment that has only a name and a namespace.
 func MakeEnvironment(name, namespace string) *EnvironmentBuilder {
-	return &EnvironmentBuilder{environment: v1alpha1.FlagEnvironment{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}}
+	return &EnvironmentBuilder{
+		environment: v1alpha1.FlagEnvironment{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}},
+	}
 }
 
 // Obj returns the environment.
@@ -245,7 +256,9 @@ type AudienceBuilder struct{ audience v1alpha1.FlagAudience }
 
 // MakeAudience begins an audience that has only a name and a namespace, and so holds for nobody.
 func MakeAudience(name, namespace string) *AudienceBuilder {
-	return &AudienceBuilder{audience: v1alpha1.FlagAudience{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}}
+	return &AudienceBuilder{
+		audience: v1alpha1.FlagAudience{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}},
+	}
 }
 
 // Obj returns the audience.

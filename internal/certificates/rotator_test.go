@@ -97,7 +97,11 @@ func verify(t *testing.T, c client.Client, r *Rotator, host string) error {
 func secretVersion(t *testing.T, c client.Client) string {
 	t.Helper()
 	secret := &corev1.Secret{}
-	if err := c.Get(t.Context(), types.NamespacedName{Namespace: "jackstaff-system", Name: "jackstaff-webhook-certificate"}, secret); err != nil {
+	if err := c.Get(
+		t.Context(),
+		types.NamespacedName{Namespace: "jackstaff-system", Name: "jackstaff-webhook-certificate"},
+		secret,
+	); err != nil {
 		t.Fatal(err)
 	}
 	return secret.ResourceVersion
@@ -209,7 +213,11 @@ func TestUnusableSecretIsReplaced(t *testing.T) {
 	c := cluster()
 	clock := testingclock.NewFakeClock(start)
 	secret := &corev1.Secret{}
-	if err := c.Get(t.Context(), types.NamespacedName{Namespace: "jackstaff-system", Name: "jackstaff-webhook-certificate"}, secret); err != nil {
+	if err := c.Get(
+		t.Context(),
+		types.NamespacedName{Namespace: "jackstaff-system", Name: "jackstaff-webhook-certificate"},
+		secret,
+	); err != nil {
 		t.Fatal(err)
 	}
 	secret.Data = map[string][]byte{"tls.crt": []byte("no certificate"), "ca.crt": []byte("no authority")}

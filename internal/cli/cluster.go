@@ -125,7 +125,12 @@ func edit(ctx context.Context, c *cluster, object client.Object, change func() e
 		if equality.Semantic.DeepEqual(before, object) {
 			return nil
 		}
-		return c.client.Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner("jackstaff"))
+		return c.client.Patch(
+			ctx,
+			object,
+			client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
+			client.FieldOwner("jackstaff"),
+		)
 	})
 }
 
@@ -145,7 +150,11 @@ func (c *cluster) servedDocument(ctx context.Context, name string) (*datafile.Do
 		return nil, err
 	}
 	configMap := &corev1.ConfigMap{}
-	if err := c.client.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: environment.DatafileName()}, configMap); err != nil {
+	if err := c.client.Get(
+		ctx,
+		client.ObjectKey{Namespace: c.namespace, Name: environment.DatafileName()},
+		configMap,
+	); err != nil {
 		return nil, fmt.Errorf("read what environment %q serves: %w", name, err)
 	}
 	native, err := publish.Files{Text: configMap.Data, Binary: configMap.BinaryData}.Native()

@@ -94,7 +94,11 @@ var _ = BeforeSuite(func() {
 func run(code int, namespace string, arguments ...string) string {
 	GinkgoHelper()
 	// No two requests for a publish have the same time.
-	got := jackstaffAt(context.Background(), clock.RealClock{}, "", append(arguments, "--kubeconfig", kubeconfig, "-n", namespace)...)
+	got := jackstaffAt(
+		context.Background(),
+		clock.RealClock{},
+		"",
+		append(arguments, "--kubeconfig", kubeconfig, "-n", namespace)...)
 	Expect(got.code).To(Equal(code), "%q printed\n%s%s", arguments, got.out, got.err)
 	if code != 0 {
 		return got.err
@@ -107,7 +111,16 @@ func makeProject(annotations ...string) string {
 	GinkgoHelper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "shop-"}}
 	Expect(k8s.Create(context.Background(), namespace)).To(Succeed())
-	flag := builders.MakeFlag("checkout", namespace.Name).Boolean().Key("new/checkout").Environment("production").Fallthrough("on")
+	flag := builders.MakeFlag(
+		"checkout",
+		namespace.Name,
+	).Boolean().Key(
+		"new/checkout",
+	).Environment(
+		"production",
+	).Fallthrough(
+		"on",
+	)
 	for _, annotation := range annotations {
 		name, value, _ := strings.Cut(annotation, "=")
 		flag = flag.Annotation(name, value)
@@ -135,7 +148,12 @@ func apply(namespace string, files map[string]string) {
 			object := &unstructured.Unstructured{}
 			Expect(yaml.Unmarshal([]byte(document), &object.Object)).To(Succeed(), name)
 			object.SetNamespace(namespace)
-			Expect(k8s.Apply(context.Background(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("pipeline"))).To(Succeed(), name)
+			Expect(
+				k8s.Apply(context.Background(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("pipeline")),
+			).To(
+				Succeed(),
+				name,
+			)
 		}
 	}
 }
@@ -147,7 +165,11 @@ func served(namespace string) string {
 		Reason    string `json:"reason"`
 		Variation string `json:"variation"`
 	}
-	Expect(json.Unmarshal([]byte(run(0, namespace, "evaluate", "new/checkout", "-e", "production", "-o", "json")), &evaluation)).To(Succeed())
+	Expect(
+		json.Unmarshal([]byte(run(0, namespace, "evaluate", "new/checkout", "-e", "production", "-o", "json")), &evaluation),
+	).To(
+		Succeed(),
+	)
 	return evaluation.Variation
 }
 
@@ -157,10 +179,30 @@ var _ = Describe("The command line", func() {
 		Expect(served(namespace)).To(Equal("on"))
 
 		By("switching by key and publishing")
-		Expect(run(0, namespace, "toggle", "new/checkout", "-e", "production")).To(Equal("FeatureFlag checkout is off in production\n"))
+		Expect(
+			run(0, namespace, "toggle", "new/checkout", "-e", "production"),
+		).To(
+			Equal("FeatureFlag checkout is off in production\n"),
+		)
 		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Environments[0].Enabled).To(BeFalse())
-		again := jackstaff(context.Background(), "", "toggle", "checkout", "-e", "production", "--off", "--kubeconfig", kubeconfig, "-n", namespace)
-		Expect(again.err).To(Equal("production publishes by hand: the change is served after \"jackstaff publish production\".\n"))
+		again := jackstaff(
+			context.Background(),
+			"",
+			"toggle",
+			"checkout",
+			"-e",
+			"production",
+			"--off",
+			"--kubeconfig",
+			kubeconfig,
+			"-n",
+			namespace,
+		)
+		Expect(
+			again.err,
+		).To(
+			Equal("production publishes by hand: the change is served after \"jackstaff publish production\".\n"),
+		)
 		Eventually(func() int32 {
 			return fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Status.Flags.Pending
 		}).Should(BeEquivalentTo(1))
@@ -177,7 +219,11 @@ var _ = Describe("The command line", func() {
 		Expect(history[1]).To(MatchRegexp(`^2 +\S+Z +sha256:\S+ *$`))
 		Expect(history[2]).To(MatchRegexp(`^1 +\S+Z +sha256:\S+ +served$`))
 		Expect(run(1, namespace, "rollback", "production")).To(ContainSubstring("holds no revision before 1"))
-		Expect(run(1, namespace, "rollback", "production", "--to", "7", "--wait", "--timeout", "1s")).To(ContainSubstring("the history does not hold the revision 7"))
+		Expect(
+			run(1, namespace, "rollback", "production", "--to", "7", "--wait", "--timeout", "1s"),
+		).To(
+			ContainSubstring("the history does not hold the revision 7"),
+		)
 		Expect(run(0, namespace, "rollback", "production", "--clear", "--wait")).To(ContainSubstring("revision"))
 		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Revision).To(BeNil())
 		Expect(run(2, namespace, "rollback", "production", "--clear", "--to", "1")).NotTo(BeEmpty())
@@ -194,12 +240,20 @@ var _ = Describe("The command line", func() {
 
 	It("switches a flag off that Git owns, so that the tool does not undo it", func() {
 		namespace := makeProject("argocd.argoproj.io/tracking-id=shop-flags:x")
-		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--off")).To(ContainSubstring("because Argo CD (shop-flags) owns the flag"))
+		Expect(
+			run(0, namespace, "toggle", "checkout", "-e", "production", "--off"),
+		).To(
+			ContainSubstring("because Argo CD (shop-flags) owns the flag"),
+		)
 		flag := fetch(namespace, "checkout", &v1alpha1.FeatureFlag{})
 		Expect(flag.Annotations).To(HaveKeyWithValue(v1alpha1.ForceDisabledAnnotation, "production"))
 		Expect(flag.Spec.Environments[0].Enabled).To(BeTrue())
 		Expect(run(0, namespace, "toggle", "checkout", "-e", "production")).To(ContainSubstring("is on in production"))
-		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Annotations).NotTo(HaveKey(v1alpha1.ForceDisabledAnnotation))
+		Expect(
+			fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Annotations,
+		).NotTo(
+			HaveKey(v1alpha1.ForceDisabledAnnotation),
+		)
 		Expect(run(1, namespace, "toggle", "checkout", "-e", "staging", "--on")).To(ContainSubstring("switch it on in Git"))
 		Expect(run(1, namespace, "archive", "checkout")).To(ContainSubstring("change it in Git"))
 	})
@@ -215,8 +269,16 @@ var _ = Describe("The command line", func() {
 
 	It("shows objects", func() {
 		namespace := makeProject()
-		Eventually(func() string { return run(0, namespace, "get") }).Should(MatchRegexp(`NAME +KEY +TYPE +PHASE +ENVIRONMENTS.*\ncheckout +new/checkout +Boolean +Active +production=on`))
-		Expect(run(0, namespace, "get", "environments", "-o", "name")).To(Equal("flagenvironment.flags.jackstaff.dev/production\n"))
+		Eventually(
+			func() string { return run(0, namespace, "get") },
+		).Should(
+			MatchRegexp(`NAME +KEY +TYPE +PHASE +ENVIRONMENTS.*\ncheckout +new/checkout +Boolean +Active +production=on`),
+		)
+		Expect(
+			run(0, namespace, "get", "environments", "-o", "name"),
+		).To(
+			Equal("flagenvironment.flags.jackstaff.dev/production\n"),
+		)
 		Expect(run(0, namespace, "get", "flags", "checkout", "-o", "json")).To(ContainSubstring(`"kind": "FeatureFlag"`))
 		Expect(run(0, namespace, "get", "flags", "-o", "yaml")).To(ContainSubstring("kind: List"))
 		Expect(run(0, namespace, "get", "events")).To(BeEmpty())
@@ -233,7 +295,20 @@ var _ = Describe("The command line", func() {
 		files := bigProject()
 		rendered := func(environment, revision, output string) string {
 			GinkgoHelper()
-			got := jackstaff(context.Background(), "", "render", directory, "-n", namespace.Name, "-e", environment, "--revision", revision, "-o", output)
+			got := jackstaff(
+				context.Background(),
+				"",
+				"render",
+				directory,
+				"-n",
+				namespace.Name,
+				"-e",
+				environment,
+				"--revision",
+				revision,
+				"-o",
+				output,
+			)
 			Expect(got.code).To(BeZero(), got.err)
 			return got.out
 		}
@@ -245,7 +320,11 @@ var _ = Describe("The command line", func() {
 			for _, environment := range []string{"staging", "production"} {
 				Eventually(func(g Gomega) {
 					served := &corev1.ConfigMap{}
-					g.Expect(k8s.Get(context.Background(), client.ObjectKey{Namespace: namespace.Name, Name: "flags-" + environment}, served)).To(Succeed())
+					g.Expect(
+						k8s.Get(context.Background(), client.ObjectKey{Namespace: namespace.Name, Name: "flags-" + environment}, served),
+					).To(
+						Succeed(),
+					)
 					revision = served.Annotations[v1alpha1.RevisionAnnotation]
 					g.Expect(served.Data["datafile.json"]).To(Equal(rendered(environment, revision, "native")))
 					g.Expect(served.Data["flagd.json"]).To(Equal(rendered(environment, revision, "flagd")))
@@ -268,43 +347,75 @@ var _ = Describe("The command line", func() {
 		namespace := makeProject()
 		run(0, namespace, "freeze", "production")
 		exported := run(0, namespace, "export")
-		Expect(exported).NotTo(Or(ContainSubstring("uid"), ContainSubstring("status"), ContainSubstring("suspend"), ContainSubstring("publish-requested-at")))
+		Expect(
+			exported,
+		).NotTo(
+			Or(
+				ContainSubstring("uid"),
+				ContainSubstring("status"),
+				ContainSubstring("suspend"),
+				ContainSubstring("publish-requested-at"),
+			),
+		)
 		file := filepath.Join(GinkgoT().TempDir(), "flags.yaml")
 		Expect(os.WriteFile(file, []byte(exported), 0o600)).To(Succeed())
 		Expect(run(0, namespace, "diff", file, "-e", "production")).To(Equal("production: no flag changes\n"))
 
 		By("comparing an edit with what is served")
-		Expect(os.WriteFile(file, []byte(strings.Replace(exported, "enabled: true", "enabled: false", 1)), 0o600)).To(Succeed())
-		Expect(run(0, namespace, "diff", file, "-e", "production")).To(ContainSubstring("100 % of subjects move from on to off"))
+		Expect(
+			os.WriteFile(file, []byte(strings.Replace(exported, "enabled: true", "enabled: false", 1)), 0o600),
+		).To(
+			Succeed(),
+		)
+		Expect(
+			run(0, namespace, "diff", file, "-e", "production"),
+		).To(
+			ContainSubstring("100 % of subjects move from on to off"),
+		)
 	})
 
-	DescribeTable("validates as the API server does, which has no webhooks here", func(change func(flag map[string]any), refused bool) {
-		namespace := "default"
-		flag := map[string]any{
-			"apiVersion": "flags.jackstaff.dev/v1alpha1", "kind": "FeatureFlag",
-			"metadata": map[string]any{"name": "other", "namespace": namespace},
-			"spec": map[string]any{
-				"type": "Boolean", "defaultVariation": "off",
-				"variations": []any{map[string]any{"key": "off", "value": false}, map[string]any{"key": "on", "value": true}},
-				"environments": []any{map[string]any{
-					"name": "production", "schedule": map[string]any{"enableAt": nil},
-					"rules": []any{map[string]any{"name": "beta", "variation": "on"}},
-				}},
-			},
-		}
-		change(flag)
-		manifest, err := json.Marshal(flag)
-		Expect(err).NotTo(HaveOccurred())
-		object := &unstructured.Unstructured{Object: flag}
-		err = k8s.Create(context.Background(), object, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
-		Expect(err != nil).To(Equal(refused), "the API server says %v", err)
-		got := jackstaff(context.Background(), string(manifest), "validate", "-")
-		Expect(got.code).To(Equal(map[bool]int{true: 1, false: 0}[refused]), got.out)
-	},
+	DescribeTable(
+		"validates as the API server does, which has no webhooks here",
+		func(change func(flag map[string]any), refused bool) {
+			namespace := "default"
+			flag := map[string]any{
+				"apiVersion": "flags.jackstaff.dev/v1alpha1", "kind": "FeatureFlag",
+				"metadata": map[string]any{"name": "other", "namespace": namespace},
+				"spec": map[string]any{
+					"type": "Boolean", "defaultVariation": "off",
+					"variations": []any{map[string]any{"key": "off", "value": false}, map[string]any{"key": "on", "value": true}},
+					"environments": []any{map[string]any{
+						"name": "production", "schedule": map[string]any{"enableAt": nil},
+						"rules": []any{map[string]any{"name": "beta", "variation": "on"}},
+					}},
+				},
+			}
+			change(flag)
+			manifest, err := json.Marshal(flag)
+			Expect(err).NotTo(HaveOccurred())
+			object := &unstructured.Unstructured{Object: flag}
+			err = k8s.Create(
+				context.Background(),
+				object,
+				client.DryRunAll,
+				client.FieldValidation(metav1.FieldValidationStrict),
+			)
+			Expect(err != nil).To(Equal(refused), "the API server says %v", err)
+			got := jackstaff(context.Background(), string(manifest), "validate", "-")
+			Expect(got.code).To(Equal(map[bool]int{true: 1, false: 0}[refused]), got.out)
+		},
 		Entry("nothing wrong", func(map[string]any) {}, false),
-		Entry("a value for the API server only", func(flag map[string]any) { flag["status"] = map[string]any{"phase": "Active"} }, false),
+		Entry(
+			"a value for the API server only",
+			func(flag map[string]any) { flag["status"] = map[string]any{"phase": "Active"} },
+			false,
+		),
 		Entry("an unknown field", func(flag map[string]any) { rule(flag)["bogus"] = 1 }, true),
-		Entry("an unknown field of the metadata", func(flag map[string]any) { flag["metadata"].(map[string]any)["bogus"] = "x" }, true),
+		Entry(
+			"an unknown field of the metadata",
+			func(flag map[string]any) { flag["metadata"].(map[string]any)["bogus"] = "x" },
+			true,
+		),
 		Entry("a wrong type", func(flag map[string]any) { rule(flag)["name"] = true }, true),
 		Entry("a wrong enum", func(flag map[string]any) { rule(flag)["type"] = "Wrong" }, true),
 		Entry("a missing field", func(flag map[string]any) { delete(flag["spec"].(map[string]any), "type") }, true),
@@ -322,7 +433,9 @@ var _ = Describe("The command line", func() {
 			flag["metadata"].(map[string]any)["labels"] = map[string]any{"a b": "c"}
 		}, true),
 		Entry("a time that is none", func(flag map[string]any) {
-			flag["spec"].(map[string]any)["environments"].([]any)[0].(map[string]any)["schedule"] = map[string]any{"enableAt": "tomorrow"}
+			flag["spec"].(map[string]any)["environments"].([]any)[0].(map[string]any)["schedule"] = map[string]any{
+				"enableAt": "tomorrow",
+			}
 		}, true),
 	)
 })

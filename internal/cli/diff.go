@@ -50,7 +50,12 @@ func (a *App) diffCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&o.of.environment, "environment", "e", "", "The environment (required).")
-	flags.StringArrayVar(&o.against, "against", nil, "A file or directory of manifests to compare with. It can be given more than once.")
+	flags.StringArrayVar(
+		&o.against,
+		"against",
+		nil,
+		"A file or directory of manifests to compare with. It can be given more than once.",
+	)
 	flags.StringVar(&o.againstGit, "against-git", "", "A revision of Git to compare with, such as HEAD or origin/main.")
 	flags.StringVarP(&o.output, "output", "o", textOutput, "The format: text or json.")
 	flags.BoolVar(&o.exitCode, "exit-code", false, "Exit with 1 where a flag changes.")
@@ -192,21 +197,33 @@ func readArchive(ctx context.Context, top, revision, inside, name string) ([]man
 			return nil, fmt.Errorf("read the archive of %s: %w", revision, err)
 		}
 		below := strings.TrimPrefix(header.Name, inside+"/")
-		if header.Typeflag != tar.TypeReg || header.Name != inside && (!manifests.IsManifest(below) || manifests.IsHidden(below)) {
+		if header.Typeflag != tar.TypeReg ||
+			header.Name != inside && (!manifests.IsManifest(below) || manifests.IsHidden(below)) {
 			continue
 		}
 		content, err := io.ReadAll(archive)
 		if err != nil {
 			return nil, fmt.Errorf("read the archive of %s: %w", revision, err)
 		}
-		files = append(files, manifests.File{Name: revision + ":" + path.Join(filepath.ToSlash(name), strings.TrimPrefix(below, inside)), Data: content})
+		files = append(
+			files,
+			manifests.File{
+				Name: revision + ":" + path.Join(filepath.ToSlash(name), strings.TrimPrefix(below, inside)),
+				Data: content,
+			},
+		)
 	}
 }
 
 // git runs git in a directory and returns what it prints.
 func git(ctx context.Context, directory string, arguments ...string) ([]byte, error) {
 	var out, errOut bytes.Buffer
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", directory}, arguments...)...) //nolint:gosec // Running git is the purpose; a revision is no option.
+	cmd := exec.CommandContext(
+		ctx,
+		"git",
+		append(
+			[]string{"-C", directory},
+			arguments...)...) //nolint:gosec // Running git is the purpose; a revision is no option.
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("git %s: %w: %s", arguments[0], err, strings.TrimSpace(errOut.String()))

@@ -67,13 +67,31 @@ func (a *App) evaluateCommand() *cobra.Command {
 			"  jackstaff evaluate new_checkout --datafile /etc/flags/datafile.json --context age=30 --context 'tags=[\"a\",\"b\"]'",
 		GroupID: filesGroup,
 		Args:    cobra.ExactArgs(1),
-		RunE:    a.run(func(cmd *cobra.Command, arguments []string) error { return a.evaluate(cmd.Context(), arguments[0], o) }),
+		RunE: a.run(
+			func(cmd *cobra.Command, arguments []string) error { return a.evaluate(cmd.Context(), arguments[0], o) },
+		),
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&o.of.environment, "environment", "e", "", "The environment. Required, but with --datafile.")
-	flags.StringArrayVarP(&o.paths, "filename", "f", nil, "A file or directory of manifests to evaluate by. It can be given more than once.")
-	flags.StringVar(&o.datafile, "datafile", "", "A native datafile to evaluate by, or the directory that one is mounted in.")
-	flags.StringArrayVar(&o.attributes, "context", nil, "An attribute of the context, as name=value. It can be given more than once.")
+	flags.StringArrayVarP(
+		&o.paths,
+		"filename",
+		"f",
+		nil,
+		"A file or directory of manifests to evaluate by. It can be given more than once.",
+	)
+	flags.StringVar(
+		&o.datafile,
+		"datafile",
+		"",
+		"A native datafile to evaluate by, or the directory that one is mounted in.",
+	)
+	flags.StringArrayVar(
+		&o.attributes,
+		"context",
+		nil,
+		"An attribute of the context, as name=value. It can be given more than once.",
+	)
 	flags.StringVar(&o.contextFile, "context-file", "", "A JSON or YAML file with a context, which --context adds to.")
 	flags.StringVar(&o.at, "at", "", "The RFC 3339 time of evaluation. Default now.")
 	flags.BoolVar(&o.explain, "explain", false, "Print every step that leads to the result.")
@@ -229,7 +247,13 @@ func newEvaluation(key string, result evaluate.Result) *evaluation {
 func (a *App) printEvaluation(engine *evaluate.Engine, result *evaluation) {
 	if len(result.Steps) > 0 {
 		header := engine.Header()
-		a.printf("%s in environment %s of project %s, revision %d\n", result.Flag, header.Environment, header.Project, header.Revision)
+		a.printf(
+			"%s in environment %s of project %s, revision %d\n",
+			result.Flag,
+			header.Environment,
+			header.Project,
+			header.Revision,
+		)
 	}
 	for _, taken := range result.Steps {
 		mark := a.paint(red, "no ")

@@ -66,8 +66,12 @@ func (a *App) exportCommand() *cobra.Command {
 
 // serverAnnotations are set by the server, by tools or by requests, and say nothing of what is wanted.
 var serverAnnotations = []string{
-	"kubectl.kubernetes.io/last-applied-configuration", "argocd.argoproj.io/tracking-id",
-	v1alpha1.ChangesAnnotation, v1alpha1.PublishRequestedAtAnnotation, v1alpha1.RotateKeysRequestedAtAnnotation, v1alpha1.RevokeKeysBeforeAnnotation,
+	"kubectl.kubernetes.io/last-applied-configuration",
+	"argocd.argoproj.io/tracking-id",
+	v1alpha1.ChangesAnnotation,
+	v1alpha1.PublishRequestedAtAnnotation,
+	v1alpha1.RotateKeysRequestedAtAnnotation,
+	v1alpha1.RevokeKeysBeforeAnnotation,
 	v1alpha1.ConfirmDeleteAnnotation,
 }
 
@@ -82,11 +86,21 @@ func manifest(object map[string]any) map[string]any {
 	}
 	keep(metadata, "annotations", func(name string) bool { return !slices.Contains(serverAnnotations, name) })
 	keep(metadata, "labels", func(name string) bool { return !strings.Contains(name, ".toolkit.fluxcd.io/") })
-	if publish, found, _ := unstructured.NestedMap(object, "spec", "publish"); found && object["kind"] == "FlagEnvironment" {
+	if publish, found, _ := unstructured.NestedMap(
+		object,
+		"spec",
+		"publish",
+	); found &&
+		object["kind"] == "FlagEnvironment" {
 		maps.DeleteFunc(publish, func(name string, _ any) bool { return name == "suspend" || name == "revision" })
 		_ = unstructured.SetNestedMap(object, publish, "spec", "publish") // There is a map in its place.
 	}
-	return map[string]any{"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": metadata, "spec": object["spec"]}
+	return map[string]any{
+		"apiVersion": object["apiVersion"],
+		"kind":       object["kind"],
+		"metadata":   metadata,
+		"spec":       object["spec"],
+	}
 }
 
 // keep leaves of a map in metadata the names that are wanted, and drops the map where none is left.

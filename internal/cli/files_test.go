@@ -167,13 +167,35 @@ func TestRenderIsWhatIsPublished(t *testing.T) {
 			t.Fatal(err)
 		}
 		served := &corev1.ConfigMap{}
-		if err := server.Get(t.Context(), client.ObjectKey{Namespace: environment.Namespace, Name: environment.DatafileName()}, served); err != nil {
+		if err := server.Get(
+			t.Context(),
+			client.ObjectKey{Namespace: environment.Namespace, Name: environment.DatafileName()},
+			served,
+		); err != nil {
 			t.Fatal(err)
 		}
 		for format, key := range map[string]string{"native": datafile.FileName, "flagd": flagd.FileName} {
-			got := jackstaff(t.Context(), "", "render", samples, "-e", environment.Name, "-o", format, "--revision", strconv.Itoa(revision))
+			got := jackstaff(
+				t.Context(),
+				"",
+				"render",
+				samples,
+				"-e",
+				environment.Name,
+				"-o",
+				format,
+				"--revision",
+				strconv.Itoa(revision),
+			)
 			if got.code != cli.ExitOK || got.out != served.Data[key] || got.out == "" {
-				t.Errorf("%s of %s: exit code %d, %s (-published +rendered):\n%s", format, environment.Name, got.code, got.err, cmp.Diff(served.Data[key], got.out))
+				t.Errorf(
+					"%s of %s: exit code %d, %s (-published +rendered):\n%s",
+					format,
+					environment.Name,
+					got.code,
+					got.err,
+					cmp.Diff(served.Data[key], got.out),
+				)
 			}
 		}
 	}
@@ -186,7 +208,10 @@ func TestDiffAgainstGit(t *testing.T) {
 	repository := t.TempDir()
 	git := func(arguments ...string) {
 		t.Helper()
-		command := exec.CommandContext(t.Context(), "git", append([]string{"-C", repository, "-c", "user.name=a", "-c", "user.email=a@example.com"}, arguments...)...)
+		command := exec.CommandContext(
+			t.Context(),
+			"git",
+			append([]string{"-C", repository, "-c", "user.name=a", "-c", "user.email=a@example.com"}, arguments...)...)
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("git %q: %v\n%s", arguments, err, out)
 		}
@@ -229,8 +254,15 @@ func TestDiffAgainstGit(t *testing.T) {
 
 func TestPluginNamesItselfAsKubectlDoes(t *testing.T) {
 	var out bytes.Buffer
-	app := &cli.App{Streams: genericiooptions.IOStreams{Out: &out, ErrOut: &out}, Clock: clocktesting.NewFakePassiveClock(now)}
-	if code := app.Run(t.Context(), []string{"/usr/bin/kubectl-jackstaff", "validate", "--help"}); code != cli.ExitOK || !strings.Contains(out.String(), "kubectl jackstaff validate PATH...") {
+	app := &cli.App{
+		Streams: genericiooptions.IOStreams{Out: &out, ErrOut: &out},
+		Clock:   clocktesting.NewFakePassiveClock(now),
+	}
+	if code := app.Run(
+		t.Context(),
+		[]string{"/usr/bin/kubectl-jackstaff", "validate", "--help"},
+	); code != cli.ExitOK ||
+		!strings.Contains(out.String(), "kubectl jackstaff validate PATH...") {
 		t.Errorf("exit code %d and\n%s", code, &out)
 	}
 }

@@ -59,8 +59,16 @@ func (a *App) getCommand() *cobra.Command {
 			if err := c.connect(); err != nil {
 				return err
 			}
-			result := resource.NewBuilder(c.flags).Unstructured().NamespaceParam(c.namespace).DefaultNamespace().AllNamespaces(everywhere).
-				ResourceTypeOrNameArgs(true, append([]string{full}, arguments...)...).Latest().Flatten()
+			result := resource.NewBuilder(
+				c.flags,
+			).Unstructured().NamespaceParam(
+				c.namespace,
+			).DefaultNamespace().AllNamespaces(
+				everywhere,
+			).
+				ResourceTypeOrNameArgs(
+					true,
+					append([]string{full}, arguments...)...).Latest().Flatten()
 			if printer == nil {
 				return a.printTable(what, everywhere, result.TransformRequests(asTable).Do())
 			}
@@ -146,7 +154,9 @@ func (a *App) printObjects(printer printers.ResourcePrinter, result *resource.Re
 		}
 		return nil
 	}
-	list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{}}}
+	list := &unstructured.UnstructuredList{
+		Object: map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{}},
+	}
 	for _, info := range infos {
 		if object, isObject := info.Object.(*unstructured.Unstructured); isObject {
 			list.Items = append(list.Items, *object)

@@ -75,13 +75,20 @@ func (c *cluster) history(ctx context.Context, environment *v1alpha1.FlagEnviron
 	for i := range list.Items {
 		kept := &list.Items[i]
 		// The name is what nobody can edit.
-		revision, err := strconv.ParseInt(strings.TrimPrefix(kept.Name, strings.TrimSuffix(environment.HistoryName(0), "0")), 10, 64)
+		revision, err := strconv.ParseInt(
+			strings.TrimPrefix(kept.Name, strings.TrimSuffix(environment.HistoryName(0), "0")),
+			10,
+			64,
+		)
 		if err != nil {
 			continue
 		}
 		history = append(history, historyEntry{
-			Revision: revision, PublishedAt: kept.Annotations[v1alpha1.PublishedAtAnnotation],
-			Digest: kept.Annotations[v1alpha1.DigestAnnotation], Served: revision == environment.Status.PublishedRevision, name: kept.Name,
+			Revision:    revision,
+			PublishedAt: kept.Annotations[v1alpha1.PublishedAtAnnotation],
+			Digest:      kept.Annotations[v1alpha1.DigestAnnotation],
+			Served:      revision == environment.Status.PublishedRevision,
+			name:        kept.Name,
 		})
 	}
 	slices.SortFunc(history, func(a, b historyEntry) int { return cmp.Compare(b.Revision, a.Revision) })
@@ -162,11 +169,21 @@ func (c *cluster) before(ctx context.Context, environment *v1alpha1.FlagEnvironm
 			return entry.Revision, nil
 		}
 	}
-	return 0, fmt.Errorf("the history of %s holds no revision before %d", environment.Name, environment.Status.PublishedRevision)
+	return 0, fmt.Errorf(
+		"the history of %s holds no revision before %d",
+		environment.Name,
+		environment.Status.PublishedRevision,
+	)
 }
 
 // rollback pins an environment to a revision, or with 0 to none.
-func (a *App) rollback(ctx context.Context, c *cluster, environment *v1alpha1.FlagEnvironment, to int64, wait *waiter) error {
+func (a *App) rollback(
+	ctx context.Context,
+	c *cluster,
+	environment *v1alpha1.FlagEnvironment,
+	to int64,
+	wait *waiter,
+) error {
 	err := edit(ctx, c, environment, func() error {
 		environment.Spec.Publish.Revision = nil
 		if to > 0 {

@@ -59,7 +59,13 @@ func (a *App) importCommand() *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().StringVarP(&environment, "environment", "e", "", "The environment that the flags are served in (required).")
+	cmd.Flags().StringVarP(
+		&environment,
+		"environment",
+		"e",
+		"",
+		"The environment that the flags are served in (required).",
+	)
 	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "The namespace of the flags. Default default.")
 	cmd.Flags().BoolVar(&strict, "strict", false, "Fail where something is not carried over as it was.")
 	_ = cmd.MarkFlagRequired("environment") // It fails only for a flag that does not exist.

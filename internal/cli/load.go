@@ -53,7 +53,12 @@ func (r *render) document() (*datafile.Document, error) {
 }
 
 func (r *render) header(revision int64) datafile.Header {
-	return datafile.Header{Project: r.environment.Namespace, Environment: r.environment.Name, Revision: revision, SchemaVersion: datafile.SchemaVersion}
+	return datafile.Header{
+		Project:       r.environment.Namespace,
+		Environment:   r.environment.Name,
+		Revision:      revision,
+		SchemaVersion: datafile.SchemaVersion,
+	}
 }
 
 // compilePaths compiles an environment of the manifests under paths.
@@ -103,7 +108,10 @@ func (a *App) compileFiles(ctx context.Context, files []manifests.File, of proje
 			a.notef("FeatureFlag %s is left out: %s", flag.Name, outcome.Message)
 		}
 	}
-	return &render{environment: environment, content: publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document}}, nil
+	return &render{
+		environment: environment,
+		content:     publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document},
+	}, nil
 }
 
 // chooseNamespace returns the namespace that is meant.
@@ -115,7 +123,10 @@ func chooseNamespace(set *manifests.Set, asked string) (string, error) {
 	case asked != "":
 		return asked, nil
 	case len(names) > 1:
-		return "", usagef("the manifests are of several namespaces, %s; choose one with --namespace", strings.Join(names, ", "))
+		return "", usagef(
+			"the manifests are of several namespaces, %s; choose one with --namespace",
+			strings.Join(names, ", "),
+		)
 	case len(names) == 0:
 		return defaultNamespace, nil
 	}
@@ -133,7 +144,12 @@ func chooseEnvironment(set *manifests.Set, namespace, name string) (*v1alpha1.Fl
 		names = append(names, environment.Name)
 	}
 	if len(names) > 0 {
-		return nil, fmt.Errorf("there is no FlagEnvironment %q in namespace %q, only %s", name, namespace, strings.Join(names, ", "))
+		return nil, fmt.Errorf(
+			"there is no FlagEnvironment %q in namespace %q, only %s",
+			name,
+			namespace,
+			strings.Join(names, ", "),
+		)
 	}
 	environment := &v1alpha1.FlagEnvironment{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
 	environment.Default()

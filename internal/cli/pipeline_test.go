@@ -166,7 +166,11 @@ func TestPipeline(t *testing.T) {
 				t.Fatal(err)
 			}
 			command := exec.CommandContext(t.Context(), script, flags, base, out, "staging", "production")
-			command.Env = append(os.Environ(), "PATH="+tools+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECONFIG=/nowhere")
+			command.Env = append(
+				os.Environ(),
+				"PATH="+tools+string(os.PathListSeparator)+os.Getenv("PATH"),
+				"KUBECONFIG=/nowhere",
+			)
 			printed, err := command.CombinedOutput()
 			if (err != nil) != tc.fails || !strings.Contains(string(printed), tc.want) {
 				t.Fatalf("%v, want failure %t and %q in\n%s", err, tc.fails, tc.want, printed)
@@ -186,7 +190,11 @@ func TestPipeline(t *testing.T) {
 				var definitions struct {
 					Flags map[string]any `json:"flags"`
 				}
-				if err := json.Unmarshal(read(t, out, environment+".flagd.json"), &definitions); err != nil || len(definitions.Flags) != bigProjectFlags {
+				if err := json.Unmarshal(
+					read(t, out, environment+".flagd.json"),
+					&definitions,
+				); err != nil ||
+					len(definitions.Flags) != bigProjectFlags {
 					t.Errorf("the flagd file of %s: %v, %d flags", environment, err, len(definitions.Flags))
 				}
 			}

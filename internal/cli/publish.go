@@ -33,9 +33,18 @@ func (a *App) publishCommand() *cobra.Command {
 			err = edit(cmd.Context(), c, environment, func() error {
 				switch spec := &environment.Spec.Publish; {
 				case spec.Suspend:
-					return fmt.Errorf("%s is frozen; end that first with \"jackstaff freeze %s --off\"", environment.Name, environment.Name)
+					return fmt.Errorf(
+						"%s is frozen; end that first with \"jackstaff freeze %s --off\"",
+						environment.Name,
+						environment.Name,
+					)
 				case spec.Revision != nil:
-					return fmt.Errorf("%s is pinned to revision %d; end that first with \"jackstaff rollback %s --clear\"", environment.Name, *spec.Revision, environment.Name)
+					return fmt.Errorf(
+						"%s is pinned to revision %d; end that first with \"jackstaff rollback %s --clear\"",
+						environment.Name,
+						*spec.Revision,
+						environment.Name,
+					)
 				}
 				metav1.SetMetaDataAnnotation(&environment.ObjectMeta, v1alpha1.PublishRequestedAtAnnotation, request)
 				return nil
@@ -47,7 +56,13 @@ func (a *App) publishCommand() *cobra.Command {
 				a.printf("a publish of %s is asked for\n", environment.Name)
 				return nil
 			}
-			return wait.until(cmd.Context(), c, environment, "the publish", func() bool { return environment.Status.LastHandledPublishAt == request })
+			return wait.until(
+				cmd.Context(),
+				c,
+				environment,
+				"the publish",
+				func() bool { return environment.Status.LastHandledPublishAt == request },
+			)
 		}),
 	}
 	wait.addFlags(cmd)

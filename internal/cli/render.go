@@ -33,7 +33,10 @@ func (a *App) renderCommand() *cobra.Command {
 		GroupID: filesGroup,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: a.run(func(cmd *cobra.Command, paths []string) error {
-			formats := map[string]v1alpha1.DatafileFormat{nativeOutput: v1alpha1.DatafileFormatNative, flagdOutput: v1alpha1.DatafileFormatFlagd}
+			formats := map[string]v1alpha1.DatafileFormat{
+				nativeOutput: v1alpha1.DatafileFormatNative,
+				flagdOutput:  v1alpha1.DatafileFormatFlagd,
+			}
 			format, known := formats[output]
 			if !known {
 				return usagef("--output is %s or %s", nativeOutput, flagdOutput)
@@ -70,7 +73,11 @@ func addProjectFlags(cmd *cobra.Command, of *project) {
 // encode returns a published file as revision.
 func (r *render) encode(format v1alpha1.DatafileFormat, revision int64) ([]byte, error) {
 	if !slices.Contains(r.environment.Spec.Datafile.Formats, format) {
-		return nil, fmt.Errorf("environment %q publishes no %s datafile; see spec.datafile.formats", r.environment.Name, format)
+		return nil, fmt.Errorf(
+			"environment %q publishes no %s datafile; see spec.datafile.formats",
+			r.environment.Name,
+			format,
+		)
 	}
 	files, complete, err := publish.Layout(r.header(revision), r.content, r.environment.Spec.Datafile, publish.Files{})
 	if err != nil {

@@ -90,10 +90,24 @@ func (a *App) Command() *cobra.Command {
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
 	}
-	root.AddGroup(&cobra.Group{ID: filesGroup, Title: "Without a cluster:"}, &cobra.Group{ID: clusterGroup, Title: "With a cluster:"})
+	root.AddGroup(
+		&cobra.Group{ID: filesGroup, Title: "Without a cluster:"},
+		&cobra.Group{ID: clusterGroup, Title: "With a cluster:"},
+	)
 	root.AddCommand(
-		a.validateCommand(), a.renderCommand(), a.evaluateCommand(), a.testCommand(), a.diffCommand(), a.importCommand(),
-		a.getCommand(), a.toggleCommand(), a.archiveCommand(), a.publishCommand(), a.freezeCommand(), a.historyCommand(), a.rollbackCommand(),
+		a.validateCommand(),
+		a.renderCommand(),
+		a.evaluateCommand(),
+		a.testCommand(),
+		a.diffCommand(),
+		a.importCommand(),
+		a.getCommand(),
+		a.toggleCommand(),
+		a.archiveCommand(),
+		a.publishCommand(),
+		a.freezeCommand(),
+		a.historyCommand(),
+		a.rollbackCommand(),
 		a.exportCommand(),
 	)
 	return root

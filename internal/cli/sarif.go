@@ -80,7 +80,10 @@ type sarifLogical struct {
 func (a *App) printSARIF(w io.Writer, found *validationReport) error {
 	run := sarifRun{
 		Tool: sarifTool{Driver: sarifDriver{
-			Name: "jackstaff", Version: a.Version, InformationURI: "https://github.com/jackstaff-dev/jackstaff", Rules: []sarifRule{},
+			Name:           "jackstaff",
+			Version:        a.Version,
+			InformationURI: "https://github.com/jackstaff-dev/jackstaff",
+			Rules:          []sarifRule{},
 		}},
 		Results: []sarifResult{},
 	}
@@ -96,7 +99,10 @@ func (a *App) printSARIF(w io.Writer, found *validationReport) error {
 			Message: sarifMessage{Text: sarifText(problem)}, Locations: []sarifLocation{sarifPlace(problem)},
 		})
 	}
-	return printJSON(w, sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}})
+	return printJSON(
+		w,
+		sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}},
+	)
 }
 
 func sarifText(problem manifests.Problem) string {

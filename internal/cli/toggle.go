@@ -36,7 +36,12 @@ func (a *App) toggleCommand() *cobra.Command {
 			// What is meant is decided once, so that a retry does not switch back.
 			wanted := on || !off && !isOn(flag, environment)
 			how := ""
-			if err := edit(cmd.Context(), c, flag, func() error { how, err = switchTo(flag, environment, wanted); return err }); err != nil {
+			if err := edit(
+				cmd.Context(),
+				c,
+				flag,
+				func() error { how, err = switchTo(flag, environment, wanted); return err },
+			); err != nil {
 				return err
 			}
 			state := a.paint(red, "off")
@@ -69,7 +74,12 @@ func (a *App) noteUnpublished(ctx context.Context, c *cluster, name string) {
 	case spec.Suspend:
 		a.notef("%s is frozen: the change is served after \"jackstaff freeze %s --off\".", name, name)
 	case spec.Revision != nil:
-		a.notef("%s is pinned to revision %d: the change is served after \"jackstaff rollback %s --clear\".", name, *spec.Revision, name)
+		a.notef(
+			"%s is pinned to revision %d: the change is served after \"jackstaff rollback %s --clear\".",
+			name,
+			*spec.Revision,
+			name,
+		)
 	case spec.Mode == v1alpha1.PublishModeManual:
 		a.notef("%s publishes by hand: the change is served after \"jackstaff publish %s\".", name, name)
 	}

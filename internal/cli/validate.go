@@ -92,8 +92,17 @@ func (a *App) printText(w io.Writer, found *validationReport) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s checked, %s, %s; %s skipped\n",
-		count(found.Checked, "object"), count(found.Errors, "error"), count(found.Warnings, "warning"), count(found.Skipped, "other document"))
+	_, err := fmt.Fprintf(
+		w,
+		"%s checked, %s, %s; %s skipped\n",
+		count(
+			found.Checked,
+			"object",
+		),
+		count(found.Errors, "error"),
+		count(found.Warnings, "warning"),
+		count(found.Skipped, "other document"),
+	)
 	return err
 }
 

@@ -33,7 +33,13 @@ func (w *waiter) addFlags(cmd *cobra.Command) {
 
 // until reads the environment again until done reports true, and says what the operator says. It fails where that takes
 // too long.
-func (w *waiter) until(ctx context.Context, c *cluster, environment *v1alpha1.FlagEnvironment, what string, done func() bool) error {
+func (w *waiter) until(
+	ctx context.Context,
+	c *cluster,
+	environment *v1alpha1.FlagEnvironment,
+	what string,
+	done func() bool,
+) error {
 	err := wait.PollUntilContextTimeout(ctx, waitInterval, w.timeout, true, func(ctx context.Context) (bool, error) {
 		if err := c.client.Get(ctx, client.ObjectKeyFromObject(environment), environment); err != nil {
 			return false, err
@@ -41,7 +47,10 @@ func (w *waiter) until(ctx context.Context, c *cluster, environment *v1alpha1.Fl
 		return done(), nil
 	})
 	said := "the operator has not answered yet"
-	if condition := meta.FindStatusCondition(environment.Status.Conditions, v1alpha1.PublishedCondition); condition != nil {
+	if condition := meta.FindStatusCondition(
+		environment.Status.Conditions,
+		v1alpha1.PublishedCondition,
+	); condition != nil {
 		said = condition.Message
 	}
 	switch {

@@ -21,24 +21,64 @@ func TestConfiguration(t *testing.T) {
 		want     v1alpha1.Configuration
 		wantOnly string
 	}{
-		"disabled":                                 {flag("a").Fallthrough("on").Disabled(), off, "off"},
-		"no entry for the environment":             {builders.MakeFlag("a", "shop").Boolean(), off, "off"},
-		"serving the default":                      {flag("a"), off, "off"},
-		"the environment's default is the flag's":  {flag("a").Fallthrough("off"), off, "off"},
-		"the environment's default":                {flag("a").Fallthrough("on"), on, "on"},
-		"a rule for everybody":                     {flag("a").Rule(everybody), on, "on"},
-		"a rule after one for everybody":           {flag("a").Rule(everybody, builders.MakeRule("b").Serve("off")), on, "on"},
-		"a rule before one for everybody":          {flag("a").Rule(builders.MakeRule("b").Audiences("x").Serve("off"), everybody), mixed, ""},
-		"a rule for some":                          {flag("a").Rule(builders.MakeRule("b").Condition("x", v1alpha1.OperatorExists).Serve("on")), mixed, ""},
-		"a rule for an audience":                   {flag("a").Rule(builders.MakeRule("b").Audiences("x").Serve("on")), mixed, ""},
-		"a rule that serves what all others get":   {flag("a").Fallthrough("on").Rule(half), on, "on"},
-		"some traffic":                             {flag("a").Rule(half), mixed, ""},
-		"no traffic":                               {flag("a").Rule(builders.MakeRule("b").Traffic("0%").Serve("on")), off, "off"},
-		"a disabled rule":                          {flag("a").Rule(builders.MakeRule("b").Serve("on").Disabled()), off, "off"},
-		"an experiment before a rule for everyone": {flag("a").Rule(everybody, builders.MakeRule("b").ABTest().Split("on", 1).Split("off", 1)), mixed, ""},
-		"a split":                                 {flag("a").Rule(builders.MakeRule("b").Split("on", 1).Split("off", 1)), mixed, ""},
-		"a split of one, without a subject not":   {flag("a").Rule(builders.MakeRule("b").Split("on", 1).Split("off", 0)), mixed, ""},
-		"a split of what all others get":          {flag("a").Fallthrough("on").Rule(builders.MakeRule("b").Split("on", 1).Split("off", 0)), on, "on"},
+		"disabled":                                {flag("a").Fallthrough("on").Disabled(), off, "off"},
+		"no entry for the environment":            {builders.MakeFlag("a", "shop").Boolean(), off, "off"},
+		"serving the default":                     {flag("a"), off, "off"},
+		"the environment's default is the flag's": {flag("a").Fallthrough("off"), off, "off"},
+		"the environment's default":               {flag("a").Fallthrough("on"), on, "on"},
+		"a rule for everybody":                    {flag("a").Rule(everybody), on, "on"},
+		"a rule after one for everybody": {
+			flag("a").Rule(everybody, builders.MakeRule("b").Serve("off")),
+			on,
+			"on",
+		},
+		"a rule before one for everybody": {
+			flag("a").Rule(builders.MakeRule("b").Audiences("x").Serve("off"), everybody),
+			mixed,
+			"",
+		},
+		"a rule for some": {
+			flag("a").Rule(builders.MakeRule("b").Condition("x", v1alpha1.OperatorExists).Serve("on")),
+			mixed,
+			"",
+		},
+		"a rule for an audience": {
+			flag("a").Rule(builders.MakeRule("b").Audiences("x").Serve("on")),
+			mixed,
+			"",
+		},
+		"a rule that serves what all others get": {flag("a").Fallthrough("on").Rule(half), on, "on"},
+		"some traffic":                           {flag("a").Rule(half), mixed, ""},
+		"no traffic": {
+			flag("a").Rule(builders.MakeRule("b").Traffic("0%").Serve("on")),
+			off,
+			"off",
+		},
+		"a disabled rule": {
+			flag("a").Rule(builders.MakeRule("b").Serve("on").Disabled()),
+			off,
+			"off",
+		},
+		"an experiment before a rule for everyone": {
+			flag("a").Rule(everybody, builders.MakeRule("b").ABTest().Split("on", 1).Split("off", 1)),
+			mixed,
+			"",
+		},
+		"a split": {
+			flag("a").Rule(builders.MakeRule("b").Split("on", 1).Split("off", 1)),
+			mixed,
+			"",
+		},
+		"a split of one, without a subject not": {
+			flag("a").Rule(builders.MakeRule("b").Split("on", 1).Split("off", 0)),
+			mixed,
+			"",
+		},
+		"a split of what all others get": {
+			flag("a").Fallthrough("on").Rule(builders.MakeRule("b").Split("on", 1).Split("off", 0)),
+			on,
+			"on",
+		},
 		"an override":                             {flag("a").Override("alice", "on"), mixed, ""},
 		"an override of what all others get":      {flag("a").Override("alice", "off"), off, "off"},
 		"an override before a rule for everybody": {flag("a").Override("alice", "off").Rule(everybody), mixed, ""},
@@ -87,10 +127,30 @@ func TestSchedule(t *testing.T) {
 		// The next change seen at 0, 1 and 2.
 		wantNext [3]time.Time
 	}{
-		"enables":                {at(1), never, [4]v1alpha1.Configuration{off, on, on, on}, [3]time.Time{at(1), never, never}},
-		"disables":               {never, at(1), [4]v1alpha1.Configuration{on, off, off, off}, [3]time.Time{at(1), never, never}},
-		"enables, then disables": {at(1), at(2), [4]v1alpha1.Configuration{off, on, on, off}, [3]time.Time{at(1), at(2), never}},
-		"disables, then enables": {at(2), at(1), [4]v1alpha1.Configuration{on, off, off, on}, [3]time.Time{at(1), at(2), never}},
+		"enables": {
+			at(1),
+			never,
+			[4]v1alpha1.Configuration{off, on, on, on},
+			[3]time.Time{at(1), never, never},
+		},
+		"disables": {
+			never,
+			at(1),
+			[4]v1alpha1.Configuration{on, off, off, off},
+			[3]time.Time{at(1), never, never},
+		},
+		"enables, then disables": {
+			at(1),
+			at(2),
+			[4]v1alpha1.Configuration{off, on, on, off},
+			[3]time.Time{at(1), at(2), never},
+		},
+		"disables, then enables": {
+			at(2),
+			at(1),
+			[4]v1alpha1.Configuration{on, off, off, on},
+			[3]time.Time{at(1), at(2), never},
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

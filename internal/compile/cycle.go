@@ -13,7 +13,13 @@ import (
 // cycles returns, by the key of each member, the prerequisite cycles that can be reached from the given keys: strongly
 // connected components with an edge inside (Tarjan, "Depth-first search and linear graph algorithms", 1972).
 func (e *Environment) cycles(from set, form func(key string) *datafile.Flag) map[string][]string {
-	search := cycleSearch{form: form, index: map[string]int{}, low: map[string]int{}, onStack: map[string]bool{}, found: map[string][]string{}}
+	search := cycleSearch{
+		form:    form,
+		index:   map[string]int{},
+		low:     map[string]int{},
+		onStack: map[string]bool{},
+		found:   map[string][]string{},
+	}
 	for _, key := range from.sorted() {
 		if _, seen := search.index[key]; !seen {
 			search.visit(key)

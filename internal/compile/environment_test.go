@@ -318,7 +318,8 @@ func TestALostPrerequisite(t *testing.T) {
 				e.outcome("a", UnresolvedProblem)
 				e.retains("b", true)
 				definition, _ := e.Flagd().Get("a")
-				if strings.Contains(string(definition.JSON), "targeting") || !strings.Contains(string(definition.JSON), `"defaultVariant":"off"`) {
+				if strings.Contains(string(definition.JSON), "targeting") ||
+					!strings.Contains(string(definition.JSON), `"defaultVariant":"off"`) {
 					t.Errorf("the flagd file has changed: %s", definition.JSON)
 				}
 				summary := e.Summary()
@@ -402,7 +403,12 @@ func TestALostChainIsRetainedAsAWhole(t *testing.T) {
 
 func TestACycleIsolatesItsMembersAndHeals(t *testing.T) {
 	e := newTester(t)
-	chain := []*builders.FlagBuilder{flag("a").Prerequisite("b", "on"), flag("b").Prerequisite("c", "on"), flag("c"), flag("d").Prerequisite("a", "on")}
+	chain := []*builders.FlagBuilder{
+		flag("a").Prerequisite("b", "on"),
+		flag("b").Prerequisite("c", "on"),
+		flag("c"),
+		flag("d").Prerequisite("a", "on"),
+	}
 	e.set(chain...)
 	e.publish()
 
@@ -588,7 +594,11 @@ func TestAFlagMayChangeItsKey(t *testing.T) {
 func TestAnAudienceChangesTheFlagdDefinitionsOfItsFlags(t *testing.T) {
 	e := newTester(t)
 	e.SetAudience(audience("beta", "alice"))
-	e.set(flag("direct").Rule(to("beta")), flag("requiring").Prerequisite("direct", "on").Fallthrough("on"), flag("other").Override("bob", "on"))
+	e.set(
+		flag("direct").Rule(to("beta")),
+		flag("requiring").Prerequisite("direct", "on").Fallthrough("on"),
+		flag("other").Override("bob", "on"),
+	)
 	e.Compile()
 	native, flagd := e.Contents().Flags.Clone(), e.Flagd().Clone()
 
@@ -612,7 +622,11 @@ func TestAnAudienceChangesTheFlagdDefinitionsOfItsFlags(t *testing.T) {
 
 func TestAPrerequisiteChangesTheFlagdDefinitionsOfItsFlags(t *testing.T) {
 	e := newTester(t)
-	e.set(flag("a").Prerequisite("b", "on").Fallthrough("on"), flag("b").Prerequisite("c", "on").Fallthrough("on"), flag("c").Fallthrough("on"))
+	e.set(
+		flag("a").Prerequisite("b", "on").Fallthrough("on"),
+		flag("b").Prerequisite("c", "on").Fallthrough("on"),
+		flag("c").Fallthrough("on"),
+	)
 	e.Compile()
 	e.set(flag("c").Override("alice", "on"))
 	e.Compile()
@@ -691,7 +705,13 @@ func TestRemovingEverythingLeavesNothing(t *testing.T) {
 	e := newTester(t)
 	e.SetAudience(audience("beta", "alice"))
 	e.SetEvent(builders.MakeEvent("purchase", "shop").Obj())
-	e.set(flag("a").Rule(to("beta")).Prerequisite("b", "on"), flag("b"), invalid("c"), flag("d").Archived(), flag("e").Prerequisite("e", "on"))
+	e.set(
+		flag("a").Rule(to("beta")).Prerequisite("b", "on"),
+		flag("b"),
+		invalid("c"),
+		flag("d").Archived(),
+		flag("e").Prerequisite("e", "on"),
+	)
 	e.publish()
 	for _, name := range []string{"a", "b", "c", "d", "e", "never"} {
 		e.RemoveFlag(name)
@@ -701,7 +721,11 @@ func TestRemovingEverythingLeavesNothing(t *testing.T) {
 	e.RemoveEvent("purchase")
 	e.RemoveEvent("never")
 	e.Compile()
-	if got, want := string(e.Contents().Encode(datafile.Header{})), string((&datafile.Contents{}).Encode(datafile.Header{})); got != want {
+	if got, want := string(
+		e.Contents().Encode(datafile.Header{}),
+	), string(
+		(&datafile.Contents{}).Encode(datafile.Header{}),
+	); got != want {
 		t.Errorf("something is left: %s", got)
 	}
 	if e.Flagd().Len() != 0 {

@@ -100,5 +100,9 @@ func (e *Environment) Summary() Summary {
 
 // message says what is missing.
 func (r *reference) message() string {
-	return fmt.Sprintf("%s %q does not exist any more; what was last published stays until it is back or no longer named", r.kind, r.name)
+	return fmt.Sprintf(
+		"%s %q does not exist any more; what was last published stays until it is back or no longer named",
+		r.kind,
+		r.name,
+	)
 }

@@ -31,7 +31,9 @@ type world struct {
 
 func newWorld() *world {
 	return &world{
-		flags: map[string]*v1alpha1.FeatureFlag{}, audiences: map[string]*v1alpha1.FlagAudience{}, events: map[string]*v1alpha1.FlagEvent{},
+		flags:     map[string]*v1alpha1.FeatureFlag{},
+		audiences: map[string]*v1alpha1.FlagAudience{},
+		events:    map[string]*v1alpha1.FlagEvent{},
 		published: &datafile.Contents{},
 	}
 }
@@ -166,7 +168,13 @@ func (g *generator) audience() *v1alpha1.FlagAudience {
 }
 
 func (g *generator) event() *v1alpha1.FlagEvent {
-	builder := builders.MakeEvent(g.pick("e", someEvents), "shop").Created(time.Unix(int64(g.random.IntN(2)), 0), g.pick("uid", 2))
+	builder := builders.MakeEvent(
+		g.pick("e", someEvents),
+		"shop",
+	).Created(
+		time.Unix(int64(g.random.IntN(2)), 0),
+		g.pick("uid", 2),
+	)
 	if g.chance(30) {
 		builder.Key(g.pick("e", someEvents))
 	}
@@ -187,7 +195,14 @@ func (g *generator) set(environment *Environment, w *world) string {
 		flag := g.flag()
 		w.flags[flag.Name] = flag
 		environment.SetFlag(flag)
-		return fmt.Sprintf("SetFlag %s: key %q archived %t default %s %+v", flag.Name, flag.Key(), flag.Spec.Archived, flag.Spec.DefaultVariation, flag.Spec.Environments)
+		return fmt.Sprintf(
+			"SetFlag %s: key %q archived %t default %s %+v",
+			flag.Name,
+			flag.Key(),
+			flag.Spec.Archived,
+			flag.Spec.DefaultVariation,
+			flag.Spec.Environments,
+		)
 	case n < 45:
 		name := g.pick("f", someFlags)
 		delete(w.flags, name)
@@ -275,7 +290,11 @@ func runSequence(t *testing.T, seed uint64, steps int) bool {
 		diff := cmp.Diff(want, got, cmpopts.EquateEmpty())
 		document, err := environment.Contents().Document()
 		if err == nil {
-			diff += cmp.Diff(&datafile.Document{Flags: document.Flags, Audiences: document.Audiences}, environment.Document(), cmpopts.EquateEmpty())
+			diff += cmp.Diff(
+				&datafile.Document{Flags: document.Flags, Audiences: document.Audiences},
+				environment.Document(),
+				cmpopts.EquateEmpty(),
+			)
 			_, err = evaluate.New(document)
 		}
 		if diff == "" && err == nil && (changes.Contents || before == got.Digest) {
@@ -317,7 +336,12 @@ func TestChangesNamesEveryChange(t *testing.T) {
 			}
 			for name, outcome := range viewOf(environment, w).Outcomes {
 				if !changed[outcome.Outcome.Key] && !cmp.Equal(known[name], outcome) {
-					t.Fatalf("seed %d: the status of flag %q would be out of date, for Compile does not name its key: %s", seed, name, cmp.Diff(known[name], outcome))
+					t.Fatalf(
+						"seed %d: the status of flag %q would be out of date, for Compile does not name its key: %s",
+						seed,
+						name,
+						cmp.Diff(known[name], outcome),
+					)
 				}
 				known[name] = outcome
 			}

@@ -289,7 +289,8 @@ func (e *Environment) storeGoneAudiences() set {
 			continue
 		}
 		_, retained := e.retainedAudiences[name]
-		if retained && keep(&e.contents.Audiences, &e.published.Audiences, name) || !retained && e.contents.Audiences.Delete(name) {
+		if retained && keep(&e.contents.Audiences, &e.published.Audiences, name) ||
+			!retained && e.contents.Audiences.Delete(name) {
 			changed.add(name)
 		}
 	}

@@ -154,7 +154,9 @@ func (c *Change) variations(old, current *datafile.Flag) {
 		case !was:
 			c.note(fmt.Sprintf("variation %q is new", variation.Key))
 		case string(value) != string(variation.Value):
-			c.answer(fmt.Sprintf("variation %q is %s and was %s", variation.Key, shown(string(variation.Value)), shown(string(value))))
+			c.answer(
+				fmt.Sprintf("variation %q is %s and was %s", variation.Key, shown(string(variation.Value)), shown(string(value))),
+			)
 		}
 		delete(values, variation.Key)
 	}
@@ -165,7 +167,11 @@ func (c *Change) variations(old, current *datafile.Flag) {
 		c.note(fmt.Sprintf("the type is %s and was %s", current.Type, old.Type))
 	}
 	if old.Enabled && current.Enabled && old.DefaultVariation != current.DefaultVariation {
-		text := fmt.Sprintf("while it is off the flag serves %q in place of %q", current.DefaultVariation, old.DefaultVariation)
+		text := fmt.Sprintf(
+			"while it is off the flag serves %q in place of %q",
+			current.DefaultVariation,
+			old.DefaultVariation,
+		)
 		if isOffAtTimes(old) || isOffAtTimes(current) {
 			c.answer(text)
 		} else {

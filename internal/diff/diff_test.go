@@ -104,7 +104,10 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 	work := 10_000
 	some := diff.FlagWithin(before, after, "flag", &work).Effects()
-	if delta := cmp.Diff(append(all[:1:1], "there are too many rules to look at subjects that match two of them"), some); delta != "" {
+	if delta := cmp.Diff(
+		append(all[:1:1], "there are too many rules to look at subjects that match two of them"),
+		some,
+	); delta != "" {
 		t.Errorf("effects where pairs of rules are too much (-want +got):\n%s", delta)
 	}
 	some = diff.FlagWithin(before, after, "flag", &work).Effects()
@@ -116,8 +119,12 @@ func TestWorkIsBounded(t *testing.T) {
 func TestEffectsAreThoseOnAnswers(t *testing.T) {
 	flag := func(change func(*datafile.Flag)) *datafile.Document {
 		f := &datafile.Flag{
-			Type: datafile.Boolean, Enabled: true, DefaultVariation: "off", Fallthrough: "on", Metadata: map[string]string{"a": "b"},
-			Variations: []datafile.Variation{{Key: "off", Value: []byte("false")}, {Key: "on", Value: []byte("true")}},
+			Type:             datafile.Boolean,
+			Enabled:          true,
+			DefaultVariation: "off",
+			Fallthrough:      "on",
+			Metadata:         map[string]string{"a": "b"},
+			Variations:       []datafile.Variation{{Key: "off", Value: []byte("false")}, {Key: "on", Value: []byte("true")}},
 		}
 		change(f)
 		return &datafile.Document{Flags: map[string]*datafile.Flag{"flag": f}}
@@ -156,7 +163,11 @@ func TestEffectsAreThoseOnAnswers(t *testing.T) {
 
 func TestFlagThatIsAsItWas(t *testing.T) {
 	document := func() *datafile.Document {
-		return &datafile.Document{Flags: map[string]*datafile.Flag{"flag": {Type: datafile.Boolean, DefaultVariation: "off", Metadata: map[string]string{"a": "b"}}}}
+		return &datafile.Document{
+			Flags: map[string]*datafile.Flag{
+				"flag": {Type: datafile.Boolean, DefaultVariation: "off", Metadata: map[string]string{"a": "b"}},
+			},
+		}
 	}
 	if changes := diff.Documents(document(), document()); len(changes) > 0 {
 		t.Errorf("the changes are %v", changes)

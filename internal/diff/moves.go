@@ -253,7 +253,11 @@ type share struct {
 }
 
 func (s shares) equal(other shares) bool {
-	return maps.EqualFunc(s, other, func(a, b *share) bool { return math.Abs(a.size-b.size) < 1e-9 && a.expected == b.expected })
+	return maps.EqualFunc(
+		s,
+		other,
+		func(a, b *share) bool { return math.Abs(a.size-b.size) < 1e-9 && a.expected == b.expected },
+	)
 }
 
 // moves returns the shares of a group, the largest first, and one move of 0 where there are none.
@@ -291,7 +295,13 @@ const uncounted = "too many hashes take part to say how many subjects move"
 func (c *comparison) shares(p period, g *group) (moving shares, counted bool) {
 	*c.work -= len(c.before.rules) + len(c.after.rules)
 	walk := &counter{
-		comparison: c, before: c.before.matched(g), after: c.after.matched(g), period: p, group: g, values: map[string]uint64{}, found: shares{},
+		comparison: c,
+		before:     c.before.matched(g),
+		after:      c.after.matched(g),
+		period:     p,
+		group:      g,
+		values:     map[string]uint64{},
+		found:      shares{},
 	}
 	walk.count(1)
 	if walk.isTooMuch() {

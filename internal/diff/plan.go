@@ -60,7 +60,10 @@ func newPlan(document *datafile.Document, key string, flag *datafile.Flag) *plan
 		p.otherwise = flag.DefaultVariation
 	}
 	for _, prerequisite := range flag.Prerequisites {
-		p.requires = append(p.requires, fmt.Sprintf("flag %q does not serve %s", prerequisite.Flag, strings.Join(prerequisite.Variations, " or ")))
+		p.requires = append(
+			p.requires,
+			fmt.Sprintf("flag %q does not serve %s", prerequisite.Flag, strings.Join(prerequisite.Variations, " or ")),
+		)
 	}
 	for _, test := range []bool{true, false} {
 		for i := range flag.Rules {
@@ -75,7 +78,12 @@ func newPlan(document *datafile.Document, key string, flag *datafile.Flag) *plan
 }
 
 // newRule reports, too, whether the rule decides for anybody.
-func newRule(document *datafile.Document, key string, bucketing datafile.Bucketing, from *datafile.Rule) (r rule, decides bool) {
+func newRule(
+	document *datafile.Document,
+	key string,
+	bucketing datafile.Bucketing,
+	from *datafile.Rule,
+) (r rule, decides bool) {
 	r = rule{name: from.Name}
 	if len(from.Audiences) > 0 {
 		audience, holds := newAudienceClause(document, from.Audiences)
@@ -335,9 +343,20 @@ func (c clause) implies(other clause) bool {
 		return false
 	}
 	switch c.condition.Operator {
-	case datafile.In, datafile.StartsWith, datafile.EndsWith, datafile.Contains, datafile.InCIDR, datafile.EqualFold, datafile.ContainsFold:
+	case datafile.In,
+		datafile.StartsWith,
+		datafile.EndsWith,
+		datafile.Contains,
+		datafile.InCIDR,
+		datafile.EqualFold,
+		datafile.ContainsFold:
 		return isSubset(c.condition.Values, other.condition.Values)
-	case datafile.NotIn, datafile.NotStartsWith, datafile.NotEndsWith, datafile.NotContains, datafile.NotInCIDR, datafile.NotEqualFold,
+	case datafile.NotIn,
+		datafile.NotStartsWith,
+		datafile.NotEndsWith,
+		datafile.NotContains,
+		datafile.NotInCIDR,
+		datafile.NotEqualFold,
 		datafile.NotContainsFold:
 		return isSubset(other.condition.Values, c.condition.Values)
 	default:

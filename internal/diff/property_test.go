@@ -37,7 +37,11 @@ func TestSharesAreThoseOfTheEngine(t *testing.T) {
 		document := func(flag *datafile.Flag) *datafile.Document {
 			return &datafile.Document{Flags: map[string]*datafile.Flag{"flag": flag}}
 		}
-		c := &comparison{before: newPlan(document(before), "flag", before), after: newPlan(document(after), "flag", after), work: new(math.MaxInt)}
+		c := &comparison{
+			before: newPlan(document(before), "flag", before),
+			after:  newPlan(document(after), "flag", after),
+			work:   new(math.MaxInt),
+		}
 		c.prepareCuts()
 		for _, g := range append(c.groups(), group{}) {
 			found, _ := c.shares(period{onBefore: true, onNow: true}, &g)
@@ -93,7 +97,15 @@ func simulate(t *testing.T, before, after *datafile.Document, context map[string
 	moves := map[way]float64{}
 	for i := range subjects {
 		context["targetingKey"] = "subject-" + strconv.Itoa(i)
-		from, to := old.Evaluate("flag", context, time.Time{}).Variation.Key, current.Evaluate("flag", context, time.Time{}).Variation.Key
+		from, to := old.Evaluate(
+			"flag",
+			context,
+			time.Time{},
+		).Variation.Key, current.Evaluate(
+			"flag",
+			context,
+			time.Time{},
+		).Variation.Key
 		if from != to {
 			moves[way{from, to}] += 1.0 / subjects
 		}
@@ -122,7 +134,9 @@ func randomRule(random *rand.Rand, name string) datafile.Rule {
 	}
 	if i := random.IntN(5); i < 3 {
 		// Values that imply each other are what widening a rule makes.
-		rule.Conditions = []datafile.Condition{{Attribute: fmt.Sprint("attribute", i), Operator: datafile.In, Values: []string{"1", "2"}[:1+random.IntN(2)]}}
+		rule.Conditions = []datafile.Condition{
+			{Attribute: fmt.Sprint("attribute", i), Operator: datafile.In, Values: []string{"1", "2"}[:1+random.IntN(2)]},
+		}
 	}
 	if random.IntN(2) == 0 {
 		rule.Traffic = new(int32(random.IntN(100_000)))
@@ -131,7 +145,11 @@ func randomRule(random *rand.Rand, name string) datafile.Rule {
 		rule.Variation = []string{"a", "b", "c"}[random.IntN(3)]
 		return rule
 	}
-	rule.Split = []datafile.Weight{{Variation: "a", Weight: 1 + random.Int32N(9)}, {Variation: "b", Weight: random.Int32N(9)}, {Variation: "c", Weight: random.Int32N(1000)}}
+	rule.Split = []datafile.Weight{
+		{Variation: "a", Weight: 1 + random.Int32N(9)},
+		{Variation: "b", Weight: random.Int32N(9)},
+		{Variation: "c", Weight: random.Int32N(1000)},
+	}
 	return rule
 }
 

@@ -74,7 +74,12 @@ func actionsOf(object Object) (actions, bool) {
 	case *v1alpha1.FlagEnvironment:
 		return actions{EnvironmentCreated, EnvironmentUpdated, EnvironmentDeleted, environmentAction}, true
 	case *v1alpha1.FlagAudience:
-		return actions{AudienceCreated, AudienceUpdated, AudienceDeleted, func([]string, any) Action { return AudienceUpdated }}, true
+		return actions{
+			AudienceCreated,
+			AudienceUpdated,
+			AudienceDeleted,
+			func([]string, any) Action { return AudienceUpdated },
+		}, true
 	default:
 		return actions{}, false
 	}
@@ -200,7 +205,12 @@ func (p position) last() string {
 
 // elementKeys are the fields by which the elements of a list of objects are told apart.
 var elementKeys = map[string]string{
-	"environments": "name", "overrides": "targetingKey", "prerequisites": "flag", "rules": "name", "split": "variation", "variations": "key",
+	"environments":  "name",
+	"overrides":     "targetingKey",
+	"prerequisites": "flag",
+	"rules":         "name",
+	"split":         "variation",
+	"variations":    "key",
 }
 
 // isWhole reports whether a field is compared and recorded as one value.

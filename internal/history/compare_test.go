@@ -28,7 +28,10 @@ func TestCompareFlags(t *testing.T) {
 		return builders.MakeFlag("x", "shop").Boolean().
 			Environment("staging").
 			Environment("production").Disabled().Override("bob", "on").
-			Rule(builders.MakeRule("a").Serve("on"), builders.MakeRule("b").Condition("plan", v1alpha1.OperatorIn, "beta").Serve("off")).
+			Rule(
+				builders.MakeRule("a").Serve("on"),
+				builders.MakeRule("b").Condition("plan", v1alpha1.OperatorIn, "beta").Serve("off"),
+			).
 			Defaulted().Obj()
 	}
 	for name, tc := range map[string]struct {
@@ -132,7 +135,10 @@ func TestCompareFlags(t *testing.T) {
 }
 
 func TestCompareRestores(t *testing.T) {
-	record, _, err := history.Compare(builders.MakeFlag("x", "shop").Boolean().Archived().Obj(), builders.MakeFlag("x", "shop").Boolean().Obj())
+	record, _, err := history.Compare(
+		builders.MakeFlag("x", "shop").Boolean().Archived().Obj(),
+		builders.MakeFlag("x", "shop").Boolean().Obj(),
+	)
 	if err != nil || record.Action != history.FlagRestored {
 		t.Errorf("got %q, %v", record.Action, err)
 	}
@@ -145,8 +151,11 @@ func TestCompareCreationAndDeletion(t *testing.T) {
 		t.Errorf("got %+v, %t, %v", created, changed, err)
 	}
 	want := []string{
-		`spec.defaultVariation:  -> "off"`, `spec.environments[staging]:  -> {"enabled":true,"name":"staging"}`, `spec.type:  -> "Boolean"`,
-		`spec.variations[off]:  -> {"key":"off","value":false}`, `spec.variations[on]:  -> {"key":"on","value":true}`,
+		`spec.defaultVariation:  -> "off"`,
+		`spec.environments[staging]:  -> {"enabled":true,"name":"staging"}`,
+		`spec.type:  -> "Boolean"`,
+		`spec.variations[off]:  -> {"key":"off","value":false}`,
+		`spec.variations[on]:  -> {"key":"on","value":true}`,
 	}
 	if diff := cmp.Diff(want, lines(created.Changes)); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
@@ -185,7 +194,15 @@ func TestCompareEnvironments(t *testing.T) {
 
 func TestCompareNamesTheMembersThatCameAndWent(t *testing.T) {
 	record, _, err := history.Compare(
-		builders.MakeAudience("beta", "shop").Members("alice", "bob").Obj(), builders.MakeAudience("beta", "shop").Members("carol", "alice").Obj())
+		builders.MakeAudience(
+			"beta",
+			"shop",
+		).Members(
+			"alice",
+			"bob",
+		).Obj(),
+		builders.MakeAudience("beta", "shop").Members("carol", "alice").Obj(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

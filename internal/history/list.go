@@ -27,7 +27,12 @@ func List(ctx context.Context, reader client.Reader, namespace, flag string) ([]
 		return nil, err
 	}
 	revisions := &appsv1.ControllerRevisionList{}
-	if err := reader.List(ctx, revisions, client.InNamespace(namespace), client.MatchingLabels(Selector("FeatureFlag", flag))); err != nil {
+	if err := reader.List(
+		ctx,
+		revisions,
+		client.InNamespace(namespace),
+		client.MatchingLabels(Selector("FeatureFlag", flag)),
+	); err != nil {
 		return nil, fmt.Errorf("list the history of flag %q: %w", flag, err)
 	}
 	known := map[string]bool{}

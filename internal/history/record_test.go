@@ -58,7 +58,8 @@ func TestStampBoundsARecord(t *testing.T) {
 					digested++
 				}
 			}
-			if len(record.Changes) != tc.wantChanges || digested != tc.wantDigested || len(record.Changes)+record.Omitted != tc.changes {
+			if len(record.Changes) != tc.wantChanges || digested != tc.wantDigested ||
+				len(record.Changes)+record.Omitted != tc.changes {
 				t.Errorf("got %d changes, %d of them digested, and %d omitted", len(record.Changes), digested, record.Omitted)
 			}
 		})
@@ -89,7 +90,9 @@ func TestEncodeKeepsWhoWhatAndWhenLongest(t *testing.T) {
 		records = append(records, stamped(t, fmt.Sprintf("r-%d", i), records, 20, 80))
 	}
 	got := encodeAndDecode(t, records)
-	if len(got) != len(records) || got[0].Changes != nil || got[0].Omitted != 20 || got[0].Actor.Name != "alice@example.com" || got[0].Lost != 0 {
+	if len(got) != len(records) || got[0].Changes != nil || got[0].Omitted != 20 ||
+		got[0].Actor.Name != "alice@example.com" ||
+		got[0].Lost != 0 {
 		t.Errorf("of %d records %d stay; the oldest is %+v", len(records), len(got), got[0])
 	}
 	if diff := cmp.Diff(records[39], got[39]); diff != "" {
@@ -175,7 +178,10 @@ func TestOnlyTheOldestMayBeTakenAway(t *testing.T) {
 
 func TestRevisionHoldsWhatItIsGiven(t *testing.T) {
 	flag := builders.MakeFlag("new-checkout", "shop").Boolean().Created(noon, "f-1").Obj()
-	contents := history.Contents{Records: []history.Record{stamped(t, "a", nil, 2, 20)}, Spec: json.RawMessage(`{"key":"k"}`)}
+	contents := history.Contents{
+		Records: []history.Record{stamped(t, "a", nil, 2, 20)},
+		Spec:    json.RawMessage(`{"key":"k"}`),
+	}
 	revision, err := history.NewRevision("FeatureFlag", flag, "recorded", contents)
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +222,10 @@ func TestRevisionHoldsWhatItIsGiven(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	record := history.Record{Action: history.FlagToggled, Changes: []history.Change{{Path: "spec.archived", To: json.RawMessage("true")}}}
+	record := history.Record{
+		Action:  history.FlagToggled,
+		Changes: []history.Change{{Path: "spec.archived", To: json.RawMessage("true")}},
+	}
 	if err := record.Stamp("a", history.Actor{Name: "alice"}, noon, nil); err != nil {
 		f.Fatal(err)
 	}

@@ -52,7 +52,8 @@ func TestATokenIsSomebodysOrNobodys(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
-		if u := response.User; u.GetName() != "jane" || u.GetUID() != "7" || u.GetGroups()[0] != "devs" || u.GetExtra()["scope"][0] != "flags" {
+		if u := response.User; u.GetName() != "jane" || u.GetUID() != "7" || u.GetGroups()[0] != "devs" ||
+			u.GetExtra()["scope"][0] != "flags" {
 			t.Errorf("the user is %+v", u)
 		}
 		if _, ok, err := tokens.AuthenticateToken(t.Context(), "bad"); ok || err != nil {
@@ -70,7 +71,15 @@ func TestWhatFailsInPassingIsAskedAgain(t *testing.T) {
 		t.Error(ok, err)
 	}
 	away := &who{failures: 100, err: full}
-	if _, _, err := identity.Tokens(away.ask, forAnHour).AuthenticateToken(t.Context(), "good"); !apierrors.IsTooManyRequests(err) {
+	if _, _, err := identity.Tokens(
+		away.ask,
+		forAnHour,
+	).AuthenticateToken(
+		t.Context(),
+		"good",
+	); !apierrors.IsTooManyRequests(
+		err,
+	) {
 		t.Errorf("the error is %v, want the API server's", err)
 	}
 	if away.asked != 4 {
@@ -92,7 +101,10 @@ type rights struct {
 	err       error
 }
 
-func (r *rights) ask(_ context.Context, right *authorization.SubjectAccessReviewSpec) (*authorization.SubjectAccessReviewStatus, error) {
+func (r *rights) ask(
+	_ context.Context,
+	right *authorization.SubjectAccessReviewSpec,
+) (*authorization.SubjectAccessReviewStatus, error) {
 	r.questions = append(r.questions, right)
 	if r.err != nil {
 		return nil, r.err
@@ -103,8 +115,18 @@ func (r *rights) ask(_ context.Context, right *authorization.SubjectAccessReview
 
 func may(name, namespace, flag string) authorizer.AttributesRecord {
 	return authorizer.AttributesRecord{
-		User: &user.DefaultInfo{Name: name, Groups: []string{"devs"}, Extra: map[string][]string{"scope": {"flags"}}},
-		Verb: "get", Namespace: namespace, APIGroup: "flags.jackstaff.dev", APIVersion: "v1alpha1", Resource: "featureflags", Name: flag, ResourceRequest: true,
+		User: &user.DefaultInfo{
+			Name:   name,
+			Groups: []string{"devs"},
+			Extra:  map[string][]string{"scope": {"flags"}},
+		},
+		Verb:            "get",
+		Namespace:       namespace,
+		APIGroup:        "flags.jackstaff.dev",
+		APIVersion:      "v1alpha1",
+		Resource:        "featureflags",
+		Name:            flag,
+		ResourceRequest: true,
 	}
 }
 
@@ -122,7 +144,11 @@ func TestRights(t *testing.T) {
 			{may("john", "shop", "a"), authorizer.DecisionDeny},
 			{authorizer.AttributesRecord{User: &user.DefaultInfo{Name: "jane"}, Verb: "get", Path: "/metrics"}, authorizer.DecisionAllow},
 		} {
-			if decision, reason, err := authorize.Authorize(t.Context(), tc.right); decision != tc.want || reason != "because" || err != nil {
+			if decision, reason, err := authorize.Authorize(
+				t.Context(),
+				tc.right,
+			); decision != tc.want || reason != "because" ||
+				err != nil {
 				t.Errorf("%+v: %v %q %v, want %v", tc.right, decision, reason, err, tc.want)
 			}
 		}
@@ -131,7 +157,9 @@ func TestRights(t *testing.T) {
 		t.Errorf("the API server was asked %d times, want once for each right", len(server.questions))
 	}
 	first := server.questions[0]
-	if first.Groups[0] != "devs" || first.Extra["scope"][0] != "flags" || first.ResourceAttributes.Group != "flags.jackstaff.dev" || first.ResourceAttributes.Name != "a" {
+	if first.Groups[0] != "devs" || first.Extra["scope"][0] != "flags" ||
+		first.ResourceAttributes.Group != "flags.jackstaff.dev" ||
+		first.ResourceAttributes.Name != "a" {
 		t.Errorf("the question is %+v", first)
 	}
 	if path := server.questions[4].NonResourceAttributes; path == nil || path.Path != "/metrics" {

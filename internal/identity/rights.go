@@ -57,33 +57,35 @@ func BySelfSubjectAccessReview(client authorizationv1.SelfSubjectAccessReviewsGe
 // Rights authorizes users. It fails where the API server does not say what a user may do.
 func Rights(ask AskRight, memory Memory) authorizer.Authorizer {
 	remembered := cache.NewLRUExpireCache(maxRemembered)
-	return authorizer.AuthorizerFunc(func(ctx context.Context, of authorizer.Attributes) (authorizer.Decision, string, error) {
-		right := rightOf(of)
-		form, err := json.Marshal(right)
-		if err != nil {
-			return authorizer.DecisionNoOpinion, "", err
-		}
-		question := string(form)
-		if known, found := remembered.Get(question); found {
-			return decide(known.(*authorization.SubjectAccessReviewStatus))
-		}
-		var answer *authorization.SubjectAccessReviewStatus
-		err = insist(ctx, func(ctx context.Context) (err error) {
-			answer, err = ask(ctx, right)
-			return err
-		})
-		if err != nil {
-			return authorizer.DecisionNoOpinion, "", err
-		}
-		keep := memory.No
-		if answer.Allowed {
-			keep = memory.Yes
-		}
-		if keep > 0 && len(question) <= maxQuestion {
-			remembered.Add(question, answer, keep)
-		}
-		return decide(answer)
-	})
+	return authorizer.AuthorizerFunc(
+		func(ctx context.Context, of authorizer.Attributes) (authorizer.Decision, string, error) {
+			right := rightOf(of)
+			form, err := json.Marshal(right)
+			if err != nil {
+				return authorizer.DecisionNoOpinion, "", err
+			}
+			question := string(form)
+			if known, found := remembered.Get(question); found {
+				return decide(known.(*authorization.SubjectAccessReviewStatus))
+			}
+			var answer *authorization.SubjectAccessReviewStatus
+			err = insist(ctx, func(ctx context.Context) (err error) {
+				answer, err = ask(ctx, right)
+				return err
+			})
+			if err != nil {
+				return authorizer.DecisionNoOpinion, "", err
+			}
+			keep := memory.No
+			if answer.Allowed {
+				keep = memory.Yes
+			}
+			if keep > 0 && len(question) <= maxQuestion {
+				remembered.Add(question, answer, keep)
+			}
+			return decide(answer)
+		},
+	)
 }
 
 func rightOf(of authorizer.Attributes) *authorization.SubjectAccessReviewSpec {

@@ -72,17 +72,22 @@ func BySelfSubjectReview(client authenticationv1.SelfSubjectReviewsGetter) AskWh
 
 // Tokens authenticates tokens. It fails where the API server does not say whose a token is.
 func Tokens(ask AskWho, memory Memory) authenticator.Token {
-	return cache.New(authenticator.TokenFunc(func(ctx context.Context, token string) (*authenticator.Response, bool, error) {
-		var holder *authentication.UserInfo
-		err := insist(ctx, func(ctx context.Context) (err error) {
-			holder, err = ask(ctx, token)
-			return err
-		})
-		if err != nil || holder == nil {
-			return nil, false, err
-		}
-		return &authenticator.Response{User: User(holder)}, true, nil
-	}), false, memory.Yes, memory.No)
+	return cache.New(
+		authenticator.TokenFunc(func(ctx context.Context, token string) (*authenticator.Response, bool, error) {
+			var holder *authentication.UserInfo
+			err := insist(ctx, func(ctx context.Context) (err error) {
+				holder, err = ask(ctx, token)
+				return err
+			})
+			if err != nil || holder == nil {
+				return nil, false, err
+			}
+			return &authenticator.Response{User: User(holder)}, true, nil
+		}),
+		false,
+		memory.Yes,
+		memory.No,
+	)
 }
 
 // User is a user as an authorizer takes it.
@@ -99,14 +104,17 @@ func insist(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var last error
-	err := wait.ExponentialBackoffWithContext(ctx, wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 4},
+	err := wait.ExponentialBackoffWithContext(
+		ctx,
+		wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 4},
 		func(ctx context.Context) (bool, error) {
 			last = ask(ctx)
 			if passes(last) {
 				return false, nil
 			}
 			return true, last
-		})
+		},
+	)
 	if wait.Interrupted(err) && last != nil {
 		return last
 	}

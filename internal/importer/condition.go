@@ -87,7 +87,11 @@ func (t *targeting) operation(operator string, arguments []any, not bool) (ways,
 		return t.reference(arguments, not)
 	case "var":
 		if name, is := variable(map[string]any{"var": arguments}); is && !strings.HasPrefix(name, "$flagd.") {
-			t.lose(t.key, "attribute %q is compared with true, where it was true for everything but false, 0, null and empty", name)
+			t.lose(
+				t.key,
+				"attribute %q is compared with true, where it was true for everything but false, 0, null and empty",
+				name,
+			)
 			return simple(name, v1alpha1.OperatorIn, v1alpha1.OperatorNotIn, not, "true"), nil
 		}
 	case "==", "===", "!=", "!==":
@@ -186,7 +190,10 @@ func operands(arguments []any) (attribute string, value any, swapped bool, err e
 				return name, arguments[1-i], i == 1, nil
 			}
 			if name, is := withDefault(argument); is {
-				return "", nil, false, fmt.Errorf("attribute %q has a default for where it is missing, which a condition has not", name)
+				return "", nil, false, fmt.Errorf(
+					"attribute %q has a default for where it is missing, which a condition has not",
+					name,
+				)
 			}
 		}
 	}
@@ -209,7 +216,12 @@ func (t *targeting) value(attribute string, value any) (string, error) {
 	switch v := value.(type) {
 	case string:
 		if other := any(nil); json.Unmarshal([]byte(v), &other) == nil && other != nil {
-			t.lose(t.key, "attribute %q is compared with the text %q, which here is met by the number or boolean, too", attribute, v)
+			t.lose(
+				t.key,
+				"attribute %q is compared with the text %q, which here is met by the number or boolean, too",
+				attribute,
+				v,
+			)
 		}
 		return v, nil
 	case bool:
@@ -302,7 +314,12 @@ func (t *targeting) compare(symbol string, arguments []any, not bool) (ways, err
 		}
 		holdsForZero = holdsForZero && zeroMeets(chosen, number)
 		if number == 0 && strings.HasSuffix(symbol, "=") {
-			t.lose(t.key, "where attribute %q is missing, flagd's evaluators do not agree whether %q holds for it and 0; here it does not", attribute, symbol)
+			t.lose(
+				t.key,
+				"where attribute %q is missing, flagd's evaluators do not agree whether %q holds for it and 0; here it does not",
+				attribute,
+				symbol,
+			)
 		}
 		if not {
 			chosen = opposite(chosen)
@@ -343,8 +360,13 @@ func zeroMeets(operator v1alpha1.Operator, number float64) bool {
 }
 
 var versionOperators = map[string]v1alpha1.Operator{
-	"=": v1alpha1.OperatorSemVerEqual, ">": v1alpha1.OperatorSemVerGreaterThan, ">=": v1alpha1.OperatorSemVerGreaterThanOrEqual,
-	"<": v1alpha1.OperatorSemVerLessThan, "<=": v1alpha1.OperatorSemVerLessThanOrEqual, "~": v1alpha1.OperatorSemVerTilde, "^": v1alpha1.OperatorSemVerCaret,
+	"=":  v1alpha1.OperatorSemVerEqual,
+	">":  v1alpha1.OperatorSemVerGreaterThan,
+	">=": v1alpha1.OperatorSemVerGreaterThanOrEqual,
+	"<":  v1alpha1.OperatorSemVerLessThan,
+	"<=": v1alpha1.OperatorSemVerLessThanOrEqual,
+	"~":  v1alpha1.OperatorSemVerTilde,
+	"^":  v1alpha1.OperatorSemVerCaret,
 }
 
 var shortVersion = regexp.MustCompile(`^v?\d+(\.\d+)?$`)

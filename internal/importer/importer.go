@@ -84,7 +84,12 @@ func Flagd(data []byte, namespace, environment string) (*Result, error) {
 		return nil, errors.New("the document has no flags")
 	}
 	i := &importer{
-		from: from, namespace: namespace, environment: environment, names: map[string]struct{}{}, used: map[string]struct{}{}, audiences: map[string]*v1alpha1.FlagAudience{},
+		from:        from,
+		namespace:   namespace,
+		environment: environment,
+		names:       map[string]struct{}{},
+		used:        map[string]struct{}{},
+		audiences:   map[string]*v1alpha1.FlagAudience{},
 	}
 	if len(from.Metadata) > 0 {
 		i.lose("", "metadata of the whole file has no place; copy it to the flags that need it")
@@ -130,7 +135,10 @@ func (i *importer) flag(key string) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(from.Variants)) {
-		flag.Spec.Variations = append(flag.Spec.Variations, v1alpha1.Variation{Key: name, Value: v1alpha1.JSON{Raw: from.Variants[name]}})
+		flag.Spec.Variations = append(
+			flag.Spec.Variations,
+			v1alpha1.Variation{Key: name, Value: v1alpha1.JSON{Raw: from.Variants[name]}},
+		)
 	}
 	for _, name := range slices.Sorted(maps.Keys(from.Metadata)) {
 		if flag.Spec.Metadata == nil {

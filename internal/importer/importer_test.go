@@ -64,7 +64,9 @@ func TestGolden(t *testing.T) {
 // TestResourceHoldsTheSame wraps the file into the resource of the OpenFeature operator.
 func TestResourceHoldsTheSame(t *testing.T) {
 	data := readInput(t)
-	resource := `{"apiVersion": "core.openfeature.dev/v1beta1", "kind": "FeatureFlag", "spec": {"flagSpec": ` + string(data) + `}}`
+	resource := `{"apiVersion": "core.openfeature.dev/v1beta1", "kind": "FeatureFlag", "spec": {"flagSpec": ` + string(
+		data,
+	) + `}}`
 	if delta := cmp.Diff(importFlags(t, data), importFlags(t, []byte(resource))); delta != "" {
 		t.Errorf("the resource holds something else:\n%s", delta)
 	}
@@ -78,7 +80,12 @@ func TestWrongDocuments(t *testing.T) {
 		"our own resource": {`{"apiVersion": "flags.jackstaff.dev/v1alpha1", "kind": "FeatureFlag"}`, "no FeatureFlag of core.openfeature.dev"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := importer.Flagd([]byte(tc.data), "shop", "production"); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, err := importer.Flagd(
+				[]byte(tc.data),
+				"shop",
+				"production",
+			); err == nil ||
+				!strings.Contains(err.Error(), tc.want) {
 				t.Errorf("the error is %v, want %q", err, tc.want)
 			}
 		})

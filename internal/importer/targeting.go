@@ -35,7 +35,10 @@ func (t *targeting) top(logic any, config *v1alpha1.EnvironmentConfig) error {
 		return err
 	}
 	// A last rule for everybody is what the environment's default is for.
-	if last := len(t.rules) - 1; last >= 0 && t.rules[last].Variation != "" && len(t.rules[last].Conditions)+len(t.rules[last].Audiences) == 0 {
+	if last := len(
+		t.rules,
+	) - 1; last >= 0 && t.rules[last].Variation != "" &&
+		len(t.rules[last].Conditions)+len(t.rules[last].Audiences) == 0 {
 		if config.DefaultVariation = t.rules[last].Variation; config.DefaultVariation == t.def {
 			config.DefaultVariation = ""
 		}
@@ -167,7 +170,10 @@ func (t *targeting) fractional(arguments []any, reached ways) error {
 		split = append(split, entry)
 	}
 	if salt == "" {
-		t.lose(t.key, "a fractional hashes an attribute by itself, which a rule cannot do without a salt: subjects are dealt anew")
+		t.lose(
+			t.key,
+			"a fractional hashes an attribute by itself, which a rule cannot do without a salt: subjects are dealt anew",
+		)
 	}
 	t.add(reached, func(rule *v1alpha1.Rule) { rule.Split, rule.HashAttribute, rule.Salt = split, attribute, salt })
 	// Whoever has nothing to hash gets past a split. Of a text with an attribute behind it flagd hashes the text alone

@@ -162,7 +162,10 @@ func Prerequisites(flag *v1alpha1.FeatureFlag) []string {
 	})
 }
 
-func collect(flag *v1alpha1.FeatureFlag, from func(environment *v1alpha1.EnvironmentConfig, add func(...string))) []string {
+func collect(
+	flag *v1alpha1.FeatureFlag,
+	from func(environment *v1alpha1.EnvironmentConfig, add func(...string)),
+) []string {
 	if flag.Spec.Archived {
 		return nil
 	}

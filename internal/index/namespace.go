@@ -55,7 +55,12 @@ func (n Namespace) Environments(ctx context.Context) ([]*v1alpha1.FlagEnvironmen
 
 // HasAudience reports whether there is an audience of that name.
 func (n Namespace) HasAudience(ctx context.Context, name string) (bool, error) {
-	err := n.Reader.Get(ctx, types.NamespacedName{Namespace: n.Name, Name: name}, &v1alpha1.FlagAudience{}, client.UnsafeDisableDeepCopy)
+	err := n.Reader.Get(
+		ctx,
+		types.NamespacedName{Namespace: n.Name, Name: name},
+		&v1alpha1.FlagAudience{},
+		client.UnsafeDisableDeepCopy,
+	)
 	return err == nil, client.IgnoreNotFound(err)
 }
 

@@ -101,7 +101,10 @@ func IsManifest(name string) bool {
 // IsHidden reports whether a path below a directory is not looked at because it, or a directory on the way, begins with
 // a dot.
 func IsHidden(name string) bool {
-	return slices.ContainsFunc(strings.Split(filepath.ToSlash(name), "/"), func(part string) bool { return strings.HasPrefix(part, ".") })
+	return slices.ContainsFunc(
+		strings.Split(filepath.ToSlash(name), "/"),
+		func(part string) bool { return strings.HasPrefix(part, ".") },
+	)
 }
 
 // document is one document of a file.

@@ -67,7 +67,11 @@ func newKindSchema(definition *apiextensionsv1.CustomResourceDefinition) (*kindS
 		return nil, fmt.Errorf("there is no version %q", v1alpha1.GroupVersion.Version)
 	}
 	properties := &apiextensions.JSONSchemaProps{}
-	err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(definition.Spec.Versions[i].Schema.OpenAPIV3Schema, properties, nil)
+	err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(
+		definition.Spec.Versions[i].Schema.OpenAPIV3Schema,
+		properties,
+		nil,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -86,12 +90,22 @@ func newKindSchema(definition *apiextensionsv1.CustomResourceDefinition) (*kindS
 // what the Kind does not have, which it returns the paths of. Metadata that cannot be read is an error.
 func (s *kindSchema) prepare(object map[string]any) (unknown []string, err error) {
 	delete(object, "status") // Nobody creates an object with a status.
-	metadata, found, unknown, err := objectmeta.GetObjectMetaWithOptions(object, objectmeta.ObjectMetaOptions{ReturnUnknownFieldPaths: true})
+	metadata, found, unknown, err := objectmeta.GetObjectMetaWithOptions(
+		object,
+		objectmeta.ObjectMetaOptions{ReturnUnknownFieldPaths: true},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
 	defaulting.Default(object, s.structural)
-	unknown = append(unknown, pruning.PruneWithOptions(object, s.structural, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})...)
+	unknown = append(
+		unknown,
+		pruning.PruneWithOptions(
+			object,
+			s.structural,
+			true,
+			structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true},
+		)...)
 	defaulting.PruneNonNullableNullsWithoutDefaults(object, s.structural)
 	if found {
 		err = objectmeta.SetObjectMeta(object, metadata)
@@ -113,12 +127,21 @@ func (s *kindSchema) validate(ctx context.Context, object map[string]any) field.
 
 func blocksRules(err *field.Error) bool {
 	blocking := []field.ErrorType{
-		field.ErrorTypeNotSupported, field.ErrorTypeRequired, field.ErrorTypeTooLong, field.ErrorTypeTooMany, field.ErrorTypeTypeInvalid,
+		field.ErrorTypeNotSupported,
+		field.ErrorTypeRequired,
+		field.ErrorTypeTooLong,
+		field.ErrorTypeTooMany,
+		field.ErrorTypeTypeInvalid,
 	}
 	return slices.Contains(blocking, err.Type)
 }
 
 // validateMetadata returns what the API server refuses of any object's metadata.
 func validateMetadata(object client.Object) field.ErrorList {
-	return apimachineryvalidation.ValidateObjectMetaAccessor(object, true, apimachineryvalidation.NameIsDNSSubdomain, field.NewPath("metadata"))
+	return apimachineryvalidation.ValidateObjectMetaAccessor(
+		object,
+		true,
+		apimachineryvalidation.NameIsDNSSubdomain,
+		field.NewPath("metadata"),
+	)
 }

@@ -31,7 +31,10 @@ func load(t testing.TB, files ...manifests.File) *manifests.Set {
 func places(set *manifests.Set) []string {
 	var found []string
 	for _, problem := range set.Problems {
-		found = append(found, strings.TrimRight(fmt.Sprintf("%d %s %s %s", problem.Line, problem.Severity, problem.Rule, problem.Field), " "))
+		found = append(
+			found,
+			strings.TrimRight(fmt.Sprintf("%d %s %s %s", problem.Line, problem.Severity, problem.Rule, problem.Field), " "),
+		)
 	}
 	return found
 }
@@ -80,7 +83,10 @@ spec:
 `, name, key, requires)
 	}
 	file := func(name, data string) manifests.File { return manifests.File{Name: name, Data: []byte(data)} }
-	environment := file("e.json", "{\n\t\"apiVersion\": \"flags.jackstaff.dev/v1alpha1\",\n\t\"kind\": \"FlagEnvironment\",\n\t\"metadata\": {\"name\": \"production\"}\n}")
+	environment := file(
+		"e.json",
+		"{\n\t\"apiVersion\": \"flags.jackstaff.dev/v1alpha1\",\n\t\"kind\": \"FlagEnvironment\",\n\t\"metadata\": {\"name\": \"production\"}\n}",
+	)
 	for name, tc := range map[string]struct {
 		files []manifests.File
 		want  []string
@@ -145,7 +151,9 @@ status: {phase: Archived}
 	}
 	flag := set.Flags[0]
 	rule := flag.Spec.Environments[0].Rules[0]
-	if flag.Namespace != "default" || flag.Spec.Key != "a" || rule.Traffic != "100%" || rule.Type != v1alpha1.RuleTypeTargetedDelivery || flag.Status.Phase != "" {
+	if flag.Namespace != "default" || flag.Spec.Key != "a" || rule.Traffic != "100%" ||
+		rule.Type != v1alpha1.RuleTypeTargetedDelivery ||
+		flag.Status.Phase != "" {
 		t.Errorf("the flag is %+v", flag)
 	}
 }
@@ -161,7 +169,10 @@ func TestRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	files, err := manifests.Read([]string{directory, filepath.Join(directory, "d.txt"), directory, "-"}, strings.NewReader("x"))
+	files, err := manifests.Read(
+		[]string{directory, filepath.Join(directory, "d.txt"), directory, "-"},
+		strings.NewReader("x"),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +198,10 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	files := make([]manifests.File, 1000)
 	for i := range files {
-		files[i] = manifests.File{Name: strconv.Itoa(i), Data: []byte(strings.Replace(string(data), "name: new-checkout", fmt.Sprint("name: flag-", i), 1))}
+		files[i] = manifests.File{
+			Name: strconv.Itoa(i),
+			Data: []byte(strings.Replace(string(data), "name: new-checkout", fmt.Sprint("name: flag-", i), 1)),
+		}
 	}
 	for b.Loop() {
 		load(b, files...)

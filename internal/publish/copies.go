@@ -48,7 +48,8 @@ func (p *Publisher) Source(ctx context.Context, environment *v1alpha1.FlagEnviro
 		return nil, err
 	}
 	status := &environment.Status
-	if published == nil && status.PublishedRevision == revisionOf(current) && status.PublishedDigest == current.Annotations[v1alpha1.DigestAnnotation] {
+	if published == nil && status.PublishedRevision == revisionOf(current) &&
+		status.PublishedDigest == current.Annotations[v1alpha1.DigestAnnotation] {
 		published = current // The history has lost the revision, and the status knows it.
 	}
 	served := &Served{}
@@ -61,7 +62,8 @@ func (p *Publisher) Source(ctx context.Context, environment *v1alpha1.FlagEnviro
 		return nil, err
 	}
 	files := served.Files.Only(environment.Spec.Datafile.Formats)
-	if served.Revision == 0 || current.Annotations[v1alpha1.DigestAnnotation] != served.Digest || !filesOf(current).Equal(files) {
+	if served.Revision == 0 || current.Annotations[v1alpha1.DigestAnnotation] != served.Digest ||
+		!filesOf(current).Equal(files) {
 		return nil, nil
 	}
 	template := p.configMap(environment, served, v1alpha1.DatafileCopy, files)
@@ -82,7 +84,12 @@ func (p *Publisher) Source(ctx context.Context, environment *v1alpha1.FlagEnviro
 // existing copy where the caller knows that it is what an earlier Copy has made of it; where seen is nil, the copy is
 // read live. It fails with a *NameTakenError where the name belongs to anything but a copy of the same environment,
 // with ErrNamespaceGone, and with a conflict where somebody else writes at the same time.
-func (p *Publisher) Copy(ctx context.Context, source *Source, namespace string, seen *metav1.ObjectMeta) (resourceVersion string, err error) {
+func (p *Publisher) Copy(
+	ctx context.Context,
+	source *Source,
+	namespace string,
+	seen *metav1.ObjectMeta,
+) (resourceVersion string, err error) {
 	wanted := source.template.DeepCopy()
 	wanted.Namespace = namespace
 	if seen == nil {
@@ -116,7 +123,11 @@ func (p *Publisher) createCopy(ctx context.Context, wanted *corev1.ConfigMap) er
 
 // RemoveCopy removes a copy of an environment's datafile as it was seen. It fails with a conflict where the copy has
 // changed since, and leaves alone what is no copy of that environment.
-func (p *Publisher) RemoveCopy(ctx context.Context, environment types.NamespacedName, seen *metav1.PartialObjectMetadata) error {
+func (p *Publisher) RemoveCopy(
+	ctx context.Context,
+	environment types.NamespacedName,
+	seen *metav1.PartialObjectMetadata,
+) error {
 	if !IsCopyOf(environment, seen) {
 		return nil
 	}
@@ -128,7 +139,8 @@ func (p *Publisher) RemoveCopy(ctx context.Context, environment types.Namespaced
 
 // IsCopyOf reports whether an object carries the labels of a copy of the environment's datafile.
 func IsCopyOf(environment types.NamespacedName, object client.Object) bool {
-	return owns(environment, object) && object.GetLabels()[v1alpha1.DatafileLabel] == v1alpha1.DatafileCopy && object.GetNamespace() != environment.Namespace
+	return owns(environment, object) && object.GetLabels()[v1alpha1.DatafileLabel] == v1alpha1.DatafileCopy &&
+		object.GetNamespace() != environment.Namespace
 }
 
 // RevisionOf is the revision that a datafile's metadata tells, and 0 where it tells none.

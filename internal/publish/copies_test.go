@@ -57,7 +57,10 @@ func (c *cluster) deliver(namespace string) *corev1.ConfigMap {
 func TestACopyIsWhatIsServed(t *testing.T) {
 	c := newCluster(t)
 	c.publish("one")
-	c.edit("flags-production", func(served *corev1.ConfigMap) { served.Annotations["example.com/note"] = "of the project" })
+	c.edit(
+		"flags-production",
+		func(served *corev1.ConfigMap) { served.Annotations["example.com/note"] = "of the project" },
+	)
 	delivered, served := c.deliver("web"), c.get("flags-production")
 	if diff := cmp.Diff(served.Data, delivered.Data); diff != "" {
 		t.Errorf("a copy differs (-served +copy):\n%s", diff)
@@ -67,7 +70,10 @@ func TestACopyIsWhatIsServed(t *testing.T) {
 		t.Errorf("annotations of a copy differ (-served +copy):\n%s", diff)
 	}
 	want := map[string]string{
-		v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProjectLabel: "shop", v1alpha1.EnvironmentLabel: "production", v1alpha1.DatafileLabel: v1alpha1.DatafileCopy,
+		v1alpha1.ManagedByLabel:   v1alpha1.ManagedBy,
+		v1alpha1.ProjectLabel:     "shop",
+		v1alpha1.EnvironmentLabel: "production",
+		v1alpha1.DatafileLabel:    v1alpha1.DatafileCopy,
 	}
 	if diff := cmp.Diff(want, delivered.Labels); diff != "" {
 		t.Errorf("labels of a copy (-want +got):\n%s", diff)
@@ -116,7 +122,10 @@ func TestNoCopiesAreMadeOfWhatWasEdited(t *testing.T) {
 
 func TestOnlyItsOwnCopiesAreTouched(t *testing.T) {
 	own := map[string]string{
-		v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProjectLabel: "shop", v1alpha1.EnvironmentLabel: "production", v1alpha1.DatafileLabel: v1alpha1.DatafileCopy,
+		v1alpha1.ManagedByLabel:   v1alpha1.ManagedBy,
+		v1alpha1.ProjectLabel:     "shop",
+		v1alpha1.EnvironmentLabel: "production",
+		v1alpha1.DatafileLabel:    v1alpha1.DatafileCopy,
 	}
 	with := func(label, value string) map[string]string { return merge(own, map[string]string{label: value}) }
 	for name, tc := range map[string]struct {
@@ -135,7 +144,10 @@ func TestOnlyItsOwnCopiesAreTouched(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t)
 			c.publish("one")
-			found := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "web", Name: "flags-production", Labels: tc.labels}, Data: map[string]string{"mine": "yes"}}
+			found := &corev1.ConfigMap{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "web", Name: "flags-production", Labels: tc.labels},
+				Data:       map[string]string{"mine": "yes"},
+			}
 			if err := c.Create(t.Context(), found); err != nil {
 				t.Fatal(err)
 			}

@@ -105,8 +105,12 @@ type TooLargeError struct {
 
 // Error says size, limit, the largest flags and what to do.
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("the datafile has %d bytes and a ConfigMap holds %d; split the project or move members out of audiences; the largest flags are %s",
-		e.Bytes, datafile.MaxConfigMapBytes, strings.Join(e.Largest, ", "))
+	return fmt.Sprintf(
+		"the datafile has %d bytes and a ConfigMap holds %d; split the project or move members out of audiences; the largest flags are %s",
+		e.Bytes,
+		datafile.MaxConfigMapBytes,
+		strings.Join(e.Largest, ", "),
+	)
 }
 
 // UnreadableError says that no reader would take a datafile.
@@ -125,7 +129,8 @@ func (e *UnreadableError) Unwrap() error { return e.Err }
 // cause, for that takes time in proportion to the number of flags.
 func checkReadable(native []byte, content Content) error {
 	err := datafile.CheckSize(native)
-	if err == nil && (bytes.Contains(native, []byte(`Matches"`)) || content.Contents.Flags.Len() > evaluate.MaxPrerequisiteDepth) {
+	if err == nil &&
+		(bytes.Contains(native, []byte(`Matches"`)) || content.Contents.Flags.Len() > evaluate.MaxPrerequisiteDepth) {
 		_, err = evaluate.New(content.Document())
 	}
 	if err != nil {
@@ -138,7 +143,12 @@ func checkReadable(native []byte, content Content) error {
 // Only leaves out what is not asked for. Where the flagd file does not fit, it keeps the one of previous and reports it
 // as incomplete. It fails with a *TooLargeError where nothing fits, and with an *UnreadableError where no reader would
 // take it.
-func Layout(header datafile.Header, content Content, spec v1alpha1.Datafile, previous Files) (files Files, flagdComplete bool, err error) {
+func Layout(
+	header datafile.Header,
+	content Content,
+	spec v1alpha1.Datafile,
+	previous Files,
+) (files Files, flagdComplete bool, err error) {
 	native := content.Contents.Encode(header)
 	if err := checkReadable(native, content); err != nil {
 		return Files{}, false, err

@@ -39,7 +39,9 @@ func contentOf(t *testing.T, nativeBytes, flagdBytes int, random bool) Content {
 				text[j] = ' ' + 1 + byte(source.Uint64()%90)
 			}
 		}
-		data, err := json.Marshal(map[string]string{"x": strings.NewReplacer(`"`, "a", `\`, "b", "<", "c", ">", "d", "&", "e").Replace(string(text))})
+		data, err := json.Marshal(
+			map[string]string{"x": strings.NewReplacer(`"`, "a", `\`, "b", "<", "c", ">", "d", "&", "e").Replace(string(text))},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +84,13 @@ func TestLayoutRefusesWhatNoReaderTakes(t *testing.T) {
 			content.Contents.Flags.Put(part)
 		}
 		unreadable := (*UnreadableError)(nil)
-		if _, _, err := Layout(header, content, v1alpha1.Datafile{Formats: both}, Files{}); !errors.As(err, &unreadable) || !strings.Contains(err.Error(), want) {
+		if _, _, err := Layout(
+			header,
+			content,
+			v1alpha1.Datafile{Formats: both},
+			Files{},
+		); !errors.As(err, &unreadable) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
@@ -101,27 +109,97 @@ func TestLayout(t *testing.T) {
 		wantFlagd      string // Empty means the new file, "-" none.
 		wantTooLarge   bool
 	}{
-		"small":                                    {native: kib, flagd: kib, formats: both},
-		"small, native only":                       {native: kib, flagd: kib, formats: nativeOnly, wantFlagd: "-"},
-		"small, flagd only":                        {native: kib, flagd: kib, formats: flagdOnly},
-		"just below the limit of compression":      {native: 450 * kib, flagd: 440 * kib, formats: both},
-		"together above the limit of compression":  {native: 450 * kib, flagd: 455 * kib, formats: both, wantCompressed: true},
-		"alone below the limit of compression":     {native: 880 * kib, flagd: 455 * kib, formats: nativeOnly, wantFlagd: "-"},
-		"alone above the limit of compression":     {native: 905 * kib, formats: nativeOnly, wantCompressed: true, wantFlagd: "-"},
-		"always compressed":                        {native: kib, flagd: kib, compression: v1alpha1.CompressionAlways, formats: both, wantCompressed: true},
-		"never compressed":                         {native: 500 * kib, flagd: 480 * kib, compression: v1alpha1.CompressionNever, formats: both},
-		"never compressed, flagd does not fit":     {native: 600 * kib, flagd: 480 * kib, compression: v1alpha1.CompressionNever, formats: both, wantIncomplete: true, wantFlagd: "old"},
-		"compressed, flagd does not fit":           {native: 600 * kib, flagd: 1100 * kib, formats: both, wantCompressed: true, wantIncomplete: true, wantFlagd: "old"},
-		"flagd that does not fit is not asked for": {native: 600 * kib, flagd: 1100 * kib, formats: nativeOnly, wantFlagd: "-"},
-		"never compressed, nothing fits":           {native: 1100 * kib, flagd: kib, compression: v1alpha1.CompressionNever, formats: both, wantTooLarge: true},
-		"compressed, nothing fits":                 {native: 1500 * kib, flagd: kib, random: true, formats: both, wantTooLarge: true},
-		"nothing fits, native only":                {native: 1500 * kib, random: true, formats: nativeOnly, wantTooLarge: true},
+		"small":                               {native: kib, flagd: kib, formats: both},
+		"small, native only":                  {native: kib, flagd: kib, formats: nativeOnly, wantFlagd: "-"},
+		"small, flagd only":                   {native: kib, flagd: kib, formats: flagdOnly},
+		"just below the limit of compression": {native: 450 * kib, flagd: 440 * kib, formats: both},
+		"together above the limit of compression": {
+			native:         450 * kib,
+			flagd:          455 * kib,
+			formats:        both,
+			wantCompressed: true,
+		},
+		"alone below the limit of compression": {
+			native:    880 * kib,
+			flagd:     455 * kib,
+			formats:   nativeOnly,
+			wantFlagd: "-",
+		},
+		"alone above the limit of compression": {
+			native:         905 * kib,
+			formats:        nativeOnly,
+			wantCompressed: true,
+			wantFlagd:      "-",
+		},
+		"always compressed": {
+			native:         kib,
+			flagd:          kib,
+			compression:    v1alpha1.CompressionAlways,
+			formats:        both,
+			wantCompressed: true,
+		},
+		"never compressed": {
+			native:      500 * kib,
+			flagd:       480 * kib,
+			compression: v1alpha1.CompressionNever,
+			formats:     both,
+		},
+		"never compressed, flagd does not fit": {
+			native:         600 * kib,
+			flagd:          480 * kib,
+			compression:    v1alpha1.CompressionNever,
+			formats:        both,
+			wantIncomplete: true,
+			wantFlagd:      "old",
+		},
+		"compressed, flagd does not fit": {
+			native:         600 * kib,
+			flagd:          1100 * kib,
+			formats:        both,
+			wantCompressed: true,
+			wantIncomplete: true,
+			wantFlagd:      "old",
+		},
+		"flagd that does not fit is not asked for": {
+			native:    600 * kib,
+			flagd:     1100 * kib,
+			formats:   nativeOnly,
+			wantFlagd: "-",
+		},
+		"never compressed, nothing fits": {
+			native:       1100 * kib,
+			flagd:        kib,
+			compression:  v1alpha1.CompressionNever,
+			formats:      both,
+			wantTooLarge: true,
+		},
+		"compressed, nothing fits": {
+			native:       1500 * kib,
+			flagd:        kib,
+			random:       true,
+			formats:      both,
+			wantTooLarge: true,
+		},
+		"nothing fits, native only": {
+			native:       1500 * kib,
+			random:       true,
+			formats:      nativeOnly,
+			wantTooLarge: true,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			content := contentOf(t, tc.native, tc.flagd, tc.random)
-			files, complete, err := Layout(header, content, v1alpha1.Datafile{Formats: tc.formats, Compression: tc.compression}, old)
-			if tooLarge := (*TooLargeError)(nil); errors.As(err, &tooLarge) != tc.wantTooLarge || err != nil && !tc.wantTooLarge {
+			files, complete, err := Layout(
+				header,
+				content,
+				v1alpha1.Datafile{Formats: tc.formats, Compression: tc.compression},
+				old,
+			)
+			if tooLarge := (*TooLargeError)(
+				nil,
+			); errors.As(err, &tooLarge) != tc.wantTooLarge ||
+				err != nil && !tc.wantTooLarge {
 				t.Fatalf("error %v, want one about size: %t", err, tc.wantTooLarge)
 			}
 			if err != nil {
@@ -200,14 +278,22 @@ func TestFiles(t *testing.T) {
 		formats []v1alpha1.DatafileFormat
 		want    Files
 	}{
-		"both":                 {plain, both, plain},
-		"native only":          {plain, nativeOnly, Files{Text: map[string]string{datafile.FileName: "native"}}},
-		"flagd only":           {plain, flagdOnly, Files{Text: map[string]string{flagd.FileName: "flagd"}}},
-		"both, compressed":     {compressed, both, compressed},
-		"native, compressed":   {compressed, nativeOnly, Files{Text: map[string]string{datafile.FileName: "header"}, Binary: compressed.Binary}},
-		"flagd of compressed":  {compressed, flagdOnly, Files{Text: map[string]string{flagd.FileName: "flagd"}}},
-		"of nothing, nothing":  {Files{}, both, Files{}},
-		"flagd that is absent": {Files{Text: map[string]string{datafile.FileName: "native"}}, both, Files{Text: map[string]string{datafile.FileName: "native"}}},
+		"both":             {plain, both, plain},
+		"native only":      {plain, nativeOnly, Files{Text: map[string]string{datafile.FileName: "native"}}},
+		"flagd only":       {plain, flagdOnly, Files{Text: map[string]string{flagd.FileName: "flagd"}}},
+		"both, compressed": {compressed, both, compressed},
+		"native, compressed": {
+			compressed,
+			nativeOnly,
+			Files{Text: map[string]string{datafile.FileName: "header"}, Binary: compressed.Binary},
+		},
+		"flagd of compressed": {compressed, flagdOnly, Files{Text: map[string]string{flagd.FileName: "flagd"}}},
+		"of nothing, nothing": {Files{}, both, Files{}},
+		"flagd that is absent": {
+			Files{Text: map[string]string{datafile.FileName: "native"}},
+			both,
+			Files{Text: map[string]string{datafile.FileName: "native"}},
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -48,7 +48,12 @@ func DecodeKeys(annotation string) (Keys, error) {
 		return Keys{}, fmt.Errorf("read annotation %s: %w", v1alpha1.SDKKeysAnnotation, err)
 	}
 	if len(keys.Keys) > v1alpha1.MaxSDKKeys {
-		return Keys{}, fmt.Errorf("read annotation %s: it has %d keys, and at most %d are valid", v1alpha1.SDKKeysAnnotation, len(keys.Keys), v1alpha1.MaxSDKKeys)
+		return Keys{}, fmt.Errorf(
+			"read annotation %s: it has %d keys, and at most %d are valid",
+			v1alpha1.SDKKeysAnnotation,
+			len(keys.Keys),
+			v1alpha1.MaxSDKKeys,
+		)
 	}
 	for _, key := range keys.Keys {
 		if !key.Confirmed || !hashForm.MatchString(key.ServerHash) || !hashForm.MatchString(key.ClientHash) {

@@ -40,7 +40,10 @@ type NameTakenError struct {
 
 // Error says which name is taken and what to do.
 func (e *NameTakenError) Error() string {
-	return fmt.Sprintf("ConfigMap %q exists and is not this environment's; delete it, or choose another name in spec.datafile.name", e.Name)
+	return fmt.Sprintf(
+		"ConfigMap %q exists and is not this environment's; delete it, or choose another name in spec.datafile.name",
+		e.Name,
+	)
 }
 
 // Served is what an environment serves.
@@ -142,7 +145,12 @@ func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironm
 // believed returns known, or the revision of the served ConfigMap current where that is to be believed. Newer than what
 // is known, and with the files that the history has of it, it was published by another manager: to restore what is
 // known would be to fight with that one. What a person edits is not so.
-func (p *Publisher) believed(ctx context.Context, environment *v1alpha1.FlagEnvironment, known int64, current *corev1.ConfigMap) (int64, error) {
+func (p *Publisher) believed(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	known int64,
+	current *corev1.ConfigMap,
+) (int64, error) {
 	revision := revisionOf(current)
 	if known == 0 || revision <= known {
 		return cmp.Or(known, revision), nil
@@ -159,7 +167,11 @@ func (p *Publisher) believed(ctx context.Context, environment *v1alpha1.FlagEnvi
 
 // findKept returns the history's ConfigMap of the revision that is or was served, and nil where there is none. Where
 // revision is 0, because nobody knows it, the environment's status is believed, and after that the newest history.
-func (p *Publisher) findKept(ctx context.Context, environment *v1alpha1.FlagEnvironment, revision int64) (*corev1.ConfigMap, error) {
+func (p *Publisher) findKept(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	revision int64,
+) (*corev1.ConfigMap, error) {
 	candidates := []int64{revision}
 	if revision == 0 {
 		highest, err := p.highest(ctx, environment)
@@ -208,7 +220,12 @@ func (s *Served) read(configMap *corev1.ConfigMap) error {
 // Publish makes content the next revision and serves it. A crash between its writes leaves a history entry that the
 // next Publish of the same content takes up. It fails with a *TooLargeError, an *UnreadableError or a *NameTakenError
 // before it has written anything that is served.
-func (p *Publisher) Publish(ctx context.Context, environment *v1alpha1.FlagEnvironment, content Content, served *Served) (*Served, error) {
+func (p *Publisher) Publish(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	content Content,
+	served *Served,
+) (*Served, error) {
 	highest, err := p.highest(ctx, environment)
 	if err != nil {
 		return nil, err
@@ -230,7 +247,12 @@ func (p *Publisher) Publish(ctx context.Context, environment *v1alpha1.FlagEnvir
 
 // keep makes sure that the history holds next, and returns it: as the newest entry where that was kept for the same
 // content but never served, else under the next number that is free. A number that is taken is left to whoever took it.
-func (p *Publisher) keep(ctx context.Context, environment *v1alpha1.FlagEnvironment, content Content, next, served *Served) (*Served, error) {
+func (p *Publisher) keep(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	content Content,
+	next, served *Served,
+) (*Served, error) {
 	if next.Revision > max(served.Revision, environment.Status.PublishedRevision) {
 		if kept, err := p.keptAs(ctx, environment, next); kept != nil || err != nil {
 			return kept, err
@@ -294,7 +316,12 @@ func (p *Publisher) Serve(ctx context.Context, environment *v1alpha1.FlagEnviron
 }
 
 // Kept returns a revision of the history as it is to be served in place of served. It fails with ErrRevisionNotFound.
-func (p *Publisher) Kept(ctx context.Context, environment *v1alpha1.FlagEnvironment, revision int64, served *Served) (*Served, error) {
+func (p *Publisher) Kept(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	revision int64,
+	served *Served,
+) (*Served, error) {
 	kept, err := p.get(ctx, environment, environment.HistoryName(revision))
 	if err := ignoreNameTaken(err); err != nil {
 		return nil, err
@@ -316,7 +343,10 @@ func (p *Publisher) Prune(ctx context.Context, environment *v1alpha1.FlagEnviron
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(history, func(a, b metav1.PartialObjectMetadata) int { return cmp.Compare(revisionOf(&a), revisionOf(&b)) })
+	slices.SortFunc(
+		history,
+		func(a, b metav1.PartialObjectMetadata) int { return cmp.Compare(revisionOf(&a), revisionOf(&b)) },
+	)
 	for i := range max(0, len(history)-limit) {
 		if slices.Contains(keep, revisionOf(&history[i])) {
 			continue
@@ -354,7 +384,11 @@ func (p *Publisher) Sweep(ctx context.Context, environment types.NamespacedName)
 
 // get reads a ConfigMap live. It returns nil where there is none, and a *NameTakenError where it is not the
 // environment's.
-func (p *Publisher) get(ctx context.Context, environment *v1alpha1.FlagEnvironment, name string) (*corev1.ConfigMap, error) {
+func (p *Publisher) get(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	name string,
+) (*corev1.ConfigMap, error) {
 	configMap := &corev1.ConfigMap{}
 	err := p.Client.Get(ctx, types.NamespacedName{Namespace: environment.Namespace, Name: name}, configMap)
 	switch {
@@ -369,12 +403,21 @@ func (p *Publisher) get(ctx context.Context, environment *v1alpha1.FlagEnvironme
 }
 
 // list returns the environment's datafiles of one kind from the cache.
-func (p *Publisher) list(ctx context.Context, environment types.NamespacedName, kind string) ([]metav1.PartialObjectMetadata, error) {
+func (p *Publisher) list(
+	ctx context.Context,
+	environment types.NamespacedName,
+	kind string,
+) ([]metav1.PartialObjectMetadata, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
 	labels := ownLabels(environment)
 	labels[v1alpha1.DatafileLabel] = kind
-	if err := p.Metadata.List(ctx, list, client.InNamespace(environment.Namespace), client.MatchingLabels(labels)); err != nil {
+	if err := p.Metadata.List(
+		ctx,
+		list,
+		client.InNamespace(environment.Namespace),
+		client.MatchingLabels(labels),
+	); err != nil {
 		return nil, fmt.Errorf("list datafiles: %w", err)
 	}
 	return list.Items, nil
@@ -397,7 +440,12 @@ func (p *Publisher) delete(ctx context.Context, object *metav1.PartialObjectMeta
 }
 
 func (p *Publisher) servedConfigMap(environment *v1alpha1.FlagEnvironment, served *Served) *corev1.ConfigMap {
-	configMap := p.configMap(environment, served, v1alpha1.DatafileServed, served.Files.Only(environment.Spec.Datafile.Formats))
+	configMap := p.configMap(
+		environment,
+		served,
+		v1alpha1.DatafileServed,
+		served.Files.Only(environment.Spec.Datafile.Formats),
+	)
 	configMap.Name = environment.DatafileName()
 	configMap.Labels[v1alpha1.DeletionPolicyLabel] = string(environment.Spec.DeletionPolicy)
 	configMap.Annotations[configTrackingAnnotation] = "disabled"
@@ -427,7 +475,12 @@ func (p *Publisher) historyConfigMap(environment *v1alpha1.FlagEnvironment, serv
 	return configMap
 }
 
-func (p *Publisher) configMap(environment *v1alpha1.FlagEnvironment, served *Served, kind string, files Files) *corev1.ConfigMap {
+func (p *Publisher) configMap(
+	environment *v1alpha1.FlagEnvironment,
+	served *Served,
+	kind string,
+	files Files,
+) *corev1.ConfigMap {
 	configMap := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: environment.Namespace,

@@ -50,7 +50,11 @@ var errInjected = errors.New("the connection broke")
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{T: t, environment: builders.MakeEnvironment("production", "shop").Defaulted().Obj(), revisions: map[string]string{}}
+	c := &cluster{
+		T:           t,
+		environment: builders.MakeEnvironment("production", "shop").Defaulted().Obj(),
+		revisions:   map[string]string{},
+	}
 	write := func(object client.Object, do func() error) error {
 		c.writes++
 		if c.writes == c.failAt && !c.lost {
@@ -167,7 +171,10 @@ func (c *cluster) remove(names ...string) {
 
 func (c *cluster) foreign(name string) {
 	c.Helper()
-	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Data: map[string]string{"mine": "yes"}}
+	configMap := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+		Data:       map[string]string{"mine": "yes"},
+	}
 	if err := c.Create(c.Context(), configMap); err != nil {
 		c.Fatal(err)
 	}
@@ -208,7 +215,8 @@ func (c *cluster) serves(revision int64, value string) {
 		c.Errorf("the served ConfigMap says revision %s, want %d", got, revision)
 	}
 	served := c.load()
-	if !served.Intact(c.environment) || served.Revision != revision || served.Digest != content.Digest(both) || served.Contents == nil {
+	if !served.Intact(c.environment) || served.Revision != revision || served.Digest != content.Digest(both) ||
+		served.Contents == nil {
 		c.Errorf("the operator does not know after a restart what it serves: %+v", served)
 	}
 }
@@ -255,8 +263,11 @@ func TestTheNextRevisionIsHigherThanAnyBefore(t *testing.T) {
 			c.edit("flags-production-r2", func(configMap *corev1.ConfigMap) { configMap.Annotations = nil })
 			c.remove("flags-production")
 		}, 3},
-		"than the annotation alone":   {func(c *cluster) { c.remove("flags-production-r1", "flags-production-r2") }, 3},
-		"than what a stranger holds":  {func(c *cluster) { c.foreign("flags-production-r3"); c.foreign("flags-production-r4") }, 5},
+		"than the annotation alone": {func(c *cluster) { c.remove("flags-production-r1", "flags-production-r2") }, 3},
+		"than what a stranger holds": {
+			func(c *cluster) { c.foreign("flags-production-r3"); c.foreign("flags-production-r4") },
+			5,
+		},
 		"than what the cache shows":   {func(c *cluster) { c.hideHistory = true }, 3},
 		"than a pinned older one":     {func(c *cluster) { c.pin(1) }, 3},
 		"than what nobody remembers":  {func(c *cluster) { c.remove(c.names()...); clear(c.revisions) }, 1},
@@ -462,26 +473,37 @@ func TestWhatOthersAddStays(t *testing.T) {
 	})
 	c.publish("two")
 	got := c.get("flags-production")
-	if got.Labels["team"] != "checkout" || got.Annotations["note"] != "hello" || len(got.Finalizers) != 1 || len(got.OwnerReferences) != 1 {
+	if got.Labels["team"] != "checkout" || got.Annotations["note"] != "hello" || len(got.Finalizers) != 1 ||
+		len(got.OwnerReferences) != 1 {
 		t.Errorf("a publish removes what others have added: %+v", got.ObjectMeta)
 	}
 	c.serves(2, "two")
 }
 
 func TestLoadWithoutHistory(t *testing.T) {
-	big := map[string]string{datafile.FileName: string(datafile.EncodeHeader(datafile.Header{Compressed: datafile.CompressedFileName}))}
+	big := map[string]string{
+		datafile.FileName: string(datafile.EncodeHeader(datafile.Header{Compressed: datafile.CompressedFileName})),
+	}
 	tests := map[string]struct {
 		data   map[string]string
 		binary map[string][]byte
 		wantIs error
 	}{
-		"no datafile at all":                 {data: map[string]string{datafile.FileName: "hello"}},
-		"an empty object":                    {data: map[string]string{datafile.FileName: "{}"}},
-		"nothing":                            {},
-		"a header that lost its document":    {data: big},
-		"a damaged compressed document":      {data: big, binary: map[string][]byte{datafile.CompressedFileName: []byte("x")}},
-		"a document of a newer operator":     {data: map[string]string{datafile.FileName: `{"schemaVersion":"2.0"}`}, wantIs: datafile.ErrUnknownVersion},
-		"a flag that is null":                {data: map[string]string{datafile.FileName: `{"flags":{"a":null},"schemaVersion":"1.0"}`}},
+		"no datafile at all":              {data: map[string]string{datafile.FileName: "hello"}},
+		"an empty object":                 {data: map[string]string{datafile.FileName: "{}"}},
+		"nothing":                         {},
+		"a header that lost its document": {data: big},
+		"a damaged compressed document": {
+			data:   big,
+			binary: map[string][]byte{datafile.CompressedFileName: []byte("x")},
+		},
+		"a document of a newer operator": {
+			data:   map[string]string{datafile.FileName: `{"schemaVersion":"2.0"}`},
+			wantIs: datafile.ErrUnknownVersion,
+		},
+		"a flag that is null": {
+			data: map[string]string{datafile.FileName: `{"flags":{"a":null},"schemaVersion":"1.0"}`},
+		},
 		"a flagd file without native format": {data: map[string]string{flagd.FileName: "{}"}},
 	}
 	for name, tc := range tests {
@@ -549,7 +571,11 @@ func TestPrune(t *testing.T) {
 		keep  []int64
 		want  []string
 	}{
-		"none too many":          {new(int32(12)), nil, []string{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"}},
+		"none too many": {
+			new(int32(12)),
+			nil,
+			[]string{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"},
+		},
 		"the limit by default":   {nil, []int64{12}, []string{"3", "4", "5", "6", "7", "8", "9", "10", "11", "12"}},
 		"one":                    {new(int32(1)), nil, []string{"12"}},
 		"never what is served":   {new(int32(2)), []int64{12}, []string{"11", "12"}},
@@ -581,7 +607,13 @@ func TestPrune(t *testing.T) {
 }
 
 func TestSweep(t *testing.T) {
-	everything := []string{"flags-production", "flags-production-r1", "flags-production-r2", "flags-staging", "flags-staging-r1"}
+	everything := []string{
+		"flags-production",
+		"flags-production-r1",
+		"flags-production-r2",
+		"flags-staging",
+		"flags-staging-r1",
+	}
 	prepare := func(t *testing.T, policy v1alpha1.DeletionPolicy) *cluster {
 		t.Helper()
 		c := newCluster(t)
@@ -649,7 +681,8 @@ func TestAFlagdFileThatDoesNotFitIsMarked(t *testing.T) {
 		t.Error("the last good flagd file is gone")
 	}
 	c.publish("three")
-	if _, marked := c.get("flags-production").Annotations[v1alpha1.FlagdIncompleteAnnotation]; marked || !c.load().FlagdComplete {
+	if _, marked := c.get("flags-production").Annotations[v1alpha1.FlagdIncompleteAnnotation]; marked ||
+		!c.load().FlagdComplete {
 		t.Error("the flagd file is said to be old though it fits again")
 	}
 	c.serves(3, "three")
@@ -660,7 +693,8 @@ func TestACompressedDatafileIsReadAgain(t *testing.T) {
 	c.environment.Spec.Datafile.Compression = v1alpha1.CompressionAlways
 	c.publish("one")
 	served := c.load()
-	if !served.Intact(c.environment) || served.Contents == nil || served.Contents.Digest() != small("one").Contents.Digest() {
+	if !served.Intact(c.environment) || served.Contents == nil ||
+		served.Contents.Digest() != small("one").Contents.Digest() {
 		t.Errorf("what was compressed cannot be read: %+v", served)
 	}
 	c.editServed(func(m *corev1.ConfigMap) { m.BinaryData = nil })

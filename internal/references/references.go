@@ -32,7 +32,10 @@ func Keys(flags []*v1alpha1.FeatureFlag) (keys []string, count int32) {
 
 // Handler enqueues what a flag uses when it begins or ends to use it. An edit of a flag that leaves alone what it uses
 // enqueues nothing, however many flags there are. Names are what the flag uses; requests finds the objects of a name.
-func Handler(names func(*v1alpha1.FeatureFlag) []string, requests func(ctx context.Context, namespace, name string) []reconcile.Request) handler.EventHandler {
+func Handler(
+	names func(*v1alpha1.FeatureFlag) []string,
+	requests func(ctx context.Context, namespace, name string) []reconcile.Request,
+) handler.EventHandler {
 	used := func(object client.Object) []string {
 		flag, ok := object.(*v1alpha1.FeatureFlag)
 		if !ok || !flag.DeletionTimestamp.IsZero() {

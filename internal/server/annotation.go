@@ -33,7 +33,12 @@ func SetViewFields[T any](object metav1.Object, view string, fields T) error {
 		return fmt.Errorf("encode the fields of view %s: %w", view, err)
 	}
 	if len(data) > maxViewFields {
-		return Errorf(http.StatusUnprocessableEntity, "fields that only this API has are %d bytes; the limit is %d", len(data), maxViewFields)
+		return Errorf(
+			http.StatusUnprocessableEntity,
+			"fields that only this API has are %d bytes; the limit is %d",
+			len(data),
+			maxViewFields,
+		)
 	}
 	annotations := object.GetAnnotations()
 	if annotations == nil {

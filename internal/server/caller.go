@@ -90,7 +90,12 @@ func (s *Server) AuthenticateToken(r *http.Request, token string) (*Caller, erro
 func (s *Server) Review(ctx context.Context, token string) (*Caller, error) {
 	response, ok, err := s.tokens.AuthenticateToken(ctx, token)
 	if err != nil {
-		return nil, &Error{Status: http.StatusServiceUnavailable, Message: "the API server does not say whose token it is", RetryAfter: time.Second, Cause: err}
+		return nil, &Error{
+			Status:     http.StatusServiceUnavailable,
+			Message:    "the API server does not say whose token it is",
+			RetryAfter: time.Second,
+			Cause:      err,
+		}
 	}
 	if !ok {
 		return nil, &Error{Status: http.StatusUnauthorized, Message: "the token is not valid"}

@@ -90,14 +90,41 @@ func (c *Cluster) Authorize(ctx context.Context, verb, resource, project, name s
 // AuthorizeUser is Authorize for somebody else than the caller.
 func (c *Cluster) AuthorizeUser(ctx context.Context, who user.Info, verb, resource, project, name string) error {
 	decision, reason, err := c.authorizer.Authorize(ctx, authorizer.AttributesRecord{
-		User: who, Verb: verb, Namespace: project, Name: name,
-		APIGroup: v1alpha1.GroupVersion.Group, APIVersion: v1alpha1.GroupVersion.Version, Resource: resource, ResourceRequest: true,
+		User:            who,
+		Verb:            verb,
+		Namespace:       project,
+		Name:            name,
+		APIGroup:        v1alpha1.GroupVersion.Group,
+		APIVersion:      v1alpha1.GroupVersion.Version,
+		Resource:        resource,
+		ResourceRequest: true,
 	})
 	if err != nil {
-		return &Error{Status: http.StatusServiceUnavailable, Message: "the API server does not say what you may do", RetryAfter: time.Second, Cause: err}
+		return &Error{
+			Status:     http.StatusServiceUnavailable,
+			Message:    "the API server does not say what you may do",
+			RetryAfter: time.Second,
+			Cause:      err,
+		}
 	}
 	if decision != authorizer.DecisionAllow {
-		log.FromContext(ctx).V(1).Info("Denied", "user", who.GetName(), "verb", verb, "resource", resource, "project", project, "reason", reason)
+		log.FromContext(
+			ctx,
+		).V(
+			1,
+		).Info(
+			"Denied",
+			"user",
+			who.GetName(),
+			"verb",
+			verb,
+			"resource",
+			resource,
+			"project",
+			project,
+			"reason",
+			reason,
+		)
 		what, where := resource, "in any project"
 		// Whoever may not read learns no names.
 		if name != "" && verb != "get" {
@@ -170,7 +197,11 @@ func (c *Cluster) ProjectOf(ctx context.Context, header string) (*Project, error
 }
 
 // EnvironmentOf returns the environment that a header names, and the default one where there is no such header.
-func (c *Cluster) EnvironmentOf(ctx context.Context, project *Project, header string) (*v1alpha1.FlagEnvironment, error) {
+func (c *Cluster) EnvironmentOf(
+	ctx context.Context,
+	project *Project,
+	header string,
+) (*v1alpha1.FlagEnvironment, error) {
 	if header != "" {
 		return c.Environment(ctx, project, header)
 	}
@@ -187,19 +218,32 @@ func (c *Cluster) DefaultEnvironment(ctx context.Context, project *Project) (*v1
 	if err := project.exists(); err != nil {
 		return nil, cmp.Or(c.Authorize(ctx, "list", Environments, project.Name, ""), err)
 	}
-	all, err := find[v1alpha1.FlagEnvironment, *v1alpha1.FlagEnvironmentList, *v1alpha1.FlagEnvironment](ctx, c, environments, client.InNamespace(project.Name))
+	all, err := find[v1alpha1.FlagEnvironment, *v1alpha1.FlagEnvironmentList, *v1alpha1.FlagEnvironment](
+		ctx,
+		c,
+		environments,
+		client.InNamespace(project.Name),
+	)
 	if err != nil {
 		return nil, err
 	}
-	production := slices.DeleteFunc(all, func(environment *v1alpha1.FlagEnvironment) bool { return !environment.Spec.Production })
+	production := slices.DeleteFunc(
+		all,
+		func(environment *v1alpha1.FlagEnvironment) bool { return !environment.Spec.Production },
+	)
 	if len(production) == 1 {
 		return c.Environment(ctx, project, production[0].Name)
 	}
 	if err := c.Authorize(ctx, "list", Environments, project.Name, ""); err != nil {
 		return nil, err
 	}
-	return nil, Errorf(http.StatusBadRequest, "project %q has %d production environments: choose one with the label %s on the namespace",
-		project.Name, len(production), v1alpha1.DefaultEnvironmentLabel)
+	return nil, Errorf(
+		http.StatusBadRequest,
+		"project %q has %d production environments: choose one with the label %s on the namespace",
+		project.Name,
+		len(production),
+		v1alpha1.DefaultEnvironmentLabel,
+	)
 }
 
 // namespace finds a namespace by its UID, or by its name, and returns nil where there is none.

@@ -121,11 +121,19 @@ func FromKubernetes(err error, rename Rename) error {
 		for _, cause := range causes(answer) {
 			refused.Fields = append(refused.Fields, FieldError{Field: rename(cause.Field), Message: cause.Message})
 		}
-	case apierrors.IsUnauthorized(err), apierrors.IsForbidden(err), apierrors.IsNotFound(err), apierrors.IsConflict(err), apierrors.IsAlreadyExists(err),
-		apierrors.IsRequestEntityTooLargeError(err), apierrors.IsBadRequest(err):
+	case apierrors.IsUnauthorized(err),
+		apierrors.IsForbidden(err),
+		apierrors.IsNotFound(err),
+		apierrors.IsConflict(err),
+		apierrors.IsAlreadyExists(err),
+		apierrors.IsRequestEntityTooLargeError(err),
+		apierrors.IsBadRequest(err):
 	case apierrors.IsTooManyRequests(err):
 		refused.RetryAfter = time.Second
-	case apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err):
+	case apierrors.IsServerTimeout(err),
+		apierrors.IsTimeout(err),
+		apierrors.IsServiceUnavailable(err),
+		apierrors.IsInternalError(err):
 		refused.Status, refused.Message = http.StatusServiceUnavailable, "the API server does not answer; nothing is known to have changed"
 		refused.RetryAfter = time.Second
 	default:

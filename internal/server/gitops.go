@@ -26,7 +26,15 @@ func (c *Cluster) guard(object metav1.Object) error {
 // Toggle switches a flag on or off in an environment, as the caller, and returns the flag as it was written. Where a
 // GitOps tool owns the flag, switching off sets the annotation flags.jackstaff.dev/force-disabled, which the tool does
 // not undo, and switching on removes it. It fails with an *Error like Change does.
-func Toggle(ctx context.Context, c *Cluster, flag *v1alpha1.FeatureFlag, environment string, enabled bool, rename Rename, ifMatch string) (*v1alpha1.FeatureFlag, error) {
+func Toggle(
+	ctx context.Context,
+	c *Cluster,
+	flag *v1alpha1.FeatureFlag,
+	environment string,
+	enabled bool,
+	rename Rename,
+	ifMatch string,
+) (*v1alpha1.FeatureFlag, error) {
 	edit := Edit[*v1alpha1.FeatureFlag]{
 		Apply: func(flag *v1alpha1.FeatureFlag) error {
 			SetEnabled(flag, environment, enabled)

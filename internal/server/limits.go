@@ -29,7 +29,12 @@ type Limits struct {
 
 // NewLimits allows everybody so many requests a second, and twice as many at once. Zero means no limit.
 func NewLimits(perSecond float64, passive clock.PassiveClock) *Limits {
-	limits := &Limits{rate: rate.Limit(perSecond), burst: max(1, int(2*perSecond)), clock: passive, buckets: lru.New(maxLimiters)}
+	limits := &Limits{
+		rate:    rate.Limit(perSecond),
+		burst:   max(1, int(2*perSecond)),
+		clock:   passive,
+		buckets: lru.New(maxLimiters),
+	}
 	if perSecond == 0 {
 		limits.rate = rate.Inf
 	}

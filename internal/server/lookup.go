@@ -122,7 +122,12 @@ var (
 )
 
 // list returns the objects of a project, by name.
-func list[T any, L client.ObjectList, P pointer[T]](ctx context.Context, c *Cluster, project *Project, of kind[T, L]) ([]P, error) {
+func list[T any, L client.ObjectList, P pointer[T]](
+	ctx context.Context,
+	c *Cluster,
+	project *Project,
+	of kind[T, L],
+) ([]P, error) {
 	if err := c.Authorize(ctx, "list", of.resource, project.Name, ""); err != nil {
 		return nil, err
 	}
@@ -135,7 +140,13 @@ func list[T any, L client.ObjectList, P pointer[T]](ctx context.Context, c *Clus
 }
 
 // get returns the object that an id stands for: as UID, else as key, else as name.
-func get[T any, L client.ObjectList, P pointer[T]](ctx context.Context, c *Cluster, project *Project, of kind[T, L], id string) (P, error) {
+func get[T any, L client.ObjectList, P pointer[T]](
+	ctx context.Context,
+	c *Cluster,
+	project *Project,
+	of kind[T, L],
+	id string,
+) (P, error) {
 	found, err := lookUp[T, L, P](ctx, c, project, of, id)
 	if err != nil {
 		return nil, err
@@ -156,7 +167,13 @@ func get[T any, L client.ObjectList, P pointer[T]](ctx context.Context, c *Clust
 	return found, nil
 }
 
-func lookUp[T any, L client.ObjectList, P pointer[T]](ctx context.Context, c *Cluster, project *Project, of kind[T, L], id string) (P, error) {
+func lookUp[T any, L client.ObjectList, P pointer[T]](
+	ctx context.Context,
+	c *Cluster,
+	project *Project,
+	of kind[T, L],
+	id string,
+) (P, error) {
 	if project.UID == "" {
 		return nil, nil // A confined operator has no cache of a namespace that is not one of its own.
 	}
@@ -173,14 +190,24 @@ func lookUp[T any, L client.ObjectList, P pointer[T]](ctx context.Context, c *Cl
 		}
 	}
 	object := P(new(T))
-	if err := c.Reader.Get(ctx, types.NamespacedName{Namespace: project.Name, Name: id}, object, client.UnsafeDisableDeepCopy); err != nil {
+	if err := c.Reader.Get(
+		ctx,
+		types.NamespacedName{Namespace: project.Name, Name: id},
+		object,
+		client.UnsafeDisableDeepCopy,
+	); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
 	return object, nil
 }
 
 // find lists objects from the cache.
-func find[T any, L client.ObjectList, P pointer[T]](ctx context.Context, c *Cluster, of kind[T, L], options ...client.ListOption) ([]P, error) {
+func find[T any, L client.ObjectList, P pointer[T]](
+	ctx context.Context,
+	c *Cluster,
+	of kind[T, L],
+	options ...client.ListOption,
+) ([]P, error) {
 	all := of.newList()
 	if err := c.Reader.List(ctx, all, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
 		return nil, fmt.Errorf("find %s: %w", of.resource, err)

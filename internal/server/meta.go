@@ -48,7 +48,11 @@ func (s *Server) mountMeta() {
 func (s *Server) openAPI() ([]byte, error) {
 	all := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
-		Info:    &huma.Info{Title: "Jackstaff", Description: "Feature flags as Kubernetes resources, through documented APIs.", Version: "v1"},
+		Info: &huma.Info{
+			Title:       "Jackstaff",
+			Description: "Feature flags as Kubernetes resources, through documented APIs.",
+			Version:     "v1",
+		},
 		Components: &huma.Components{SecuritySchemes: map[string]*huma.SecurityScheme{
 			"token":   {Type: "http", Scheme: "bearer", Description: "A Kubernetes token."},
 			"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "What POST /api/session sets."},

@@ -52,11 +52,21 @@ func (s *Server) observe(next http.Handler) http.Handler {
 				}
 				logger.Error(fmt.Errorf("panic: %v", failure), "Request failed", "stack", string(debug.Stack()))
 				if recorded.status == 0 {
-					http.Error(recorded, "something went wrong here; the log says what, under this request's id", http.StatusInternalServerError)
+					http.Error(
+						recorded,
+						"something went wrong here; the log says what, under this request's id",
+						http.StatusInternalServerError,
+					)
 				}
 			}
 			if told := logger.V(1); told.Enabled() {
-				told.Info("Answered", "status", recorded.status, "duration", s.options.Clock.Since(recorded.began).Round(time.Microsecond).String())
+				told.Info(
+					"Answered",
+					"status",
+					recorded.status,
+					"duration",
+					s.options.Clock.Since(recorded.began).Round(time.Microsecond).String(),
+				)
 			}
 		}()
 		r.Body = http.MaxBytesReader(recorded, r.Body, maxBody)

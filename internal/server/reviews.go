@@ -40,7 +40,13 @@ func newReviews(config *rest.Config, confined bool) (authenticator.Token, author
 		return nil, nil, fmt.Errorf("set up authorization: %w", err)
 	}
 	if !confined {
-		return identity.Tokens(identity.ByTokenReview(who), memory), identity.Rights(identity.BySubjectAccessReview(may), memory), nil
+		return identity.Tokens(
+				identity.ByTokenReview(who),
+				memory,
+			), identity.Rights(
+				identity.BySubjectAccessReview(may),
+				memory,
+			), nil
 	}
 	ask := identity.BySelfSubjectReview(who)
 	tokens := identity.Tokens(func(ctx context.Context, token string) (*authentication.UserInfo, error) {
@@ -56,7 +62,9 @@ type ownRights struct{ authorizer.Authorizer }
 func (o *ownRights) Authorize(ctx context.Context, of authorizer.Attributes) (authorizer.Decision, string, error) {
 	caller := CallerFrom(ctx)
 	if caller == nil || caller.User.GetName() != of.GetUser().GetName() {
-		return authorizer.DecisionNoOpinion, "", errors.New("the rights of others are not known without the right to ask for them")
+		return authorizer.DecisionNoOpinion, "", errors.New(
+			"the rights of others are not known without the right to ask for them",
+		)
 	}
 	return o.Authorizer.Authorize(ctx, of)
 }
@@ -99,7 +107,10 @@ func (g *metricsGuard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := WithCaller(r.Context(), &Caller{User: response.User, Token: token})
-	decision, _, err := g.rights.Authorize(ctx, authorizer.AttributesRecord{User: response.User, Verb: "get", Path: r.URL.Path})
+	decision, _, err := g.rights.Authorize(
+		ctx,
+		authorizer.AttributesRecord{User: response.User, Verb: "get", Path: r.URL.Path},
+	)
 	switch {
 	case err != nil:
 		g.log.Error(err, "Refusing metrics to somebody whose rights are unknown", "user", response.User.GetName())

@@ -105,7 +105,9 @@ func New(of cluster.Cluster, options Options) (*Server, error) {
 		prefixes:  map[string]http.Handler{},
 		listening: make(chan net.Addr, 1),
 	}
-	server.stopping, server.stop = context.WithCancel(context.Background()) //nolint:gosec // The HTTP server calls it when it stops.
+	server.stopping, server.stop = context.WithCancel(
+		context.Background(),
+	) //nolint:gosec // The HTTP server calls it when it stops.
 	server.handler = server.observe(http.HandlerFunc(server.route))
 	server.mountMeta()
 	return server, nil
@@ -205,9 +207,14 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	base := log.IntoContext(context.WithoutCancel(ctx), log.FromContext(ctx).WithName("rest"))
 	server := &http.Server{
-		Handler: s, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return base },
-		TLSConfig:   &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.options.GetCertificate},
+		Handler:           s,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.options.GetCertificate},
 	}
 	server.RegisterOnShutdown(s.stop)
 	stopped := make(chan error, 1)

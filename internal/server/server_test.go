@@ -60,7 +60,10 @@ func mountExample(_ ctrl.Manager, srv *server.Server) error {
 		return failure{Error: e.Message, Fields: e.Fields}
 	})
 	server.Register(view, huma.Operation{
-		OperationID: "toggle", Method: http.MethodPut, Path: "/example/{project}/flags/{flag}/{environment}", Summary: "Toggle",
+		OperationID: "toggle",
+		Method:      http.MethodPut,
+		Path:        "/example/{project}/flags/{flag}/{environment}",
+		Summary:     "Toggle",
 	}, func(ctx context.Context, input *toggleInput) (*toggleOutput, error) {
 		project, err := srv.Cluster.Project(ctx, input.Project)
 		if err != nil {
@@ -70,7 +73,15 @@ func mountExample(_ ctrl.Manager, srv *server.Server) error {
 		if err != nil {
 			return nil, err
 		}
-		flag, err = server.Toggle(ctx, srv.Cluster, flag, input.Environment, input.Body.Enabled, func(path string) string { return path }, input.IfMatch)
+		flag, err = server.Toggle(
+			ctx,
+			srv.Cluster,
+			flag,
+			input.Environment,
+			input.Body.Enabled,
+			func(path string) string { return path },
+			input.IfMatch,
+		)
 		if err != nil {
 			return nil, err
 		}
@@ -88,22 +99,51 @@ var _ = Describe("What all views have in common", func() {
 		world.Create(builders.MakeEnvironment("staging", project.Name).Obj())
 		flag := builders.MakeFlag("checkout", project.Name).Boolean().Obj()
 		world.Create(flag)
-		editor, viewer, stranger := world.Editor(project.Name), world.Token(project.Name, "viewer", servertest.Read...), world.Token(project.Name, "stranger")
+		editor, viewer, stranger := world.Editor(
+			project.Name,
+		), world.Token(
+			project.Name,
+			"viewer",
+			servertest.Read...), world.Token(
+			project.Name,
+			"stranger",
+		)
 
 		path := "/example/" + project.Name + "/flags/checkout/staging"
 		on := `{"enabled": true}`
 		Expect(world.Call("", http.MethodPut, path, on).Status).To(Equal(http.StatusUnauthorized))
 		Expect(world.Call("nonsense", http.MethodPut, path, on).Status).To(Equal(http.StatusUnauthorized))
 		Expect(world.Call(stranger, http.MethodPut, path, on).Status).To(Equal(http.StatusForbidden))
-		Expect(world.Call(stranger, http.MethodPut, "/example/nowhere/flags/checkout/staging", on).Status).To(Equal(http.StatusForbidden))
+		Expect(
+			world.Call(stranger, http.MethodPut, "/example/nowhere/flags/checkout/staging", on).Status,
+		).To(
+			Equal(http.StatusForbidden),
+		)
 		Expect(world.Call(viewer, http.MethodPut, path, on).Status).To(Equal(http.StatusForbidden))
-		Expect(world.Call(editor, http.MethodPut, "/example/"+project.Name+"/flags/nothing/staging", on).Status).To(Equal(http.StatusNotFound))
+		Expect(
+			world.Call(editor, http.MethodPut, "/example/"+project.Name+"/flags/nothing/staging", on).Status,
+		).To(
+			Equal(http.StatusNotFound),
+		)
 
-		answer := world.Call(editor, http.MethodPut, "/example/"+string(project.UID)+"/flags/"+string(flag.UID)+"/staging", on)
+		answer := world.Call(
+			editor,
+			http.MethodPut,
+			"/example/"+string(project.UID)+"/flags/"+string(flag.UID)+"/staging",
+			on,
+		)
 		Expect(answer.Status).To(Equal(http.StatusOK), string(answer.Body))
 		Expect(answer.JSON).To(HaveKeyWithValue("enabled", true))
-		Expect(world.Call(editor, http.MethodPut, path, `{"enabled": false}`, "If-Match", `"older"`).Status).To(Equal(http.StatusPreconditionFailed))
-		Expect(world.Call(editor, http.MethodPut, path, `{"enabled": false}`, "If-Match", answer.Header.Get("ETag")).Status).To(Equal(http.StatusOK))
+		Expect(
+			world.Call(editor, http.MethodPut, path, `{"enabled": false}`, "If-Match", `"older"`).Status,
+		).To(
+			Equal(http.StatusPreconditionFailed),
+		)
+		Expect(
+			world.Call(editor, http.MethodPut, path, `{"enabled": false}`, "If-Match", answer.Header.Get("ETag")).Status,
+		).To(
+			Equal(http.StatusOK),
+		)
 	})
 
 	It("refuses what is malformed, in the envelope of the view", func() {
@@ -136,27 +176,62 @@ var _ = Describe("What all views have in common", func() {
 
 	It("gives a browser a session for a token, with which a write needs the CSRF token", func() {
 		project := world.Project()
-		world.Create(builders.MakeEnvironment("staging", project.Name).Obj(), builders.MakeFlag("checkout", project.Name).Boolean().Obj())
+		world.Create(
+			builders.MakeEnvironment("staging", project.Name).Obj(),
+			builders.MakeFlag("checkout", project.Name).Boolean().Obj(),
+		)
 		Expect(world.Call("nonsense", http.MethodPost, "/api/session", nil).Status).To(Equal(http.StatusUnauthorized))
-		Expect(world.Call("", http.MethodPost, "/api/session", nil, "Authorization", "Basic YTpi").Status).To(Equal(http.StatusUnauthorized))
+		Expect(
+			world.Call("", http.MethodPost, "/api/session", nil, "Authorization", "Basic YTpi").Status,
+		).To(
+			Equal(http.StatusUnauthorized),
+		)
 		begun := world.Call(world.Editor(project.Name), http.MethodPost, "/api/session", nil)
 		Expect(begun.Status).To(Equal(http.StatusCreated))
-		Expect(begun.Header.Get("Set-Cookie")).To(And(ContainSubstring("HttpOnly"), ContainSubstring("Secure"), ContainSubstring("SameSite=Strict")))
+		Expect(
+			begun.Header.Get("Set-Cookie"),
+		).To(
+			And(ContainSubstring("HttpOnly"), ContainSubstring("Secure"), ContainSubstring("SameSite=Strict")),
+		)
 		cookie, _, _ := strings.Cut(begun.Header.Get("Set-Cookie"), ";")
 		csrf, _ := begun.JSON.(map[string]any)["csrfToken"].(string)
 
 		path, on := "/example/"+project.Name+"/flags/checkout/staging", `{"enabled": true}`
 		Expect(world.Call("", http.MethodPut, path, on, "Cookie", cookie).Status).To(Equal(http.StatusForbidden))
-		Expect(world.Call("", http.MethodPut, path, on, "Cookie", cookie, server.CSRFHeader, "guess").Status).To(Equal(http.StatusForbidden))
-		Expect(world.Call("", http.MethodPut, path, on, "Cookie", cookie, server.CSRFHeader, csrf).Status).To(Equal(http.StatusOK))
+		Expect(
+			world.Call("", http.MethodPut, path, on, "Cookie", cookie, server.CSRFHeader, "guess").Status,
+		).To(
+			Equal(http.StatusForbidden),
+		)
+		Expect(
+			world.Call("", http.MethodPut, path, on, "Cookie", cookie, server.CSRFHeader, csrf).Status,
+		).To(
+			Equal(http.StatusOK),
+		)
 		forged := cookie[:len(cookie)-4] + "AAAA"
-		Expect(world.Call("", http.MethodPut, path, on, "Cookie", forged, server.CSRFHeader, csrf).Status).To(Equal(http.StatusUnauthorized))
-		Expect(world.Call("", http.MethodDelete, "/api/session", nil).Header.Get("Set-Cookie")).To(ContainSubstring("Max-Age=0"))
+		Expect(
+			world.Call("", http.MethodPut, path, on, "Cookie", forged, server.CSRFHeader, csrf).Status,
+		).To(
+			Equal(http.StatusUnauthorized),
+		)
+		Expect(
+			world.Call("", http.MethodDelete, "/api/session", nil).Header.Get("Set-Cookie"),
+		).To(
+			ContainSubstring("Max-Age=0"),
+		)
 	})
 
 	It("switches a flag off that a GitOps tool owns, and changes nothing else of it", func() {
 		project := world.Project()
-		flag := builders.MakeFlag("checkout", project.Name).Boolean().Environment("staging").Annotation("argocd.argoproj.io/tracking-id", "shop:flags.jackstaff.dev/FeatureFlag:x/checkout").Obj()
+		flag := builders.MakeFlag(
+			"checkout",
+			project.Name,
+		).Boolean().Environment(
+			"staging",
+		).Annotation(
+			"argocd.argoproj.io/tracking-id",
+			"shop:flags.jackstaff.dev/FeatureFlag:x/checkout",
+		).Obj()
 		world.Create(builders.MakeEnvironment("staging", project.Name).Obj(), flag)
 		path, editor := "/example/"+project.Name+"/flags/checkout/staging", world.Editor(project.Name)
 		Expect(world.Call(editor, http.MethodPut, path, `{"enabled": false}`).JSON).To(HaveKeyWithValue("enabled", false))
@@ -167,7 +242,15 @@ var _ = Describe("What all views have in common", func() {
 		Expect(world.Admin.Get(context.Background(), client.ObjectKeyFromObject(flag), flag)).To(Succeed())
 		Expect(flag.Annotations).NotTo(HaveKey(v1alpha1.ForceDisabledAnnotation))
 
-		off := builders.MakeFlag("search", project.Name).Boolean().Environment("staging").Disabled().Annotation("argocd.argoproj.io/tracking-id", "shop:x").Obj()
+		off := builders.MakeFlag(
+			"search",
+			project.Name,
+		).Boolean().Environment(
+			"staging",
+		).Disabled().Annotation(
+			"argocd.argoproj.io/tracking-id",
+			"shop:x",
+		).Obj()
 		world.Create(off)
 		answer := world.Call(editor, http.MethodPut, "/example/"+project.Name+"/flags/search/staging", `{"enabled": true}`)
 		Expect(answer.Status).To(Equal(http.StatusConflict))

@@ -78,8 +78,21 @@ type session struct {
 
 // newSessions makes cookies with a key of at least 32 bytes.
 func newSessions(key []byte, passive clock.PassiveClock) *sessions {
-	signing, encryption := sha256.Sum256(append([]byte("sign "), key...)), sha256.Sum256(append([]byte("encrypt "), key...))
-	codec := securecookie.New(signing[:], encryption[:]).MaxAge(int(maxSession / time.Second)).MaxLength(8192).SetSerializer(securecookie.JSONEncoder{})
+	signing, encryption := sha256.Sum256(
+		append([]byte("sign "), key...),
+	), sha256.Sum256(
+		append([]byte("encrypt "), key...),
+	)
+	codec := securecookie.New(
+		signing[:],
+		encryption[:],
+	).MaxAge(
+		int(maxSession / time.Second),
+	).MaxLength(
+		8192,
+	).SetSerializer(
+		securecookie.JSONEncoder{},
+	)
 	return &sessions{codec: codec, clock: passive}
 }
 
@@ -118,8 +131,14 @@ func (s *sessions) begin(token string) (*http.Cookie, *session, error) {
 // cookie holds a session until it expires. A time that is over has browsers forget the cookie.
 func (s *sessions) cookie(value string, expires time.Time) *http.Cookie {
 	return &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", Expires: expires, MaxAge: max(-1, int(expires.Sub(s.clock.Now())/time.Second)),
-		HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode,
+		Name:     sessionCookie,
+		Value:    value,
+		Path:     "/",
+		Expires:  expires,
+		MaxAge:   max(-1, int(expires.Sub(s.clock.Now())/time.Second)),
+		HttpOnly: true,
+		Secure:   true,
+		SameSite: http.SameSiteStrictMode,
 	}
 }
 
@@ -181,10 +200,17 @@ func (s *Server) registerSessions(view *View) {
 		if err != nil {
 			return nil, err
 		}
-		return &sessionOutput{SetCookie: *cookie, Body: SessionBody{User: caller.User.GetName(), CSRFToken: held.CSRF, ExpiresAt: held.Expires}}, nil
+		return &sessionOutput{
+			SetCookie: *cookie,
+			Body:      SessionBody{User: caller.User.GetName(), CSRFToken: held.CSRF, ExpiresAt: held.Expires},
+		}, nil
 	})
 	Register(view, Public(huma.Operation{
-		OperationID: "end-session", Method: http.MethodDelete, Path: "/api/session", DefaultStatus: http.StatusNoContent, Summary: "End the session",
+		OperationID:   "end-session",
+		Method:        http.MethodDelete,
+		Path:          "/api/session",
+		DefaultStatus: http.StatusNoContent,
+		Summary:       "End the session",
 	}), func(context.Context, *struct{}) (*endedOutput, error) {
 		return &endedOutput{SetCookie: *s.sessions.cookie("", time.Unix(1, 0))}, nil
 	})

@@ -29,9 +29,18 @@ var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.Met
 
 // errorStatuses are the statuses that every operation may answer with, beside those of its own.
 var errorStatuses = []int{
-	http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed,
-	http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
-	http.StatusInternalServerError, http.StatusServiceUnavailable,
+	http.StatusBadRequest,
+	http.StatusUnauthorized,
+	http.StatusForbidden,
+	http.StatusNotFound,
+	http.StatusConflict,
+	http.StatusPreconditionFailed,
+	http.StatusRequestEntityTooLarge,
+	http.StatusUnsupportedMediaType,
+	http.StatusUnprocessableEntity,
+	http.StatusTooManyRequests,
+	http.StatusInternalServerError,
+	http.StatusServiceUnavailable,
 }
 
 // Envelope is how a view writes errors. E is the type of the body, whose schema the OpenAPI document shows.
@@ -180,7 +189,11 @@ func refusal(ctx context.Context, err error) *Error {
 	err = FromKubernetes(err, func(path string) string { return path })
 	refused := (*Error)(nil)
 	if !errors.As(err, &refused) {
-		refused = &Error{Status: http.StatusInternalServerError, Message: "something went wrong here; the log says what, under this request's id", Cause: err}
+		refused = &Error{
+			Status:  http.StatusInternalServerError,
+			Message: "something went wrong here; the log says what, under this request's id",
+			Cause:   err,
+		}
 	}
 	if refused.Status >= http.StatusInternalServerError {
 		log.FromContext(ctx).Error(err, "Request failed")
@@ -216,7 +229,10 @@ func (v *View) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		v.write(w, Errorf(http.StatusMethodNotAllowed, "%s is not possible here; these are: %s", r.Method, strings.Join(allowed, ", ")))
+		v.write(
+			w,
+			Errorf(http.StatusMethodNotAllowed, "%s is not possible here; these are: %s", r.Method, strings.Join(allowed, ", ")),
+		)
 	}
 }
 
@@ -279,7 +295,10 @@ func init() {
 			if place != "body" {
 				refused.Status = http.StatusBadRequest
 			}
-			refused.Fields = append(refused.Fields, FieldError{Field: cmp.Or(name, place), Message: detailed.ErrorDetail().Message})
+			refused.Fields = append(
+				refused.Fields,
+				FieldError{Field: cmp.Or(name, place), Message: detailed.ErrorDetail().Message},
+			)
 		}
 		return refused
 	}

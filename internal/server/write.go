@@ -72,7 +72,10 @@ func Change[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, edit
 			return false, err
 		}
 		if fresh.GetUID() != base.GetUID() || !equality.Semantic.DeepEqual(edit.Part(base), edit.Part(fresh)) {
-			return false, Errorf(http.StatusConflict, "somebody else has changed the same part of it in the meantime; read it again")
+			return false, Errorf(
+				http.StatusConflict,
+				"somebody else has changed the same part of it in the meantime; read it again",
+			)
 		}
 		base = fresh
 		return false, nil
@@ -144,7 +147,9 @@ func Delete[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, ifMa
 		return FromKubernetes(err, func(path string) string { return path })
 	}
 	gone := func(ctx context.Context) (bool, error) {
-		return apierrors.IsNotFound(c.Reader.Get(ctx, client.ObjectKeyFromObject(object), P(new(T)), client.UnsafeDisableDeepCopy)), nil
+		return apierrors.IsNotFound(
+			c.Reader.Get(ctx, client.ObjectKeyFromObject(object), P(new(T)), client.UnsafeDisableDeepCopy),
+		), nil
 	}
 	return ignoreTimeout(wait.PollUntilContextTimeout(ctx, time.Millisecond, seenWait, true, gone))
 }
@@ -224,7 +229,11 @@ func mistakesOf(ctx context.Context, namespace index.Namespace, old, object clie
 
 // judge adds what is refused here though admission only warns of it, unless it was so before: a kill switch works also
 // on a flag whose audience was deleted.
-func judge[T any](mistakes field.ErrorList, old, object *T, findings func(old, object *T) ([]validation.Finding, error)) (field.ErrorList, error) {
+func judge[T any](
+	mistakes field.ErrorList,
+	old, object *T,
+	findings func(old, object *T) ([]validation.Finding, error),
+) (field.ErrorList, error) {
 	found, err := findings(old, object)
 	if err != nil {
 		return nil, err

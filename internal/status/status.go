@@ -55,7 +55,12 @@ func (c Conditions) SetReady(of ...string) {
 	for _, conditionType := range of {
 		condition := meta.FindStatusCondition(*c.List, conditionType)
 		if condition != nil && condition.Status != metav1.ConditionTrue {
-			c.Set(v1alpha1.ReadyCondition, false, v1alpha1.NotReadyReason, fmt.Sprintf("%s is %s: %s", conditionType, condition.Status, condition.Message))
+			c.Set(
+				v1alpha1.ReadyCondition,
+				false,
+				v1alpha1.NotReadyReason,
+				fmt.Sprintf("%s is %s: %s", conditionType, condition.Status, condition.Message),
+			)
 			return
 		}
 	}
@@ -79,14 +84,25 @@ func (p Patcher) Patch(ctx context.Context, before, after client.Object, was, is
 	}
 	for _, condition := range is {
 		previous := meta.FindStatusCondition(was, condition.Type)
-		if previous != nil && previous.Status == condition.Status || previous == nil && condition.Status == metav1.ConditionTrue {
+		if previous != nil && previous.Status == condition.Status ||
+			previous == nil && condition.Status == metav1.ConditionTrue {
 			continue
 		}
 		eventType := corev1.EventTypeNormal
 		if condition.Status != metav1.ConditionTrue {
 			eventType = corev1.EventTypeWarning
 		}
-		p.Recorder.Eventf(after, nil, eventType, condition.Reason, condition.Type, "%s is %s: %s", condition.Type, condition.Status, condition.Message)
+		p.Recorder.Eventf(
+			after,
+			nil,
+			eventType,
+			condition.Reason,
+			condition.Type,
+			"%s is %s: %s",
+			condition.Type,
+			condition.Status,
+			condition.Message,
+		)
 	}
 	return nil
 }

@@ -87,7 +87,11 @@ type flagValidator struct {
 }
 
 func newFlagValidator(flag *v1alpha1.FeatureFlag) *flagValidator {
-	v := &flagValidator{flag: flag, variations: make(map[string]struct{}, len(flag.Spec.Variations)), removed: map[string][]string{}}
+	v := &flagValidator{
+		flag:       flag,
+		variations: make(map[string]struct{}, len(flag.Spec.Variations)),
+		removed:    map[string][]string{},
+	}
 	for i := range flag.Spec.Variations {
 		v.variations[flag.Spec.Variations[i].Key] = struct{}{}
 	}
@@ -107,10 +111,25 @@ func (v *flagValidator) spec() {
 		v1alpha1.ClassificationRelease, v1alpha1.ClassificationExperiment, v1alpha1.ClassificationKillSwitch,
 		v1alpha1.ClassificationPermission, v1alpha1.ClassificationMigration)
 	v.set(specPath.Child("tags"), spec.Tags, maxTags, maxKeyLength)
-	oneOf(&v.mistakes, specPath.Child("runtime"), spec.Runtime, false, v1alpha1.RuntimeAll, v1alpha1.RuntimeServer, v1alpha1.RuntimeClient)
+	oneOf(
+		&v.mistakes,
+		specPath.Child("runtime"),
+		spec.Runtime,
+		false,
+		v1alpha1.RuntimeAll,
+		v1alpha1.RuntimeServer,
+		v1alpha1.RuntimeClient,
+	)
 	v.characters(specPath.Child("owner"), spec.Owner, maxOwnerLength)
 	v.publishedMetadata(specPath.Child("metadata"), spec.Metadata)
-	oneOf(&v.mistakes, specPath.Child("bucketing"), spec.Bucketing, false, v1alpha1.BucketingMurmur3, v1alpha1.BucketingPostHogSHA1)
+	oneOf(
+		&v.mistakes,
+		specPath.Child("bucketing"),
+		spec.Bucketing,
+		false,
+		v1alpha1.BucketingMurmur3,
+		v1alpha1.BucketingPostHogSHA1,
+	)
 	between(&v.mistakes, specPath.Child("historyLimit"), spec.HistoryLimit, 0, maxHistoryLimit)
 	v.variationList(specPath.Child("variations"))
 	v.uses(specPath.Child("defaultVariation"), spec.DefaultVariation, func() string { return "the flag's default" })
@@ -126,8 +145,13 @@ func (v *flagValidator) spec() {
 
 	for _, key := range slices.Sorted(maps.Keys(v.removed)) {
 		if users := v.removed[key]; len(users) > 0 {
-			v.add(field.Forbidden(specPath.Child("variations"), fmt.Sprintf("variation %q was removed and is still used by %s; change these first",
-				shown(key), join(users[:min(len(users), maxNamed)], len(users)-maxNamed))))
+			v.add(
+				field.Forbidden(
+					specPath.Child("variations"),
+					fmt.Sprintf("variation %q was removed and is still used by %s; change these first",
+						shown(key), join(users[:min(len(users), maxNamed)], len(users)-maxNamed)),
+				),
+			)
 		}
 	}
 	v.size(spec)
@@ -161,7 +185,11 @@ func (v *flagValidator) variationList(path *field.Path) {
 		}
 		keys.check(&v.mistakes, variation.Key, path.Child("key"))
 		v.characters(path.Child("displayName"), variation.DisplayName, maxDisplayNameLength)
-		if value := v.value(path.Child("value"), variation.Value); value != "" && v.flag.Spec.Type == v1alpha1.FlagTypeBoolean {
+		if value := v.value(
+			path.Child("value"),
+			variation.Value,
+		); value != "" &&
+			v.flag.Spec.Type == v1alpha1.FlagTypeBoolean {
 			booleans.check(&v.mistakes, value, path.Child("value"))
 		}
 		if variation.Payload != nil && !variation.Payload.IsZero() {
@@ -205,7 +233,13 @@ func (v *flagValidator) value(path *field.Path, value v1alpha1.JSON) string {
 		return canonical // The type itself was refused.
 	}
 	if !fits {
-		v.add(field.Invalid(path, field.OmitValueType{}, fmt.Sprintf("%s is not of the flag's type %s, which takes %s", shown(canonical), v.flag.Spec.Type, want)))
+		v.add(
+			field.Invalid(
+				path,
+				field.OmitValueType{},
+				fmt.Sprintf("%s is not of the flag's type %s, which takes %s", shown(canonical), v.flag.Spec.Type, want),
+			),
+		)
 		return ""
 	}
 	return canonical
@@ -353,7 +387,13 @@ func (v *flagValidator) split(path *field.Path, split []v1alpha1.SplitEntry, use
 		sum += int64(max(entry.Weight, 0))
 	}
 	if len(split) > 0 && (sum < 1 || sum > math.MaxInt32) {
-		v.add(field.Invalid(path, field.OmitValueType{}, fmt.Sprintf("the weights sum to %d; the sum must be between 1 and %d", sum, math.MaxInt32)))
+		v.add(
+			field.Invalid(
+				path,
+				field.OmitValueType{},
+				fmt.Sprintf("the weights sum to %d; the sum must be between 1 and %d", sum, math.MaxInt32),
+			),
+		)
 	}
 }
 
@@ -370,8 +410,14 @@ func (v *flagValidator) postHog(path *field.Path, rules []v1alpha1.Rule) {
 		case first == nil:
 			first = rule
 		case !slices.Equal(rule.Split, first.Split):
-			v.add(field.Invalid(path.Child("split"), field.OmitValueType{},
-				fmt.Sprintf("bucketing PostHogSHA1 has one split for all rules of an environment; this one is not that of rule %q", shown(first.Name))))
+			v.add(field.Invalid(
+				path.Child("split"),
+				field.OmitValueType{},
+				fmt.Sprintf(
+					"bucketing PostHogSHA1 has one split for all rules of an environment; this one is not that of rule %q",
+					shown(first.Name),
+				),
+			))
 		}
 	}
 }
@@ -379,7 +425,13 @@ func (v *flagValidator) postHog(path *field.Path, rules []v1alpha1.Rule) {
 // size refuses a spec over MaxSpecBytes.
 func (m *mistakes) size(spec any) {
 	if size := jsonSize(spec); size > MaxSpecBytes {
-		m.add(field.Invalid(specPath, field.OmitValueType{}, fmt.Sprintf("has %d bytes as JSON; the limit is %d", size, MaxSpecBytes)))
+		m.add(
+			field.Invalid(
+				specPath,
+				field.OmitValueType{},
+				fmt.Sprintf("has %d bytes as JSON; the limit is %d", size, MaxSpecBytes),
+			),
+		)
 	}
 }
 

@@ -295,7 +295,10 @@ func TestFeatureFlag(t *testing.T) {
 func TestFeatureFlagBoundsItsMessages(t *testing.T) {
 	flag := text().Spec(func(s *v1alpha1.FeatureFlagSpec) {
 		for _, key := range many(1000, "k%d") {
-			s.Environments = append(s.Environments, v1alpha1.EnvironmentConfig{Name: key, DefaultVariation: strings.Repeat("long", 1000)})
+			s.Environments = append(
+				s.Environments,
+				v1alpha1.EnvironmentConfig{Name: key, DefaultVariation: strings.Repeat("long", 1000)},
+			)
 		}
 	}).Obj()
 	list := validation.FeatureFlag(flag)
@@ -359,7 +362,12 @@ func TestCondition(t *testing.T) {
 			if diff := cmp.Diff(want, messages(validation.FeatureFlag(flag))); diff != "" {
 				t.Errorf("in a flag's rule a user reads other messages (-want +got):\n%s", diff)
 			}
-			audience := builders.MakeAudience("x", "shop").Group(builders.MakeCondition("a", test.operator, test.values...)).Obj()
+			audience := builders.MakeAudience(
+				"x",
+				"shop",
+			).Group(
+				builders.MakeCondition("a", test.operator, test.values...),
+			).Obj()
 			if got := len(validation.FlagAudience(audience)); got != len(want) {
 				t.Errorf("an audience with the condition has %d mistakes, want %d as in a flag's rule", got, len(want))
 			}
@@ -368,7 +376,19 @@ func TestCondition(t *testing.T) {
 }
 
 func TestConditionItself(t *testing.T) {
-	flag := boolean().Rule(rule().Condition("", "").Condition("a", "Equals", "b").Condition(strings.Repeat("a", 257), v1alpha1.OperatorIn, many(1001, "v%d")...)).Obj()
+	flag := boolean().Rule(
+		rule().Condition(
+			"",
+			"",
+		).Condition(
+			"a",
+			"Equals",
+			"b",
+		).Condition(
+			strings.Repeat("a", 257),
+			v1alpha1.OperatorIn,
+			many(1001, "v%d")...),
+	).Obj()
 	want := []string{
 		`spec.environments[0].rules[0].conditions[0].attribute: Required value`,
 		`spec.environments[0].rules[0].conditions[0].operator: Required value`,
@@ -440,9 +460,21 @@ func TestFeatureFlagUpdate(t *testing.T) {
 // FuzzFeatureFlag shows that no manifest makes validation panic, change the flag, or answer differently the second
 // time.
 func FuzzFeatureFlag(f *testing.F) {
-	f.Add([]byte(`{"type":"Boolean","variations":[{"key":"on","value":true},{"key":"off","value":false}],"defaultVariation":"on"}`))
-	f.Add([]byte(`{"key":"a/b","type":"JSON","variations":[{"key":"a","value":{"b":[1e400]},"payload":null}],"environments":[{"name":"p","rules":[{"split":[{"variation":"a","weight":-1}],"traffic":"1.%","conditions":[{"attribute":"a","operator":"Matches","values":["(a{1000}){1000}"]}]}]}]}`))
-	f.Add([]byte(`{"type":"Number","bucketing":"PostHogSHA1","metadata":{"":""},"environments":[{"schedule":{"enableAt":"2027-01-01T00:00:00Z","timeZone":"x"},"prerequisites":[{}],"overrides":[{}]}]}`))
+	f.Add(
+		[]byte(
+			`{"type":"Boolean","variations":[{"key":"on","value":true},{"key":"off","value":false}],"defaultVariation":"on"}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"key":"a/b","type":"JSON","variations":[{"key":"a","value":{"b":[1e400]},"payload":null}],"environments":[{"name":"p","rules":[{"split":[{"variation":"a","weight":-1}],"traffic":"1.%","conditions":[{"attribute":"a","operator":"Matches","values":["(a{1000}){1000}"]}]}]}]}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"type":"Number","bucketing":"PostHogSHA1","metadata":{"":""},"environments":[{"schedule":{"enableAt":"2027-01-01T00:00:00Z","timeZone":"x"},"prerequisites":[{}],"overrides":[{}]}]}`,
+		),
+	)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		flag := &v1alpha1.FeatureFlag{ObjectMeta: metav1.ObjectMeta{Name: "x"}}
 		if json.Unmarshal(data, &flag.Spec) != nil {
@@ -467,7 +499,18 @@ func FuzzFeatureFlag(f *testing.F) {
 
 func BenchmarkFeatureFlag(b *testing.B) {
 	flag := boolean().Environment("production").Rule(
-		rule().Audiences("a").Condition("plan", v1alpha1.OperatorIn, "beta", "enterprise").Condition("version", v1alpha1.OperatorSemVerCaret, "1.2.3"),
+		rule().Audiences(
+			"a",
+		).Condition(
+			"plan",
+			v1alpha1.OperatorIn,
+			"beta",
+			"enterprise",
+		).Condition(
+			"version",
+			v1alpha1.OperatorSemVerCaret,
+			"1.2.3",
+		),
 		builders.MakeRule("s").Split("on", 50).Split("off", 50).ABTest("purchase"),
 	).Environment("staging").Override("alice", "on").Environment("dev").Defaulted().Obj()
 	b.ReportAllocs()

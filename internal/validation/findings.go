@@ -139,7 +139,12 @@ func compareAge(a, b metav1.Object) int {
 // FeatureFlagFindings returns what there is to warn of about flag, which is valid by itself, at most 100 findings. Old
 // is what it replaces, or nil; where neither the spec nor what switches the flag off changes there is nothing to warn
 // of. Without compatible, no look is taken at the flagd format. It fails where namespace does.
-func FeatureFlagFindings(ctx context.Context, namespace Namespace, compatible Compatibility, old, flag *v1alpha1.FeatureFlag) ([]Finding, error) {
+func FeatureFlagFindings(
+	ctx context.Context,
+	namespace Namespace,
+	compatible Compatibility,
+	old, flag *v1alpha1.FeatureFlag,
+) ([]Finding, error) {
 	if old != nil && equality.Semantic.DeepEqual(old.Spec, flag.Spec) &&
 		old.Annotations[v1alpha1.ForceDisabledAnnotation] == flag.Annotations[v1alpha1.ForceDisabledAnnotation] {
 		return nil, nil
@@ -149,8 +154,15 @@ func FeatureFlagFindings(ctx context.Context, namespace Namespace, compatible Co
 		return nil, fmt.Errorf("find environments: %w", err)
 	}
 	f := &flagFinder{
-		namespace: namespace, old: old, flag: flag, key: flag.Key(),
-		environments: make(map[string]*v1alpha1.FlagEnvironment, len(environments)), holders: map[string]*v1alpha1.FeatureFlag{},
+		namespace: namespace,
+		old:       old,
+		flag:      flag,
+		key:       flag.Key(),
+		environments: make(
+			map[string]*v1alpha1.FlagEnvironment,
+			len(environments),
+		),
+		holders: map[string]*v1alpha1.FeatureFlag{},
 	}
 	for _, environment := range environments {
 		f.environments[environment.Name] = environment
@@ -190,7 +202,12 @@ func (f *findings) result() []Finding { return f.list }
 // largeSpec warns of a spec over LargeSpecBytes.
 func (f *findings) largeSpec(size int) {
 	if size > LargeSpecBytes {
-		f.add(LargeSpec, specPath, "has %d bytes as JSON; kubectl apply without --server-side fails as soon as all annotations pass 256 KiB", size)
+		f.add(
+			LargeSpec,
+			specPath,
+			"has %d bytes as JSON; kubectl apply without --server-side fails as soon as all annotations pass 256 KiB",
+			size,
+		)
 	}
 }
 
@@ -198,8 +215,14 @@ func (f *findings) largeSpec(size int) {
 func (f *findings) datafileSize(environment *v1alpha1.FlagEnvironment, growth int) {
 	projected := environment.Status.Datafile.Bytes + int64(growth)
 	if percent := projected * 100 / datafile.MaxConfigMapBytes; growth > 0 && percent >= DatafileWarningPercent {
-		f.add(DatafileSize, specPath, "the datafile of environment %q grows to about %d bytes, %d %% of what a ConfigMap holds; archive flags or split the project",
-			environment.Name, projected, percent)
+		f.add(
+			DatafileSize,
+			specPath,
+			"the datafile of environment %q grows to about %d bytes, %d %% of what a ConfigMap holds; archive flags or split the project",
+			environment.Name,
+			projected,
+			percent,
+		)
 	}
 }
 
@@ -221,12 +244,23 @@ func (f *flagFinder) keyTaken(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("find flags with key %q: %w", f.key, err)
 	}
-	holder := Holder(f.flag, slices.DeleteFunc(slices.Clone(flags), func(other *v1alpha1.FeatureFlag) bool { return other.Name == f.flag.Name })...)
+	holder := Holder(
+		f.flag,
+		slices.DeleteFunc(
+			slices.Clone(flags),
+			func(other *v1alpha1.FeatureFlag) bool { return other.Name == f.flag.Name },
+		)...)
 	f.holders[f.key] = holder
 	if holder == f.flag {
 		return true, nil
 	}
-	f.add(KeyTaken, specPath.Child("key"), "FeatureFlag %q holds the key %q already; this flag is not served until that one is gone", holder.Name, f.key)
+	f.add(
+		KeyTaken,
+		specPath.Child("key"),
+		"FeatureFlag %q holds the key %q already; this flag is not served until that one is gone",
+		holder.Name,
+		f.key,
+	)
 	return false, nil
 }
 
@@ -259,9 +293,13 @@ func (f *flagFinder) cycles(ctx context.Context) error {
 			return err
 		}
 		if path != nil {
-			f.add(PrerequisiteCycle, specPath.Child("environments").Index(i).Child("prerequisites"),
+			f.add(
+				PrerequisiteCycle,
+				specPath.Child("environments").Index(i).Child("prerequisites"),
 				"the flag requires itself in environment %q: %s; none of these flags changes there until one of the prerequisites is removed",
-				environment, Truncate(strings.Join(path, " → "), maxShown))
+				environment,
+				Truncate(strings.Join(path, " → "), maxShown),
+			)
 		}
 	}
 	return nil
@@ -350,12 +388,23 @@ func (f *flagFinder) required(ctx context.Context) error {
 	}
 	if archives && len(all) > 0 {
 		slices.Sort(all)
-		f.add(ArchivedButRequired, specPath.Child("archived"), "required by %s, for which an archived flag is a prerequisite that is not met", joinQuoted(all))
+		f.add(
+			ArchivedButRequired,
+			specPath.Child("archived"),
+			"required by %s, for which an archived flag is a prerequisite that is not met",
+			joinQuoted(all),
+		)
 	}
 	for _, variation := range slices.Sorted(maps.Keys(byVariation)) {
 		names := byVariation[variation]
 		slices.Sort(names)
-		f.add(VariationRequired, specPath.Child("variations"), "variation %q was removed and is required by %s", shown(variation), joinQuoted(slices.Compact(names)))
+		f.add(
+			VariationRequired,
+			specPath.Child("variations"),
+			"variation %q was removed and is required by %s",
+			shown(variation),
+			joinQuoted(slices.Compact(names)),
+		)
 	}
 	return nil
 }
@@ -364,7 +413,12 @@ func (f *flagFinder) required(ctx context.Context) error {
 func (f *flagFinder) references(ctx context.Context) error {
 	for name := range strings.SplitSeq(f.flag.Annotations[v1alpha1.ForceDisabledAnnotation], ",") {
 		if name = strings.TrimSpace(name); f.environments[name] == nil && name != "" {
-			f.add(NotFound, metadataPath.Child("annotations").Key(v1alpha1.ForceDisabledAnnotation), "FlagEnvironment %q does not exist", name)
+			f.add(
+				NotFound,
+				metadataPath.Child("annotations").Key(v1alpha1.ForceDisabledAnnotation),
+				"FlagEnvironment %q does not exist",
+				name,
+			)
 		}
 	}
 	if f.flag.Spec.Archived {
@@ -393,7 +447,12 @@ func (f *flagFinder) references(ctx context.Context) error {
 					return fmt.Errorf("find audience %q: %w", name, err)
 				}
 				if !found {
-					f.add(NotFound, path.Child("audiences").Index(k), "FlagAudience %q does not exist, and holds for nobody until it does", shown(name))
+					f.add(
+						NotFound,
+						path.Child("audiences").Index(k),
+						"FlagAudience %q does not exist, and holds for nobody until it does",
+						shown(name),
+					)
 				}
 			}
 			for k, key := range rule.Metrics {
@@ -421,13 +480,32 @@ func (f *flagFinder) prerequisite(ctx context.Context, path *field.Path, prerequ
 	}
 	switch {
 	case other == nil:
-		f.add(NotFound, path.Child("flag"), "no FeatureFlag has the key %q; the prerequisite is not met until one does", shown(prerequisite.Flag))
+		f.add(
+			NotFound,
+			path.Child("flag"),
+			"no FeatureFlag has the key %q; the prerequisite is not met until one does",
+			shown(prerequisite.Flag),
+		)
 	case other.Spec.Archived:
-		f.add(NotFound, path.Child("flag"), "flag %q is archived, so that the prerequisite is not met", shown(prerequisite.Flag))
+		f.add(
+			NotFound,
+			path.Child("flag"),
+			"flag %q is archived, so that the prerequisite is not met",
+			shown(prerequisite.Flag),
+		)
 	default:
 		for i, key := range prerequisite.Variations {
-			if !slices.ContainsFunc(other.Spec.Variations, func(variation v1alpha1.Variation) bool { return variation.Key == key }) {
-				f.add(NotFound, path.Child("variations").Index(i), "flag %q has no variation %q", shown(prerequisite.Flag), shown(key))
+			if !slices.ContainsFunc(
+				other.Spec.Variations,
+				func(variation v1alpha1.Variation) bool { return variation.Key == key },
+			) {
+				f.add(
+					NotFound,
+					path.Child("variations").Index(i),
+					"flag %q has no variation %q",
+					shown(prerequisite.Flag),
+					shown(key),
+				)
 			}
 		}
 	}
@@ -446,7 +524,13 @@ func (f *flagFinder) rules() {
 					continue
 				}
 				if decider != "" {
-					f.add(Unreachable, path.Index(j), "rule %q is never reached, because rule %q decides for everybody before", rule.Name, decider)
+					f.add(
+						Unreachable,
+						path.Index(j),
+						"rule %q is never reached, because rule %q decides for everybody before",
+						rule.Name,
+						decider,
+					)
 				} else if decidesForEverybody(rule) {
 					decider = rule.Name
 				}
@@ -457,8 +541,12 @@ func (f *flagFinder) rules() {
 		for j := range f.flag.Spec.Environments[i].Rules {
 			for k, entry := range f.flag.Spec.Environments[i].Rules[j].Split {
 				if entry.Weight == 0 {
-					f.add(ZeroWeight, specPath.Child("environments").Index(i).Child("rules").Index(j).Child("split").Index(k).Child("weight"),
-						"is 0, so that nobody gets variation %q", shown(entry.Variation))
+					f.add(
+						ZeroWeight,
+						specPath.Child("environments").Index(i).Child("rules").Index(j).Child("split").Index(k).Child("weight"),
+						"is 0, so that nobody gets variation %q",
+						shown(entry.Variation),
+					)
 				}
 			}
 		}
@@ -515,13 +603,23 @@ func (f *flagFinder) leavesFlagd(compatible Compatibility) {
 		return
 	}
 	if err := compatible(f.flag); err != nil {
-		f.add(LeavesFlagd, specPath, "the flag leaves the flagd files of %s, where SDKs then serve the default in the code: %v", joinQuoted(publishing), err)
+		f.add(
+			LeavesFlagd,
+			specPath,
+			"the flag leaves the flagd files of %s, where SDKs then serve the default in the code: %v",
+			joinQuoted(publishing),
+			err,
+		)
 	}
 }
 
 // FlagAudienceFindings returns what there is to warn of about audience, which is valid by itself. Old is what it
 // replaces, or nil. It fails where namespace does.
-func FlagAudienceFindings(ctx context.Context, namespace Namespace, old, audience *v1alpha1.FlagAudience) ([]Finding, error) {
+func FlagAudienceFindings(
+	ctx context.Context,
+	namespace Namespace,
+	old, audience *v1alpha1.FlagAudience,
+) ([]Finding, error) {
 	if old != nil && equality.Semantic.DeepEqual(old.Spec, audience.Spec) {
 		return nil, nil
 	}
@@ -555,10 +653,17 @@ func FlagEventFindings(ctx context.Context, namespace Namespace, old, event *v1a
 		return nil, fmt.Errorf("find events with key %q: %w", key, err)
 	}
 	f := &findings{}
-	holder := Holder(event, slices.DeleteFunc(slices.Clone(events), func(other *v1alpha1.FlagEvent) bool { return other.Name == event.Name })...)
+	holder := Holder(
+		event,
+		slices.DeleteFunc(slices.Clone(events), func(other *v1alpha1.FlagEvent) bool { return other.Name == event.Name })...)
 	if holder != event {
-		f.add(KeyTaken, specPath.Child("key"), "FlagEvent %q holds the key %q already; this event is not published until that one is gone",
-			holder.Name, key)
+		f.add(
+			KeyTaken,
+			specPath.Child("key"),
+			"FlagEvent %q holds the key %q already; this event is not published until that one is gone",
+			holder.Name,
+			key,
+		)
 	}
 	return f.result(), nil
 }

@@ -186,8 +186,14 @@ func TestFeatureFlagFindings(t *testing.T) {
 		t.Run(tc, func(t *testing.T) {
 			production, silent := environment("production", test.bytes), environment("staging", 0)
 			silent.Spec.Datafile.Formats = []v1alpha1.DatafileFormat{v1alpha1.DatafileFormatNative}
-			objects := validation.NewObjects(append(test.others, mine().Obj()), []*v1alpha1.FlagEnvironment{silent, production},
-				[]*v1alpha1.FlagAudience{builders.MakeAudience("testers", "shop").Obj()}, []*v1alpha1.FlagEvent{builders.MakeEvent("e", "shop").Key("purchase").Obj()})
+			objects := validation.NewObjects(
+				append(test.others, mine().Obj()),
+				[]*v1alpha1.FlagEnvironment{silent, production},
+				[]*v1alpha1.FlagAudience{
+					builders.MakeAudience("testers", "shop").Obj(),
+				},
+				[]*v1alpha1.FlagEvent{builders.MakeEvent("e", "shop").Key("purchase").Obj()},
+			)
 			found, err := validation.FeatureFlagFindings(t.Context(), objects, incompatible, test.old, test.flag.Obj())
 			if diff := cmp.Diff(test.want, warnings(t, found, err)); diff != "" {
 				t.Errorf("a user reads other warnings (-want +got):\n%s", diff)
@@ -197,7 +203,11 @@ func TestFeatureFlagFindings(t *testing.T) {
 }
 
 func TestFindingAsErrorOfREST(t *testing.T) {
-	finding := validation.Finding{Kind: validation.NotFound, Field: "spec.environments[0].name", Detail: `FlagEnvironment "x" does not exist`}
+	finding := validation.Finding{
+		Kind:   validation.NotFound,
+		Field:  "spec.environments[0].name",
+		Detail: `FlagEnvironment "x" does not exist`,
+	}
 	if got, want := finding.FieldError().Error(), `spec.environments[0].name: Invalid value: FlagEnvironment "x" does not exist`; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -208,7 +218,12 @@ func TestFindingAsErrorOfREST(t *testing.T) {
 }
 
 func TestFlagAudienceFindings(t *testing.T) {
-	objects := validation.NewObjects(nil, []*v1alpha1.FlagEnvironment{environment("staging", 0), environment("production", 900_000)}, nil, nil)
+	objects := validation.NewObjects(
+		nil,
+		[]*v1alpha1.FlagEnvironment{environment("staging", 0), environment("production", 900_000)},
+		nil,
+		nil,
+	)
 	large := builders.MakeAudience("x", "shop").Members(many(16000, "member-%05d")...).Obj()
 	for tc, test := range map[string]struct {
 		old  *v1alpha1.FlagAudience
@@ -237,7 +252,9 @@ func TestFlagEventFindings(t *testing.T) {
 	second := builders.MakeEvent("buy", "shop").Key("purchase").Created(created.Add(time.Hour), "2").Obj()
 	objects := validation.NewObjects(nil, nil, nil, []*v1alpha1.FlagEvent{second, first})
 	found, err := validation.FlagEventFindings(t.Context(), objects, nil, second)
-	want := []string{`REST refuses spec.key: FlagEvent "purchase" holds the key "purchase" already; this event is not published until that one is gone`}
+	want := []string{
+		`REST refuses spec.key: FlagEvent "purchase" holds the key "purchase" already; this event is not published until that one is gone`,
+	}
 	if diff := cmp.Diff(want, warnings(t, found, err)); diff != "" {
 		t.Errorf("a user reads other warnings (-want +got):\n%s", diff)
 	}
@@ -257,7 +274,13 @@ func (failing) Environments(context.Context) ([]*v1alpha1.FlagEnvironment, error
 }
 
 func TestFindingsFail(t *testing.T) {
-	_, err := validation.FeatureFlagFindings(t.Context(), failing{validation.NewObjects(nil, nil, nil, nil)}, nil, nil, boolean().Obj())
+	_, err := validation.FeatureFlagFindings(
+		t.Context(),
+		failing{validation.NewObjects(nil, nil, nil, nil)},
+		nil,
+		nil,
+		boolean().Obj(),
+	)
 	if err == nil || err.Error() != "find environments: no connection" {
 		t.Errorf("a namespace that cannot be read gives %v instead of its error", err)
 	}

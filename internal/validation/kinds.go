@@ -67,7 +67,11 @@ func (m *mistakes) environmentSpec(environment *v1alpha1.FlagEnvironment) {
 	if name := spec.Datafile.Name; len(name) > maxDatafileNameLength {
 		m.add(field.TooLong(datafile.Child("name"), name, maxDatafileNameLength))
 	} else if name != "" && name != "flags-"+environment.Name && !dottedDatafileName.MatchString(name) {
-		m.invalid(datafile.Child("name"), name, "must begin with flags- and have a dot, such as flags-shop.web, so that no other environment can need the name")
+		m.invalid(
+			datafile.Child("name"),
+			name,
+			"must begin with flags- and have a dot, such as flags-shop.web, so that no other environment can need the name",
+		)
 	}
 	m.count(datafile.Child("formats"), len(spec.Datafile.Formats), maxDatafileFormats)
 	formats := seen{}
@@ -78,13 +82,27 @@ func (m *mistakes) environmentSpec(environment *v1alpha1.FlagEnvironment) {
 	}
 	oneOf(m, datafile.Child("compression"), spec.Datafile.Compression, false,
 		v1alpha1.CompressionAuto, v1alpha1.CompressionAlways, v1alpha1.CompressionNever)
-	oneOf(m, datafile.Child("clientMembers"), spec.Datafile.ClientMembers, false, v1alpha1.ClientMembersDeny, v1alpha1.ClientMembersAllow)
+	oneOf(
+		m,
+		datafile.Child("clientMembers"),
+		spec.Datafile.ClientMembers,
+		false,
+		v1alpha1.ClientMembersDeny,
+		v1alpha1.ClientMembersAllow,
+	)
 
 	for _, err := range metav1validation.ValidateLabelSelector(spec.Delivery.NamespaceSelector,
 		metav1validation.LabelSelectorValidationOptions{}, specPath.Child("delivery", "namespaceSelector")) {
 		m.add(err)
 	}
-	oneOf(m, specPath.Child("deletionPolicy"), spec.DeletionPolicy, false, v1alpha1.DeletionPolicyRetain, v1alpha1.DeletionPolicyDelete)
+	oneOf(
+		m,
+		specPath.Child("deletionPolicy"),
+		spec.DeletionPolicy,
+		false,
+		v1alpha1.DeletionPolicyRetain,
+		v1alpha1.DeletionPolicyDelete,
+	)
 }
 
 // NewRevision returns the revision that environment newly asks for in spec.publish.revision, or 0 where it asks for
@@ -196,12 +214,15 @@ func FeatureFlagDelete(flag *v1alpha1.FeatureFlag, sameKey []*v1alpha1.FeatureFl
 			return nil
 		}
 	}
-	return field.ErrorList{confirmFirst(flag, "the flag has been enabled, and code may ask for it; archive it first (spec.archived: true)")}
+	return field.ErrorList{
+		confirmFirst(flag, "the flag has been enabled, and code may ask for it; archive it first (spec.archived: true)"),
+	}
 }
 
 // isDraft reports whether a flag was never enabled. Its status may lag behind its spec, so that both have to say so.
 func isDraft(flag *v1alpha1.FeatureFlag) bool {
-	if flag.Status.FirstEnabledTime != nil || flag.Status.Phase == v1alpha1.PhaseActive || flag.Status.Phase == v1alpha1.PhaseInactive {
+	if flag.Status.FirstEnabledTime != nil || flag.Status.Phase == v1alpha1.PhaseActive ||
+		flag.Status.Phase == v1alpha1.PhaseInactive {
 		return false
 	}
 	for i := range flag.Spec.Environments {
@@ -217,7 +238,9 @@ func FlagEnvironmentDelete(environment *v1alpha1.FlagEnvironment) field.ErrorLis
 	if !environment.Spec.Production || confirmed(environment) {
 		return nil
 	}
-	return field.ErrorList{confirmFirst(environment, "this is a production environment; set spec.production to false first")}
+	return field.ErrorList{
+		confirmFirst(environment, "this is a production environment; set spec.production to false first"),
+	}
 }
 
 // FlagAudienceDelete says what forbids deleting audience: unarchived flags name it, of which names are the first, in

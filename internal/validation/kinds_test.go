@@ -78,7 +78,12 @@ func TestFlagEnvironment(t *testing.T) {
 
 func TestNewRevision(t *testing.T) {
 	pinned := func(revision int64) *v1alpha1.FlagEnvironment {
-		return builders.MakeEnvironment("production", "shop").Spec(func(s *v1alpha1.FlagEnvironmentSpec) { s.Publish.Revision = &revision }).Obj()
+		return builders.MakeEnvironment(
+			"production",
+			"shop",
+		).Spec(
+			func(s *v1alpha1.FlagEnvironmentSpec) { s.Publish.Revision = &revision },
+		).Obj()
 	}
 	free := builders.MakeEnvironment("production", "shop").Obj()
 	for tc, test := range map[string]struct {
@@ -98,7 +103,9 @@ func TestNewRevision(t *testing.T) {
 			}
 		})
 	}
-	if got, want := validation.RevisionNotHeld(3).Error(), `spec.publish.revision: Invalid value: 3: the history does not hold this revision`; got != want {
+	if got, want := validation.RevisionNotHeld(
+		3,
+	).Error(), `spec.publish.revision: Invalid value: 3: the history does not hold this revision`; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -127,7 +134,13 @@ func TestFlagAudience(t *testing.T) {
 			if diff := cmp.Diff(test.want, messages(validation.FlagAudience(test.audience.Obj()))); diff != "" {
 				t.Errorf("a user reads other messages (-want +got):\n%s", diff)
 			}
-			if got := messages(validation.FlagAudienceUpdate(builders.MakeAudience("x", "shop").Members("before").Obj(), test.audience.Obj())); len(got) != len(test.want) {
+			if got := messages(
+				validation.FlagAudienceUpdate(builders.MakeAudience("x", "shop").Members("before").Obj(), test.audience.Obj()),
+			); len(
+				got,
+			) != len(
+				test.want,
+			) {
 				t.Errorf("an update to it has the mistakes %q, want %q", got, test.want)
 			}
 		})
@@ -149,8 +162,14 @@ func TestFlagEvent(t *testing.T) {
 	if diff := cmp.Diff(want, messages(validation.FlagEvent(bad))); diff != "" {
 		t.Errorf("a user reads other messages (-want +got):\n%s", diff)
 	}
-	want = []string{`spec.key: Invalid value: "buy": is immutable; it was "purchase"`, `spec.type: Invalid value: "Numeric": is immutable; it was "Conversion"`}
-	got := validation.FlagEventUpdate(builders.MakeEvent("purchase", "shop").Obj(), builders.MakeEvent("purchase", "shop").Key("buy").Numeric("").Obj())
+	want = []string{
+		`spec.key: Invalid value: "buy": is immutable; it was "purchase"`,
+		`spec.type: Invalid value: "Numeric": is immutable; it was "Conversion"`,
+	}
+	got := validation.FlagEventUpdate(
+		builders.MakeEvent("purchase", "shop").Obj(),
+		builders.MakeEvent("purchase", "shop").Key("buy").Numeric("").Obj(),
+	)
 	if diff := cmp.Diff(want, messages(got)); diff != "" {
 		t.Errorf("a user reads other messages (-want +got):\n%s", diff)
 	}
@@ -231,7 +250,13 @@ func TestDelete(t *testing.T) {
 }
 
 func TestUse(t *testing.T) {
-	flag := boolean().Environment("dev").Environment("production").Rule(builders.MakeRule("r").Disabled().ABTest("purchase").Audiences("beta").Serve("on"))
+	flag := boolean().Environment(
+		"dev",
+	).Environment(
+		"production",
+	).Rule(
+		builders.MakeRule("r").Disabled().ABTest("purchase").Audiences("beta").Serve("on"),
+	)
 	leaving := flag.Obj()
 	leaving.DeletionTimestamp = new(metav1.Now())
 	for tc, test := range map[string]struct {

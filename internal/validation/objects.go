@@ -25,8 +25,11 @@ func NewObjects(flags []*v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvi
 	audiences []*v1alpha1.FlagAudience, events []*v1alpha1.FlagEvent,
 ) *Objects {
 	objects := &Objects{
-		flags: map[string][]*v1alpha1.FeatureFlag{}, requiring: map[string][]*v1alpha1.FeatureFlag{}, environments: environments,
-		audiences: map[string]struct{}{}, events: map[string][]*v1alpha1.FlagEvent{},
+		flags:        map[string][]*v1alpha1.FeatureFlag{},
+		requiring:    map[string][]*v1alpha1.FeatureFlag{},
+		environments: environments,
+		audiences:    map[string]struct{}{},
+		events:       map[string][]*v1alpha1.FlagEvent{},
 	}
 	for _, flag := range flags {
 		objects.flags[flag.Key()] = append(objects.flags[flag.Key()], flag)

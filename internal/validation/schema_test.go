@@ -31,7 +31,26 @@ func TestSchema(t *testing.T) {
 	flag := text().Bucketing(v1alpha1.BucketingMurmur3).Defaulted().Archived().Environment("production").Fallthrough("b").
 		Schedule(instant, instant.Add(time.Hour)).Prerequisite("other", "on").Override("alice", "b").
 		Rule(
-			builders.MakeRule("one").ABTest("purchase").Audiences("beta").Condition("plan", v1alpha1.OperatorIn, "beta").Traffic("1%").HashBy("userId").Salt("s").Split("a", 1),
+			builders.MakeRule(
+				"one",
+			).ABTest(
+				"purchase",
+			).Audiences(
+				"beta",
+			).Condition(
+				"plan",
+				v1alpha1.OperatorIn,
+				"beta",
+			).Traffic(
+				"1%",
+			).HashBy(
+				"userId",
+			).Salt(
+				"s",
+			).Split(
+				"a",
+				1,
+			),
 			builders.MakeRule("two").Serve("b"),
 		).
 		Spec(func(s *v1alpha1.FeatureFlagSpec) {
@@ -41,21 +60,40 @@ func TestSchema(t *testing.T) {
 			s.Environments[0].Schedule.TimeZone = "America/New_York"
 			s.Environments[0].Rules[0].DisplayName = "One"
 		}).Defaulted().Obj()
-	environment := builders.MakeEnvironment("production", "shop").Defaulted().Production().Spec(func(s *v1alpha1.FlagEnvironmentSpec) {
-		s.DisplayName, s.Order, s.Publish.Suspend, s.Publish.Revision, s.Datafile.Name = "P", 1, true, new(int64(1)), "flags-a.b"
-		s.Datafile.Formats = s.Datafile.Formats[:1]
-		s.Delivery = v1alpha1.Delivery{RefreshPods: true, Acknowledge: true, NamespaceSelector: &metav1.LabelSelector{
-			MatchLabels:      map[string]string{"a": "b"},
-			MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: metav1.LabelSelectorOpIn, Values: []string{"b"}}},
-		}}
-	}).Obj()
-	audience := builders.MakeAudience("beta", "shop").Members("alice").Group(builders.MakeCondition("plan", v1alpha1.OperatorIn, "beta")).Obj()
+	environment := builders.MakeEnvironment(
+		"production",
+		"shop",
+	).Defaulted().Production().Spec(
+		func(s *v1alpha1.FlagEnvironmentSpec) {
+			s.DisplayName, s.Order, s.Publish.Suspend, s.Publish.Revision, s.Datafile.Name = "P", 1, true, new(
+				int64(1),
+			), "flags-a.b"
+			s.Datafile.Formats = s.Datafile.Formats[:1]
+			s.Delivery = v1alpha1.Delivery{RefreshPods: true, Acknowledge: true, NamespaceSelector: &metav1.LabelSelector{
+				MatchLabels: map[string]string{"a": "b"},
+				MatchExpressions: []metav1.LabelSelectorRequirement{
+					{Key: "a", Operator: metav1.LabelSelectorOpIn, Values: []string{"b"}},
+				},
+			}}
+		},
+	).Obj()
+	audience := builders.MakeAudience(
+		"beta",
+		"shop",
+	).Members(
+		"alice",
+	).Group(
+		builders.MakeCondition("plan", v1alpha1.OperatorIn, "beta"),
+	).Obj()
 	audience.Spec.DisplayName = "Beta"
 	event := builders.MakeEvent("purchase", "shop").Numeric("EUR").Defaulted().Obj()
 	event.Spec.DisplayName, event.Spec.Description = "d", "d"
 
 	t.Run("featureflags", func(t *testing.T) { breakSchema(t, "featureflags", flag, validation.FeatureFlag) })
-	t.Run("flagenvironments", func(t *testing.T) { breakSchema(t, "flagenvironments", environment, validation.FlagEnvironment) })
+	t.Run(
+		"flagenvironments",
+		func(t *testing.T) { breakSchema(t, "flagenvironments", environment, validation.FlagEnvironment) },
+	)
 	t.Run("flagaudiences", func(t *testing.T) { breakSchema(t, "flagaudiences", audience, validation.FlagAudience) })
 	t.Run("flagevents", func(t *testing.T) { breakSchema(t, "flagevents", event, validation.FlagEvent) })
 }
@@ -87,7 +125,13 @@ func breakSchema[T any](t *testing.T, plural string, object *T, validate func(*T
 	if err := json.Unmarshal(data, &whole); err != nil {
 		t.Fatal(err)
 	}
-	breaker.walk(specSchema(t, plural), whole["spec"], "spec", "spec", func(value any) any { return document{"metadata": whole["metadata"], "spec": value} })
+	breaker.walk(
+		specSchema(t, plural),
+		whole["spec"],
+		"spec",
+		"spec",
+		func(value any) any { return document{"metadata": whole["metadata"], "spec": value} },
+	)
 	for _, path := range slices.Sorted(maps.Keys(breaker.used)) {
 		if !breaker.used[path] {
 			t.Errorf("the object of this test lacks %s", path)

@@ -91,7 +91,10 @@ func (m *mistakes) add(err *field.Error) {
 // result returns what was collected, and says so where something was left out.
 func (m *mistakes) result() field.ErrorList {
 	if m.more > 0 {
-		return append(m.list, field.Invalid(specPath, field.OmitValueType{}, fmt.Sprintf("has %d more mistakes, which are left out here", m.more)))
+		return append(
+			m.list,
+			field.Invalid(specPath, field.OmitValueType{}, fmt.Sprintf("has %d more mistakes, which are left out here", m.more)),
+		)
 	}
 	return m.list
 }
@@ -233,7 +236,8 @@ func (m *mistakes) annotation(object metav1.Object, name, value string) {
 
 // isEnvironmentName reports whether a FlagEnvironment can have that name.
 func isEnvironmentName(name string) bool {
-	return len(name) <= validation.DNS1123LabelMaxLength && labelPattern.MatchString(name) && !historyNamePattern.MatchString(name)
+	return len(name) <= validation.DNS1123LabelMaxLength && labelPattern.MatchString(name) &&
+		!historyNamePattern.MatchString(name)
 }
 
 // isTime reports whether text is an RFC 3339 time. By itself time.Parse takes more than that, such as an hour of one

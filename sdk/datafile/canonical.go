@@ -83,7 +83,11 @@ func canonicalNumber(number json.Number) (any, error) {
 	case math.Abs(f) <= MaxSafeInteger:
 		return f, nil
 	case !strings.ContainsAny(number.String(), ".eE"):
-		return nil, fmt.Errorf("integer %s lies beyond %d, where not every language keeps integers apart; write it as a string", number, int64(MaxSafeInteger))
+		return nil, fmt.Errorf(
+			"integer %s lies beyond %d, where not every language keeps integers apart; write it as a string",
+			number,
+			int64(MaxSafeInteger),
+		)
 	default:
 		return json.Number(strconv.FormatFloat(f, 'e', -1, 64)), nil
 	}

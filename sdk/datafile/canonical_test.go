@@ -21,11 +21,17 @@ func TestCanonical(t *testing.T) {
 		want    string
 		wantErr string
 	}{
-		"a literal stays":                                 {data: `true`, want: `true`},
-		"null stays":                                      {data: `null`, want: `null`},
-		"white space goes":                                {data: " { \"a\" :\n[ 1 ,\t2 ] } ", want: `{"a":[1,2]}`},
-		"keys are sorted at every level":                  {data: `{"b":{"z":1,"y":[{"d":1,"c":2}]},"a":0}`, want: `{"a":0,"b":{"y":[{"c":2,"d":1}],"z":1}}`},
-		"keys are sorted by bytes, not by UTF-16":         {data: `{"😀":1,"é":2,"ﬀ":3,"Z":4,"a":5}`, want: `{"Z":4,"a":5,"é":2,"ﬀ":3,"😀":1}`},
+		"a literal stays":  {data: `true`, want: `true`},
+		"null stays":       {data: `null`, want: `null`},
+		"white space goes": {data: " { \"a\" :\n[ 1 ,\t2 ] } ", want: `{"a":[1,2]}`},
+		"keys are sorted at every level": {
+			data: `{"b":{"z":1,"y":[{"d":1,"c":2}]},"a":0}`,
+			want: `{"a":0,"b":{"y":[{"c":2,"d":1}],"z":1}}`,
+		},
+		"keys are sorted by bytes, not by UTF-16": {
+			data: `{"😀":1,"é":2,"ﬀ":3,"Z":4,"a":5}`,
+			want: `{"Z":4,"a":5,"é":2,"ﬀ":3,"😀":1}`,
+		},
 		"the last of equal keys wins":                     {data: `{"a":1,"a":2}`, want: `{"a":2}`},
 		"equal keys do not merge objects":                 {data: `{"a":{"x":1},"a":{"y":2}}`, want: `{"a":{"y":2}}`},
 		"an escaped key equals a plain one":               {data: `{"\u0061":1,"a":2}`, want: `{"a":2}`},
@@ -53,16 +59,22 @@ func TestCanonical(t *testing.T) {
 		"the next integer is refused":                     {data: `9007199254740992`, wantErr: "write it as a string"},
 		"the next negative integer is refused":            {data: `-9007199254740992`, wantErr: "write it as a string"},
 		"an integer that rounds to a safe one is refused": {data: `9007199254740993`, wantErr: "write it as a string"},
-		"an unsafe integer inside a value is refused":     {data: `{"a":[9007199254740992]}`, wantErr: "write it as a string"},
+		"an unsafe integer inside a value is refused": {
+			data:    `{"a":[9007199254740992]}`,
+			wantErr: "write it as a string",
+		},
 		"beyond safe integers a fraction keeps its kind":  {data: `9007199254740993.0`, want: `9.007199254740992e+15`},
 		"beyond safe integers an exponent keeps its kind": {data: `1e20`, want: `1e+20`},
-		"1e21":                                {data: `1E21`, want: `1e+21`},
-		"the largest number":                  {data: `1.7976931348623157e308`, want: `1.7976931348623157e+308`},
-		"a number beyond float64 is refused":  {data: `1e400`, wantErr: "does not fit"},
-		"a negative one too":                  {data: `[-1e309]`, wantErr: "does not fit"},
-		"a long integer is refused":           {data: strings.Repeat("9", 400), wantErr: "does not fit"},
-		"32 arrays":                           {data: nested("[", "]", MaxDepth, "1"), want: nested("[", "]", MaxDepth, "1")},
-		"32 objects":                          {data: nested(`{"a":`, "}", MaxDepth, "1"), want: nested(`{"a":`, "}", MaxDepth, "1")},
+		"1e21":                               {data: `1E21`, want: `1e+21`},
+		"the largest number":                 {data: `1.7976931348623157e308`, want: `1.7976931348623157e+308`},
+		"a number beyond float64 is refused": {data: `1e400`, wantErr: "does not fit"},
+		"a negative one too":                 {data: `[-1e309]`, wantErr: "does not fit"},
+		"a long integer is refused":          {data: strings.Repeat("9", 400), wantErr: "does not fit"},
+		"32 arrays":                          {data: nested("[", "]", MaxDepth, "1"), want: nested("[", "]", MaxDepth, "1")},
+		"32 objects": {
+			data: nested(`{"a":`, "}", MaxDepth, "1"),
+			want: nested(`{"a":`, "}", MaxDepth, "1"),
+		},
 		"33 arrays are refused":               {data: nested("[", "]", MaxDepth+1, ""), wantErr: "nested deeper than 32"},
 		"33 objects are refused":              {data: nested(`{"a":`, "}", MaxDepth, "{}"), wantErr: "nested deeper than 32"},
 		"a million arrays are refused":        {data: strings.Repeat("[", 1_000_000), wantErr: "not a JSON value"},
@@ -84,7 +96,12 @@ func TestCanonical(t *testing.T) {
 			got, err := Canonical([]byte(tc.data))
 			if tc.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
-					t.Fatalf("a value that not every reader can read is published: got %s, error %v, want an error with %q", got, err, tc.wantErr)
+					t.Fatalf(
+						"a value that not every reader can read is published: got %s, error %v, want an error with %q",
+						got,
+						err,
+						tc.wantErr,
+					)
 				}
 				return
 			}

@@ -149,7 +149,11 @@ func (s *Section) hash(sum hash.Hash) {
 
 // Encode returns the document's canonical JSON.
 func (c *Contents) Encode(header Header) []byte {
-	data := make([]byte, 0, 256+c.Flags.bytes+c.Audiences.bytes+c.Events.bytes+4*(c.Flags.Len()+c.Audiences.Len()+c.Events.Len()))
+	data := make(
+		[]byte,
+		0,
+		256+c.Flags.bytes+c.Audiences.bytes+c.Events.bytes+4*(c.Flags.Len()+c.Audiences.Len()+c.Events.Len()),
+	)
 	data = append(data, `{"audiences":`...)
 	data = c.Audiences.AppendJSON(data)
 	data = appendHeaderField(data, `,"environment":`, header.Environment)

@@ -28,7 +28,12 @@ func TestSectionKeepsOrderInWhateverOrderPartsCome(t *testing.T) {
 	slices.Sort(keys)
 	for seed := range uint64(20) {
 		shuffled := slices.Clone(keys)
-		rand.New(rand.NewPCG(seed, 1)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		rand.New(
+			rand.NewPCG(seed, 1),
+		).Shuffle(
+			len(shuffled),
+			func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] },
+		)
 		var section Section
 		for _, key := range shuffled {
 			if !section.Put(RawPart(key, []byte(`{}`))) {
@@ -189,7 +194,10 @@ func fullContents(t testing.TB) *Contents {
 			{Key: "off", Value: json.RawMessage(`[]`)},
 		},
 	}
-	audience := &Audience{Members: []string{"a", "b"}, Groups: []Group{{Conditions: []Condition{{Attribute: "x", Operator: Exists}}}}}
+	audience := &Audience{
+		Members: []string{"a", "b"},
+		Groups:  []Group{{Conditions: []Condition{{Attribute: "x", Operator: Exists}}}},
+	}
 	for section, values := range map[*Section]map[string]any{
 		&contents.Flags:     {"full": flag, "a/b": &Flag{Type: Boolean, DefaultVariation: "off", Variations: []Variation{{Key: "off", Value: json.RawMessage("false")}}}},
 		&contents.Audiences: {"beta": audience, "nobody": &Audience{}},
@@ -210,7 +218,9 @@ func TestEncodeIsSortedAtEveryLevel(t *testing.T) {
 	documents := map[string][]byte{
 		"a full document": fullContents(t).Encode(Header{Environment: "production", Project: "shop", Revision: 42}),
 		"an empty one":    (&Contents{}).Encode(Header{Environment: "é\"", Project: "shop"}),
-		"only a header":   EncodeHeader(Header{Compressed: CompressedFileName, Environment: "production", Project: "shop", Revision: 42}),
+		"only a header": EncodeHeader(
+			Header{Compressed: CompressedFileName, Environment: "production", Project: "shop", Revision: 42},
+		),
 	}
 	for name, data := range documents {
 		t.Run(name, func(t *testing.T) {

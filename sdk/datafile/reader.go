@@ -40,7 +40,12 @@ var (
 	ErrUnknownVersion = errors.New("unknown major version of the datafile")
 
 	// ErrTooLarge is returned for a document over MaxSize, MaxObjects or MaxElements.
-	ErrTooLarge = fmt.Errorf("datafile has more than %d bytes, %d objects or %d elements", MaxSize, MaxObjects, MaxElements)
+	ErrTooLarge = fmt.Errorf(
+		"datafile has more than %d bytes, %d objects or %d elements",
+		MaxSize,
+		MaxObjects,
+		MaxElements,
+	)
 )
 
 // wireDocument is the document as encoding/json reads it.

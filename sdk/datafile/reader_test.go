@@ -71,38 +71,100 @@ func TestRead(t *testing.T) {
 		wantErr   string
 		wantIs    error
 	}{
-		"a document":                              {data: `{"flags":{"a":` + flag + `},"schemaVersion":"1.0"}`, wantFlags: []string{"a"}},
-		"a newer minor version":                   {data: `{"flags":{"a":` + flag + `},"later":{"x":[1]},"schemaVersion":"1.7"}`, wantFlags: []string{"a"}},
-		"an unknown field of a flag":              {data: `{"flags":{"a":{"later":1,` + flag[1:] + `},"schemaVersion":"1.1"}`, wantFlags: []string{"a"}},
-		"no sections":                             {data: `{"schemaVersion":"1.0"}`},
-		"null sections are empty":                 {data: `{"audiences":null,"events":null,"flags":null,"schemaVersion":"1.0"}`},
-		"empty objects beyond measure":            {data: `{"flags":{"a":{"rules":[` + strings.Repeat("{},", MaxObjects) + `{}]}},"schemaVersion":"1.0"}`, wantIs: ErrTooLarge},
-		"elements beyond measure":                 {data: `{"flags":{"a":{"rules":[` + strings.Repeat("1,", MaxElements) + `1]}},"schemaVersion":"1.0"}`, wantIs: ErrTooLarge},
-		"an unknown major version":                {data: `{"schemaVersion":"2.0"}`, wantIs: ErrUnknownVersion},
-		"a major version of another form":         {data: `{"flags":[],"schemaVersion":"2.0"}`, wantIs: ErrUnknownVersion},
-		"a major version that begins like ours":   {data: `{"schemaVersion":"10.0"}`, wantIs: ErrUnknownVersion},
-		"a major version of which all is unknown": {data: `{"flags":{"a":{}},"schemaVersion":"2"}`, wantIs: ErrUnknownVersion},
-		"no version":                              {data: `{"flags":{}}`, wantErr: "no schemaVersion"},
-		"null":                                    {data: `null`, wantErr: "no schemaVersion"},
-		"nothing":                                 {data: ``, wantErr: "read datafile"},
-		"an array":                                {data: `[]`, wantErr: "read datafile"},
-		"two documents":                           {data: `{"schemaVersion":"1.0"}{"schemaVersion":"1.0"}`, wantErr: "read datafile"},
-		"a truncated document":                    {data: `{"flags":{"a":` + flag + `},"schemaVers`, wantErr: "read datafile"},
-		"a version that is a number":              {data: `{"schemaVersion":1}`, wantErr: "read datafile"},
-		"a revision that is no integer":           {data: `{"revision":1.5,"schemaVersion":"1.0"}`, wantErr: "read datafile"},
-		"a revision beyond 64 bits":               {data: `{"revision":99999999999999999999,"schemaVersion":"1.0"}`, wantErr: "read datafile"},
-		"flags in an array":                       {data: `{"flags":[],"schemaVersion":"1.0"}`, wantErr: "read datafile"},
-		"a flag that is null":                     {data: `{"flags":{"a":null},"schemaVersion":"1.0"}`, wantErr: `flag "a" is no object`},
-		"an audience that is null":                {data: `{"audiences":{"a":null},"schemaVersion":"1.0"}`, wantErr: `audience "a" is no object`},
-		"an event that is null":                   {data: `{"events":{"a":null},"schemaVersion":"1.0"}`, wantErr: `event "a" is no object`},
-		"a flag that is a string":                 {data: `{"flags":{"a":"on"},"schemaVersion":"1.0"}`, wantErr: `flag "a" is no object`},
-		"a flag of the wrong form":                {data: `{"flags":{"a":{"enabled":"yes"}},"schemaVersion":"1.0"}`, wantErr: `flag "a"`},
-		"an audience of the wrong form":           {data: `{"audiences":{"a":{"members":1}},"schemaVersion":"1.0"}`, wantErr: `audience "a"`},
-		"an event of the wrong form":              {data: `{"events":{"a":{"type":1}},"schemaVersion":"1.0"}`, wantErr: `event "a"`},
-		"traffic beyond 32 bits":                  {data: `{"flags":{"a":{"rules":[{"traffic":4294967296}]}},"schemaVersion":"1.0"}`, wantErr: `flag "a"`},
-		"only a header":                           {data: string(EncodeHeader(Header{Compressed: CompressedFileName})), wantErr: "the whole is in datafile.json.gz"},
-		"nesting without end":                     {data: `{"flags":{"a":` + strings.Repeat(`{"a":`, 1_000_000), wantErr: "read datafile"},
-		"nesting in an unknown field":             {data: `{"later":` + nested("[", "]", 20_000, "") + `,"schemaVersion":"1.1"}`, wantErr: "read datafile"},
+		"a document": {
+			data:      `{"flags":{"a":` + flag + `},"schemaVersion":"1.0"}`,
+			wantFlags: []string{"a"},
+		},
+		"a newer minor version": {
+			data:      `{"flags":{"a":` + flag + `},"later":{"x":[1]},"schemaVersion":"1.7"}`,
+			wantFlags: []string{"a"},
+		},
+		"an unknown field of a flag": {
+			data:      `{"flags":{"a":{"later":1,` + flag[1:] + `},"schemaVersion":"1.1"}`,
+			wantFlags: []string{"a"},
+		},
+		"no sections": {data: `{"schemaVersion":"1.0"}`},
+		"null sections are empty": {
+			data: `{"audiences":null,"events":null,"flags":null,"schemaVersion":"1.0"}`,
+		},
+		"empty objects beyond measure": {
+			data:   `{"flags":{"a":{"rules":[` + strings.Repeat("{},", MaxObjects) + `{}]}},"schemaVersion":"1.0"}`,
+			wantIs: ErrTooLarge,
+		},
+		"elements beyond measure": {
+			data:   `{"flags":{"a":{"rules":[` + strings.Repeat("1,", MaxElements) + `1]}},"schemaVersion":"1.0"}`,
+			wantIs: ErrTooLarge,
+		},
+		"an unknown major version":              {data: `{"schemaVersion":"2.0"}`, wantIs: ErrUnknownVersion},
+		"a major version of another form":       {data: `{"flags":[],"schemaVersion":"2.0"}`, wantIs: ErrUnknownVersion},
+		"a major version that begins like ours": {data: `{"schemaVersion":"10.0"}`, wantIs: ErrUnknownVersion},
+		"a major version of which all is unknown": {
+			data:   `{"flags":{"a":{}},"schemaVersion":"2"}`,
+			wantIs: ErrUnknownVersion,
+		},
+		"no version": {data: `{"flags":{}}`, wantErr: "no schemaVersion"},
+		"null":       {data: `null`, wantErr: "no schemaVersion"},
+		"nothing":    {data: ``, wantErr: "read datafile"},
+		"an array":   {data: `[]`, wantErr: "read datafile"},
+		"two documents": {
+			data:    `{"schemaVersion":"1.0"}{"schemaVersion":"1.0"}`,
+			wantErr: "read datafile",
+		},
+		"a truncated document": {
+			data:    `{"flags":{"a":` + flag + `},"schemaVers`,
+			wantErr: "read datafile",
+		},
+		"a version that is a number":    {data: `{"schemaVersion":1}`, wantErr: "read datafile"},
+		"a revision that is no integer": {data: `{"revision":1.5,"schemaVersion":"1.0"}`, wantErr: "read datafile"},
+		"a revision beyond 64 bits": {
+			data:    `{"revision":99999999999999999999,"schemaVersion":"1.0"}`,
+			wantErr: "read datafile",
+		},
+		"flags in an array": {data: `{"flags":[],"schemaVersion":"1.0"}`, wantErr: "read datafile"},
+		"a flag that is null": {
+			data:    `{"flags":{"a":null},"schemaVersion":"1.0"}`,
+			wantErr: `flag "a" is no object`,
+		},
+		"an audience that is null": {
+			data:    `{"audiences":{"a":null},"schemaVersion":"1.0"}`,
+			wantErr: `audience "a" is no object`,
+		},
+		"an event that is null": {
+			data:    `{"events":{"a":null},"schemaVersion":"1.0"}`,
+			wantErr: `event "a" is no object`,
+		},
+		"a flag that is a string": {
+			data:    `{"flags":{"a":"on"},"schemaVersion":"1.0"}`,
+			wantErr: `flag "a" is no object`,
+		},
+		"a flag of the wrong form": {
+			data:    `{"flags":{"a":{"enabled":"yes"}},"schemaVersion":"1.0"}`,
+			wantErr: `flag "a"`,
+		},
+		"an audience of the wrong form": {
+			data:    `{"audiences":{"a":{"members":1}},"schemaVersion":"1.0"}`,
+			wantErr: `audience "a"`,
+		},
+		"an event of the wrong form": {
+			data:    `{"events":{"a":{"type":1}},"schemaVersion":"1.0"}`,
+			wantErr: `event "a"`,
+		},
+		"traffic beyond 32 bits": {
+			data:    `{"flags":{"a":{"rules":[{"traffic":4294967296}]}},"schemaVersion":"1.0"}`,
+			wantErr: `flag "a"`,
+		},
+		"only a header": {
+			data:    string(EncodeHeader(Header{Compressed: CompressedFileName})),
+			wantErr: "the whole is in datafile.json.gz",
+		},
+		"nesting without end": {
+			data:    `{"flags":{"a":` + strings.Repeat(`{"a":`, 1_000_000),
+			wantErr: "read datafile",
+		},
+		"nesting in an unknown field": {
+			data:    `{"later":` + nested("[", "]", 20_000, "") + `,"schemaVersion":"1.1"}`,
+			wantErr: "read datafile",
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +200,13 @@ func TestRead(t *testing.T) {
 }
 
 func TestDecodeReadsAHeaderAlone(t *testing.T) {
-	want := Header{Compressed: CompressedFileName, Environment: "production", Project: "shop", Revision: 7, SchemaVersion: SchemaVersion}
+	want := Header{
+		Compressed:    CompressedFileName,
+		Environment:   "production",
+		Project:       "shop",
+		Revision:      7,
+		SchemaVersion: SchemaVersion,
+	}
 	header, contents, err := Decode(EncodeHeader(want))
 	if err != nil {
 		t.Fatal(err)

@@ -43,11 +43,20 @@ func benchmarkDocument() *datafile.Document {
 				{Variation: "on", Weight: 50}, {Variation: "off", Weight: 50},
 			}}),
 			"ten": flag(
-				where("1", in("country", "fr")), where("2", compare("email", datafile.EndsWith, "@example.org")),
-				where("3", compare("age", datafile.LessThan, "18")), where("4", compare("email", datafile.StartsWith, "admin")),
-				where("5", compare("version", datafile.SemVerLessThan, "1.0.0")), where("6", in("plan", "enterprise", "beta")),
-				where("7", compare("age", datafile.GreaterThan, "65")), where("8", compare("email", datafile.Contains, "+test")),
-				where("9", in("country", "us", "ca")), where("10", compare("age", datafile.GreaterThanOrEqual, "18"), in("plan", "free"))),
+				where("1", in("country", "fr")),
+				where("2", compare("email", datafile.EndsWith, "@example.org")),
+				where("3", compare("age", datafile.LessThan, "18")),
+				where("4", compare("email", datafile.StartsWith, "admin")),
+				where("5", compare("version", datafile.SemVerLessThan, "1.0.0")),
+				where("6", in("plan", "enterprise", "beta")),
+				where("7", compare("age", datafile.GreaterThan, "65")),
+				where("8", compare("email", datafile.Contains, "+test")),
+				where(
+					"9",
+					in("country", "us", "ca"),
+				),
+				where("10", compare("age", datafile.GreaterThanOrEqual, "18"), in("plan", "free")),
+			),
 			"list":     flag(where("listed", in("targetingKey", members...))),
 			"audience": flag(datafile.Rule{Name: "members", Audiences: []string{"thousand"}, Variation: "on"}),
 		},
@@ -60,7 +69,13 @@ func benchmarkDocument() *datafile.Document {
 }
 
 var benchmarkContext = map[string]any{
-	"targetingKey": "user-500", "country": "de", "email": "user500@example.com", "age": 33.0, "version": "2.1.0", "plan": "free", "beta": true,
+	"targetingKey": "user-500",
+	"country":      "de",
+	"email":        "user500@example.com",
+	"age":          33.0,
+	"version":      "2.1.0",
+	"plan":         "free",
+	"beta":         true,
 }
 
 var result evaluate.Result

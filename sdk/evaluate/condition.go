@@ -58,9 +58,15 @@ var operators = map[datafile.Operator]func(values []string) (predicate, error){
 
 // negations are the negative operators, which hold where the positive ones do not.
 var negations = map[datafile.Operator]datafile.Operator{
-	datafile.NotIn: datafile.In, datafile.DoesNotExist: datafile.Exists, datafile.NotStartsWith: datafile.StartsWith,
-	datafile.NotEndsWith: datafile.EndsWith, datafile.NotContains: datafile.Contains, datafile.NotMatches: datafile.Matches,
-	datafile.NotInCIDR: datafile.InCIDR, datafile.NotEqualFold: datafile.EqualFold, datafile.NotContainsFold: datafile.ContainsFold,
+	datafile.NotIn:           datafile.In,
+	datafile.DoesNotExist:    datafile.Exists,
+	datafile.NotStartsWith:   datafile.StartsWith,
+	datafile.NotEndsWith:     datafile.EndsWith,
+	datafile.NotContains:     datafile.Contains,
+	datafile.NotMatches:      datafile.Matches,
+	datafile.NotInCIDR:       datafile.InCIDR,
+	datafile.NotEqualFold:    datafile.EqualFold,
+	datafile.NotContainsFold: datafile.ContainsFold,
 }
 
 func newConditions(from []datafile.Condition) ([]condition, error) {

@@ -80,7 +80,12 @@ func TestOperators(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			conditions, err := newConditions([]datafile.Condition{
-				{Attribute: "a", Operator: tc.operator, Values: tc.values}, {Attribute: "b.c", Operator: tc.operator, Values: tc.values},
+				{
+					Attribute: "a",
+					Operator:  tc.operator,
+					Values:    tc.values,
+				},
+				{Attribute: "b.c", Operator: tc.operator, Values: tc.values},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -128,8 +133,12 @@ func TestOperators(t *testing.T) {
 func TestPaths(t *testing.T) {
 	object := map[string]any{"city": "x", "0": nil, "": "empty", "é": "ü"}
 	e := evaluation{context: map[string]any{
-		"user": object, "user.city": "not reached", "list": []any{map[string]any{"city": "x"}}, "text": "x", "indexed": map[string]any{"0": "x", "city": "x"},
-		"deep": map[string]any{"user": object},
+		"user":      object,
+		"user.city": "not reached",
+		"list":      []any{map[string]any{"city": "x"}},
+		"text":      "x",
+		"indexed":   map[string]any{"0": "x", "city": "x"},
+		"deep":      map[string]any{"user": object},
 	}}
 	for path, want := range map[string]any{
 		"user.city": "x", "deep.user.city": "x", "text": "x", "user.": "empty", "user.é": "ü",

@@ -26,7 +26,11 @@ func document(t testing.TB, flags, audiences string) *datafile.Document {
 	if audiences == "" {
 		audiences = "{}"
 	}
-	read, err := datafile.Read([]byte(`{"schemaVersion":"1.0","project":"shop","environment":"production","revision":3,"flags":` + flags + `,"audiences":` + audiences + `}`))
+	read, err := datafile.Read(
+		[]byte(
+			`{"schemaVersion":"1.0","project":"shop","environment":"production","revision":3,"flags":` + flags + `,"audiences":` + audiences + `}`,
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,19 +149,33 @@ func TestResult(t *testing.T) {
 		"a":{"type":"Number","enabled":false,"defaultVariation":"x","variations":[{"key":"x","value":1.5}]},
 		"gone":{"type":"String","enabled":false,"retained":true,"defaultVariation":"x","variations":[{"key":"x","value":"s"}]}}`, "")
 	got := e.Evaluate("b", nil, noon)
-	want := evaluate.Variation{Key: "x", Value: map[string]any{"a": []any{1.0}}, JSON: json.RawMessage(`{"a":[1]}`), Payload: json.RawMessage(`{"p":1}`)}
+	want := evaluate.Variation{
+		Key:     "x",
+		Value:   map[string]any{"a": []any{1.0}},
+		JSON:    json.RawMessage(`{"a":[1]}`),
+		Payload: json.RawMessage(`{"p":1}`),
+	}
 	served := *got.Variation
-	if diff := diff.Diff(want, evaluate.Variation{Key: served.Key, Value: served.Value, JSON: served.JSON, Payload: served.Payload}); diff != "" {
+	if diff := diff.Diff(
+		want,
+		evaluate.Variation{Key: served.Key, Value: served.Value, JSON: served.JSON, Payload: served.Payload},
+	); diff != "" {
 		t.Errorf("variation: %s", diff)
 	}
-	if got.Flag.Key != "b" || got.Flag.Metadata["jira"] != "S-1" || got.Flag.Runtime != datafile.Server || got.Flag.Type != datafile.JSON {
+	if got.Flag.Key != "b" || got.Flag.Metadata["jira"] != "S-1" || got.Flag.Runtime != datafile.Server ||
+		got.Flag.Type != datafile.JSON {
 		t.Errorf("flag: %+v", got.Flag)
 	}
 	if got := e.Evaluate("a", nil, noon).Variation.Value; got != 1.5 {
 		t.Errorf("number: %v", got)
 	}
 	for _, key := range []string{"gone", "never was", ""} {
-		if got := e.Evaluate(key, nil, noon); got != (evaluate.Result{Reason: evaluate.FlagNotFound}) || e.Explain(key, nil, noon).Result != got {
+		if got := e.Evaluate(
+			key,
+			nil,
+			noon,
+		); got != (evaluate.Result{Reason: evaluate.FlagNotFound}) ||
+			e.Explain(key, nil, noon).Result != got {
 			t.Errorf("%q: %+v", key, got)
 		}
 	}
@@ -296,7 +314,9 @@ func TestWithout(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	condition := func(operator, values string) string {
-		return flag(`"rules":[{"name":"a","variation":"on","conditions":[{"attribute":"x","operator":"` + operator + `","values":` + values + `}]}]`)
+		return flag(
+			`"rules":[{"name":"a","variation":"on","conditions":[{"attribute":"x","operator":"` + operator + `","values":` + values + `}]}]`,
+		)
 	}
 	for name, tc := range map[string]struct{ flag, audience, want string }{
 		"operator":            {condition("Near", `["x"]`), "", "unknown operator"},
@@ -345,7 +365,10 @@ func TestManyPrerequisites(t *testing.T) {
 	flags := []string{`"flag-0":` + flag(`"fallthrough":"on"`)}
 	for i := range 200 {
 		required := fmt.Sprintf(`{"flag":"flag-%d","variations":["on"]}`, i)
-		flags = append(flags, fmt.Sprintf(`"flag-%d":`, i+1)+flag(`"fallthrough":"on","prerequisites":[`+required+`,`+required+`,`+required+`]`))
+		flags = append(
+			flags,
+			fmt.Sprintf(`"flag-%d":`, i+1)+flag(`"fallthrough":"on","prerequisites":[`+required+`,`+required+`,`+required+`]`),
+		)
 	}
 	e := engine(t, "{"+strings.Join(flags, ",")+"}", "")
 	if got := e.Evaluate("flag-200", nil, noon); got.Variation.Key != "on" {
@@ -362,14 +385,25 @@ func TestLongChain(t *testing.T) {
 		var flags []string
 		name := func(i int) string { return fmt.Sprintf(order, i, 100_000-i) }
 		for i := range evaluate.MaxPrerequisiteDepth {
-			flags = append(flags, fmt.Sprintf("%q:", name(i))+flag(fmt.Sprintf(`"prerequisites":[{"flag":%q,"variations":["off"]}],"fallthrough":"off"`, name(i+1))))
+			flags = append(
+				flags,
+				fmt.Sprintf(
+					"%q:",
+					name(i),
+				)+flag(
+					fmt.Sprintf(`"prerequisites":[{"flag":%q,"variations":["off"]}],"fallthrough":"off"`, name(i+1)),
+				),
+			)
 		}
 		last := fmt.Sprintf("%q:", name(evaluate.MaxPrerequisiteDepth))
 		e := engine(t, "{"+strings.Join(flags[1:], ",")+","+last+flag("")+"}", "")
 		if got := e.Evaluate(name(1), nil, noon); got.Reason != evaluate.Static {
 			t.Errorf("got %s", got.Reason)
 		}
-		if _, err := evaluate.New(document(t, "{"+strings.Join(flags, ",")+","+last+flag("")+"}", "")); err == nil || !strings.Contains(err.Error(), "chain") {
+		if _, err := evaluate.New(
+			document(t, "{"+strings.Join(flags, ",")+","+last+flag("")+"}", ""),
+		); err == nil ||
+			!strings.Contains(err.Error(), "chain") {
 			t.Errorf("a longer chain: %v", err)
 		}
 	}
@@ -377,11 +411,15 @@ func TestLongChain(t *testing.T) {
 
 // TestExplain shows what an explanation looks like.
 func TestExplain(t *testing.T) {
-	e := engine(t, `{"flag":`+flag(`"overrides":{"amy":"on"},"prerequisites":[{"flag":"other","variations":["off"]}],"rules":[
+	e := engine(
+		t,
+		`{"flag":`+flag(`"overrides":{"amy":"on"},"prerequisites":[{"flag":"other","variations":["off"]}],"rules":[
 		{"name":"staff","audiences":["staff","gone"],"variation":"on"},
 		{"name":"adults","conditions":[{"attribute":"age","operator":"GreaterThan","values":["18"]}],"variation":"on"},
 		{"name":"half","salt":"s","split":[{"variation":"on","weight":1},{"variation":"off","weight":1}]},
-		{"name":"some","salt":"s","variation":"on","traffic":1}]`)+`,"other":`+flag(``)+`}`, `{"staff":{"members":["bob"]}}`)
+		{"name":"some","salt":"s","variation":"on","traffic":1}]`)+`,"other":`+flag(``)+`}`,
+		`{"staff":{"members":["bob"]}}`,
+	)
 	want := []evaluate.Step{
 		{`prerequisite "other"`, true, `serves "off"`},
 		{"the overrides", false, "hold none for this targeting key"},
@@ -412,16 +450,33 @@ var everyOperator = func() string {
 	} {
 		var rules []string
 		for i, attribute := range []string{"text", "number", "flag", "version", "time", "address", "list", "object", "object.inner.text", "targetingKey", "gone"} {
-			rules = append(rules, fmt.Sprintf(`{"name":"r%d","variation":"on","traffic":10000,"salt":"s%d","conditions":[{"attribute":%q,"operator":%q,"values":%s}]}`,
-				i, i, attribute, operator, values))
+			rules = append(
+				rules,
+				fmt.Sprintf(
+					`{"name":"r%d","variation":"on","traffic":10000,"salt":"s%d","conditions":[{"attribute":%q,"operator":%q,"values":%s}]}`,
+					i,
+					i,
+					attribute,
+					operator,
+					values,
+				),
+			)
 		}
 		flags = append(flags, fmt.Sprintf("%q:%s", operator, flag(`"rules":[`+strings.Join(rules, ",")+`]`)))
 	}
-	flags = append(flags,
-		`"split":`+flag(`"rules":[{"name":"a","hashAttribute":"object.inner.text","salt":"salt","split":[{"variation":"on","weight":1},{"variation":"off","weight":2}]}]`),
-		`"posthog":`+flag(`"bucketing":"PostHogSHA1","rules":[{"name":"a","traffic":50000,"split":[{"variation":"on","weight":1},{"variation":"off","weight":2}]}]`),
+	flags = append(
+		flags,
+		`"split":`+flag(
+			`"rules":[{"name":"a","hashAttribute":"object.inner.text","salt":"salt","split":[{"variation":"on","weight":1},{"variation":"off","weight":2}]}]`,
+		),
+		`"posthog":`+flag(
+			`"bucketing":"PostHogSHA1","rules":[{"name":"a","traffic":50000,"split":[{"variation":"on","weight":1},{"variation":"off","weight":2}]}]`,
+		),
 		`"audience":`+flag(`"rules":[{"name":"a","audiences":["a","gone"],"variation":"on"}],"overrides":{"bob":"on"}`),
-		`"schedule":`+flag(`"schedule":{"enableAt":"2027-03-15T12:00:00Z"},"prerequisites":[{"flag":"audience","variations":["on"]},{"flag":"split","variations":["on"]}]`))
+		`"schedule":`+flag(
+			`"schedule":{"enableAt":"2027-03-15T12:00:00Z"},"prerequisites":[{"flag":"audience","variations":["on"]},{"flag":"split","variations":["on"]}]`,
+		),
+	)
 	return "{" + strings.Join(flags, ",") + "}"
 }()
 
@@ -441,7 +496,15 @@ func FuzzEvaluate(f *testing.F) {
 	}
 	e := engine(f, everyOperator, everyAudience)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		contexts := []map[string]any{{"targetingKey": string(data), "text": string(data), "version": string(data), "time": string(data), "address": string(data)}}
+		contexts := []map[string]any{
+			{
+				"targetingKey": string(data),
+				"text":         string(data),
+				"version":      string(data),
+				"time":         string(data),
+				"address":      string(data),
+			},
+		}
 		var context map[string]any
 		if json.Unmarshal(data, &context) == nil {
 			contexts = append(contexts, context)

@@ -100,7 +100,15 @@ func (p *preparer) flag(key string) (*Flag, error) {
 	}
 	p.flags[key] = nil
 	from := p.document.Flags[key]
-	f := &Flag{Key: key, Metadata: from.Metadata, Runtime: from.Runtime, Type: from.Type, enabled: from.Enabled, evaluations: 1, depth: 1}
+	f := &Flag{
+		Key:         key,
+		Metadata:    from.Metadata,
+		Runtime:     from.Runtime,
+		Type:        from.Type,
+		enabled:     from.Enabled,
+		evaluations: 1,
+		depth:       1,
+	}
 	if err := p.fill(f, from); err != nil {
 		if errors.Is(err, ErrCycle) || errors.Is(err, errTooDeep) {
 			return nil, err // Naming every flag of the chain would help nobody.
@@ -128,7 +136,13 @@ func (p *preparer) fill(f *Flag, from *datafile.Flag) (err error) {
 		if err != nil {
 			return fmt.Errorf("variation %q: %w", variation.Key, err)
 		}
-		f.variations[i] = Variation{Key: variation.Key, Value: value, JSON: variation.Value, Payload: variation.Payload, index: i}
+		f.variations[i] = Variation{
+			Key:     variation.Key,
+			Value:   value,
+			JSON:    variation.Value,
+			Payload: variation.Payload,
+			index:   i,
+		}
 	}
 	if f.off, err = f.variation(from.DefaultVariation); err != nil {
 		return err

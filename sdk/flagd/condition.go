@@ -93,7 +93,10 @@ func (a attribute) reach(operands ...expression) expression {
 	var objects []expression
 	for i, name := range names {
 		if !reachable(names[:i], name) {
-			return inexpressible(fmt.Sprintf("the path %q, which the evaluators of flagd read differently", string(a)), "name the attribute otherwise")
+			return inexpressible(
+				fmt.Sprintf("the path %q, which the evaluators of flagd read differently", string(a)),
+				"name the attribute otherwise",
+			)
 		}
 		if i > 0 {
 			objects = append(objects, same(variable(strings.Join(names[:i], ".")+".0"), null))
@@ -105,14 +108,18 @@ func (a attribute) reach(operands ...expression) expression {
 // The names of the functions that JavaScript's objects have without anybody having put them there, and those of its
 // other values. Functions count as nothing at the end of a path, but have properties of their own.
 var (
-	ofObjects = strings.Fields(`__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ constructor hasOwnProperty
-		isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf`)
-	ofValues = strings.Fields(`anchor apply at big bind blink bold call charAt charCodeAt codePointAt concat copyWithin endsWith
+	ofObjects = strings.Fields(
+		`__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ constructor hasOwnProperty
+		isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf`,
+	)
+	ofValues = strings.Fields(
+		`anchor apply at big bind blink bold call charAt charCodeAt codePointAt concat copyWithin endsWith
 		entries every fill filter find findIndex findLast findLastIndex fixed flat flatMap fontcolor fontsize forEach includes
 		indexOf isWellFormed italics join keys lastIndexOf link localeCompare map match matchAll normalize padEnd padStart pop
 		push reduce reduceRight repeat replace replaceAll reverse search shift slice small some sort splice split startsWith
 		strike sub substr substring sup toExponential toFixed toLocaleLowerCase toLocaleUpperCase toLowerCase toPrecision
-		toReversed toSorted toSpliced toUpperCase toWellFormed trim trimEnd trimLeft trimRight trimStart unshift values with`)
+		toReversed toSorted toSpliced toUpperCase toWellFormed trim trimEnd trimLeft trimRight trimStart unshift values with`,
+	)
 	ofFunctions = []string{"arguments", "caller", "name", "prototype"}
 )
 
@@ -264,7 +271,10 @@ func (a attribute) compareVersion(operator, value string) expression {
 	const digits = "0123456789"
 	parts := version.FindStringSubmatch(value)
 	if parts == nil || len(value) > maxVersion-len(".0.0") {
-		return inexpressible(fmt.Sprintf("with %q, which is no semantic version that flagd knows", value), "write a version such as 1.2.3")
+		return inexpressible(
+			fmt.Sprintf("with %q, which is no semantic version that flagd knows", value),
+			"write a version such as 1.2.3",
+		)
 	}
 	target := strings.TrimLeft(value, "vV")
 	if parts[2] == "" {
@@ -278,6 +288,11 @@ func (a attribute) compareVersion(operator, value string) expression {
 		different(a.value(), null),
 		a.isText(),
 		or(apply("in", first(0), text(digits)), and(apply("in", first(0), text("vV")), apply("in", first(1), text(digits)))),
-		apply("in", apply("substr", a.value(), number(-1)), text(digits+"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-")),
-		apply("sem_ver", a.value(), text(operator), text(target)))
+		apply(
+			"in",
+			apply("substr", a.value(), number(-1)),
+			text(digits+"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-"),
+		),
+		apply("sem_ver", a.value(), text(operator), text(target)),
+	)
 }

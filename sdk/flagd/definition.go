@@ -66,8 +66,10 @@ func (e *NotExpressibleError) Error() string {
 	return "flagd cannot say: " + e.Construct + "; " + e.Remedy + ", or read the native datafile"
 }
 
-var tooLarge = inexpressible("a definition larger than "+strconv.Itoa(MaxDefinitionSize>>10)+" KiB with its audiences and prerequisites inlined",
-	"use fewer prerequisites, or smaller audiences")
+var tooLarge = inexpressible(
+	"a definition larger than "+strconv.Itoa(MaxDefinitionSize>>10)+" KiB with its audiences and prerequisites inlined",
+	"use fewer prerequisites, or smaller audiences",
+)
 
 // Definition returns the flagd definition of a flag as canonical JSON. It fails with a *NotExpressibleError where flagd
 // cannot say what the flag says, and with another error where the source does not hold the flag or holds it as
@@ -100,7 +102,11 @@ func Definition(source Source, key string) ([]byte, error) {
 		members["targeting"] = variation.json
 	}
 	if !slices.ContainsFunc(flag.Variations, func(v datafile.Variation) bool { return text(v.Key) == defaultVariant }) {
-		return nil, fmt.Errorf("flag %q has no variation %s", key, defaultVariant.json) // It would make SDKs refuse the whole file.
+		return nil, fmt.Errorf(
+			"flag %q has no variation %s",
+			key,
+			defaultVariant.json,
+		) // It would make SDKs refuse the whole file.
 	}
 	members["defaultVariant"] = defaultVariant.json
 	if len(flag.Metadata) > 0 {

@@ -142,7 +142,9 @@ func boolean(prerequisites ...string) *datafile.Flag {
 // TestBounds fails where prerequisites or lists make a definition, or the time to write it, grow without end.
 func TestBounds(t *testing.T) {
 	undecided := boolean()
-	undecided.Rules = []datafile.Rule{{Name: "a", Variation: "off", Conditions: []datafile.Condition{{Attribute: "plan", Operator: datafile.Exists}}}}
+	undecided.Rules = []datafile.Rule{
+		{Name: "a", Variation: "off", Conditions: []datafile.Condition{{Attribute: "plan", Operator: datafile.Exists}}},
+	}
 	wide := source{Flags: map[string]*datafile.Flag{"flag-0": undecided}}
 	for i := range 30 {
 		previous := fmt.Sprintf("flag-%d", i)
@@ -152,10 +154,18 @@ func TestBounds(t *testing.T) {
 	for i := range 10_000 {
 		deep.Flags[fmt.Sprintf("flag-%d", i+1)] = boolean(fmt.Sprintf("flag-%d", i))
 	}
-	cycle := source{Flags: map[string]*datafile.Flag{"a": boolean("b"), "b": boolean("c"), "c": boolean("a"), "self": boolean("self")}}
-	long := source{Flags: map[string]*datafile.Flag{"flag": boolean()}, Audiences: map[string]*datafile.Audience{"many": {}}}
+	cycle := source{
+		Flags: map[string]*datafile.Flag{"a": boolean("b"), "b": boolean("c"), "c": boolean("a"), "self": boolean("self")},
+	}
+	long := source{
+		Flags:     map[string]*datafile.Flag{"flag": boolean()},
+		Audiences: map[string]*datafile.Audience{"many": {}},
+	}
 	for i := range 20_000 {
-		long.Audiences["many"].Members = append(long.Audiences["many"].Members, fmt.Sprintf("subject-with-a-long-targeting-key-%08d", i))
+		long.Audiences["many"].Members = append(
+			long.Audiences["many"].Members,
+			fmt.Sprintf("subject-with-a-long-targeting-key-%08d", i),
+		)
 	}
 	long.Flags["flag"].Rules = []datafile.Rule{{Name: "a", Variation: "off", Audiences: []string{"many"}}}
 	for name, tc := range map[string]struct {
@@ -196,7 +206,12 @@ func TestEncode(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got := flagd.Encode(datafile.Header{}, &datafile.Section{}); string(got) != `{"flags":{},"metadata":{"environment":"","project":"","revision":0}}` {
+	if got := flagd.Encode(
+		datafile.Header{},
+		&datafile.Section{},
+	); string(
+		got,
+	) != `{"flags":{},"metadata":{"environment":"","project":"","revision":0}}` {
 		t.Errorf("an empty file is %s", got)
 	}
 }
@@ -215,10 +230,22 @@ func TestDefinitionOfWhatIsNotServed(t *testing.T) {
 // FuzzDefinition fails where a flag, whatever it is, makes the file unreadable, for that would take all other flags
 // with it.
 func FuzzDefinition(f *testing.F) {
-	f.Add([]byte(`{"type":"Boolean","enabled":true,"defaultVariation":"off","variations":[{"key":"on","value":true},{"key":"off","value":false}],"overrides":{"\u0000":"on"},
-		"rules":[{"name":"r","variation":"on","traffic":5,"salt":"\"","audiences":["a"],"conditions":[{"attribute":"a.b","operator":"In","values":["\ud800","1e999","-0"]}]}]}`))
-	f.Add([]byte(`{"enabled":true,"prerequisites":[{"flag":"flag","variations":["on"]}],"schedule":{"enableAt":"0000-01-01T00:00:00Z"}}`))
-	f.Add([]byte(`{"enabled":true,"variations":[{"key":"","value":1}],"rules":[{"split":[{"variation":"","weight":-5},{"variation":"x","weight":3}],"hashAttribute":"."}]}`))
+	f.Add(
+		[]byte(
+			`{"type":"Boolean","enabled":true,"defaultVariation":"off","variations":[{"key":"on","value":true},{"key":"off","value":false}],"overrides":{"\u0000":"on"},
+		"rules":[{"name":"r","variation":"on","traffic":5,"salt":"\"","audiences":["a"],"conditions":[{"attribute":"a.b","operator":"In","values":["\ud800","1e999","-0"]}]}]}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"enabled":true,"prerequisites":[{"flag":"flag","variations":["on"]}],"schedule":{"enableAt":"0000-01-01T00:00:00Z"}}`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`{"enabled":true,"variations":[{"key":"","value":1}],"rules":[{"split":[{"variation":"","weight":-5},{"variation":"x","weight":3}],"hashAttribute":"."}]}`,
+		),
+	)
 	f.Add([]byte(`{"enabled":true,"variations":[{"key":"","value":1}],"rules":[{"split":[{}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		flag := &datafile.Flag{}
@@ -226,10 +253,16 @@ func FuzzDefinition(f *testing.F) {
 			return
 		}
 		flags := source{
-			Flags:     map[string]*datafile.Flag{"flag": flag},
-			Audiences: map[string]*datafile.Audience{"a": {Members: []string{"x"}, Groups: []datafile.Group{{Conditions: []datafile.Condition{{}}}}}},
+			Flags: map[string]*datafile.Flag{"flag": flag},
+			Audiences: map[string]*datafile.Audience{
+				"a": {Members: []string{"x"}, Groups: []datafile.Group{{Conditions: []datafile.Condition{{}}}}},
+			},
 		}
-		if definition, err := flagd.Definition(flags, "flag"); err == nil && (!json.Valid(definition) || len(definition) > flagd.MaxDefinitionSize) {
+		if definition, err := flagd.Definition(
+			flags,
+			"flag",
+		); err == nil &&
+			(!json.Valid(definition) || len(definition) > flagd.MaxDefinitionSize) {
 			t.Errorf("the definition of %s is not JSON or too large: %s", data, definition)
 		}
 	})

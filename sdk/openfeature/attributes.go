@@ -27,7 +27,22 @@ func plainValue(value any) any {
 
 func isPlain(value any, depth int) bool {
 	switch v := value.(type) {
-	case nil, bool, string, json.Number, float64, float32, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64,
+	case nil,
+		bool,
+		string,
+		json.Number,
+		float64,
+		float32,
+		int,
+		int8,
+		int16,
+		int32,
+		int64,
+		uint,
+		uint8,
+		uint16,
+		uint32,
+		uint64,
 		time.Time:
 		return true
 	case []string:

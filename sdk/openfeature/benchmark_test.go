@@ -19,13 +19,21 @@ import (
 func benchmarkFlags(n int) map[string]*datafile.Flag {
 	flag := func(rules ...datafile.Rule) *datafile.Flag {
 		return &datafile.Flag{
-			Type: datafile.Boolean, Enabled: true, DefaultVariation: "off", Rules: rules,
-			Variations: []datafile.Variation{{Key: "on", Value: json.RawMessage("true")}, {Key: "off", Value: json.RawMessage("false")}},
+			Type:             datafile.Boolean,
+			Enabled:          true,
+			DefaultVariation: "off",
+			Rules:            rules,
+			Variations: []datafile.Variation{
+				{Key: "on", Value: json.RawMessage("true")},
+				{Key: "off", Value: json.RawMessage("false")},
+			},
 		}
 	}
 	where := func(name, attribute string, operator datafile.Operator, values ...string) datafile.Rule {
 		return datafile.Rule{
-			Name: name, Variation: "on", Conditions: []datafile.Condition{{Attribute: attribute, Operator: operator, Values: values}},
+			Name:       name,
+			Variation:  "on",
+			Conditions: []datafile.Condition{{Attribute: attribute, Operator: operator, Values: values}},
 		}
 	}
 	var members []string

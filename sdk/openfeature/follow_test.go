@@ -261,7 +261,12 @@ func TestEverySwapIsServed(t *testing.T) {
 	for revision := int64(2); revision <= swaps; revision++ {
 		m.swap(form(revision))
 		w.loaded(revision)
-		if even := w.Boolean(t.Context(), "even", false, openfeature.NewEvaluationContext("u", nil)); even != (revision%2 == 0) {
+		if even := w.Boolean(
+			t.Context(),
+			"even",
+			false,
+			openfeature.NewEvaluationContext("u", nil),
+		); even != (revision%2 == 0) {
 			t.Fatalf("revision %d serves another one's audience", revision)
 		}
 	}
@@ -510,7 +515,10 @@ func TestEventsWaitForTheirReceiver(t *testing.T) {
 		var got []told
 		for range 2 {
 			event := <-provider.EventChannel()
-			got = append(got, told{Type: event.EventType, Changes: event.FlagChanges, Revision: event.EventMetadata[MetadataRevision]})
+			got = append(
+				got,
+				told{Type: event.EventType, Changes: event.FlagChanges, Revision: event.EventMetadata[MetadataRevision]},
+			)
 		}
 		want := []told{
 			{Type: openfeature.ProviderStale, Revision: int64(4)},
@@ -539,7 +547,9 @@ func TestChangedFlags(t *testing.T) {
 		}
 		doc.Flags["off"] = onOff()
 		doc.Flags["off"].Enabled = false
-		doc.Flags["off"].Prerequisites = []datafile.Prerequisite{{Flag: "off", Variations: []string{"on"}}} // Which nobody looks at.
+		doc.Flags["off"].Prerequisites = []datafile.Prerequisite{
+			{Flag: "off", Variations: []string{"on"}},
+		} // Which nobody looks at.
 		doc.Audiences = map[string]*datafile.Audience{"testers": {Members: []string{"a"}}, "unused": {Members: []string{"a"}}}
 		return doc
 	}

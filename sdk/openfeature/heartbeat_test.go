@@ -41,7 +41,12 @@ func TestHeartbeatReportsEachRevision(t *testing.T) {
 		select {
 		case got := <-beats:
 			want := map[string]any{
-				"path": "/api/sdk/heartbeat", "sdkKey": "sdk_x", "sdkType": sdkType, "sdkVersion": sdkVersion, "revision": revision, "instance": "pod-a",
+				"path":       "/api/sdk/heartbeat",
+				"sdkKey":     "sdk_x",
+				"sdkType":    sdkType,
+				"sdkVersion": sdkVersion,
+				"revision":   revision,
+				"instance":   "pod-a",
 			}
 			if diff := diff.Diff(want, got); diff != "" {
 				t.Error(diff)

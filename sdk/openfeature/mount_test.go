@@ -138,7 +138,10 @@ func constant(flagType datafile.FlagType, value string) *datafile.Flag {
 
 // revisionFlag makes a document whose flag "revision" serves the document's revision.
 func revisionFlag(revision int64) *datafile.Document {
-	return document(revision, map[string]*datafile.Flag{"revision": constant(datafile.Number, strconv.FormatInt(revision, 10))})
+	return document(
+		revision,
+		map[string]*datafile.Flag{"revision": constant(datafile.Number, strconv.FormatInt(revision, 10))},
+	)
 }
 
 // bind sets the provider in an API of its own, which ends with the test.

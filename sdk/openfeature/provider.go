@@ -195,23 +195,42 @@ func (p *Provider) Hooks() []openfeature.Hook { return nil }
 func (p *Provider) EventChannel() <-chan openfeature.Event { return p.events }
 
 // BooleanEvaluation evaluates a flag of type Boolean.
-func (p *Provider) BooleanEvaluation(_ context.Context, key string, fallback bool, attributes openfeature.FlattenedContext) openfeature.BoolResolutionDetail {
+func (p *Provider) BooleanEvaluation(
+	_ context.Context,
+	key string,
+	fallback bool,
+	attributes openfeature.FlattenedContext,
+) openfeature.BoolResolutionDetail {
 	return evaluateAs(p, key, datafile.Boolean, fallback, attributes)
 }
 
 // StringEvaluation evaluates a flag of type String.
-func (p *Provider) StringEvaluation(_ context.Context, key, fallback string, attributes openfeature.FlattenedContext) openfeature.StringResolutionDetail {
+func (p *Provider) StringEvaluation(
+	_ context.Context,
+	key, fallback string,
+	attributes openfeature.FlattenedContext,
+) openfeature.StringResolutionDetail {
 	return evaluateAs(p, key, datafile.String, fallback, attributes)
 }
 
 // FloatEvaluation evaluates a flag of type Number.
-func (p *Provider) FloatEvaluation(_ context.Context, key string, fallback float64, attributes openfeature.FlattenedContext) openfeature.FloatResolutionDetail {
+func (p *Provider) FloatEvaluation(
+	_ context.Context,
+	key string,
+	fallback float64,
+	attributes openfeature.FlattenedContext,
+) openfeature.FloatResolutionDetail {
 	return evaluateAs(p, key, datafile.Number, fallback, attributes)
 }
 
 // IntEvaluation evaluates a flag of type Number. It is a type mismatch where the number is not integral or does not fit
 // an int64: a rounded number would be another value than the one that was published.
-func (p *Provider) IntEvaluation(_ context.Context, key string, fallback int64, attributes openfeature.FlattenedContext) openfeature.IntResolutionDetail {
+func (p *Provider) IntEvaluation(
+	_ context.Context,
+	key string,
+	fallback int64,
+	attributes openfeature.FlattenedContext,
+) openfeature.IntResolutionDetail {
 	number := evaluateAs(p, key, datafile.Number, 0.0, attributes)
 	detail := openfeature.IntResolutionDetail{Value: fallback, ProviderResolutionDetail: number.ProviderResolutionDetail}
 	switch value := number.Value; {
@@ -227,7 +246,12 @@ func (p *Provider) IntEvaluation(_ context.Context, key string, fallback int64, 
 
 // ObjectEvaluation evaluates a flag of type JSON. The value is a map[string]any or a []any of what encoding/json
 // decodes, and the caller's own.
-func (p *Provider) ObjectEvaluation(_ context.Context, key string, fallback any, attributes openfeature.FlattenedContext) openfeature.InterfaceResolutionDetail {
+func (p *Provider) ObjectEvaluation(
+	_ context.Context,
+	key string,
+	fallback any,
+	attributes openfeature.FlattenedContext,
+) openfeature.InterfaceResolutionDetail {
 	detail := evaluateAs(p, key, datafile.JSON, fallback, attributes)
 	if detail.Reason != openfeature.ErrorReason {
 		detail.Value = clone(detail.Value)
@@ -264,7 +288,9 @@ func evaluateAs[T any](
 	result := flag.engine.EvaluateConverting(attributes, instant, plainValue)
 	detail.Value, _ = result.Variation.Value.(T) // The engine refuses documents in which a value is not of its flag's type.
 	detail.Variant = result.Variation.Key
-	detail.Reason = openfeature.Reason(result.Reason)            // The engine's have OpenFeature's names, but for ReasonPrerequisiteFailed.
+	detail.Reason = openfeature.Reason(
+		result.Reason,
+	) // The engine's have OpenFeature's names, but for ReasonPrerequisiteFailed.
 	detail.FlagMetadata = maps.Clone(flag.metadata(result.Rule)) // The SDK's multi-provider writes into it.
 	return detail
 }

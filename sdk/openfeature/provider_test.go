@@ -73,14 +73,22 @@ func serve(tb testing.TB, document *datafile.Document, options ...Option) *openf
 // onOff makes a Boolean flag that is on where a rule says so.
 func onOff(rules ...datafile.Rule) *datafile.Flag {
 	return &datafile.Flag{
-		Type: datafile.Boolean, Enabled: true, DefaultVariation: "off", Rules: rules,
-		Variations: []datafile.Variation{{Key: "on", Value: json.RawMessage("true")}, {Key: "off", Value: json.RawMessage("false")}},
+		Type:             datafile.Boolean,
+		Enabled:          true,
+		DefaultVariation: "off",
+		Rules:            rules,
+		Variations: []datafile.Variation{
+			{Key: "on", Value: json.RawMessage("true")},
+			{Key: "off", Value: json.RawMessage("false")},
+		},
 	}
 }
 
 func rule(name, attribute string, operator datafile.Operator, values ...string) datafile.Rule {
 	return datafile.Rule{
-		Name: name, Variation: "on", Conditions: []datafile.Condition{{Attribute: attribute, Operator: operator, Values: values}},
+		Name:       name,
+		Variation:  "on",
+		Conditions: []datafile.Condition{{Attribute: attribute, Operator: operator, Values: values}},
 	}
 }
 
@@ -88,12 +96,20 @@ func TestTypes(t *testing.T) {
 	retained := constant(datafile.Boolean, "true")
 	retained.Retained = true
 	client := serve(t, document(1, map[string]*datafile.Flag{
-		"boolean": constant(datafile.Boolean, "true"), "string": constant(datafile.String, `"blue"`),
-		"integer": constant(datafile.Number, "24"), "negative": constant(datafile.Number, "-3"), "fraction": constant(datafile.Number, "0.25"),
-		"huge": constant(datafile.Number, "1e30"), "least": constant(datafile.Number, "-9223372036854775808"),
+		"boolean": constant(datafile.Boolean, "true"),
+		"string":  constant(datafile.String, `"blue"`),
+		"integer": constant(
+			datafile.Number,
+			"24",
+		),
+		"negative":     constant(datafile.Number, "-3"),
+		"fraction":     constant(datafile.Number, "0.25"),
+		"huge":         constant(datafile.Number, "1e30"),
+		"least":        constant(datafile.Number, "-9223372036854775808"),
 		"one too many": constant(datafile.Number, "9223372036854775808"),
-		"object":       constant(datafile.JSON, `{"a":[1,"x",{"b":null}]}`), "array": constant(datafile.JSON, `[1,2]`),
-		"retained": retained,
+		"object":       constant(datafile.JSON, `{"a":[1,"x",{"b":null}]}`),
+		"array":        constant(datafile.JSON, `[1,2]`),
+		"retained":     retained,
 	}))
 	ctx, none := t.Context(), openfeature.EvaluationContext{}
 	boolean := func(key string) (any, openfeature.EvaluationDetails) {
@@ -197,8 +213,10 @@ func TestMetadataIsTheCallersOwn(t *testing.T) {
 
 func TestReasonsAndMetadata(t *testing.T) {
 	ruled := onOff(rule("german", "country", datafile.In, "de"), datafile.Rule{
-		Name: "half", Salt: "s/", Conditions: []datafile.Condition{{Attribute: "country", Operator: datafile.In, Values: []string{"at"}}},
-		Split: []datafile.Weight{{Variation: "on", Weight: 1}, {Variation: "off", Weight: 1}},
+		Name:       "half",
+		Salt:       "s/",
+		Conditions: []datafile.Condition{{Attribute: "country", Operator: datafile.In, Values: []string{"at"}}},
+		Split:      []datafile.Weight{{Variation: "on", Weight: 1}, {Variation: "off", Weight: 1}},
 	})
 	ruled.Overrides = map[string]string{"tester": "on"}
 	ruled.Metadata = map[string]string{"team": "checkout", "rule": "mine"}
@@ -263,9 +281,18 @@ func TestContext(t *testing.T) {
 	looped := map[string]any{}
 	looped["self"] = looped
 	flag := onOff(
-		rule("country", "country", datafile.In, "de"), rule("seats", "plan.seats", datafile.GreaterThan, "3"),
-		rule("name", "plan.name", datafile.In, "gold"), rule("ids", "ids", datafile.In, "7"), rule("key", "targetingKey", datafile.In, "me"),
-		rule("time", "since", datafile.Before, "2026-01-01T00:00:00Z"))
+		rule("country", "country", datafile.In, "de"),
+		rule("seats", "plan.seats", datafile.GreaterThan, "3"),
+		rule(
+			"name",
+			"plan.name",
+			datafile.In,
+			"gold",
+		),
+		rule("ids", "ids", datafile.In, "7"),
+		rule("key", "targetingKey", datafile.In, "me"),
+		rule("time", "since", datafile.Before, "2026-01-01T00:00:00Z"),
+	)
 	present := onOff(rule("present", "x", datafile.Exists), rule("present-within", "o.x", datafile.Exists))
 	audience := onOff(datafile.Rule{Name: "members", Audiences: []string{"testers"}, Variation: "on"})
 	outer := onOff()
@@ -313,7 +340,12 @@ func TestContext(t *testing.T) {
 			if tc.key == "" {
 				tc.key = "ruled"
 			}
-			got, err := client.BooleanValue(t.Context(), tc.key, false, openfeature.NewTargetlessEvaluationContext(tc.attributes))
+			got, err := client.BooleanValue(
+				t.Context(),
+				tc.key,
+				false,
+				openfeature.NewTargetlessEvaluationContext(tc.attributes),
+			)
 			if err != nil || got != tc.want {
 				t.Errorf("got %v, %v; want %v", got, err, tc.want)
 			}
@@ -350,9 +382,13 @@ func TestScheduleFollowsTheClock(t *testing.T) {
 	requiring.Fallthrough = "on"
 	requiring.Prerequisites = []datafile.Prerequisite{{Flag: "scheduled", Variations: []string{"on"}}}
 	now := time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC)
-	client := serve(t, document(1, map[string]*datafile.Flag{"scheduled": scheduled, "requiring": requiring}), func(p *Provider) {
-		p.now = func() time.Time { return now }
-	})
+	client := serve(
+		t,
+		document(1, map[string]*datafile.Flag{"scheduled": scheduled, "requiring": requiring}),
+		func(p *Provider) {
+			p.now = func() time.Time { return now }
+		},
+	)
 	for _, want := range []bool{false, true} {
 		for _, key := range []string{"scheduled", "requiring"} {
 			if got := client.Boolean(t.Context(), key, !want, openfeature.EvaluationContext{}); got != want {
@@ -365,7 +401,10 @@ func TestScheduleFollowsTheClock(t *testing.T) {
 
 func TestTrack(t *testing.T) {
 	doc := document(9, nil)
-	doc.Events = map[string]*datafile.Event{"purchase": {Type: datafile.Conversion}, "order_value": {Type: datafile.Numeric, Unit: "EUR"}}
+	doc.Events = map[string]*datafile.Event{
+		"purchase":    {Type: datafile.Conversion},
+		"order_value": {Type: datafile.Numeric, Unit: "EUR"},
+	}
 	var tracked []TrackedEvent
 	collect := OnTrack(func(_ context.Context, event TrackedEvent) { tracked = append(tracked, event) })
 	client := serve(t, doc, collect)
@@ -417,7 +456,12 @@ func TestLifecycle(t *testing.T) {
 	ask := func() int64 {
 		return provider.IntEvaluation(t.Context(), "revision", 0, nil).Value
 	}
-	if got := provider.IntEvaluation(t.Context(), "revision", 0, nil); got.ResolutionDetail().ErrorCode != openfeature.ProviderNotReadyCode {
+	if got := provider.IntEvaluation(
+		t.Context(),
+		"revision",
+		0,
+		nil,
+	); got.ResolutionDetail().ErrorCode != openfeature.ProviderNotReadyCode {
 		t.Errorf("before Init the error is %q", got.ResolutionDetail().ErrorCode)
 	}
 	api := isolated.NewAPI()
@@ -470,7 +514,14 @@ func TestBoundWhileTheFirstDatafileIsRead(t *testing.T) {
 	defer func() { must(t, api.Shutdown(context.Background())) }()
 	set := func(domain string) {
 		t.Helper()
-		if err := api.SetProviderAndWait(t.Context(), provider, openfeature.WithDomain(domain)); !errors.Is(err, ErrNoDatafile) {
+		if err := api.SetProviderAndWait(
+			t.Context(),
+			provider,
+			openfeature.WithDomain(domain),
+		); !errors.Is(
+			err,
+			ErrNoDatafile,
+		) {
 			t.Fatal(err)
 		}
 	}
@@ -485,7 +536,12 @@ func TestBoundWhileTheFirstDatafileIsRead(t *testing.T) {
 		client := api.NewClient(openfeature.WithDomain(domain))
 		for end := time.Now().Add(10 * time.Second); client.State() != openfeature.ReadyState; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("revision %d is served, and the state of domain %q is %s", client.Int(t.Context(), "revision", 0, openfeature.EvaluationContext{}), domain, client.State())
+				t.Fatalf(
+					"revision %d is served, and the state of domain %q is %s",
+					client.Int(t.Context(), "revision", 0, openfeature.EvaluationContext{}),
+					domain,
+					client.State(),
+				)
 			}
 		}
 	}

@@ -115,7 +115,11 @@ func (f files) snapshot(before *snapshot) (*snapshot, error) {
 		return nil, fmt.Errorf("%s names %q, which is not where a datafile is", datafile.FileName, header.Compressed)
 	}
 	if f.compressed == nil {
-		return nil, fmt.Errorf("%s is only a header, and %s is missing: mount the whole ConfigMap", datafile.FileName, datafile.CompressedFileName)
+		return nil, fmt.Errorf(
+			"%s is only a header, and %s is missing: mount the whole ConfigMap",
+			datafile.FileName,
+			datafile.CompressedFileName,
+		)
 	}
 	decompressed, err := datafile.Decompress(f.compressed)
 	if err != nil {
@@ -126,7 +130,8 @@ func (f files) snapshot(before *snapshot) (*snapshot, error) {
 		return nil, fmt.Errorf("%s: %w", datafile.CompressedFileName, err)
 	}
 	// Without kubelet's link the two files are replaced one after the other.
-	if whole.Compressed != "" || whole.Project != header.Project || whole.Environment != header.Environment || whole.Revision != header.Revision {
+	if whole.Compressed != "" || whole.Project != header.Project || whole.Environment != header.Environment ||
+		whole.Revision != header.Revision {
 		return nil, fmt.Errorf("%s and %s are not of the same revision", datafile.FileName, datafile.CompressedFileName)
 	}
 	return newSnapshot(whole, contents, before)

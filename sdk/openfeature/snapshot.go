@@ -79,7 +79,11 @@ func newSnapshot(header datafile.Header, contents *datafile.Contents, before *sn
 	if s.parts.flags, document.Flags, err = readParts(&contents.Flags, before.parts.flags, "flag"); err != nil {
 		return nil, err
 	}
-	if s.parts.audiences, document.Audiences, err = readParts(&contents.Audiences, before.parts.audiences, "audience"); err != nil {
+	if s.parts.audiences, document.Audiences, err = readParts(
+		&contents.Audiences,
+		before.parts.audiences,
+		"audience",
+	); err != nil {
 		return nil, err
 	}
 	if s.parts.events, document.Events, err = readParts(&contents.Events, before.parts.events, "event"); err != nil {
@@ -97,7 +101,11 @@ func newSnapshot(header datafile.Header, contents *datafile.Contents, before *sn
 }
 
 // readParts reads the parts of a section, but for those that are the same as before.
-func readParts[T any](section *datafile.Section, before map[string]part[T], kind string) (map[string]part[T], map[string]*T, error) {
+func readParts[T any](
+	section *datafile.Section,
+	before map[string]part[T],
+	kind string,
+) (map[string]part[T], map[string]*T, error) {
 	read := make(map[string]part[T], section.Len())
 	values := make(map[string]*T, section.Len())
 	for from := range section.All() {

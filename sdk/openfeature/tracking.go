@@ -53,7 +53,12 @@ func OnTrack(track func(context.Context, TrackedEvent)) Option {
 }
 
 // Track hands an event to the callback of OnTrack. Without one it does nothing.
-func (p *Provider) Track(ctx context.Context, key string, evaluation openfeature.EvaluationContext, details openfeature.TrackingEventDetails) {
+func (p *Provider) Track(
+	ctx context.Context,
+	key string,
+	evaluation openfeature.EvaluationContext,
+	details openfeature.TrackingEventDetails,
+) {
 	tracked := TrackedEvent{Key: key, Context: evaluation, Details: details}
 	if snapshot := p.current.Load(); snapshot == nil {
 		tracked.Err = fmt.Errorf("event %q: %w", key, ErrNoDatafile)

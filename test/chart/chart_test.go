@@ -86,7 +86,13 @@ func id(object *unstructured.Unstructured) string { return object.GetKind() + "/
 func TestRenderAndInstall(t *testing.T) {
 	ctrl.SetLogger(zap.New(zap.WriteTo(t.Output())))
 	environment := &envtest.Environment{CRDs: []*apiextensionsv1.CustomResourceDefinition{
-		optional("cert-manager.io", "v1", "Issuer", "issuers"), optional("cert-manager.io", "v1", "Certificate", "certificates"),
+		optional(
+			"cert-manager.io",
+			"v1",
+			"Issuer",
+			"issuers",
+		),
+		optional("cert-manager.io", "v1", "Certificate", "certificates"),
 		optional("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"),
 		optional("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
 		optional("gateway.networking.k8s.io", "v1", "BackendTLSPolicy", "backendtlspolicies"),
@@ -183,14 +189,22 @@ api:
 			}
 			var ids, arguments []string
 			for _, name := range []string{namespace, "shop", "web"} {
-				check(t, client.IgnoreAlreadyExists(k8s.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})))
+				check(
+					t,
+					client.IgnoreAlreadyExists(k8s.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})),
+				)
 			}
 			for _, object := range objects {
 				ids = append(ids, id(object))
 				if object.GetKind() == "Deployment" {
 					arguments = argumentsOf(object)
 				}
-				if err := k8s.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("helm"), client.ForceOwnership); err != nil {
+				if err := k8s.Apply(
+					t.Context(),
+					client.ApplyConfigurationFromUnstructured(object),
+					client.FieldOwner("helm"),
+					client.ForceOwnership,
+				); err != nil {
 					t.Errorf("install %s: %v", id(object), err)
 				}
 			}
@@ -254,7 +268,11 @@ func TestInstallsWhatKustomizeInstalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want, got := map[string]any{}, map[string]any{}
 			for _, folder := range tc.folders {
-				manifests, err := exec.Command(filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), "kustomize", filepath.Join(root, folder)).Output() //nolint:noctx // It ends by itself.
+				manifests, err := exec.Command(
+					filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"),
+					"kustomize",
+					filepath.Join(root, folder),
+				).Output() //nolint:noctx // It ends by itself.
 				check(t, err)
 				for _, object := range decode(t, manifests) {
 					if filepath.Base(folder) == "project" {
@@ -294,8 +312,14 @@ func optional(group, version, kind, plural string) *apiextensionsv1.CustomResour
 	definition.Name = plural + "." + group
 	definition.Annotations = map[string]string{"api-approved.kubernetes.io": "unapproved, for a test"}
 	definition.Spec = apiextensionsv1.CustomResourceDefinitionSpec{
-		Group: group, Scope: apiextensionsv1.NamespaceScoped,
-		Names: apiextensionsv1.CustomResourceDefinitionNames{Kind: kind, Plural: plural, Singular: strings.ToLower(kind), ListKind: kind + "List"},
+		Group: group,
+		Scope: apiextensionsv1.NamespaceScoped,
+		Names: apiextensionsv1.CustomResourceDefinitionNames{
+			Kind:     kind,
+			Plural:   plural,
+			Singular: strings.ToLower(kind),
+			ListKind: kind + "List",
+		},
 		Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{
 			Name: version, Served: true, Storage: true,
 			Schema: &apiextensionsv1.CustomResourceValidation{OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{

@@ -62,7 +62,11 @@ func TestDoesTheMainJobInSomeNamespaces(t *testing.T) {
 				t.Errorf("%s gives rights in the whole cluster", id(object))
 			}
 			callHere(object, webhooks)
-			if err := admin.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object.DeepCopy()), client.FieldOwner("helm")); err != nil {
+			if err := admin.Apply(
+				t.Context(),
+				client.ApplyConfigurationFromUnstructured(object.DeepCopy()),
+				client.FieldOwner("helm"),
+			); err != nil {
 				t.Fatalf("install %s: %v", id(object), err)
 			}
 		}
@@ -79,9 +83,16 @@ func TestDoesTheMainJobInSomeNamespaces(t *testing.T) {
 		arguments[i] = strings.Replace(arguments[i], "=/certificates", "="+mounted, 1)
 	}
 	account, _, _ := unstructured.NestedString(deployment.Object, "spec", "template", "spec", "serviceAccountName")
-	startManager(t, probes, binary, append(arguments,
-		"--kubeconfig="+kubeconfigOf(t, config, admin, account), fmt.Sprintf("--webhook-port=%d", webhooks),
-		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", probes), "--metrics-bind-address=127.0.0.1:0", "--api-bind-address=127.0.0.1:0",
+	startManager(t, probes, binary, append(
+		arguments,
+		"--kubeconfig="+kubeconfigOf(t, config, admin, account),
+		fmt.Sprintf("--webhook-port=%d", webhooks),
+		fmt.Sprintf(
+			"--health-probe-bind-address=127.0.0.1:%d",
+			probes,
+		),
+		"--metrics-bind-address=127.0.0.1:0",
+		"--api-bind-address=127.0.0.1:0",
 	))
 
 	production := resource("FlagEnvironment", "production", map[string]any{"production": true})
@@ -106,7 +117,8 @@ func TestDoesTheMainJobInSomeNamespaces(t *testing.T) {
 		return nil
 	})
 	err = admin.Create(t.Context(), flag("broken", "maybe"))
-	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "admission webhook") || !strings.Contains(err.Error(), "maybe") {
+	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "admission webhook") ||
+		!strings.Contains(err.Error(), "maybe") {
 		t.Errorf("a flag that serves a variation it lacks is answered with %v", err)
 	}
 }
@@ -114,7 +126,10 @@ func TestDoesTheMainJobInSomeNamespaces(t *testing.T) {
 // resource is an object of one of the Kinds.
 func resource(kind, name string, spec map[string]any) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "flags.jackstaff.dev/v1alpha1", "kind": kind, "metadata": map[string]any{"namespace": "shop", "name": name}, "spec": spec,
+		"apiVersion": "flags.jackstaff.dev/v1alpha1",
+		"kind":       kind,
+		"metadata":   map[string]any{"namespace": "shop", "name": name},
+		"spec":       spec,
 	}}
 }
 
@@ -135,7 +150,10 @@ func callHere(object *unstructured.Unstructured, port int) {
 func certificates(t *testing.T, admin client.Client) string {
 	t.Helper()
 	secret, folder := &corev1.Secret{}, t.TempDir()
-	check(t, admin.Get(t.Context(), client.ObjectKey{Namespace: operatorNamespace, Name: "jackstaff-webhook-certificate"}, secret))
+	check(
+		t,
+		admin.Get(t.Context(), client.ObjectKey{Namespace: operatorNamespace, Name: "jackstaff-webhook-certificate"}, secret),
+	)
 	for name, data := range secret.Data {
 		check(t, os.WriteFile(filepath.Join(folder, name), data, 0o600))
 	}
@@ -146,10 +164,21 @@ func certificates(t *testing.T, admin client.Client) string {
 func kubeconfigOf(t *testing.T, config *rest.Config, admin client.Client, account string) string {
 	t.Helper()
 	token := &authenticationv1.TokenRequest{}
-	check(t, admin.SubResource("token").Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: account}}, token))
+	check(
+		t,
+		admin.SubResource(
+			"token",
+		).Create(
+			t.Context(),
+			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: account}},
+			token,
+		),
+	)
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	check(t, clientcmd.WriteToFile(clientcmdapi.Config{
-		Clusters:       map[string]*clientcmdapi.Cluster{"test": {Server: config.Host, CertificateAuthorityData: config.CAData}},
+		Clusters: map[string]*clientcmdapi.Cluster{
+			"test": {Server: config.Host, CertificateAuthorityData: config.CAData},
+		},
 		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"manager": {Token: token.Status.Token}},
 		Contexts:       map[string]*clientcmdapi.Context{"test": {Cluster: "test", AuthInfo: "manager"}},
 		CurrentContext: "test",
@@ -169,7 +198,12 @@ func startManager(t *testing.T, probes int, binary string, arguments []string) {
 		_ = command.Wait() // Its status is no matter.
 	})
 	eventually(t, "the manager is ready", func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/readyz", probes), http.NoBody)
+		request, err := http.NewRequestWithContext(
+			ctx,
+			http.MethodGet,
+			fmt.Sprintf("http://127.0.0.1:%d/readyz", probes),
+			http.NoBody,
+		)
 		if err != nil {
 			return err
 		}
@@ -188,10 +222,16 @@ func startManager(t *testing.T, probes int, binary string, arguments []string) {
 func eventually(t *testing.T, what string, holds func(context.Context) error) {
 	t.Helper()
 	var last error
-	if err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		last = holds(ctx)
-		return last == nil, nil
-	}); err != nil {
+	if err := wait.PollUntilContextTimeout(
+		t.Context(),
+		100*time.Millisecond,
+		time.Minute,
+		true,
+		func(ctx context.Context) (bool, error) {
+			last = holds(ctx)
+			return last == nil, nil
+		},
+	); err != nil {
 		t.Fatalf("%s: %v", what, last)
 	}
 }

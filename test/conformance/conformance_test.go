@@ -27,7 +27,11 @@ import (
 )
 
 var (
-	seed     = flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the random flags and contexts; a failure prints it")
+	seed = flag.Uint64(
+		"seed",
+		uint64(time.Now().UnixNano()),
+		"seed of the random flags and contexts; a failure prints it",
+	)
 	flags    = flag.Int("flags", 2000, "flags to compare")
 	contexts = flag.Int("contexts", 60, "contexts to compare each flag with")
 )
@@ -80,7 +84,14 @@ func TestEveryEvaluatorAgrees(t *testing.T) {
 	}
 }
 
-func compareDocument(t *testing.T, g *generator, document *datafile.Document, schema *jsonschema.Schema, evaluators []evaluator, counts map[string]int) {
+func compareDocument(
+	t *testing.T,
+	g *generator,
+	document *datafile.Document,
+	schema *jsonschema.Schema,
+	evaluators []evaluator,
+	counts map[string]int,
+) {
 	document = roundTrip(t, document)
 	engine, err := evaluate.New(document)
 	if err != nil {
@@ -112,7 +123,13 @@ func compareDocument(t *testing.T, g *generator, document *datafile.Document, sc
 			want = append(want, answer{Value: result.Variation.Value, Variant: result.Variation.Key})
 			counts["reason "+string(result.Reason)]++
 			if explained := prepared.Explain(context, now); !reflect.DeepEqual(explained.Result, result) {
-				t.Errorf("seed %d: flag %q: the explanation is of %+v, the result %+v", *seed, prepared.Key, explained.Result, result)
+				t.Errorf(
+					"seed %d: flag %q: the explanation is of %+v, the result %+v",
+					*seed,
+					prepared.Key,
+					explained.Result,
+					result,
+				)
 			}
 		}
 	}

@@ -105,7 +105,12 @@ func javaScriptCore(t *testing.T) (evaluator, bool) {
 				t.Fatalf("seed %d: the JavaScript core does not answer: %v", *seed, err)
 			}
 			if len(response.Results) != len(questions) {
-				t.Fatalf("seed %d: the JavaScript core gives %d answers to %d questions", *seed, len(response.Results), len(questions))
+				t.Fatalf(
+					"seed %d: the JavaScript core gives %d answers to %d questions",
+					*seed,
+					len(response.Results),
+					len(questions),
+				)
 			}
 			return response.Results
 		},
@@ -128,7 +133,8 @@ func javaScriptLimit(document *datafile.Document, question evaluation) string {
 		}
 	}
 	for path := range versions {
-		if version, isString := lookUp(context, path).(string); isString && (len(version) > 256 || longNumber.MatchString(version)) {
+		if version, isString := lookUp(context, path).(string); isString &&
+			(len(version) > 256 || longNumber.MatchString(version)) {
 			return "version of more than 256 characters or with a number beyond 2^53-1"
 		}
 	}

@@ -35,29 +35,173 @@ func some[T any](g *generator, low, high int, one func() T) []T {
 }
 
 var (
-	plainAttributes  = []string{"plan", "country", "email", "beta", "age", "spend", "tags", "targetingKey", "weird key-1", "größe", "0", "length", "constructor"}
+	plainAttributes = []string{
+		"plan",
+		"country",
+		"email",
+		"beta",
+		"age",
+		"spend",
+		"tags",
+		"targetingKey",
+		"weird key-1",
+		"größe",
+		"0",
+		"length",
+		"constructor",
+	}
 	nestedAttributes = []string{"user.plan", "user.age", "user.address.city", "user.name", "user.at"}
 	versionAttribute = []string{"version", "user.version", "plan"}
 	timeAttributes   = []string{"seen", "user.seen", "age"}
 	hashAttributes   = []string{"", "", "", "targetingKey", "email", "user.plan", "age"}
-	oddAttributes    = []string{"user.0", "user.length", "a..b", `a\b`, "__proto__.x", "$flagd.flagKey", "constructor.name", "user.at.name"}
+	oddAttributes    = []string{
+		"user.0",
+		"user.length",
+		"a..b",
+		`a\b`,
+		"__proto__.x",
+		"$flagd.flagKey",
+		"constructor.name",
+		"user.at.name",
+	}
 
-	plainStrings = []string{"free", "beta", "enterprise", "de", "at", "alice@example.com", "bob@example.org", "Alice", "x", "user-1", "user-2", "user-17"}
-	oddStrings   = []string{
-		"", " ", "  beta ", "beta\n", "\tx", "true", "false", "null", "undefined", "0", "-0", "5", "05", "5.0", "+5", "1e3", "1E3", "0x10", "1_000",
-		"NaN", "Infinity", "-Infinity", "__proto__", "constructor", "toString", "[object Object]", "$flagd", `{"var":"plan"}`, `"quoted"`, `back\slash`,
-		"<script>", "a&b", "é", "é", "İstanbul", "straße", "日本語", "👍🏽", "\u2028", "\u0000", "1.2.3", "v1.2.3", "2000-01-01T00:00:00Z", "a,b",
+	plainStrings = []string{
+		"free",
+		"beta",
+		"enterprise",
+		"de",
+		"at",
+		"alice@example.com",
+		"bob@example.org",
+		"Alice",
+		"x",
+		"user-1",
+		"user-2",
+		"user-17",
+	}
+	oddStrings = []string{
+		"",
+		" ",
+		"  beta ",
+		"beta\n",
+		"\tx",
+		"true",
+		"false",
+		"null",
+		"undefined",
+		"0",
+		"-0",
+		"5",
+		"05",
+		"5.0",
+		"+5",
+		"1e3",
+		"1E3",
+		"0x10",
+		"1_000",
+		"NaN",
+		"Infinity",
+		"-Infinity",
+		"__proto__",
+		"constructor",
+		"toString",
+		"[object Object]",
+		"$flagd",
+		`{"var":"plan"}`,
+		`"quoted"`,
+		`back\slash`,
+		"<script>",
+		"a&b",
+		"é",
+		"é",
+		"İstanbul",
+		"straße",
+		"日本語",
+		"👍🏽",
+		"\u2028",
+		"\u0000",
+		"1.2.3",
+		"v1.2.3",
+		"2000-01-01T00:00:00Z",
+		"a,b",
 	}
 	versions = []string{
-		"1.2.3", "1.2.4", "1.3.0", "2.0.0", "0.9.9", "1.2.3-alpha", "1.2.3-alpha.1", "1.2.3-alpha.beta", "1.2.3-beta.2", "1.2.3-beta.11",
-		"1.2.3-rc.1", "1.2.3+build.5", "1.10.0", "10.0.0", "0.0.0", "1.2.3--", "1.2.3-0a.01b", "999999999999999.0.1",
+		"1.2.3",
+		"1.2.4",
+		"1.3.0",
+		"2.0.0",
+		"0.9.9",
+		"1.2.3-alpha",
+		"1.2.3-alpha.1",
+		"1.2.3-alpha.beta",
+		"1.2.3-beta.2",
+		"1.2.3-beta.11",
+		"1.2.3-rc.1",
+		"1.2.3+build.5",
+		"1.10.0",
+		"10.0.0",
+		"0.0.0",
+		"1.2.3--",
+		"1.2.3-0a.01b",
+		"999999999999999.0.1",
 	}
 	attributeVersions = []string{
-		"v1.2.3", "V1.2.3", "1.2", "1", "v1", "v2.0", " 1.2.3", "1.2.3 ", "\n1.2.3", "1.2.3\u00a0", "v 1.2.3", "vv1.2.3", "Vv1.2.3", "vV1.2.3", "=1.2.3",
-		"01.2.3", "1.02.3", "1.2.03", "1.2.3-01", "1.2.3-", "1.2.3+", "1.2.3-a..b", "1.2.3.4", "1.2-beta", "1.2+b", "1.", ".1", "", "v", "x", "1.2.3-é",
-		"1.2.3-ALPHA", "1.2.3-9999999999", "12345678901234567890.0.0", "1.2.3-beta.2+meta", "1,2,3", "1.2.x", "∞",
+		"v1.2.3",
+		"V1.2.3",
+		"1.2",
+		"1",
+		"v1",
+		"v2.0",
+		" 1.2.3",
+		"1.2.3 ",
+		"\n1.2.3",
+		"1.2.3\u00a0",
+		"v 1.2.3",
+		"vv1.2.3",
+		"Vv1.2.3",
+		"vV1.2.3",
+		"=1.2.3",
+		"01.2.3",
+		"1.02.3",
+		"1.2.03",
+		"1.2.3-01",
+		"1.2.3-",
+		"1.2.3+",
+		"1.2.3-a..b",
+		"1.2.3.4",
+		"1.2-beta",
+		"1.2+b",
+		"1.",
+		".1",
+		"",
+		"v",
+		"x",
+		"1.2.3-é",
+		"1.2.3-ALPHA",
+		"1.2.3-9999999999",
+		"12345678901234567890.0.0",
+		"1.2.3-beta.2+meta",
+		"1,2,3",
+		"1.2.x",
+		"∞",
 	}
-	numbers = []string{"0", "1", "5", "17", "18", "-3", "2.5", "0.1", "1e3", "1e21", "9007199254740991", "-0", "100", "1000", "4.9e-324"}
+	numbers = []string{
+		"0",
+		"1",
+		"5",
+		"17",
+		"18",
+		"-3",
+		"2.5",
+		"0.1",
+		"1e3",
+		"1e21",
+		"9007199254740991",
+		"-0",
+		"100",
+		"1000",
+		"4.9e-324",
+	}
 )
 
 func (g *generator) attribute() string {
@@ -95,20 +239,42 @@ func (g *generator) condition() datafile.Condition {
 		c.Operator = pick(g, datafile.GreaterThan, datafile.GreaterThanOrEqual, datafile.LessThan, datafile.LessThanOrEqual)
 		c.Values = []string{pick(g, numbers...)}
 	case 11, 12, 13, 14:
-		c.Operator = pick(g, datafile.StartsWith, datafile.NotStartsWith, datafile.EndsWith, datafile.NotEndsWith, datafile.Contains, datafile.NotContains)
+		c.Operator = pick(
+			g,
+			datafile.StartsWith,
+			datafile.NotStartsWith,
+			datafile.EndsWith,
+			datafile.NotEndsWith,
+			datafile.Contains,
+			datafile.NotContains,
+		)
 		c.Values = some(g, 1, 3, func() string {
 			text := g.text()
 			return pick(g, text, strings.ToValidUTF8(text[:len(text)/2], ""), strings.ToValidUTF8(text[len(text)/2:], ""))
 		})
 	case 15, 16, 17:
 		c.Attribute = pick(g, versionAttribute...)
-		c.Operator = pick(g, datafile.SemVerEqual, datafile.SemVerGreaterThan, datafile.SemVerGreaterThanOrEqual, datafile.SemVerLessThan,
-			datafile.SemVerLessThanOrEqual, datafile.SemVerTilde, datafile.SemVerCaret)
+		c.Operator = pick(
+			g,
+			datafile.SemVerEqual,
+			datafile.SemVerGreaterThan,
+			datafile.SemVerGreaterThanOrEqual,
+			datafile.SemVerLessThan,
+			datafile.SemVerLessThanOrEqual,
+			datafile.SemVerTilde,
+			datafile.SemVerCaret,
+		)
 		c.Values = []string{pick(g, "", "v") + pick(g, versions...)}
 	default:
 		c.Attribute = pick(g, timeAttributes...)
 		c.Operator = pick(g, datafile.BeforeUnix, datafile.AfterUnix)
-		c.Values = []string{pick(g, g.instant().Format(time.RFC3339), g.instant().Add(time.Second/4).In(time.FixedZone("", 3600)).Format(time.RFC3339Nano))}
+		c.Values = []string{
+			pick(
+				g,
+				g.instant().Format(time.RFC3339),
+				g.instant().Add(time.Second/4).In(time.FixedZone("", 3600)).Format(time.RFC3339Nano),
+			),
+		}
 	}
 	if g.chance(1) { // What flagd cannot say must be left out, unless it cannot decide.
 		c.Operator, c.Values = datafile.EqualFold, []string{g.text()}
@@ -135,7 +301,12 @@ func (g *generator) variations(flagType datafile.FlagType) []datafile.Variation 
 		datafile.Number:  {"1", "-0.5", "0", "1e+21"},
 		datafile.JSON:    {`{}`, `{"a":[1,{"b":null}]}`, `{"var":"plan"}`, `{"if":[true,"x"]}`},
 	}[flagType]
-	keys := pick(g, []string{"on", "off", "null", "a-b"}, []string{"true", "false", "1", "x.y"}, []string{"constructor", "in", "Out_2", "0"})
+	keys := pick(
+		g,
+		[]string{"on", "off", "null", "a-b"},
+		[]string{"true", "false", "1", "x.y"},
+		[]string{"constructor", "in", "Out_2", "0"},
+	)
 	n := 2
 	if flagType != datafile.Boolean {
 		n = 1 + g.IntN(4)
@@ -193,7 +364,10 @@ func (g *generator) split(variations []string) []datafile.Weight {
 }
 
 func (g *generator) flag(number int, audiences []string, document *datafile.Document) *datafile.Flag {
-	f := &datafile.Flag{Type: pick(g, datafile.Boolean, datafile.Boolean, datafile.String, datafile.Number, datafile.JSON), Enabled: g.chance(96)}
+	f := &datafile.Flag{
+		Type:    pick(g, datafile.Boolean, datafile.Boolean, datafile.String, datafile.Number, datafile.JSON),
+		Enabled: g.chance(96),
+	}
 	f.Variations = g.variations(f.Type)
 	var keys []string
 	for _, variation := range f.Variations {
@@ -219,7 +393,11 @@ func (g *generator) flag(number int, audiences []string, document *datafile.Docu
 		}
 	}
 	for range pick(g, 0, 0, 1, 1, 2) {
-		if other := fmt.Sprintf("flag/%d", g.IntN(number+1)); document.Flags[other] != nil && other != fmt.Sprintf("flag/%d", number) {
+		if other := fmt.Sprintf(
+			"flag/%d",
+			g.IntN(number+1),
+		); document.Flags[other] != nil &&
+			other != fmt.Sprintf("flag/%d", number) {
 			p := datafile.Prerequisite{Flag: other, Variations: []string{"gone"}}
 			for _, variation := range document.Flags[other].Variations {
 				if g.chance(60) {
@@ -291,7 +469,12 @@ func largest() *datafile.Document {
 }
 
 // asked yields what the flag's result may depend on: its conditions, hashed attributes and targeting keys.
-func asked(document *datafile.Document, key string, condition func(datafile.Condition), subject, targetingKey func(string)) {
+func asked(
+	document *datafile.Document,
+	key string,
+	condition func(datafile.Condition),
+	subject, targetingKey func(string),
+) {
 	flag := document.Flags[key]
 	if flag == nil {
 		return
@@ -373,7 +556,12 @@ func (g *generator) context(document *datafile.Document, key string) map[string]
 	case len(targetingKeys) > 0 && g.chance(50):
 		context["targetingKey"] = pick(g, targetingKeys...)
 	case g.chance(80):
-		context["targetingKey"] = pick(g, fmt.Sprintf("user-%d", g.IntN(1000)), fmt.Sprintf("user-%d", g.IntN(1000)), g.text())
+		context["targetingKey"] = pick(
+			g,
+			fmt.Sprintf("user-%d", g.IntN(1000)),
+			fmt.Sprintf("user-%d", g.IntN(1000)),
+			g.text(),
+		)
 	case g.chance(30):
 		context["targetingKey"] = g.oddValue()
 	}
@@ -416,11 +604,39 @@ func (g *generator) near(c datafile.Condition) any {
 		return pick(g, value, pick(g, versions...), pick(g, attributeVersions...))
 	}
 	if instant, err := time.Parse(time.RFC3339, value); err == nil {
-		return pick[any](g, instant.Unix(), instant.Unix()+1, instant.Unix()-1, float64(instant.UnixMilli())/1000, value, strconv.FormatInt(instant.Unix(), 10))
+		return pick[any](
+			g,
+			instant.Unix(),
+			instant.Unix()+1,
+			instant.Unix()-1,
+			float64(instant.UnixMilli())/1000,
+			value,
+			strconv.FormatInt(instant.Unix(), 10),
+		)
 	}
-	values := []any{value, value, " " + value, value + " ", "x" + value + "x", strings.ToUpper(value), []any{value}, []any{"other", value}, []any{g.oddValue(), value}}
+	values := []any{
+		value,
+		value,
+		" " + value,
+		value + " ",
+		"x" + value + "x",
+		strings.ToUpper(value),
+		[]any{value},
+		[]any{"other", value},
+		[]any{g.oddValue(), value},
+	}
 	if number, err := strconv.ParseFloat(value, 64); err == nil && !math.IsNaN(number) && !math.IsInf(number, 0) {
-		values = append(values, number, number, number+1, number-1, number+0.5, []any{number}, json.Number(strconv.FormatFloat(number, 'g', -1, 64)), float32(number))
+		values = append(
+			values,
+			number,
+			number,
+			number+1,
+			number-1,
+			number+0.5,
+			[]any{number},
+			json.Number(strconv.FormatFloat(number, 'g', -1, 64)),
+			float32(number),
+		)
 		if number == float64(int64(number)) {
 			values = append(values, int64(number), int(number))
 		}
@@ -433,10 +649,41 @@ func (g *generator) near(c datafile.Condition) any {
 
 // oddValue is a value of any type.
 func (g *generator) oddValue() any {
-	return pick[any](g,
-		nil, true, false, 0, 1, 5, -1.5, 1e21, 5e-324, uint8(5), int32(-3), float32(0.1), json.Number("5"), json.Number("-0"), g.text(), g.text(),
-		[]any{}, []any{nil}, []any{g.text()}, []string{g.text(), "x"}, []any{5, "5", true, nil, 0}, []any{[]any{"x"}}, []any{map[string]any{"plan": "x"}},
-		[]any{[]any{}, []any{1}}, map[string]any{}, map[string]any{"plan": g.text()}, map[string]any{"0": "x", "plan": "beta"}, map[string]any{"length": 3},
-		map[string]any{"var": "plan"}, [][]any{}, time.Unix(now.Unix(), 5e8).UTC(),
+	return pick[any](
+		g,
+		nil,
+		true,
+		false,
+		0,
+		1,
+		5,
+		-1.5,
+		1e21,
+		5e-324,
+		uint8(5),
+		int32(-3),
+		float32(0.1),
+		json.Number("5"),
+		json.Number("-0"),
+		g.text(),
+		g.text(),
+		[]any{},
+		[]any{nil},
+		[]any{g.text()},
+		[]string{g.text(), "x"},
+		[]any{5, "5", true, nil, 0},
+		[]any{[]any{"x"}},
+		[]any{map[string]any{"plan": "x"}},
+		[]any{
+			[]any{},
+			[]any{1},
+		},
+		map[string]any{},
+		map[string]any{"plan": g.text()},
+		map[string]any{"0": "x", "plan": "beta"},
+		map[string]any{"length": 3},
+		map[string]any{"var": "plan"},
+		[][]any{},
+		time.Unix(now.Unix(), 5e8).UTC(),
 	)
 }

@@ -20,8 +20,15 @@ func logic(operator string, arguments ...any) object { return object{operator: a
 // The attributes, of which each has one type, and the values that files compare them with and contexts have.
 var (
 	textValues = map[string][]string{
-		"plan": {"free", "beta", "gold"}, "country": {"DE", "AT", "NL"}, "email": {"alice@example.com", "bob@example.org", "carol@example.com"},
-		"user.name": {"alice", "bob"}, "targetingKey": {"alice", "bob", "user-1"},
+		"plan": {
+			"free",
+			"beta",
+			"gold",
+		},
+		"country":      {"DE", "AT", "NL"},
+		"email":        {"alice@example.com", "bob@example.org", "carol@example.com"},
+		"user.name":    {"alice", "bob"},
+		"targetingKey": {"alice", "bob", "user-1"},
 	}
 	texts          = []string{"plan", "country", "email", "user.name", "targetingKey"}
 	numbersOf      = []string{"age", "user.spend"}
@@ -68,17 +75,43 @@ func (g *flagdGenerator) condition(depth int) any {
 	case n < 20:
 		return g.either(pick(g.generator, "==", "===", "!=", "!=="), g.read(text, "free"), value)
 	case n < 35:
-		return logic("in", g.read(text, "free"), some(g.generator, 1, 3, func() any { return pick(g.generator, textValues[text]...) }))
+		return logic(
+			"in",
+			g.read(text, "free"),
+			some(g.generator, 1, 3, func() any { return pick(g.generator, textValues[text]...) }),
+		)
 	case n < 45:
-		return logic(pick(g.generator, "starts_with", "ends_with"), g.read(text, ""), pick(g.generator, value[:1], value[len(value)-1:], value, "@example.com", ""))
+		return logic(
+			pick(g.generator, "starts_with", "ends_with"),
+			g.read(text, ""),
+			pick(g.generator, value[:1], value[len(value)-1:], value, "@example.com", ""),
+		)
 	case n < 60:
-		return g.either(pick(g.generator, "<", "<=", ">", ">=", "==", "!=", "===", "!=="), g.read(number, 18), pick(g.generator, comparedWith...))
+		return g.either(
+			pick(g.generator, "<", "<=", ">", ">=", "==", "!=", "===", "!=="),
+			g.read(number, 18),
+			pick(g.generator, comparedWith...),
+		)
 	case n < 64:
-		return logic(pick(g.generator, "<", "<="), pick(g.generator, comparedWith...), g.read(number, 18), pick(g.generator, comparedWith...))
+		return logic(
+			pick(g.generator, "<", "<="),
+			pick(g.generator, comparedWith...),
+			g.read(number, 18),
+			pick(g.generator, comparedWith...),
+		)
 	case n < 67:
-		return logic("in", g.read(number, 18), some(g.generator, 1, 3, func() any { return pick(g.generator, comparedWith...) }))
+		return logic(
+			"in",
+			g.read(number, 18),
+			some(g.generator, 1, 3, func() any { return pick(g.generator, comparedWith...) }),
+		)
 	case n < 77:
-		return logic("sem_ver", g.read(pick(g.generator, versionsOf...), "1.0.0"), pick(g.generator, flagdOperators...), pick(g.generator, flagdVersions...))
+		return logic(
+			"sem_ver",
+			g.read(pick(g.generator, versionsOf...), "1.0.0"),
+			pick(g.generator, flagdOperators...),
+			pick(g.generator, flagdVersions...),
+		)
 	case n < 84:
 		return g.either(pick(g.generator, "==", "===", "!="), g.read(pick(g.generator, booleans...), false), g.chance(70))
 	case n < 88:
@@ -92,7 +125,13 @@ func (g *flagdGenerator) condition(depth int) any {
 	case n < 99:
 		return logic(">=", object{"var": "$flagd.timestamp"}, now.Unix()+int64(g.IntN(3))-1)
 	}
-	return pick[any](g.generator, true, false, logic("==", logic("%", g.read(number, 18), 2), 0), logic("==", g.read(text, ""), pick(g.generator, "5", "true")))
+	return pick[any](
+		g.generator,
+		true,
+		false,
+		logic("==", logic("%", g.read(number, 18), 2), 0),
+		logic("==", g.read(text, ""), pick(g.generator, "5", "true")),
+	)
 }
 
 // choice chooses one of the variants.
@@ -121,7 +160,10 @@ func (g *flagdGenerator) fractional(variants []string) any {
 	case n < 50:
 	case n < 94:
 		before := pick[any](g.generator, object{"var": "$flagd.flagKey"}, "salt-")
-		arguments = append(arguments, logic("cat", before, object{"var": pick(g.generator, "targetingKey", "email", "user.name")}))
+		arguments = append(
+			arguments,
+			logic("cat", before, object{"var": pick(g.generator, "targetingKey", "email", "user.name")}),
+		)
 	case n < 98:
 		arguments = append(arguments, object{"var": "email"})
 	default:
@@ -182,7 +224,10 @@ func (g *flagdGenerator) definitions() object {
 		name := fmt.Sprintf("shared-%d", i)
 		for shared[name] == nil {
 			condition := g.condition(1)
-			if encoded := fmt.Sprint(condition); strings.HasPrefix(encoded, "map[") && !strings.Contains(encoded, "$ref") { // flagd does not look for one in another.
+			if encoded := fmt.Sprint(
+				condition,
+			); strings.HasPrefix(encoded, "map[") &&
+				!strings.Contains(encoded, "$ref") { // flagd does not look for one in another.
 				shared[name] = condition
 			}
 		}

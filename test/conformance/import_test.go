@@ -52,7 +52,13 @@ func compareImported(t *testing.T, g *flagdGenerator, number int, counts map[str
 	}
 	imported := file
 	if number%2 == 1 { // Every other file comes as a resource of the OpenFeature operator.
-		imported = slices.Concat([]byte(`{"apiVersion": "core.openfeature.dev/v1beta1", "kind": "FeatureFlag", "metadata": {"name": "x"}, "spec": {"flagSpec": `), file, []byte(`}}`))
+		imported = slices.Concat(
+			[]byte(
+				`{"apiVersion": "core.openfeature.dev/v1beta1", "kind": "FeatureFlag", "metadata": {"name": "x"}, "spec": {"flagSpec": `,
+			),
+			file,
+			[]byte(`}}`),
+		)
 	}
 	result, err := importer.Flagd(imported, "shop", "production")
 	if err != nil {
@@ -107,8 +113,18 @@ func compareImported(t *testing.T, g *flagdGenerator, number int, counts map[str
 		definition, _ := json.Marshal(definitions["flags"].(object)[key])
 		shared, _ := json.Marshal(definitions["$evaluators"])
 		native, _ := json.Marshal(document.Flags[key])
-		t.Errorf("seed %d: the imported flag differs from the %s\n  context %s\n  engine  %+v\n  %s %+v\n  from  %s\n  with  %s\n  flag  %s",
-			*seed, core.name, questions[i].Context, want[i], core.name, got, definition, shared, native)
+		t.Errorf(
+			"seed %d: the imported flag differs from the %s\n  context %s\n  engine  %+v\n  %s %+v\n  from  %s\n  with  %s\n  flag  %s",
+			*seed,
+			core.name,
+			questions[i].Context,
+			want[i],
+			core.name,
+			got,
+			definition,
+			shared,
+			native,
+		)
 	}
 }
 

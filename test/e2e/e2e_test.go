@@ -64,7 +64,12 @@ func newSuite(t *testing.T) *suite {
 	if os.Getenv("E2E") == "" {
 		t.Fatal("this needs a cluster on which to install the operator; run it with make e2e")
 	}
-	s := &suite{T: t, Gomega: NewWithT(t), kubectl: os.Getenv("KUBECTL"), hostNetwork: os.Getenv("E2E_HOST_NETWORK") == "1"}
+	s := &suite{
+		T:           t,
+		Gomega:      NewWithT(t),
+		kubectl:     os.Getenv("KUBECTL"),
+		hostNetwork: os.Getenv("E2E_HOST_NETWORK") == "1",
+	}
 	s.edits, s.slowEdits = s.number("E2E_EDITS", 20), s.number("E2E_SLOW_EDITS", 4)
 	s.SetDefaultEventuallyTimeout(time.Minute)
 	s.SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
@@ -142,7 +147,11 @@ func (s *suite) applySamples() {
 	s.Helper()
 	s.Log("applying config/samples")
 	// The webhooks are called by a Service, which may take a moment longer than the pods to be ready.
-	s.Eventually(func() error { _, err := s.tryRun("apply --server-side -k ../../config/samples"); return err }).Should(Succeed())
+	s.Eventually(
+		func() error { _, err := s.tryRun("apply --server-side -k ../../config/samples"); return err },
+	).Should(
+		Succeed(),
+	)
 	s.run("create namespace " + otherNamespace)
 	s.run("label namespace " + otherNamespace + " e2e=customer")
 	s.run("annotate namespace " + otherNamespace + " flags.jackstaff.dev/accept-from=shop")
@@ -179,8 +188,15 @@ func (s *suite) killSwitch() {
 	begin := time.Now()
 	s.run("-n shop annotate featureflag payments flags.jackstaff.dev/force-disabled=production")
 	s.run("-n shop wait featureflag/payments --for=condition=Published --timeout=30s")
-	s.Logf("the kill is published %s after the command was begun, two runs of kubectl included", time.Since(begin).Round(time.Millisecond))
-	s.Expect(s.run("-n shop get featureflag payments -o jsonpath={.status.summary}")).To(ContainSubstring("production=off"))
+	s.Logf(
+		"the kill is published %s after the command was begun, two runs of kubectl included",
+		time.Since(begin).Round(time.Millisecond),
+	)
+	s.Expect(
+		s.run("-n shop get featureflag payments -o jsonpath={.status.summary}"),
+	).To(
+		ContainSubstring("production=off"),
+	)
 	s.allAnswer(false)
 	s.run("-n shop annotate featureflag payments flags.jackstaff.dev/force-disabled-")
 	s.allAnswer(true)
@@ -193,11 +209,15 @@ func (s *suite) rollBack() {
 	s.setFlag(false)
 	s.allAnswer(false)
 	s.run("-n shop patch flagenvironment production --type=merge -p", `{"spec":{"publish":{"revision":`+before+`}}}`)
-	s.run("-n shop wait flagenvironment/production --for=jsonpath={.status.publishedRevision}=" + before + " --timeout=30s")
+	s.run(
+		"-n shop wait flagenvironment/production --for=jsonpath={.status.publishedRevision}=" + before + " --timeout=30s",
+	)
 	s.allAnswer(true)
 	s.setFlag(true)
 	s.run("-n shop patch flagenvironment production --type=merge -p", `{"spec":{"publish":{"revision":null}}}`)
-	s.run("-n shop wait flagenvironment/production --for=jsonpath={.status.conditions[?(@.type==\"Published\")].reason}=Published --timeout=30s")
+	s.run(
+		"-n shop wait flagenvironment/production --for=jsonpath={.status.conditions[?(@.type==\"Published\")].reason}=Published --timeout=30s",
+	)
 	s.allAnswer(true)
 }
 
@@ -220,13 +240,21 @@ func (s *suite) goOnWithoutOperator() {
 	}
 	s.run("-n jackstaff-system scale deployment jackstaff-manager --replicas=0")
 	s.run("-n jackstaff-system wait pod -l app.kubernetes.io/component=manager --for=delete --timeout=60s")
-	s.Expect(time.Now()).To(BeTemporally("<", instant), "stopping the operator took too long for the test to prove anything")
+	s.Expect(
+		time.Now(),
+	).To(
+		BeTemporally("<", instant),
+		"stopping the operator took too long for the test to prove anything",
+	)
 	s.Logf("the operator is gone %s before the instant", time.Until(instant).Round(time.Millisecond))
 	for _, workload := range s.workloads {
 		workload.answers(true)
 	}
 	for _, workload := range s.workloads {
-		at := workload.waitFor(instant.Add(-time.Second), func(line line) bool { return line.Event == "answer" && !line.Value })
+		at := workload.waitFor(
+			instant.Add(-time.Second),
+			func(line line) bool { return line.Event == "answer" && !line.Value },
+		)
 		s.Logf("%s: changed its answer %s after the instant", workload.name, at.Sub(instant).Round(time.Millisecond))
 		s.Expect(at).To(And(BeTemporally(">=", instant), BeTemporally("<", instant.Add(limit))))
 	}
@@ -239,7 +267,10 @@ func (s *suite) goOnWithoutOperator() {
 	s.run("-n jackstaff-system scale deployment jackstaff-manager --replicas=" + s.replicas())
 	s.run("-n jackstaff-system rollout status deployment jackstaff-manager --timeout=120s")
 	s.Eventually(func() error {
-		_, err := s.tryRun("-n shop patch featureflag payments --type=json -p", `[{"op":"test","path":"/metadata/name","value":"payments"}]`)
+		_, err := s.tryRun(
+			"-n shop patch featureflag payments --type=json -p",
+			`[{"op":"test","path":"/metadata/name","value":"payments"}]`,
+		)
 		return err
 	}).Should(Succeed())
 	schedule("null")
@@ -249,7 +280,11 @@ func (s *suite) goOnWithoutOperator() {
 func (s *suite) servedRevision() int64 {
 	s.Helper()
 	served := &corev1.ConfigMap{}
-	s.Expect(s.client.Get(s.Context(), client.ObjectKey{Namespace: project, Name: "flags-" + environment}, served)).To(Succeed())
+	s.Expect(
+		s.client.Get(s.Context(), client.ObjectKey{Namespace: project, Name: "flags-" + environment}, served),
+	).To(
+		Succeed(),
+	)
 	return revisionOf(served)
 }
 

@@ -34,10 +34,17 @@ func (s *suite) install() {
 			s.onHostNetwork(object)
 		}
 		s.Eventually(func() error {
-			return s.client.Apply(s.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("e2e"), client.ForceOwnership)
+			return s.client.Apply(
+				s.Context(),
+				client.ApplyConfigurationFromUnstructured(object),
+				client.FieldOwner("e2e"),
+				client.ForceOwnership,
+			)
 		}).Should(Succeed(), "apply %s %s", object.GetKind(), object.GetName())
 	}
-	s.run("wait --for=condition=Established crd/featureflags.flags.jackstaff.dev crd/flagenvironments.flags.jackstaff.dev --timeout=60s")
+	s.run(
+		"wait --for=condition=Established crd/featureflags.flags.jackstaff.dev crd/flagenvironments.flags.jackstaff.dev --timeout=60s",
+	)
 	s.run("-n jackstaff-system rollout status deployment jackstaff-manager --timeout=180s")
 }
 

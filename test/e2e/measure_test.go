@@ -53,7 +53,11 @@ func (s *suite) measure(how string, count int) []*distribution {
 	published := &distribution{how: how, what: "ConfigMap published"}
 	all := []*distribution{published}
 	for _, workload := range s.workloads {
-		all = append(all, &distribution{how: how, what: "file in the pod " + workload.name}, &distribution{how: how, what: "answer of " + workload.name})
+		all = append(
+			all,
+			&distribution{how: how, what: "file in the pod " + workload.name},
+			&distribution{how: how, what: "answer of " + workload.name},
+		)
 	}
 	arrived := s.followRevisions()
 	enabled := true
@@ -70,12 +74,20 @@ func (s *suite) measure(how string, count int) []*distribution {
 		published.took = append(published.took, at.Sub(begin))
 		for j, workload := range s.workloads {
 			file := workload.waitFor(begin, func(line line) bool { return line.Event == "file" && line.Revision == before+1 })
-			answer := workload.waitFor(begin, func(line line) bool { return line.Event == "answer" && line.Error == "" && line.Value == enabled })
+			answer := workload.waitFor(
+				begin,
+				func(line line) bool { return line.Event == "answer" && line.Error == "" && line.Value == enabled },
+			)
 			all[1+2*j].took = append(all[1+2*j].took, file.Sub(begin))
 			all[2+2*j].took = append(all[2+2*j].took, answer.Sub(begin))
 		}
 		if i == 0 || (i+1)%10 == 0 {
-			s.Logf("edit %d: published after %s, answered after %s", i+1, published.took[i].Round(time.Millisecond), all[2].took[i].Round(time.Millisecond))
+			s.Logf(
+				"edit %d: published after %s, answered after %s",
+				i+1,
+				published.took[i].Round(time.Millisecond),
+				all[2].took[i].Round(time.Millisecond),
+			)
 		}
 		// A pause, not a wait for anything.
 		<-time.After(quiet)

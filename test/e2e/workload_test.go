@@ -84,7 +84,14 @@ func (s *suite) startWorkload(name, namespace, provider string) *workload {
 // follow reads what the workload prints for as long as the test runs.
 func (w *workload) follow() {
 	w.Helper()
-	stream, err := w.pods.CoreV1().Pods(w.pod.Namespace).GetLogs(w.pod.Name, &corev1.PodLogOptions{Follow: true}).Stream(w.Context())
+	stream, err := w.pods.CoreV1().Pods(
+		w.pod.Namespace,
+	).GetLogs(
+		w.pod.Name,
+		&corev1.PodLogOptions{Follow: true},
+	).Stream(
+		w.Context(),
+	)
 	w.Expect(err).NotTo(HaveOccurred())
 	began := time.Now()
 	go func() {
@@ -163,7 +170,8 @@ func (s *suite) followRevisions() func(revision int64) (time.Time, bool) {
 	arrived := map[int64]time.Time{}
 	go func() {
 		for event := range watcher.ResultChan() {
-			if configMap, ok := event.Object.(*corev1.ConfigMap); ok && configMap.Annotations[v1alpha1.RevisionAnnotation] != "" {
+			if configMap, ok := event.Object.(*corev1.ConfigMap); ok &&
+				configMap.Annotations[v1alpha1.RevisionAnnotation] != "" {
 				mu.Lock()
 				if revision := revisionOf(configMap); arrived[revision].IsZero() {
 					arrived[revision] = time.Now()

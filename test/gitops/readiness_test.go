@@ -57,7 +57,10 @@ func TestReadiness(t *testing.T) {
 	scheme := runtime.NewScheme()
 	check(t, clientgoscheme.AddToScheme(scheme))
 	check(t, v1alpha1.AddToScheme(scheme))
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("..", "..", "config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	environment := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
 	config, err := environment.Start()
 	check(t, err)
 	t.Cleanup(func() { check(t, environment.Stop()) })
@@ -72,7 +75,10 @@ func TestReadiness(t *testing.T) {
 	production := builders.MakeEnvironment("production", project).Obj()
 	manual := builders.MakeEnvironment("manual", project).Manual().Obj()
 	taken := builders.MakeEnvironment("taken", project).Obj()
-	check(t, k8s.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: "flags-taken"}}))
+	check(
+		t,
+		k8s.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: "flags-taken"}}),
+	)
 	all := []client.Object{flag, lost, audience, purchase, production, manual, taken}
 	for _, object := range all {
 		check(t, k8s.Create(t.Context(), object))
@@ -179,7 +185,10 @@ func toLua(machine *lua.LState, value any) lua.LValue {
 func startOperator(t *testing.T, config *rest.Config, scheme *runtime.Scheme) (stop func()) {
 	t.Helper()
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme, Cache: controllers.CacheOptions(), Client: controllers.ClientOptions(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme:  scheme,
+		Cache:   controllers.CacheOptions(),
+		Client:  controllers.ClientOptions(),
+		Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	check(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

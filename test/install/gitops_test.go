@@ -84,7 +84,13 @@ var _ = Describe("Manifests that are applied again and again", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred(), output)
 		Expect(output).To(BeEmpty())
 		apply(manifests)
-		Consistently(func(g Gomega) { g.Expect(stored(g, namespace)).To(Equal(settled)) }).WithTimeout(2 * time.Second).Should(Succeed())
+		Consistently(
+			func(g Gomega) { g.Expect(stored(g, namespace)).To(Equal(settled)) },
+		).WithTimeout(
+			2 * time.Second,
+		).Should(
+			Succeed(),
+		)
 
 		By("changing one line")
 		changed := strings.ReplaceAll(manifests, "owner: team-payments", "owner: somebody")
@@ -93,7 +99,12 @@ var _ = Describe("Manifests that are applied again and again", Ordered, func() {
 		Expect(err).To(HaveOccurred(), "the status of a difference is 1")
 		for line := range strings.Lines(output) {
 			if strings.HasPrefix(line, "+ ") || strings.HasPrefix(line, "- ") {
-				Expect(line).To(Or(ContainSubstring("owner: "), ContainSubstring("generation: "), ContainSubstring("time: ")), output)
+				Expect(
+					line,
+				).To(
+					Or(ContainSubstring("owner: "), ContainSubstring("generation: "), ContainSubstring("time: ")),
+					output,
+				)
 			}
 		}
 		Expect(output).To(ContainSubstring("+  owner: somebody"))
@@ -105,7 +116,11 @@ var _ = Describe("Manifests that are applied again and again", Ordered, func() {
 	DescribeTable("may be those of the example, for each cluster", func(cluster, value string) {
 		for _, object := range kustomize("docs/gitops/clusters/" + cluster) {
 			if object.GetKind() == "FeatureFlag" {
-				Expect(client.IgnoreAlreadyExists(c.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: cluster}}))).To(Succeed())
+				Expect(
+					client.IgnoreAlreadyExists(c.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: cluster}})),
+				).To(
+					Succeed(),
+				)
 			}
 			object.SetNamespace(cluster)
 			Expect(c.admin.Create(ctx, object)).To(Succeed())

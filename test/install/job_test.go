@@ -37,7 +37,11 @@ func (c *controlPlane) doTheJob(project, customer string) {
 		return metav1.ObjectMeta{Namespace: namespace, Name: name}
 	}
 	for _, name := range []string{project, customer} {
-		Expect(client.IgnoreAlreadyExists(c.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))).To(Succeed())
+		Expect(
+			client.IgnoreAlreadyExists(c.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})),
+		).To(
+			Succeed(),
+		)
 	}
 	edit(c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: customer}}, func(namespace *corev1.Namespace) {
 		namespace.Labels["tier"] = "customer"
@@ -45,10 +49,18 @@ func (c *controlPlane) doTheJob(project, customer string) {
 	})
 
 	By("publishing and delivering")
-	production := builders.MakeEnvironment("production", project).Production().Spec(func(spec *v1alpha1.FlagEnvironmentSpec) {
-		spec.Delivery = v1alpha1.Delivery{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "customer"}}, RefreshPods: true}
-		spec.DeletionPolicy, spec.Publish.RevisionHistoryLimit = v1alpha1.DeletionPolicyDelete, new(int32(1))
-	}).Obj()
+	production := builders.MakeEnvironment(
+		"production",
+		project,
+	).Production().Spec(
+		func(spec *v1alpha1.FlagEnvironmentSpec) {
+			spec.Delivery = v1alpha1.Delivery{
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "customer"}},
+				RefreshPods:       true,
+			}
+			spec.DeletionPolicy, spec.Publish.RevisionHistoryLimit = v1alpha1.DeletionPolicyDelete, new(int32(1))
+		},
+	).Obj()
 	flag := builders.MakeFlag("checkout", project).Boolean().Environment("production").
 		Rule(builders.MakeRule("staff").Audiences("staff").ABTest("purchase").Split("on", 1).Split("off", 1)).
 		Spec(func(spec *v1alpha1.FeatureFlagSpec) { spec.HistoryLimit = new(int32(1)) }).Obj()
@@ -62,7 +74,11 @@ func (c *controlPlane) doTheJob(project, customer string) {
 		g.Expect(environment.Status.PublishedRevision).To(BeNumerically(">", 0))
 		g.Expect(environment.Status.Flags.Pending).To(BeZero())
 		g.Expect(environment.Status.ObservedGeneration).To(Equal(environment.Generation))
-		g.Expect(fetch(g, c, &corev1.ConfigMap{ObjectMeta: in(customer, "flags-production")}).Annotations[v1alpha1.RevisionAnnotation]).To(Equal(revision(g)))
+		g.Expect(
+			fetch(g, c, &corev1.ConfigMap{ObjectMeta: in(customer, "flags-production")}).Annotations[v1alpha1.RevisionAnnotation],
+		).To(
+			Equal(revision(g)),
+		)
 	}
 	Eventually(func(g Gomega) {
 		isPublished(g)
@@ -81,8 +97,10 @@ func (c *controlPlane) doTheJob(project, customer string) {
 
 	By("refreshing a pod, and keeping one revision and one change")
 	pod := &corev1.Pod{ObjectMeta: in(project, "web"), Spec: corev1.PodSpec{
-		NodeName:   "node",
-		Containers: []corev1.Container{{Name: "web", Image: "web", VolumeMounts: []corev1.VolumeMount{{Name: "flags", MountPath: "/flags"}}}},
+		NodeName: "node",
+		Containers: []corev1.Container{
+			{Name: "web", Image: "web", VolumeMounts: []corev1.VolumeMount{{Name: "flags", MountPath: "/flags"}}},
+		},
 		Volumes: []corev1.Volume{{Name: "flags", VolumeSource: corev1.VolumeSource{
 			ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: served.Name}},
 		}}},
@@ -104,10 +122,23 @@ func (c *controlPlane) doTheJob(project, customer string) {
 	}
 	Eventually(func(g Gomega) {
 		revisions := &appsv1.ControllerRevisionList{}
-		g.Expect(c.admin.List(ctx, revisions, client.InNamespace(project), client.MatchingLabels{v1alpha1.FlagLabel: flag.Name})).To(Succeed())
+		g.Expect(
+			c.admin.List(ctx, revisions, client.InNamespace(project), client.MatchingLabels{v1alpha1.FlagLabel: flag.Name}),
+		).To(
+			Succeed(),
+		)
 		g.Expect(revisions.Items).To(HaveLen(1))
 		files := &corev1.ConfigMapList{}
-		g.Expect(c.admin.List(ctx, files, client.InNamespace(project), client.MatchingLabels{v1alpha1.DatafileLabel: v1alpha1.DatafileHistory})).To(Succeed())
+		g.Expect(
+			c.admin.List(
+				ctx,
+				files,
+				client.InNamespace(project),
+				client.MatchingLabels{v1alpha1.DatafileLabel: v1alpha1.DatafileHistory},
+			),
+		).To(
+			Succeed(),
+		)
 		g.Expect(files.Items).To(HaveLen(1))
 	}).Should(Succeed())
 
@@ -117,7 +148,15 @@ func (c *controlPlane) doTheJob(project, customer string) {
 	}
 
 	By("refusing what needs the permission")
-	developer := c.actAs("developer", project, rbacv1.PolicyRule{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"*"}, Verbs: []string{"get", "update"}})
+	developer := c.actAs(
+		"developer",
+		project,
+		rbacv1.PolicyRule{
+			APIGroups: []string{v1alpha1.GroupVersion.Group},
+			Resources: []string{"*"},
+			Verbs:     []string{"get", "update"},
+		},
+	)
 	Eventually(func() error {
 		if err := developer.Get(ctx, client.ObjectKeyFromObject(production), production); err != nil {
 			return err
@@ -132,9 +171,20 @@ func (c *controlPlane) doTheJob(project, customer string) {
 	create(scraper)
 	Expect(get(metrics, "")).To(Equal(401))
 	Expect(get(metrics, c.token(project, "scraper"))).To(Equal(403))
-	create(&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "scraper"}, Rules: []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}}})
+	create(
+		&rbacv1.ClusterRole{
+			ObjectMeta: metav1.ObjectMeta{Name: "scraper"},
+			Rules:      []rbacv1.PolicyRule{{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}}},
+		},
+	)
 	c.bind("scraper", "scraper", rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: project, Name: "scraper"})
-	Eventually(func() (int, error) { return get(metrics, c.token(project, "scraper")) }).WithTimeout(30 * time.Second).Should(Equal(200))
+	Eventually(
+		func() (int, error) { return get(metrics, c.token(project, "scraper")) },
+	).WithTimeout(
+		30 * time.Second,
+	).Should(
+		Equal(200),
+	)
 
 	By("deleting everything")
 	edit(c, flag, func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = true })
@@ -147,11 +197,29 @@ func (c *controlPlane) doTheJob(project, customer string) {
 	Eventually(func(g Gomega) {
 		for _, namespace := range []string{project, customer} {
 			files := &corev1.ConfigMapList{}
-			g.Expect(c.admin.List(ctx, files, client.InNamespace(namespace), client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})).To(Succeed())
+			g.Expect(
+				c.admin.List(
+					ctx,
+					files,
+					client.InNamespace(namespace),
+					client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy},
+				),
+			).To(
+				Succeed(),
+			)
 			g.Expect(files.Items).To(BeEmpty())
 		}
 		requested := &appsv1.ControllerRevisionList{}
-		g.Expect(c.admin.List(ctx, requested, client.InNamespace(project), client.MatchingLabels{v1alpha1.HistoryLabel: v1alpha1.HistoryRequested})).To(Succeed())
+		g.Expect(
+			c.admin.List(
+				ctx,
+				requested,
+				client.InNamespace(project),
+				client.MatchingLabels{v1alpha1.HistoryLabel: v1alpha1.HistoryRequested},
+			),
+		).To(
+			Succeed(),
+		)
 		g.Expect(requested.Items).To(BeEmpty(), "all deletions are recorded")
 	}).Should(Succeed())
 }

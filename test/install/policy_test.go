@@ -46,40 +46,49 @@ var _ = Describe("The policy on the operator's own account", Ordered, ContinueOn
 		c = startControlPlane()
 		// Without webhooks, which are tested elsewhere, objects are stored as they are sent.
 		c.install(slices.DeleteFunc(overlay("refresh-pods"), func(object *unstructured.Unstructured) bool {
-			return slices.Contains([]string{"Deployment", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}, object.GetKind())
+			return slices.Contains(
+				[]string{"Deployment", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"},
+				object.GetKind(),
+			)
 		}))
 		c.bind("all", "cluster-admin", rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: system, Name: account})
 		operator = c.asAccount()
 		Expect(c.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}})).To(Succeed())
 		Eventually(func() error {
-			return operator.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", GenerateName: "x-"}}, client.DryRunAll)
+			return operator.Create(
+				ctx,
+				&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", GenerateName: "x-"}},
+				client.DryRunAll,
+			)
 		}).Should(MatchError(apierrors.IsForbidden, "forbidden"), "the API server applies the policy a moment after it is made")
 	})
 
-	DescribeTable("lets it write only what carries its label, before and after", func(build func(metav1.ObjectMeta) client.Object) {
-		const message = "label app.kubernetes.io/managed-by"
-		foreign, object := build(meta("foreign", nil)), build(meta("own", own))
-		isRefused(operator.Create(ctx, foreign.DeepCopyObject().(client.Object)), message)
-		Expect(c.admin.Create(ctx, foreign)).To(Succeed())
-		Expect(operator.Create(ctx, object)).To(Succeed())
+	DescribeTable(
+		"lets it write only what carries its label, before and after",
+		func(build func(metav1.ObjectMeta) client.Object) {
+			const message = "label app.kubernetes.io/managed-by"
+			foreign, object := build(meta("foreign", nil)), build(meta("own", own))
+			isRefused(operator.Create(ctx, foreign.DeepCopyObject().(client.Object)), message)
+			Expect(c.admin.Create(ctx, foreign)).To(Succeed())
+			Expect(operator.Create(ctx, object)).To(Succeed())
 
-		By("taking over what is not its own")
-		adopted := foreign.DeepCopyObject().(client.Object)
-		adopted.SetLabels(own)
-		isRefused(operator.Update(ctx, adopted), message)
-		isRefused(operator.Patch(ctx, adopted.DeepCopyObject().(client.Object), client.MergeFrom(foreign)), message)
-		isRefused(operator.Delete(ctx, foreign), message)
-		isRefused(operator.DeleteAllOf(ctx, foreign, client.InNamespace("shop")), message)
+			By("taking over what is not its own")
+			adopted := foreign.DeepCopyObject().(client.Object)
+			adopted.SetLabels(own)
+			isRefused(operator.Update(ctx, adopted), message)
+			isRefused(operator.Patch(ctx, adopted.DeepCopyObject().(client.Object), client.MergeFrom(foreign)), message)
+			isRefused(operator.Delete(ctx, foreign), message)
+			isRefused(operator.DeleteAllOf(ctx, foreign, client.InNamespace("shop")), message)
 
-		By("giving away what is")
-		given := object.DeepCopyObject().(client.Object)
-		given.SetLabels(map[string]string{v1alpha1.ManagedByLabel: "somebody"})
-		isRefused(operator.Update(ctx, given), message)
-		object.SetAnnotations(map[string]string{"a": "b"})
-		Expect(operator.Update(ctx, object)).To(Succeed())
-		Expect(operator.Delete(ctx, object)).To(Succeed())
-		Expect(fetch(Default, c, foreign).GetLabels()).NotTo(HaveKey(v1alpha1.ManagedByLabel))
-	},
+			By("giving away what is")
+			given := object.DeepCopyObject().(client.Object)
+			given.SetLabels(map[string]string{v1alpha1.ManagedByLabel: "somebody"})
+			isRefused(operator.Update(ctx, given), message)
+			object.SetAnnotations(map[string]string{"a": "b"})
+			Expect(operator.Update(ctx, object)).To(Succeed())
+			Expect(operator.Delete(ctx, object)).To(Succeed())
+			Expect(fetch(Default, c, foreign).GetLabels()).NotTo(HaveKey(v1alpha1.ManagedByLabel))
+		},
 		Entry("of ConfigMaps", func(meta metav1.ObjectMeta) client.Object { return &corev1.ConfigMap{ObjectMeta: meta} }),
 		Entry("of Secrets", func(meta metav1.ObjectMeta) client.Object { return &corev1.Secret{ObjectMeta: meta} }),
 		Entry("of ControllerRevisions", func(meta metav1.ObjectMeta) client.Object {
@@ -100,13 +109,19 @@ var _ = Describe("The policy on the operator's own account", Ordered, ContinueOn
 		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "jackstaff-manager"}}
 		Expect(operator.Create(ctx, lease)).To(Succeed())
 		Expect(operator.Update(ctx, lease)).To(Succeed())
-		isRefused(operator.Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "other"}}), "never writes")
+		isRefused(
+			operator.Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "other"}}),
+			"never writes",
+		)
 		isRefused(operator.Create(ctx, &coordinationv1.Lease{ObjectMeta: meta("jackstaff-manager", nil)}), "never writes")
 	})
 
 	It("lets it change one annotation of pods", func() {
 		const message = "its own annotations and its status"
-		pod := &corev1.Pod{ObjectMeta: meta("web", nil), Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "web"}}}}
+		pod := &corev1.Pod{
+			ObjectMeta: meta("web", nil),
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "web"}}},
+		}
 		isRefused(operator.Create(ctx, pod.DeepCopy()), message)
 		Expect(c.admin.Create(ctx, pod)).To(Succeed())
 		patched := func(change func(*corev1.Pod)) error {
@@ -117,7 +132,10 @@ var _ = Describe("The policy on the operator's own account", Ordered, ContinueOn
 		Expect(patched(func(pod *corev1.Pod) {
 			pod.Annotations = map[string]string{v1alpha1.RevisionAnnotation: "7"}
 		})).To(Succeed())
-		isRefused(patched(func(pod *corev1.Pod) { pod.Annotations = map[string]string{v1alpha1.DigestAnnotation: "x"} }), message)
+		isRefused(
+			patched(func(pod *corev1.Pod) { pod.Annotations = map[string]string{v1alpha1.DigestAnnotation: "x"} }),
+			message,
+		)
 		isRefused(patched(func(pod *corev1.Pod) { pod.Labels = map[string]string{"app": "x"} }), message)
 		isRefused(patched(func(pod *corev1.Pod) { pod.Finalizers = []string{"example.com/x"} }), message)
 		isRefused(patched(func(pod *corev1.Pod) { pod.Spec.Containers[0].Image = "evil" }), message)
@@ -142,7 +160,11 @@ var _ = Describe("The policy on the operator's own account", Ordered, ContinueOn
 			isRefused(attempt(func(object client.Object) {
 				object.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "n", UID: "u"}})
 			}), message)
-			Expect(attempt(func(object client.Object) { object.SetAnnotations(map[string]string{"example.com/kept": "x"}) })).To(Succeed())
+			Expect(
+				attempt(func(object client.Object) { object.SetAnnotations(map[string]string{"example.com/kept": "x"}) }),
+			).To(
+				Succeed(),
+			)
 			object = fetch(Default, c, object)
 			after := object.DeepCopyObject().(client.Object)
 			status(after)
@@ -191,7 +213,10 @@ var _ = Describe("The policy on the operator's own account", Ordered, ContinueOn
 	})
 
 	It("lets it write nothing else, and binds nobody else", func() {
-		isRefused(operator.Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta("mine", own)}), "never writes /serviceaccounts/ mine")
+		isRefused(
+			operator.Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta("mine", own)}),
+			"never writes /serviceaccounts/ mine",
+		)
 		isRefused(operator.Create(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "mine"}}), "never writes")
 		someone := &corev1.ServiceAccount{ObjectMeta: meta("someone", nil)}
 		Expect(c.admin.Create(ctx, someone)).To(Succeed())

@@ -76,7 +76,15 @@ type right struct {
 }
 
 func (r right) String() string {
-	return fmt.Sprintf("%s %s.%s in %s %s/%s", r.verb, r.resource, r.group, r.role.GetKind(), r.role.GetNamespace(), r.role.GetName())
+	return fmt.Sprintf(
+		"%s %s.%s in %s %s/%s",
+		r.verb,
+		r.resource,
+		r.group,
+		r.role.GetKind(),
+		r.role.GetNamespace(),
+		r.role.GetName(),
+	)
 }
 
 func (r right) rules() []rbacv1.PolicyRule {
@@ -109,7 +117,15 @@ func (r right) without() *unstructured.Unstructured {
 				return group == r.group && resource == r.resource && verb == r.verb
 			})
 			if len(verbs) > 0 {
-				rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs, ResourceNames: rule.ResourceNames})
+				rules = append(
+					rules,
+					rbacv1.PolicyRule{
+						APIGroups:     []string{group},
+						Resources:     []string{resource},
+						Verbs:         verbs,
+						ResourceNames: rule.ResourceNames,
+					},
+				)
 			}
 		}
 	}
@@ -157,7 +173,8 @@ func rightsOf(objects []*unstructured.Unstructured) []right {
 // may asks the API server whether the account may do again what it did.
 func (c *controlPlane) may(g Gomega, request asked) bool {
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User: accountUser, Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + system, "system:authenticated"},
+		User:   accountUser,
+		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + system, "system:authenticated"},
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
 			Verb: request.verb, Group: request.group, Resource: request.resource, Subresource: request.subresource,
 			Namespace: request.namespace, Name: request.name,
@@ -173,7 +190,10 @@ func (c *controlPlane) isLeast(objects []*unstructured.Unstructured) {
 	GinkgoHelper()
 	// The recorder patches an event that comes again for the same version of an object, as after a look into a cache that
 	// lags. Whether one does is a matter of timing.
-	rights := slices.DeleteFunc(rightsOf(objects), func(r right) bool { return r.group == "events.k8s.io" && r.verb == "patch" })
+	rights := slices.DeleteFunc(
+		rightsOf(objects),
+		func(r right) bool { return r.group == "events.k8s.io" && r.verb == "patch" },
+	)
 	unused := func(g Gomega) (names []string) {
 		allowed, denied := c.requests(g)
 		g.Expect(denied).To(BeEmpty())
@@ -190,17 +210,36 @@ func (c *controlPlane) isLeast(objects []*unstructured.Unstructured) {
 	allowed, _ := c.requests(Default)
 	ctx := context.Background()
 	for _, right := range rights {
-		uses := slices.DeleteFunc(slices.Collect(maps.Keys(allowed)), func(request asked) bool { return !right.covers(request) })
+		uses := slices.DeleteFunc(
+			slices.Collect(maps.Keys(allowed)),
+			func(request asked) bool { return !right.covers(request) },
+		)
 		reduced := right.without()
 		reduced.SetManagedFields(nil)
 		apply := func(role *unstructured.Unstructured) {
 			GinkgoHelper()
-			Expect(c.admin.Apply(ctx, client.ApplyConfigurationFromUnstructured(role.DeepCopy()), client.FieldOwner("test"), client.ForceOwnership)).To(Succeed())
+			Expect(
+				c.admin.Apply(
+					ctx,
+					client.ApplyConfigurationFromUnstructured(role.DeepCopy()),
+					client.FieldOwner("test"),
+					client.ForceOwnership,
+				),
+			).To(
+				Succeed(),
+			)
 		}
 		apply(reduced)
 		Eventually(func(g Gomega) {
 			isDenied := slices.ContainsFunc(uses, func(request asked) bool { return !c.may(g, request) })
-			g.Expect(isDenied).To(BeTrue(), "without the right to %s all is allowed that was asked, such as %s: another rule gives it too", right, uses[0])
+			g.Expect(
+				isDenied,
+			).To(
+				BeTrue(),
+				"without the right to %s all is allowed that was asked, such as %s: another rule gives it too",
+				right,
+				uses[0],
+			)
 		}).WithTimeout(5 * time.Second).Should(Succeed())
 		apply(right.role)
 	}
@@ -208,7 +247,10 @@ func (c *controlPlane) isLeast(objects []*unstructured.Unstructured) {
 
 // withoutPods leaves out what makes no sense where no pods run.
 func withoutPods(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
-	return slices.DeleteFunc(slices.Clone(objects), func(object *unstructured.Unstructured) bool { return object.GetKind() == "Deployment" })
+	return slices.DeleteFunc(
+		slices.Clone(objects),
+		func(object *unstructured.Unstructured) bool { return object.GetKind() == "Deployment" },
+	)
 }
 
 var _ = Describe("The operator in the whole cluster", Ordered, func() {
@@ -230,7 +272,12 @@ var _ = Describe("The Deployment", Ordered, func() {
 	BeforeAll(func() {
 		c = startControlPlane()
 		objects := kustomize("config/default")
-		c.install(slices.DeleteFunc(slices.Clone(objects), func(object *unstructured.Unstructured) bool { return object.GetKind() != "Namespace" }))
+		c.install(
+			slices.DeleteFunc(
+				slices.Clone(objects),
+				func(object *unstructured.Unstructured) bool { return object.GetKind() != "Namespace" },
+			),
+		)
 		for _, object := range objects {
 			if object.GetKind() == "Deployment" {
 				found, _, err := unstructured.NestedMap(object.Object, "spec", "template")
@@ -290,7 +337,9 @@ var _ = Describe("The operator in some namespaces", Ordered, func() {
 			}
 		}
 		elsewhere := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-			Name: "elsewhere", Labels: map[string]string{"tier": "customer"}, Annotations: map[string]string{v1alpha1.AcceptFromAnnotation: "shop"},
+			Name:        "elsewhere",
+			Labels:      map[string]string{"tier": "customer"},
+			Annotations: map[string]string{v1alpha1.AcceptFromAnnotation: "shop"},
 		}}
 		Expect(c.admin.Create(ctx, elsewhere)).To(Succeed())
 
@@ -298,7 +347,11 @@ var _ = Describe("The operator in some namespaces", Ordered, func() {
 		command := exec.Command(binary, "certificate", "--kubeconfig="+c.kubeconfig)
 		output, err := command.CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(output))
-		secret := fetch(Default, c, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "jackstaff-webhook-certificate"}})
+		secret := fetch(
+			Default,
+			c,
+			&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "jackstaff-webhook-certificate"}},
+		)
 		mounted := GinkgoT().TempDir()
 		for name, data := range secret.Data {
 			Expect(os.WriteFile(filepath.Join(mounted, name), data, 0o600)).To(Succeed())
@@ -311,7 +364,13 @@ var _ = Describe("The operator in some namespaces", Ordered, func() {
 		}
 		c.startManager(arguments...)
 		c.doTheJob("shop", "customer")
-		Expect(apierrors.IsNotFound(c.admin.Get(ctx, client.ObjectKey{Namespace: "elsewhere", Name: "flags-production"}, &corev1.ConfigMap{}))).To(BeTrue())
+		Expect(
+			apierrors.IsNotFound(
+				c.admin.Get(ctx, client.ObjectKey{Namespace: "elsewhere", Name: "flags-production"}, &corev1.ConfigMap{}),
+			),
+		).To(
+			BeTrue(),
+		)
 		for _, object := range slices.Concat(operator, project) {
 			Expect(object.GetKind()).NotTo(HavePrefix("Cluster"))
 		}

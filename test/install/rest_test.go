@@ -25,11 +25,24 @@ func (c *controlPlane) servesREST(environment *v1alpha1.FlagEnvironment, flag *v
 	// tokenOf makes a service account.
 	tokenOf := func(namespace, name string) string {
 		GinkgoHelper()
-		Expect(c.admin.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})).To(Succeed())
+		Expect(
+			c.admin.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}),
+		).To(
+			Succeed(),
+		)
 		return c.token(namespace, name)
 	}
 	// The namespace default is none of those in which a confined operator has rights.
-	publisher, colleague, stranger := tokenOf(project, "publisher"), tokenOf(project, "colleague"), tokenOf("default", "stranger")
+	publisher, colleague, stranger := tokenOf(
+		project,
+		"publisher",
+	), tokenOf(
+		project,
+		"colleague",
+	), tokenOf(
+		"default",
+		"stranger",
+	)
 	Expect(c.admin.Create(ctx, &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: "publisher"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "jackstaff-publisher"},

@@ -130,7 +130,9 @@ func startControlPlane() *controlPlane {
 
 // kubectl runs kubectl as the administrator, and returns what it printed and how it ended.
 func (c *controlPlane) kubectl(input string, arguments ...string) (string, error) {
-	command := exec.Command(filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), arguments...) //nolint:noctx // It ends by itself.
+	command := exec.Command(
+		filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"),
+		arguments...) //nolint:noctx // It ends by itself.
 	command.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
 	command.Stdin = strings.NewReader(input)
 	output, err := command.CombinedOutput()
@@ -140,7 +142,11 @@ func (c *controlPlane) kubectl(input string, arguments ...string) (string, error
 // kustomize builds a kustomization of this repository.
 func kustomize(folder string) []*unstructured.Unstructured {
 	GinkgoHelper()
-	command := exec.Command(filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), "kustomize", filepath.Join("..", "..", folder)) //nolint:noctx // It ends by itself.
+	command := exec.Command(
+		filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"),
+		"kustomize",
+		filepath.Join("..", "..", folder),
+	) //nolint:noctx // It ends by itself.
 	manifests, err := command.Output()
 	failed := &exec.ExitError{}
 	if errors.As(err, &failed) {
@@ -183,7 +189,12 @@ func (c *controlPlane) install(objects []*unstructured.Unstructured) {
 	GinkgoHelper()
 	for _, object := range objects {
 		c.callHere(object)
-		err := c.admin.Apply(context.Background(), client.ApplyConfigurationFromUnstructured(object.DeepCopy()), client.FieldOwner("test"), client.ForceOwnership)
+		err := c.admin.Apply(
+			context.Background(),
+			client.ApplyConfigurationFromUnstructured(object.DeepCopy()),
+			client.FieldOwner("test"),
+			client.ForceOwnership,
+		)
 		Expect(err).NotTo(HaveOccurred(), "%s %s", object.GetKind(), object.GetName())
 	}
 }
@@ -230,7 +241,9 @@ func (c *controlPlane) startManager(arguments ...string) *gexec.Session {
 	GinkgoHelper()
 	kubeconfig := filepath.Join(GinkgoT().TempDir(), "manager.kubeconfig")
 	Expect(clientcmd.WriteToFile(clientcmdapi.Config{
-		Clusters:       map[string]*clientcmdapi.Cluster{"test": {Server: c.config.Host, CertificateAuthorityData: c.config.CAData}},
+		Clusters: map[string]*clientcmdapi.Cluster{
+			"test": {Server: c.config.Host, CertificateAuthorityData: c.config.CAData},
+		},
 		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"manager": {Token: c.token(system, account)}},
 		Contexts:       map[string]*clientcmdapi.Context{"test": {Cluster: "test", AuthInfo: "manager"}},
 		CurrentContext: "test",
@@ -311,7 +324,9 @@ func call(method, url, token, body string) (int, string, error) {
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	insecure := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	insecure := &http.Client{
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
+	}
 	response, err := insecure.Do(request)
 	if err != nil {
 		return 0, "", err

@@ -101,8 +101,25 @@ func newShop() *shop {
 	s := &shop{name: world.Project().Name}
 	environment := builders.MakeEnvironment("production", s.name).Obj()
 	flag := func(name string, flagType v1alpha1.FlagType, on, off string) client.Object {
-		return builders.MakeFlag(name, s.name).Type(flagType).Variation("on", on).Variation("off", off).DefaultVariation("off").
-			Environment("production").Fallthrough("on").Obj()
+		return builders.MakeFlag(
+			name,
+			s.name,
+		).Type(
+			flagType,
+		).Variation(
+			"on",
+			on,
+		).Variation(
+			"off",
+			off,
+		).DefaultVariation(
+			"off",
+		).
+			Environment(
+				"production",
+			).Fallthrough(
+			"on",
+		).Obj()
 	}
 	world.Create(environment,
 		builders.MakeFlag("dark-mode", s.name).Key("ui/dark-mode").Boolean().Environment("production").
@@ -115,7 +132,15 @@ func newShop() *shop {
 		g.Expect(world.Admin.Get(ctx, client.ObjectKeyFromObject(environment), environment)).To(Succeed())
 		g.Expect(environment.Status.SDKKeys).NotTo(BeEmpty())
 		secret := &corev1.Secret{}
-		g.Expect(world.Admin.Get(ctx, types.NamespacedName{Namespace: s.name, Name: environment.Status.SDKKeys[0].SecretName}, secret)).To(Succeed())
+		g.Expect(
+			world.Admin.Get(
+				ctx,
+				types.NamespacedName{Namespace: s.name, Name: environment.Status.SDKKeys[0].SecretName},
+				secret,
+			),
+		).To(
+			Succeed(),
+		)
 		s.serverKey, s.clientKey = string(secret.Data["server"]), string(secret.Data["client"])
 		served, _, known := datafiles.ByKey(s.serverKey)
 		g.Expect(known).To(BeTrue())
@@ -152,9 +177,14 @@ func ask(of *openfeature.Client) map[string]answer {
 	options, _ := of.ObjectValueDetails(ctx, "options", map[string]any{}, alice)
 	none, _ := of.StringValueDetails(ctx, unknown, "none", alice) // Each error is in the details too.
 	return map[string]answer{
-		"ui/dark-mode": summarise(mode.Value, mode.EvaluationDetails), "colour": summarise(colour.Value, colour.EvaluationDetails),
-		"size": summarise(size.Value, size.EvaluationDetails), "options": summarise(options.Value, options.EvaluationDetails),
-		unknown: summarise(none.Value, none.EvaluationDetails),
+		"ui/dark-mode": summarise(
+			mode.Value,
+			mode.EvaluationDetails,
+		),
+		"colour":  summarise(colour.Value, colour.EvaluationDetails),
+		"size":    summarise(size.Value, size.EvaluationDetails),
+		"options": summarise(options.Value, options.EvaluationDetails),
+		unknown:   summarise(none.Value, none.EvaluationDetails),
 	}
 }
 
@@ -177,7 +207,12 @@ var _ = Describe("OpenFeature's clients", func() {
 		s := newShop()
 		// Pages have an EventSource. In Node.js it is there from release 20.18 on where it is asked for.
 		command := exec.CommandContext(context.Background(), node, "--experimental-eventsource", "client.js")
-		command.Env = append(os.Environ(), "OFREP_URL="+world.URL, "OFREP_SERVER_KEY="+s.serverKey, "OFREP_CLIENT_KEY="+s.clientKey)
+		command.Env = append(
+			os.Environ(),
+			"OFREP_URL="+world.URL,
+			"OFREP_SERVER_KEY="+s.serverKey,
+			"OFREP_CLIENT_KEY="+s.clientKey,
+		)
 		command.Stderr = GinkgoWriter
 		output, err := command.StdoutPipe()
 		Expect(err).NotTo(HaveOccurred())

@@ -106,7 +106,8 @@ func (d *document) find(method, path string) *operation {
 	GinkgoHelper()
 	best := (*operation)(nil)
 	for _, candidate := range d.operations() {
-		if candidate.method == method && candidate.fits(path) && (best == nil || strings.Count(candidate.path, "{") < strings.Count(best.path, "{")) {
+		if candidate.method == method && candidate.fits(path) &&
+			(best == nil || strings.Count(candidate.path, "{") < strings.Count(best.path, "{")) {
 			best = candidate
 		}
 	}
@@ -116,7 +117,11 @@ func (d *document) find(method, path string) *operation {
 
 func (o *operation) fits(path string) bool {
 	wanted, given := strings.Split(o.path, "/"), strings.Split(strings.TrimSuffix(path, "/"), "/")
-	return slices.EqualFunc(wanted, given, func(w, g string) bool { return w == g || strings.HasPrefix(w, "{") && g != "" })
+	return slices.EqualFunc(
+		wanted,
+		given,
+		func(w, g string) bool { return w == g || strings.HasPrefix(w, "{") && g != "" },
+	)
 }
 
 // exchange is a request with its answer.
@@ -161,7 +166,12 @@ func (d *document) judgeAnswer(of *operation, e *exchange) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e.answer.Body = io.NopCloser(bytes.NewReader(e.body))
-	_, mistakes := d.validator.GetResponseBodyValidator().ValidateResponseBodyWithPathItem(e.request, e.answer, of.item, of.path)
+	_, mistakes := d.validator.GetResponseBodyValidator().ValidateResponseBodyWithPathItem(
+		e.request,
+		e.answer,
+		of.item,
+		of.path,
+	)
 	return describe(mistakes)
 }
 
@@ -273,7 +283,16 @@ var _ = Describe("The OpenAPI document", func() {
 		s := newShop()
 		token := newPerson(s.namespace.Name, "boss", "admin", s.namespace.Name).token
 		for _, of := range readDocument().operations() {
-			path := strings.NewReplacer("{projectId}", s.namespace.Name, "{project_id}", s.namespace.Name, "{orgId}", "default").Replace(of.path)
+			path := strings.NewReplacer(
+				"{projectId}",
+				s.namespace.Name,
+				"{project_id}",
+				s.namespace.Name,
+				"{orgId}",
+				"default",
+			).Replace(
+				of.path,
+			)
 			for strings.Contains(path, "{") {
 				begin, end := strings.Index(path, "{"), strings.Index(path, "}")
 				path = path[:begin] + "none" + path[end+1:]

@@ -53,9 +53,19 @@ var _ = Describe("An edit with kubectl and a write through REST at the same time
 		for round := range 50 {
 			description, enabled := fmt.Sprintf("round %d", round), round%2 == 0
 			atOnce(func() {
-				Expect(patch(editor.kube, s.flag, types.MergePatchType, `{"spec": {"description": "`+description+`"}}`)).To(Succeed())
+				Expect(
+					patch(editor.kube, s.flag, types.MergePatchType, `{"spec": {"description": "`+description+`"}}`),
+				).To(
+					Succeed(),
+				)
 			}, func() {
-				call(editor.token, http.StatusOK, http.MethodPost, s.phaseflag("new-checkout", "/toggle", s.staging), toggled(enabled))
+				call(
+					editor.token,
+					http.StatusOK,
+					http.MethodPost,
+					s.phaseflag("new-checkout", "/toggle", s.staging),
+					toggled(enabled),
+				)
 			})
 			now := fresh(s.flag)
 			Expect(now.Spec.Description).To(Equal(description))
@@ -73,7 +83,12 @@ var _ = Describe("An edit with kubectl and a write through REST at the same time
 			atOnce(func() {
 				Expect(patch(editor.kube, s.flag, types.MergePatchType, `{"spec": {"tags": ["`+theirs+`"]}}`)).To(Succeed())
 			}, func() {
-				answer = world.Call(editor.token, http.MethodPut, s.phaseflag("new-checkout", "", s.staging), map[string]any{"tags": []string{mine}})
+				answer = world.Call(
+					editor.token,
+					http.MethodPut,
+					s.phaseflag("new-checkout", "", s.staging),
+					map[string]any{"tags": []string{mine}},
+				)
 			})
 			now := fresh(s.flag).Spec.Tags
 			switch answer.Status {
@@ -123,8 +138,17 @@ var _ = Describe("A flood of heartbeats", func() {
 		url := startHeartbeats(minutes)
 		key := keyOf(s.staging, "client")
 		beat := func(client *http.Client, key string, number int) int {
-			body := fmt.Sprintf(`{"sdkKey": %q, "sdkType": "@acme/browser", "sdkVersion": "0.%d.0", "new": true}`, key, number%40)
-			request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url+"/api/sdk/heartbeat", strings.NewReader(body))
+			body := fmt.Sprintf(
+				`{"sdkKey": %q, "sdkType": "@acme/browser", "sdkVersion": "0.%d.0", "new": true}`,
+				key,
+				number%40,
+			)
+			request, err := http.NewRequestWithContext(
+				context.Background(),
+				http.MethodPost,
+				url+"/api/sdk/heartbeat",
+				strings.NewReader(body),
+			)
 			Expect(err).NotTo(HaveOccurred())
 			request.Header.Set("Content-Type", "application/json")
 			answer, err := client.Do(request)
@@ -169,7 +193,10 @@ func startHeartbeats(minutes clock.WithTicker) (url string) {
 	GinkgoHelper()
 	datafiles := store.NewStore()
 	Expect(datafiles.SetupWithManager(world.Manager)).To(Succeed())
-	srv, err := server.New(world.Manager, server.Options{SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{}})
+	srv, err := server.New(
+		world.Manager,
+		server.Options{SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{}},
+	)
 	Expect(err).NotTo(HaveOccurred())
 	gatherer := heartbeat.New(world.Manager.GetClient(), world.Manager.GetAPIReader(), minutes)
 	avsb.Mount(srv, datafiles, gatherer, clock.RealClock{})
@@ -186,7 +213,15 @@ func keyOf(environment *v1alpha1.FlagEnvironment, kind string) (key string) {
 		keys := fresh(environment).Status.SDKKeys
 		g.Expect(keys).NotTo(BeEmpty())
 		secret := &corev1.Secret{}
-		g.Expect(world.Admin.Get(context.Background(), types.NamespacedName{Namespace: environment.Namespace, Name: keys[0].SecretName}, secret)).To(Succeed())
+		g.Expect(
+			world.Admin.Get(
+				context.Background(),
+				types.NamespacedName{Namespace: environment.Namespace, Name: keys[0].SecretName},
+				secret,
+			),
+		).To(
+			Succeed(),
+		)
 		key = string(secret.Data[kind])
 		g.Expect(key).NotTo(BeEmpty())
 	}).Should(Succeed())

@@ -41,7 +41,9 @@ var _ = Describe("Random requests", func() {
 		if seed == 0 {
 			seed = rand.Uint64()
 		}
-		AddReportEntry(fmt.Sprintf("go test ./... -args -fuzz-seed=%d -fuzz-requests=%d makes the same requests", seed, *fuzzRequests))
+		AddReportEntry(
+			fmt.Sprintf("go test ./... -args -fuzz-seed=%d -fuzz-requests=%d makes the same requests", seed, *fuzzRequests),
+		)
 		d := readDocument()
 		var (
 			group    sync.WaitGroup
@@ -81,10 +83,17 @@ var _ = Describe("Random requests", func() {
 // undocumented are paths of other protocols, and those that speak of the server itself. None of them ends in a stream
 // for what is made up here.
 var undocumented = []*operation{
-	{method: http.MethodPost, path: "/ofrep/v1/evaluate/flags"}, {method: http.MethodPost, path: "/ofrep/v1/evaluate/flags/{flagId}"},
-	{method: http.MethodGet, path: "/ofrep/v1/stream"}, {method: http.MethodGet, path: "/api/sdk/datafile/{sdkKey}"},
-	{method: http.MethodGet, path: "/api/sdk/stream/{sdkKey}"}, {method: http.MethodGet, path: "/docs/{page}"},
-	{method: http.MethodGet, path: "/{page}"}, {method: http.MethodPost, path: "/api/{page}"},
+	{
+		method: http.MethodPost,
+		path:   "/ofrep/v1/evaluate/flags",
+	},
+	{method: http.MethodPost, path: "/ofrep/v1/evaluate/flags/{flagId}"},
+	{method: http.MethodGet, path: "/ofrep/v1/stream"},
+	{method: http.MethodGet, path: "/api/sdk/datafile/{sdkKey}"},
+	{method: http.MethodGet, path: "/api/sdk/stream/{sdkKey}"},
+	{method: http.MethodGet, path: "/docs/{page}"},
+	{method: http.MethodGet, path: "/{page}"},
+	{method: http.MethodPost, path: "/api/{page}"},
 }
 
 // fuzzer makes the requests of one batch.
@@ -105,18 +114,40 @@ type fuzzer struct {
 func newFuzzer(d *document, seed uint64, batch int) *fuzzer {
 	GinkgoHelper()
 	s := newShop()
-	project, flags := []string{s.namespace.Name, string(s.namespace.UID)}, []string{s.flag.Name, s.flag.Spec.Key, string(s.flag.UID)}
+	project, flags := []string{
+		s.namespace.Name,
+		string(s.namespace.UID),
+	}, []string{
+		s.flag.Name,
+		s.flag.Spec.Key,
+		string(s.flag.UID),
+	}
 	environments := []string{"staging", "production", string(s.staging.UID), string(s.production.UID)}
 	return &fuzzer{
-		Rand: rand.New(rand.NewPCG(seed, uint64(batch))), document: d, operations: d.operations(), shop: s, batch: batch,
-		editor:   newPerson(s.namespace.Name, "editor", "admin", s.namespace.Name).token,
-		stranger: newPerson(world.Project().Name, "stranger", "", "").token,
+		Rand:       rand.New(rand.NewPCG(seed, uint64(batch))),
+		document:   d,
+		operations: d.operations(),
+		shop:       s,
+		batch:      batch,
+		editor:     newPerson(s.namespace.Name, "editor", "admin", s.namespace.Name).token,
+		stranger:   newPerson(world.Project().Name, "stranger", "", "").token,
 		ids: map[string][]string{
-			"orgId": {"default"}, "projectId": project, "project_id": append(project, "@current"), "flagId": flags, "id": flags,
-			"envId": environments, "environment": environments, "ruleId": {"beta"}, "X-Jackstaff-Project": project, "X-Jackstaff-Environment": environments,
-			"environment_id": {string(s.staging.UID), string(s.production.UID), s.namespace.Name + ".staging"},
+			"orgId":                   {"default"},
+			"projectId":               project,
+			"project_id":              append(project, "@current"),
+			"flagId":                  flags,
+			"id":                      flags,
+			"envId":                   environments,
+			"environment":             environments,
+			"ruleId":                  {"beta"},
+			"X-Jackstaff-Project":     project,
+			"X-Jackstaff-Environment": environments,
+			"environment_id":          {string(s.staging.UID), string(s.production.UID), s.namespace.Name + ".staging"},
 		},
-		client: &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		client: &http.Client{
+			Timeout:       patience,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}
 }
 
@@ -147,8 +178,17 @@ func (f *fuzzer) once() string {
 	}
 	done.body = received.Bytes()
 	if finding := f.judge(of, done); finding != "" {
-		return fmt.Sprintf("%s\n%s %s %v\n%s\n→ %d after %s: %s", finding, request.Method, short(request.URL.String()), request.Header["Content-Type"],
-			short(string(body)), answer.StatusCode, time.Since(begin), short(string(done.body)))
+		return fmt.Sprintf(
+			"%s\n%s %s %v\n%s\n→ %d after %s: %s",
+			finding,
+			request.Method,
+			short(request.URL.String()),
+			request.Header["Content-Type"],
+			short(string(body)),
+			answer.StatusCode,
+			time.Since(begin),
+			short(string(done.body)),
+		)
 	}
 	return ""
 }
@@ -172,7 +212,10 @@ func (f *fuzzer) judge(of *operation, done *exchange) string {
 	case done.answer.Header.Get("X-Request-Id") == "" && status != http.StatusRequestHeaderFieldsTooLarge && status != http.StatusBadRequest:
 		return "the answer has no id"
 	// Other places than the operation's: paths that a random segment leads elsewhere.
-	case status == http.StatusMethodNotAllowed, bytes.Contains(done.body, []byte("no such path")), status/100 == 3, !isJSON && status/100 == 4:
+	case status == http.StatusMethodNotAllowed,
+		bytes.Contains(done.body, []byte("no such path")),
+		status/100 == 3,
+		!isJSON && status/100 == 4:
 		return ""
 	case !of.fits(done.request.URL.EscapedPath()):
 		return ""
@@ -229,7 +272,10 @@ func (f *fuzzer) request(of *operation) (*http.Request, []byte) {
 	case 1:
 		request.Header.Set("Authorization", "Bearer "+f.stranger)
 	case 2:
-		request.Header.Set("Authorization", f.pick("Bearer", "Bearer x.y.z", "Basic YTpi", "bearer "+strings.Repeat("A", 9000), "Bearer \xff\xfe"))
+		request.Header.Set(
+			"Authorization",
+			f.pick("Bearer", "Bearer x.y.z", "Basic YTpi", "bearer "+strings.Repeat("A", 9000), "Bearer \xff\xfe"),
+		)
 	default:
 		request.Header.Set("Authorization", "Bearer "+f.editor)
 	}
@@ -248,7 +294,11 @@ func (f *fuzzer) value(parameter string) string {
 func (f *fuzzer) body(of *operation, headers http.Header) []byte {
 	if of.spec == nil {
 		headers.Set("Content-Type", f.pick("application/json", "text/plain"))
-		data, err := json.Marshal(f.mutate(map[string]any{"context": map[string]any{"targetingKey": f.pick("alice@example.com", "bob"), "plan": "beta"}}))
+		data, err := json.Marshal(
+			f.mutate(
+				map[string]any{"context": map[string]any{"targetingKey": f.pick("alice@example.com", "bob"), "plan": "beta"}},
+			),
+		)
 		if err != nil || f.oneIn(6) {
 			data = f.corrupt(data)
 		}
@@ -265,10 +315,23 @@ func (f *fuzzer) body(of *operation, headers http.Header) []byte {
 	media := types[f.IntN(len(types))]
 	sent := media
 	if f.oneIn(30) {
-		sent = f.pick("text/plain", "application/xml", "", "application/json; charset=utf-16", "multipart/form-data", "application/vnd.api+json", "a/b/c", media+"; ext=x")
+		sent = f.pick(
+			"text/plain",
+			"application/xml",
+			"",
+			"application/json; charset=utf-16",
+			"multipart/form-data",
+			"application/vnd.api+json",
+			"a/b/c",
+			media+"; ext=x",
+		)
 	}
 	headers.Set("Content-Type", sent)
-	body := f.fromSchema(f.document.at("paths", of.path, strings.ToLower(of.method), "requestBody", "content", media, "schema"), "", 0)
+	body := f.fromSchema(
+		f.document.at("paths", of.path, strings.ToLower(of.method), "requestBody", "content", media, "schema"),
+		"",
+		0,
+	)
 	for f.oneIn(3) {
 		body = f.mutate(body)
 	}
@@ -342,7 +405,13 @@ func (f *fuzzer) object(schema map[string]any, depth int) map[string]any {
 // text is a string, which means something where the name tells what it should be.
 func (f *fuzzer) text(name string, schema map[string]any) string {
 	if schema["format"] == "date-time" {
-		return f.pick("2035-03-15T09:00:00Z", "2036-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "2027-02-30T00:00:00Z")
+		return f.pick(
+			"2035-03-15T09:00:00Z",
+			"2036-01-01T00:00:00+14:00",
+			"1969-12-31T23:59:59Z",
+			"9999-12-31T23:59:59Z",
+			"2027-02-30T00:00:00Z",
+		)
 	}
 	if known := f.ids[name]; len(known) > 0 {
 		return f.value(name)
@@ -365,7 +434,17 @@ func (f *fuzzer) text(name string, schema map[string]any) string {
 	case lower == "key":
 		return f.pick("on", "off", "plan", fmt.Sprintf("key-%d", f.IntN(1000)))
 	}
-	return f.pick("on", "off", "true", "beta", "plan", "alice@example.com", "purchase", "Some name", fmt.Sprintf("name-%d", f.IntN(1000)))
+	return f.pick(
+		"on",
+		"off",
+		"true",
+		"beta",
+		"plan",
+		"alice@example.com",
+		"purchase",
+		"Some name",
+		fmt.Sprintf("name-%d", f.IntN(1000)),
+	)
 }
 
 // mutate changes one place in a body.
@@ -422,10 +501,59 @@ func (f *fuzzer) hostile() string {
 	if f.oneIn(40) {
 		return strings.Repeat(f.pick("a", "é", "/", "\x00", "🏴"), 1<<f.IntN(13))
 	}
-	return f.pick("", " ", "\x00", "a\x00b", "..", ".", "../../../etc/passwd", "/", "//", "%", "%00", "%2e%2e%2f", "é", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "\u202e", "\ufeff", "\xff\xfe", "\xed\xa0\x80",
-		"NaN", "1e999", "-1", "0", "9223372036854775808", "true", "null", "undefined", "[]", "{}", "' OR 1=1 --", "<script>", "${jndi:ldap://x}", "{{7*7}}",
-		"a\nb", "\t", "(a+)+$", "[", "(?P<", "\\", "2027-13-45T99:99:99Z", "00000000-0000-0000-0000-000000000000", "default.production", ".", "a.b.c", "*", "@current",
-		strings.Repeat("9", 400), "-", "system:masters", "1.2.3-beta+x", "10.0.0.0/8", "kube-system")
+	return f.pick(
+		"",
+		" ",
+		"\x00",
+		"a\x00b",
+		"..",
+		".",
+		"../../../etc/passwd",
+		"/",
+		"//",
+		"%",
+		"%00",
+		"%2e%2e%2f",
+		"é",
+		"🏴󠁧󠁢󠁥󠁮󠁧󠁿",
+		"\u202e",
+		"\ufeff",
+		"\xff\xfe",
+		"\xed\xa0\x80",
+		"NaN",
+		"1e999",
+		"-1",
+		"0",
+		"9223372036854775808",
+		"true",
+		"null",
+		"undefined",
+		"[]",
+		"{}",
+		"' OR 1=1 --",
+		"<script>",
+		"${jndi:ldap://x}",
+		"{{7*7}}",
+		"a\nb",
+		"\t",
+		"(a+)+$",
+		"[",
+		"(?P<",
+		"\\",
+		"2027-13-45T99:99:99Z",
+		"00000000-0000-0000-0000-000000000000",
+		"default.production",
+		".",
+		"a.b.c",
+		"*",
+		"@current",
+		strings.Repeat("9", 400),
+		"-",
+		"system:masters",
+		"1.2.3-beta+x",
+		"10.0.0.0/8",
+		"kube-system",
+	)
 }
 
 // corrupt breaks the text of a body.

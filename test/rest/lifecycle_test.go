@@ -110,7 +110,11 @@ var _ = Describe("The manager's readiness", func() {
 		DeferCleanup(gexec.CleanupBuildArtifacts)
 		s := newShop()
 		token := newPerson(s.namespace.Name, "viewer", "viewer", s.namespace.Name).token
-		Expect(world.Admin.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "jackstaff-system"}})).To(Succeed())
+		Expect(
+			world.Admin.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "jackstaff-system"}}),
+		).To(
+			Succeed(),
+		)
 		Expect(world.Admin.Create(context.Background(), &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "jackstaff-system", Name: "jackstaff-session-key"},
 		})).To(Succeed())
@@ -118,8 +122,17 @@ var _ = Describe("The manager's readiness", func() {
 		kubeconfig := gated("/featureflags", release)
 		probes, api := freeAddress(), freeAddress()
 
-		command := exec.Command(manager, "--controllers=false", "--leader-elect=false", "--metrics-bind-address=0", "--api-plain-http",
-			"--cert-rotation=false", "--webhook-cert-dir="+GinkgoT().TempDir(), "--health-probe-bind-address="+probes, "--api-bind-address="+api)
+		command := exec.Command(
+			manager,
+			"--controllers=false",
+			"--leader-elect=false",
+			"--metrics-bind-address=0",
+			"--api-plain-http",
+			"--cert-rotation=false",
+			"--webhook-cert-dir="+GinkgoT().TempDir(),
+			"--health-probe-bind-address="+probes,
+			"--api-bind-address="+api,
+		)
 		command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 		running, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)
 		Expect(err).NotTo(HaveOccurred())
@@ -136,7 +149,12 @@ var _ = Describe("The manager's readiness", func() {
 			return answer.StatusCode
 		}
 		Eventually(func() int { return status("http://" + probes + "/healthz") }).Should(Equal(http.StatusOK))
-		Consistently(func() int { return status("http://" + probes + "/readyz") }, "1s").Should(Equal(http.StatusInternalServerError))
+		Consistently(
+			func() int { return status("http://" + probes + "/readyz") },
+			"1s",
+		).Should(
+			Equal(http.StatusInternalServerError),
+		)
 		// An empty list would be a lie.
 		Expect(status("http://" + api + s.avsb("/flags"))).To(Equal(0))
 		close(release)

@@ -87,8 +87,13 @@ var acts = []act{
 		// It is published in production at once, though disabled.
 		what: "create a flag", roles: publishers,
 		rest: func(s *shop, token string) int {
-			return world.Call(token, http.MethodPost, s.avsb("/flags"), `{"name": "Search", "key": "search", "type": "BOOLEAN", "defaultVariationKey": "off",
-				"variations": [{"name": "Off", "key": "off", "value": "false"}, {"name": "On", "key": "on", "value": "true"}]}`).Status
+			return world.Call(
+				token,
+				http.MethodPost,
+				s.avsb("/flags"),
+				`{"name": "Search", "key": "search", "type": "BOOLEAN", "defaultVariationKey": "off",
+				"variations": [{"name": "Off", "key": "off", "value": "false"}, {"name": "On", "key": "on", "value": "true"}]}`,
+			).Status
 		},
 		kube: func(s *shop, as client.Client) error {
 			return as.Create(context.Background(), builders.MakeFlag("search", s.namespace.Name).Boolean().Obj())
@@ -127,7 +132,12 @@ var acts = []act{
 			return world.Call(token, http.MethodPost, s.avsb("/environments/staging/publish"), nil).Status
 		},
 		kube: func(s *shop, as client.Client) error {
-			return patch(as, s.staging, types.MergePatchType, `{"metadata": {"annotations": {"flags.jackstaff.dev/publish-requested-at": "2026-11-22T00:00:00Z"}}}`)
+			return patch(
+				as,
+				s.staging,
+				types.MergePatchType,
+				`{"metadata": {"annotations": {"flags.jackstaff.dev/publish-requested-at": "2026-11-22T00:00:00Z"}}}`,
+			)
 		},
 	},
 	{
@@ -136,7 +146,12 @@ var acts = []act{
 			return world.Call(token, http.MethodPost, s.avsb("/environments/production/publish"), nil).Status
 		},
 		kube: func(s *shop, as client.Client) error {
-			return patch(as, s.production, types.MergePatchType, `{"metadata": {"annotations": {"flags.jackstaff.dev/publish-requested-at": "2026-11-22T00:00:00Z"}}}`)
+			return patch(
+				as,
+				s.production,
+				types.MergePatchType,
+				`{"metadata": {"annotations": {"flags.jackstaff.dev/publish-requested-at": "2026-11-22T00:00:00Z"}}}`,
+			)
 		},
 	},
 	{
@@ -151,7 +166,12 @@ var acts = []act{
 	{
 		what: "create an event, which is published too", roles: publishers,
 		rest: func(s *shop, token string) int {
-			return world.Call(token, http.MethodPost, s.avsb("/flag-events"), `{"name": "Refund", "key": "refund", "type": "CONVERSION"}`).Status
+			return world.Call(
+				token,
+				http.MethodPost,
+				s.avsb("/flag-events"),
+				`{"name": "Refund", "key": "refund", "type": "CONVERSION"}`,
+			).Status
 		},
 		kube: func(s *shop, as client.Client) error {
 			return as.Create(context.Background(), builders.MakeEvent("refund", s.namespace.Name).Obj())
@@ -210,7 +230,13 @@ var _ = Describe("Two people with different roles in two projects", func() {
 		By("Alice, who edits the first and sees the second")
 		call(alice.token, http.StatusOK, http.MethodPatch, shop1.avsb("/flags/new-checkout/envs/staging"), toggled(false))
 		call(alice.token, http.StatusOK, http.MethodGet, shop2.avsb("/flags/new-checkout"), nil)
-		refused := call(alice.token, http.StatusForbidden, http.MethodPatch, shop2.avsb("/flags/new-checkout/envs/staging"), toggled(false))
+		refused := call(
+			alice.token,
+			http.StatusForbidden,
+			http.MethodPatch,
+			shop2.avsb("/flags/new-checkout/envs/staging"),
+			toggled(false),
+		)
 		Expect(string(refused.Body)).To(And(ContainSubstring("patch"), ContainSubstring(shop2.namespace.Name)))
 
 		By("Bob, who publishes the second and knows nothing of the first")
@@ -223,7 +249,15 @@ var _ = Describe("Two people with different roles in two projects", func() {
 		nowhere := call(bob.token, http.StatusForbidden, http.MethodGet, "/projects/shop-nowhere/flags", nil)
 		Expect(len(here.Body) - len(shop1.namespace.Name)).To(Equal(len(nowhere.Body) - len("shop-nowhere")))
 		call(bob.token, http.StatusForbidden, http.MethodGet, shop1.phaseflag("new-checkout", "", shop1.staging), nil)
-		call(bob.token, http.StatusForbidden, http.MethodGet, "/api/v1/flags/"+string(shop1.flag.UID), nil, "X-Jackstaff-Project", shop1.namespace.Name)
+		call(
+			bob.token,
+			http.StatusForbidden,
+			http.MethodGet,
+			"/api/v1/flags/"+string(shop1.flag.UID),
+			nil,
+			"X-Jackstaff-Project",
+			shop1.namespace.Name,
+		)
 
 		Expect(fresh(shop1.flag).Spec.Environments[1].Enabled).To(BeFalse())
 		Expect(fresh(shop2.flag).Spec.Environments[1].Enabled).To(BeTrue())
@@ -244,7 +278,15 @@ var _ = Describe("Two people with different roles in two projects", func() {
 			{http.MethodPost, s.phaseflag("new-checkout", "/toggle", s.production), toggled(true), "application/json"},
 			{http.MethodPatch, "/api/v1/flags/new-checkout/environments/production?replace=true", `{"data": {"type": "flag_environment", "attributes": {"configuration": "on"}}}`, "application/vnd.api+json"},
 		} {
-			answer := call(editor.token, http.StatusForbidden, refused.method, refused.path, refused.body, "Content-Type", refused.media)
+			answer := call(
+				editor.token,
+				http.StatusForbidden,
+				refused.method,
+				refused.path,
+				refused.body,
+				"Content-Type",
+				refused.media,
+			)
 			Expect(string(answer.Body)).To(named, refused.path)
 		}
 		err := patch(editor.kube, s.flag, types.JSONPatchType, switched("1", "true"))

@@ -121,7 +121,13 @@ func newShop() *shop {
 	GinkgoHelper()
 	s := &shop{namespace: world.Project()}
 	name := s.namespace.Name
-	s.staging, s.production = builders.MakeEnvironment("staging", name).Obj(), builders.MakeEnvironment("production", name).Production().Obj()
+	s.staging, s.production = builders.MakeEnvironment(
+		"staging",
+		name,
+	).Obj(), builders.MakeEnvironment(
+		"production",
+		name,
+	).Production().Obj()
 	s.flag = builders.MakeFlag("new-checkout", name).Key("new_checkout").Boolean().
 		Environment("staging").Rule(builders.MakeRule("beta").Audiences("beta-testers").Serve("on")).
 		Environment("production").Disabled().Override("alice@example.com", "on").Obj()

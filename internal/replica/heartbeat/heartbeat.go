@@ -98,7 +98,13 @@ func (g *Gatherer) Seen(environment *store.Environment, kind store.KeyKind, beat
 	}
 	put(of.sdks, sdk{beat.SDKType, beat.SDKVersion}, now, v1alpha1.MaxSDKs, func(at time.Time) time.Time { return at })
 	if kind == store.ServerKey && beat.Instance != "" && beat.Revision > 0 {
-		put(of.instances, beat.Instance, loaded{beat.Revision, now}, v1alpha1.MaxInstances, func(l loaded) time.Time { return l.at })
+		put(
+			of.instances,
+			beat.Instance,
+			loaded{beat.Revision, now},
+			v1alpha1.MaxInstances,
+			func(l loaded) time.Time { return l.at },
+		)
 	}
 }
 

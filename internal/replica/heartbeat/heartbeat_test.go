@@ -50,15 +50,17 @@ func newCluster(t *testing.T, acknowledge bool) *cluster {
 	environment.UID = "1"
 	c := &cluster{T: t, clock: clocktesting.NewFakeClock(noon)}
 	c.Client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(environment).WithStatusSubresource(environment).
-		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, under client.Client, sub string, object client.Object,
-			patch client.Patch, options ...client.SubResourcePatchOption,
-		) error {
-			c.writes.Add(1)
-			if err := c.fail.Load(); err != nil {
-				return *err
-			}
-			return under.SubResource(sub).Patch(ctx, object, patch, options...)
-		}}).Build()
+		WithInterceptorFuncs(
+			interceptor.Funcs{SubResourcePatch: func(ctx context.Context, under client.Client, sub string, object client.Object,
+				patch client.Patch, options ...client.SubResourcePatchOption,
+			) error {
+				c.writes.Add(1)
+				if err := c.fail.Load(); err != nil {
+					return *err
+				}
+				return under.SubResource(sub).Patch(ctx, object, patch, options...)
+			}},
+		).Build()
 	return c
 }
 
@@ -138,7 +140,12 @@ func shown() *store.Environment {
 }
 
 func beat(number int) heartbeat.Heartbeat {
-	return heartbeat.Heartbeat{SDKType: "@acme/go", SDKVersion: fmt.Sprintf("1.%d", number), Instance: fmt.Sprintf("pod-%d", number), Revision: 7}
+	return heartbeat.Heartbeat{
+		SDKType:    "@acme/go",
+		SDKVersion: fmt.Sprintf("1.%d", number),
+		Instance:   fmt.Sprintf("pod-%d", number),
+		Revision:   7,
+	}
 }
 
 func TestManyHeartbeatsMakeOneWrite(t *testing.T) {
@@ -167,7 +174,8 @@ func TestNothingGrowsWithoutBound(t *testing.T) {
 	c.clock.Step(heartbeat.Interval)
 	c.until("SDKs in the status", func() bool { return len(c.sdks()) > 0 })
 	sdks, instances := c.sdks(), c.instances()
-	if len(sdks) != v1alpha1.MaxSDKs || sdks["@acme/go 1.1999"].IsZero() || len(instances) != v1alpha1.MaxInstances || instances["pod-1999"] != 7 {
+	if len(sdks) != v1alpha1.MaxSDKs || sdks["@acme/go 1.1999"].IsZero() || len(instances) != v1alpha1.MaxInstances ||
+		instances["pod-1999"] != 7 {
 		t.Errorf("%d SDKs and %d instances, or not the newest: %v %v", len(sdks), len(instances), sdks, instances)
 	}
 	gatherer.Seen(shown(), store.ServerKey, beat(0))
@@ -266,7 +274,9 @@ func TestOnlyServerKeysSpeakForInstances(t *testing.T) {
 func TestInstancesThatAreSilentAreDropped(t *testing.T) {
 	c := newCluster(t, true)
 	environment := c.environment()
-	environment.Status.Instances = []v1alpha1.Instance{{Name: "old", Revision: 1, LastSeen: metav1.Time{Time: noon.Add(-heartbeat.ExpectedFor)}}}
+	environment.Status.Instances = []v1alpha1.Instance{
+		{Name: "old", Revision: 1, LastSeen: metav1.Time{Time: noon.Add(-heartbeat.ExpectedFor)}},
+	}
 	if err := c.Status().Update(t.Context(), environment); err != nil {
 		t.Fatal(err)
 	}

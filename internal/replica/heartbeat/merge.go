@@ -53,11 +53,19 @@ func mergeSDKs(listed []v1alpha1.SDK, of *observed) ([]v1alpha1.SDK, bool) {
 	}
 	merged := make([]v1alpha1.SDK, 0, len(all))
 	for name, at := range all {
-		merged = append(merged, v1alpha1.SDK{Type: name.name, Version: name.version, LastSeen: metav1.Time{Time: at.Truncate(time.Second)}})
+		merged = append(
+			merged,
+			v1alpha1.SDK{Type: name.name, Version: name.version, LastSeen: metav1.Time{Time: at.Truncate(time.Second)}},
+		)
 	}
-	merged = newest(merged, v1alpha1.MaxSDKs, func(entry v1alpha1.SDK) time.Time { return entry.LastSeen.Time }, func(a, b v1alpha1.SDK) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Version, b.Version))
-	})
+	merged = newest(
+		merged,
+		v1alpha1.MaxSDKs,
+		func(entry v1alpha1.SDK) time.Time { return entry.LastSeen.Time },
+		func(a, b v1alpha1.SDK) int {
+			return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Version, b.Version))
+		},
+	)
 	return merged, changed
 }
 
@@ -77,12 +85,24 @@ func mergeInstances(listed []v1alpha1.Instance, of *observed, now time.Time) ([]
 	merged := make([]v1alpha1.Instance, 0, len(all))
 	for name, report := range all {
 		if now.Sub(report.at) < ExpectedFor {
-			merged = append(merged, v1alpha1.Instance{Name: name, Revision: report.revision, LastSeen: metav1.Time{Time: report.at.Truncate(time.Second)}})
+			merged = append(
+				merged,
+				v1alpha1.Instance{
+					Name:     name,
+					Revision: report.revision,
+					LastSeen: metav1.Time{Time: report.at.Truncate(time.Second)},
+				},
+			)
 		}
 	}
-	merged = newest(merged, v1alpha1.MaxInstances, func(entry v1alpha1.Instance) time.Time { return entry.LastSeen.Time }, func(a, b v1alpha1.Instance) int {
-		return cmp.Compare(a.Name, b.Name)
-	})
+	merged = newest(
+		merged,
+		v1alpha1.MaxInstances,
+		func(entry v1alpha1.Instance) time.Time { return entry.LastSeen.Time },
+		func(a, b v1alpha1.Instance) int {
+			return cmp.Compare(a.Name, b.Name)
+		},
+	)
 	return merged, changed
 }
 

@@ -43,7 +43,11 @@ type state struct {
 
 func newEnvironment(from *v1alpha1.FlagEnvironment) *Environment {
 	environment := &Environment{
-		Project: from.Namespace, Name: from.Name, UID: from.UID, created: from.CreationTimestamp.Time, keys: map[keyHash]struct{}{},
+		Project: from.Namespace,
+		Name:    from.Name,
+		UID:     from.UID,
+		created: from.CreationTimestamp.Time,
+		keys:    map[keyHash]struct{}{},
 	}
 	environment.state.Store(&state{revision: unpublished, changed: make(chan struct{})})
 	return environment
@@ -80,7 +84,9 @@ func (e *Environment) set(revision *Revision, clientMembers, more bool) {
 // end is the last change. What is served then is what was served last.
 func (e *Environment) end() {
 	before := e.state.Load()
-	e.state.Store(&state{revision: before.revision, clientMembers: before.clientMembers, gone: true, changed: make(chan struct{})})
+	e.state.Store(
+		&state{revision: before.revision, clientMembers: before.clientMembers, gone: true, changed: make(chan struct{})},
+	)
 	close(before.changed)
 }
 

@@ -26,7 +26,10 @@ func filter(native []byte) (*filtered, error) {
 		return nil, err
 	}
 	f := filterer{whole: whole, visible: make(map[string]bool, len(whole.Flags)), to: &datafile.Document{
-		Header: whole.Header, Flags: map[string]*datafile.Flag{}, Audiences: map[string]*datafile.Audience{}, Events: map[string]*datafile.Event{},
+		Header:    whole.Header,
+		Flags:     map[string]*datafile.Flag{},
+		Audiences: map[string]*datafile.Audience{},
+		Events:    map[string]*datafile.Event{},
 	}}
 	for key, flag := range whole.Flags {
 		if !flag.Retained && f.isVisible(key) {

@@ -141,7 +141,12 @@ func (f *follower) read(ctx context.Context, environment *v1alpha1.FlagEnvironme
 	document.Native = nativeOf(served)
 	if document.Native == nil {
 		// Where the native format is not published, the history has it all the same.
-		history, err := f.get(ctx, environment, "flags-"+environment.Name+"-r"+served.Annotations[v1alpha1.RevisionAnnotation], v1alpha1.DatafileHistory)
+		history, err := f.get(
+			ctx,
+			environment,
+			"flags-"+environment.Name+"-r"+served.Annotations[v1alpha1.RevisionAnnotation],
+			v1alpha1.DatafileHistory,
+		)
 		if err != nil {
 			return nil, "", err
 		}
@@ -153,7 +158,11 @@ func (f *follower) read(ctx context.Context, environment *v1alpha1.FlagEnvironme
 }
 
 // get reads a datafile of the environment live. It returns nil where there is none.
-func (f *follower) get(ctx context.Context, environment *v1alpha1.FlagEnvironment, name, kind string) (*corev1.ConfigMap, error) {
+func (f *follower) get(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	name, kind string,
+) (*corev1.ConfigMap, error) {
 	configMap := &corev1.ConfigMap{}
 	err := f.live.Get(ctx, types.NamespacedName{Namespace: environment.Namespace, Name: name}, configMap)
 	switch {

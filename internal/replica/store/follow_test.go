@@ -42,7 +42,12 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 		}
 	}
 	c := &cluster{T: t, store: NewStore()}
-	server := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.FlagEnvironment{}).Build()
+	server := fake.NewClientBuilder().WithScheme(
+		scheme,
+	).WithObjects(
+		objects...).WithStatusSubresource(
+		&v1alpha1.FlagEnvironment{},
+	).Build()
 	c.Client = server
 	live := interceptor.NewClient(server, interceptor.Funcs{
 		Get: func(ctx context.Context, from client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
@@ -88,7 +93,9 @@ func configMap(name, kind string, document *Document) *corev1.ConfigMap {
 				v1alpha1.EnvironmentLabel: "production", v1alpha1.DatafileLabel: kind,
 			},
 			Annotations: map[string]string{
-				v1alpha1.RevisionAnnotation: "1", v1alpha1.DigestAnnotation: document.Digest, v1alpha1.PublishedAtAnnotation: "2027-01-01T09:00:00Z",
+				v1alpha1.RevisionAnnotation:    "1",
+				v1alpha1.DigestAnnotation:      document.Digest,
+				v1alpha1.PublishedAtAnnotation: "2027-01-01T09:00:00Z",
 			},
 		},
 		Data: map[string]string{"datafile.json": string(document.Native), "flagd.json": "{}"},

@@ -48,7 +48,12 @@ func newRevision(project, environment string, document *Document) (*Revision, er
 		return nil, err
 	}
 	if parsed.Project != project || parsed.Environment != environment || parsed.Revision < 1 {
-		return nil, fmt.Errorf("the datafile says that it is revision %d of %s/%s", parsed.Revision, parsed.Project, parsed.Environment)
+		return nil, fmt.Errorf(
+			"the datafile says that it is revision %d of %s/%s",
+			parsed.Revision,
+			parsed.Project,
+			parsed.Environment,
+		)
 	}
 	engine, err := evaluate.New(parsed)
 	if err != nil {

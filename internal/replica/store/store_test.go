@@ -40,7 +40,12 @@ func keyOf(name string, confirmed bool) v1alpha1.SDKKey {
 		sum := sha256.Sum256([]byte(key))
 		return "sha256:" + hex.EncodeToString(sum[:])
 	}
-	return v1alpha1.SDKKey{SecretName: name, ServerHash: hash("sdk_" + name), ClientHash: hash("cli_" + name), Confirmed: confirmed}
+	return v1alpha1.SDKKey{
+		SecretName: name,
+		ServerHash: hash("sdk_" + name),
+		ClientHash: hash("cli_" + name),
+		Confirmed:  confirmed,
+	}
 }
 
 // documentOf has flags, audiences and events as JSON.
@@ -48,9 +53,18 @@ func documentOf(revision int64, sections ...string) *Document {
 	for len(sections) < 3 {
 		sections = append(sections, "{}")
 	}
-	native := fmt.Sprintf(`{"audiences":%s,"environment":"production","events":%s,"flags":%s,"project":"shop","revision":%d,"schemaVersion":"1.0"}`,
-		sections[1], sections[2], sections[0], revision)
-	return &Document{Digest: fmt.Sprintf("sha256:%064d", revision), PublishedAt: time.Unix(2000, 0), Native: []byte(native)}
+	native := fmt.Sprintf(
+		`{"audiences":%s,"environment":"production","events":%s,"flags":%s,"project":"shop","revision":%d,"schemaVersion":"1.0"}`,
+		sections[1],
+		sections[2],
+		sections[0],
+		revision,
+	)
+	return &Document{
+		Digest:      fmt.Sprintf("sha256:%064d", revision),
+		PublishedAt: time.Unix(2000, 0),
+		Native:      []byte(native),
+	}
 }
 
 const onOff = `"defaultVariation":"off","enabled":true,"fallthrough":"on","type":"Boolean","variations":[{"key":"off","value":false},{"key":"on","value":true}]`
@@ -84,7 +98,11 @@ func isClosed(changed <-chan struct{}) bool {
 func TestByKey(t *testing.T) {
 	store := NewStore()
 	from := environment("a", "b")
-	from.Status.SDKKeys = append(from.Status.SDKKeys, keyOf("unconfirmed", false), v1alpha1.SDKKey{ServerHash: "sha256:zz", ClientHash: "", Confirmed: true})
+	from.Status.SDKKeys = append(
+		from.Status.SDKKeys,
+		keyOf("unconfirmed", false),
+		v1alpha1.SDKKey{ServerHash: "sha256:zz", ClientHash: "", Confirmed: true},
+	)
 	held := mustSet(t, store, from, nil)
 	check := func(key string, wantKind KeyKind, wantFound bool) {
 		t.Helper()
@@ -131,9 +149,13 @@ func TestACopiedHashDoesNotTakeCallersAway(t *testing.T) {
 
 func TestTheLastGoodStays(t *testing.T) {
 	tests := map[string]*Document{
-		"no JSON":              {Native: []byte("x")},
-		"nothing":              {},
-		"a header alone":       {Native: datafile.EncodeHeader(datafile.Header{Compressed: "datafile.json.gz", Project: "shop", Environment: "production", Revision: 2})},
+		"no JSON": {Native: []byte("x")},
+		"nothing": {},
+		"a header alone": {
+			Native: datafile.EncodeHeader(
+				datafile.Header{Compressed: "datafile.json.gz", Project: "shop", Environment: "production", Revision: 2},
+			),
+		},
 		"of a newer operator":  {Native: []byte(strings.Replace(string(oneFlag(2, "b").Native), `"1.0"`, `"2.0"`, 1))},
 		"of another project":   {Native: []byte(strings.Replace(string(oneFlag(2, "b").Native), `"shop"`, `"blog"`, 1))},
 		"without a revision":   oneFlag(0, "b"),
@@ -167,7 +189,8 @@ func TestTheLastGoodStays(t *testing.T) {
 func TestChanged(t *testing.T) {
 	store := NewStore()
 	held := mustSet(t, store, environment("a"), nil)
-	if revision := held.Revision(); revision.Number != 0 || revision.Engine().Len() != 0 || held.ClientEngine().Len() != 0 {
+	if revision := held.Revision(); revision.Number != 0 || revision.Engine().Len() != 0 ||
+		held.ClientEngine().Len() != 0 {
 		t.Error("something is served before anything was published")
 	}
 	allowed := environment("a")
@@ -211,7 +234,12 @@ func TestRevision(t *testing.T) {
 	if revision.Number != 7 || revision.Digest != document.Digest || !revision.PublishedAt.Equal(time.Unix(2000, 0)) {
 		t.Errorf("got %d %s %s", revision.Number, revision.Digest, revision.PublishedAt)
 	}
-	if result := revision.Engine().Evaluate("checkout", nil, time.Unix(0, 0)); result.Variation == nil || result.Variation.Key != "on" {
+	if result := revision.Engine().Evaluate(
+		"checkout",
+		nil,
+		time.Unix(0, 0),
+	); result.Variation == nil ||
+		result.Variation.Key != "on" {
 		t.Errorf("got %+v", result)
 	}
 }
@@ -286,8 +314,18 @@ func TestClientsGetTheSameAnswers(t *testing.T) {
 				} else if got.Variation != want.Variation {
 					t.Errorf("flag %q: clients get another answer", flag.Key)
 				}
-				if got := downloaded.Evaluate(flag.Key, attributes, time.Unix(0, 0)); got.Variation != nil && got.Variation.Key != want.Variation.Key {
-					t.Errorf("flag %q: clients that evaluate by themselves get %s, want %s", flag.Key, got.Variation.Key, want.Variation.Key)
+				if got := downloaded.Evaluate(
+					flag.Key,
+					attributes,
+					time.Unix(0, 0),
+				); got.Variation != nil &&
+					got.Variation.Key != want.Variation.Key {
+					t.Errorf(
+						"flag %q: clients that evaluate by themselves get %s, want %s",
+						flag.Key,
+						got.Variation.Key,
+						want.Variation.Key,
+					)
 				}
 			}
 		}
@@ -300,11 +338,17 @@ func TestClientsDoNotReceiveMembers(t *testing.T) {
 		document *Document
 		want     error
 	}{
-		"an override":                        {documentOf(1, `{"a":{`+onOff+`,"overrides":{"alice":"off"}}}`), ErrMembers},
-		"a member":                           {documentOf(1, `{"a":{`+onOff+`,"rules":[{"audiences":["beta"],"name":"beta","variation":"off"}]}}`, members), ErrMembers},
-		"an audience that nobody refers to":  {documentOf(1, `{"a":{`+onOff+`}}`, members), nil},
-		"a member for servers only":          {mixed, nil},
-		"a member that only a retained sees": {documentOf(1, `{"a":{`+onOff+`},"b":{`+onOff+`,"overrides":{"alice":"off"},"retained":true}}`), nil},
+		"an override": {documentOf(1, `{"a":{`+onOff+`,"overrides":{"alice":"off"}}}`), ErrMembers},
+		"a member": {
+			documentOf(1, `{"a":{`+onOff+`,"rules":[{"audiences":["beta"],"name":"beta","variation":"off"}]}}`, members),
+			ErrMembers,
+		},
+		"an audience that nobody refers to": {documentOf(1, `{"a":{`+onOff+`}}`, members), nil},
+		"a member for servers only":         {mixed, nil},
+		"a member that only a retained sees": {
+			documentOf(1, `{"a":{`+onOff+`},"b":{`+onOff+`,"overrides":{"alice":"off"},"retained":true}}`),
+			nil,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

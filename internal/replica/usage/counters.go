@@ -66,7 +66,13 @@ func (c *counters) answer(environment *store.Environment, result *evaluate.Resul
 	}
 	c.series++
 	made.counted = true
-	made.counter = c.vector.WithLabelValues(environment.Project, environment.Name, strings.Clone(result.Flag.Key), made.variation, reasonLabel(made.reason))
+	made.counter = c.vector.WithLabelValues(
+		environment.Project,
+		environment.Name,
+		strings.Clone(result.Flag.Key),
+		made.variation,
+		reasonLabel(made.reason),
+	)
 	return made
 }
 
@@ -74,7 +80,13 @@ func (c *counters) answer(environment *store.Environment, result *evaluate.Resul
 func (c *counters) drop(environment *store.Environment, flag string, answers []answer) {
 	for i := range answers {
 		if answers[i].counted {
-			c.vector.DeleteLabelValues(environment.Project, environment.Name, flag, answers[i].variation, reasonLabel(answers[i].reason))
+			c.vector.DeleteLabelValues(
+				environment.Project,
+				environment.Name,
+				flag,
+				answers[i].variation,
+				reasonLabel(answers[i].reason),
+			)
 			c.series--
 		}
 	}

@@ -84,7 +84,12 @@ func New(passive clock.PassiveClock, registerer prometheus.Registerer) (*Recorde
 // Evaluated remembers the answer that a context got in an environment at a time. The context is not changed, and is
 // copied where it is kept. It takes about as long as the evaluation itself, and allocates nothing for an answer that
 // the flag gave before to a subject that is not new to the sample.
-func (r *Recorder) Evaluated(environment *store.Environment, result *evaluate.Result, context map[string]any, now time.Time) {
+func (r *Recorder) Evaluated(
+	environment *store.Environment,
+	result *evaluate.Result,
+	context map[string]any,
+	now time.Time,
+) {
 	in := r.of(environment)
 	if in == nil {
 		return

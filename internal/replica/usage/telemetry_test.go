@@ -32,7 +32,12 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{TB: t, store: store.NewStore(), registry: prometheus.NewPedanticRegistry(), clock: clocktesting.NewFakePassiveClock(time.Unix(1e9, 0))}
+	w := &world{
+		TB:       t,
+		store:    store.NewStore(),
+		registry: prometheus.NewPedanticRegistry(),
+		clock:    clocktesting.NewFakePassiveClock(time.Unix(1e9, 0)),
+	}
 	var err error
 	if w.Recorder, err = New(w.clock, w.registry); err != nil {
 		t.Fatal(err)
@@ -46,12 +51,22 @@ func (w *world) publish(uid types.UID, revision int64, flags ...string) *store.E
 	environment := builders.MakeEnvironment("production", "shop").Defaulted().Obj()
 	environment.UID = uid
 	for i, flag := range flags {
-		flags[i] = fmt.Sprintf(`%q:{"defaultVariation":"off","enabled":true,"fallthrough":"on","overrides":{"bob":"off"},"type":"Boolean",`+
-			`"variations":[{"key":"on","value":true},{"key":"off","value":false}]}`, flag)
+		flags[i] = fmt.Sprintf(
+			`%q:{"defaultVariation":"off","enabled":true,"fallthrough":"on","overrides":{"bob":"off"},"type":"Boolean",`+
+				`"variations":[{"key":"on","value":true},{"key":"off","value":false}]}`,
+			flag,
+		)
 	}
-	native := fmt.Appendf(nil, `{"audiences":{},"environment":"production","events":{},"flags":{%s},"project":"shop","revision":%d,"schemaVersion":"1.0"}`,
-		strings.Join(flags, ","), revision)
-	if err := w.store.Set(environment, &store.Document{Digest: strconv.FormatInt(revision, 10), Native: native}); err != nil {
+	native := fmt.Appendf(
+		nil,
+		`{"audiences":{},"environment":"production","events":{},"flags":{%s},"project":"shop","revision":%d,"schemaVersion":"1.0"}`,
+		strings.Join(flags, ","),
+		revision,
+	)
+	if err := w.store.Set(
+		environment,
+		&store.Document{Digest: strconv.FormatInt(revision, 10), Native: native},
+	); err != nil {
 		w.Fatal(err)
 	}
 	held, _ := w.store.Environment("shop", "production")
@@ -166,7 +181,14 @@ func TestSample(t *testing.T) {
 		t.Helper()
 		contexts, subjects := w.Sample(environment)
 		if len(contexts) != wantContexts || subjects < low || subjects > high {
-			t.Errorf("the sample has %d contexts of %d subjects, want %d of %d to %d", len(contexts), subjects, wantContexts, low, high)
+			t.Errorf(
+				"the sample has %d contexts of %d subjects, want %d of %d to %d",
+				len(contexts),
+				subjects,
+				wantContexts,
+				low,
+				high,
+			)
 		}
 	}
 	expect(0, 0, 0)

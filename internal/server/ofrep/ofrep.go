@@ -69,7 +69,10 @@ func (h *handler) cors(serve http.HandlerFunc) http.Handler {
 		header["Access-Control-Expose-Headers"] = exposedHeaders
 		if r.Method == http.MethodOptions {
 			header.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
-			header.Set("Access-Control-Allow-Headers", "Content-Type, Authorization, X-API-Key, If-None-Match, "+server.ProjectHeader+", "+server.EnvironmentHeader)
+			header.Set(
+				"Access-Control-Allow-Headers",
+				"Content-Type, Authorization, X-API-Key, If-None-Match, "+server.ProjectHeader+", "+server.EnvironmentHeader,
+			)
 			header.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)
 			return
@@ -90,7 +93,12 @@ var (
 func (h *handler) single(w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(r.URL.Path, SinglePath)
 	if key == "" {
-		h.refuse(w, r, key, &wire.Failure{Status: http.StatusBadRequest, Code: wire.General, Details: "the path ends in the key of a flag"})
+		h.refuse(
+			w,
+			r,
+			key,
+			&wire.Failure{Status: http.StatusBadRequest, Code: wire.General, Details: "the path ends in the key of a flag"},
+		)
 		return
 	}
 	from, context, buffer := h.begin(w, r, key)
@@ -102,7 +110,16 @@ func (h *handler) single(w http.ResponseWriter, r *http.Request) {
 	result := from.engine(from.environment.Revision()).Evaluate(key, context, now)
 	h.counter.Evaluated(from.environment, &result, context, now)
 	if result.Flag == nil {
-		h.refuse(w, r, key, &wire.Failure{Status: http.StatusNotFound, Code: wire.FlagNotFound, Details: "the environment has no flag of that key"})
+		h.refuse(
+			w,
+			r,
+			key,
+			&wire.Failure{
+				Status:  http.StatusNotFound,
+				Code:    wire.FlagNotFound,
+				Details: "the environment has no flag of that key",
+			},
+		)
 		return
 	}
 	buffer.body = wire.AppendResult(buffer.body[:0], &result, from.isServer())
@@ -190,7 +207,12 @@ func (b *buffer) release() {
 func (h *handler) begin(w http.ResponseWriter, r *http.Request, key string) (*origin, map[string]any, *buffer) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST, OPTIONS")
-		h.refuse(w, r, key, &wire.Failure{Status: http.StatusMethodNotAllowed, Code: wire.General, Details: "evaluations are asked for by POST"})
+		h.refuse(
+			w,
+			r,
+			key,
+			&wire.Failure{Status: http.StatusMethodNotAllowed, Code: wire.General, Details: "evaluations are asked for by POST"},
+		)
 		return nil, nil, nil
 	}
 	from, err := h.open(r)
@@ -200,7 +222,16 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, key string) (*or
 	}
 	if contentType := r.Header.Get("Content-Type"); contentType != "application/json" {
 		if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
-			h.refuse(w, r, key, &wire.Failure{Status: http.StatusUnsupportedMediaType, Code: wire.ParseError, Details: "the Content-Type is not application/json"})
+			h.refuse(
+				w,
+				r,
+				key,
+				&wire.Failure{
+					Status:  http.StatusUnsupportedMediaType,
+					Code:    wire.ParseError,
+					Details: "the Content-Type is not application/json",
+				},
+			)
 			return nil, nil, nil
 		}
 	}
@@ -210,9 +241,19 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, key string) (*or
 		held.release()
 		tooLarge := (*http.MaxBytesError)(nil)
 		if errors.As(err, &tooLarge) {
-			h.refuse(w, r, key, &wire.Failure{Status: http.StatusBadRequest, Code: wire.InvalidContext, Details: "the body is longer than 1 MiB"})
+			h.refuse(
+				w,
+				r,
+				key,
+				&wire.Failure{Status: http.StatusBadRequest, Code: wire.InvalidContext, Details: "the body is longer than 1 MiB"},
+			)
 		} else {
-			h.refuse(w, r, key, &wire.Failure{Status: http.StatusBadRequest, Code: wire.ParseError, Details: "the body could not be read"})
+			h.refuse(
+				w,
+				r,
+				key,
+				&wire.Failure{Status: http.StatusBadRequest, Code: wire.ParseError, Details: "the body could not be read"},
+			)
 		}
 		return nil, nil, nil
 	}
@@ -259,7 +300,10 @@ func (h *handler) deny(w http.ResponseWriter, r *http.Request, key string, err e
 	refused := (*server.Error)(nil)
 	if !errors.As(err, &refused) {
 		log.FromContext(r.Context()).Error(err, "Request failed")
-		refused = &server.Error{Status: http.StatusInternalServerError, Message: "something went wrong here; the log says what"}
+		refused = &server.Error{
+			Status:  http.StatusInternalServerError,
+			Message: "something went wrong here; the log says what",
+		}
 	}
 	maps.Copy(w.Header(), refused.GetHeaders())
 	switch refused.Status {
@@ -275,5 +319,7 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, key string, fai
 	log.FromContext(r.Context()).V(1).Info("Request refused", "status", failed.Status, "reason", failed.Details)
 	w.Header()["Content-Type"] = jsonType
 	w.WriteHeader(failed.Status)
-	_, _ = w.Write(wire.AppendFailure(nil, key, failed)) //nolint:gosec // It is JSON, and says so. Nobody is left to be told of an error.
+	_, _ = w.Write(
+		wire.AppendFailure(nil, key, failed),
+	) //nolint:gosec // It is JSON, and says so. Nobody is left to be told of an error.
 }

@@ -49,7 +49,24 @@ func newShop() *shop {
 	s := &shop{name: world.Project().Name}
 	s.environment = builders.MakeEnvironment("production", s.name).Production().Obj()
 	object := func(name string, flagType v1alpha1.FlagType, on, off string) *builders.FlagBuilder {
-		return builders.MakeFlag(name, s.name).Type(flagType).Variation("on", on).Variation("off", off).DefaultVariation("off").Environment("production").Fallthrough("on")
+		return builders.MakeFlag(
+			name,
+			s.name,
+		).Type(
+			flagType,
+		).Variation(
+			"on",
+			on,
+		).Variation(
+			"off",
+			off,
+		).DefaultVariation(
+			"off",
+		).Environment(
+			"production",
+		).Fallthrough(
+			"on",
+		)
 	}
 	world.Create(s.environment,
 		builders.MakeFlag("dark-mode", s.name).Key("ui/dark-mode").Boolean().Environment("production").
@@ -73,10 +90,22 @@ func newShop() *shop {
 func (s *shop) keys() (server, public string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
-		g.Expect(world.Admin.Get(context.Background(), client.ObjectKeyFromObject(s.environment), s.environment)).To(Succeed())
+		g.Expect(
+			world.Admin.Get(context.Background(), client.ObjectKeyFromObject(s.environment), s.environment),
+		).To(
+			Succeed(),
+		)
 		g.Expect(s.environment.Status.SDKKeys).NotTo(BeEmpty())
 		secret := &corev1.Secret{}
-		g.Expect(world.Admin.Get(context.Background(), types.NamespacedName{Namespace: s.name, Name: s.environment.Status.SDKKeys[0].SecretName}, secret)).To(Succeed())
+		g.Expect(
+			world.Admin.Get(
+				context.Background(),
+				types.NamespacedName{Namespace: s.name, Name: s.environment.Status.SDKKeys[0].SecretName},
+				secret,
+			),
+		).To(
+			Succeed(),
+		)
 		server, public = string(secret.Data["server"]), string(secret.Data["client"])
 		_, _, known := datafiles.ByKey(server)
 		g.Expect(known).To(BeTrue())
@@ -151,7 +180,11 @@ var _ = Describe("A single evaluation", Ordered, func() {
 		answer := s.evaluate("ui/dark-mode", `{"context":{"targetingKey":"bob","plan":"beta"}}`)
 		Expect(answer.JSON).To(HaveKeyWithValue("reason", "TARGETING_MATCH"))
 		Expect(answer.JSON).To(HaveKeyWithValue("value", true))
-		Expect(counted.of(s.name)).To(ContainElement(evaluation{s.name, "ui/dark-mode", map[string]any{"targetingKey": "bob", "plan": "beta"}}))
+		Expect(
+			counted.of(s.name),
+		).To(
+			ContainElement(evaluation{s.name, "ui/dark-mode", map[string]any{"targetingKey": "bob", "plan": "beta"}}),
+		)
 		s.evaluate("made-up", alice)
 		Expect(counted.of(s.name)).To(ContainElement(evaluation{s.name, "", map[string]any{"targetingKey": "alice"}}))
 	})
@@ -180,15 +213,17 @@ var _ = Describe("A single evaluation", Ordered, func() {
 		Entry("that is not UTF-8", "%FF", "\ufffd"),
 	)
 
-	DescribeTable("refuses", func(status int, code, details, body string, headers ...string) {
-		answer := s.evaluate("size", body, headers...)
-		Expect(answer.Status).To(Equal(status))
-		Expect(answer.JSON).To(HaveKeyWithValue("key", "size"))
-		Expect(answer.JSON).To(HaveKeyWithValue("errorCode", code))
-		Expect(answer.JSON).To(HaveKeyWithValue("errorDetails", ContainSubstring(details)))
-		Expect(answer.JSON).To(HaveLen(3))
-		Expect(answer.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
-	},
+	DescribeTable(
+		"refuses",
+		func(status int, code, details, body string, headers ...string) {
+			answer := s.evaluate("size", body, headers...)
+			Expect(answer.Status).To(Equal(status))
+			Expect(answer.JSON).To(HaveKeyWithValue("key", "size"))
+			Expect(answer.JSON).To(HaveKeyWithValue("errorCode", code))
+			Expect(answer.JSON).To(HaveKeyWithValue("errorDetails", ContainSubstring(details)))
+			Expect(answer.JSON).To(HaveLen(3))
+			Expect(answer.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
+		},
 		Entry("nothing", 400, "PARSE_ERROR", "the body is not JSON", ""),
 		Entry("what is no JSON", 400, "PARSE_ERROR", "the body is not JSON", "{context}"),
 		Entry("what is cut off", 400, "PARSE_ERROR", "the body is not JSON", `{"context":{`),
@@ -198,7 +233,13 @@ var _ = Describe("A single evaluation", Ordered, func() {
 		Entry("a context that is a string", 400, "INVALID_CONTEXT", "not an object", `{"context":"alice"}`),
 		Entry("a targeting key that is a number", 400, "INVALID_CONTEXT", "not a string", `{"context":{"targetingKey":1}}`),
 		Entry("a huge number", 400, "INVALID_CONTEXT", "float64", `{"context":{"n":1e400}}`),
-		Entry("deep nesting", 400, "INVALID_CONTEXT", "32 levels", `{"context":{"a":`+strings.Repeat("[", 1000)+strings.Repeat("]", 1000)+`}}`),
+		Entry(
+			"deep nesting",
+			400,
+			"INVALID_CONTEXT",
+			"32 levels",
+			`{"context":{"a":`+strings.Repeat("[", 1000)+strings.Repeat("]", 1000)+`}}`,
+		),
 		Entry("endless nesting", 400, "PARSE_ERROR", "the body is not JSON", `{"a":`+strings.Repeat("[", 1<<19)),
 		Entry("a megabyte", 400, "INVALID_CONTEXT", "1 MiB", `{"context":{"a":"`+strings.Repeat("a", 1<<20)+`"}}`),
 		Entry("another content type", 415, "PARSE_ERROR", "Content-Type", alice, "Content-Type", "text/plain"),
@@ -232,8 +273,18 @@ var _ = Describe("A single evaluation", Ordered, func() {
 
 	It("lets pages of any origin ask", func() {
 		for _, path := range []string{bulk, ofrep.SinglePath + "a/b", ofrep.StreamPath} {
-			answer := world.Call("", http.MethodOptions, path, nil, "Origin", "https://shop.example",
-				"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type,authorization,x-api-key,if-none-match")
+			answer := world.Call(
+				"",
+				http.MethodOptions,
+				path,
+				nil,
+				"Origin",
+				"https://shop.example",
+				"Access-Control-Request-Method",
+				"POST",
+				"Access-Control-Request-Headers",
+				"content-type,authorization,x-api-key,if-none-match",
+			)
 			Expect(answer.Status).To(Equal(http.StatusNoContent))
 			Expect(answer.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
 			Expect(answer.Header.Get("Access-Control-Allow-Methods")).To(ContainSubstring("POST"))
@@ -276,7 +327,11 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 
 	It("sees with a client key what is for clients", func() {
 		Expect(as("secret", "X-API-Key", s.client).Status).To(Equal(http.StatusNotFound))
-		Expect(as("shown", "X-API-Key", s.client).JSON).To(Equal(map[string]any{"key": "shown", "reason": "STATIC", "variant": "on", "value": "s"}))
+		Expect(
+			as("shown", "X-API-Key", s.client).JSON,
+		).To(
+			Equal(map[string]any{"key": "shown", "reason": "STATIC", "variant": "on", "value": "s"}),
+		)
 		all := world.Call(s.client, http.MethodPost, bulk, alice)
 		Expect(all.JSON).To(HaveKeyWithValue("flags", HaveLen(5)))
 		Expect(string(all.Body)).NotTo(Or(ContainSubstring("secret"), ContainSubstring("payments")))
@@ -284,7 +339,12 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 
 	It("may be somebody of Kubernetes who can read the environment", func() {
 		token := world.Token(s.name, "reader", servertest.Read...)
-		Expect(as("size", "Authorization", "Bearer "+token).Status).To(Equal(http.StatusOK), "with the only production environment of the account's namespace")
+		Expect(
+			as("size", "Authorization", "Bearer "+token).Status,
+		).To(
+			Equal(http.StatusOK),
+			"with the only production environment of the account's namespace",
+		)
 		Expect(as("size", "X-API-Key", token).Status).To(Equal(http.StatusOK))
 		Expect(as("secret", "X-API-Key", token).JSON).To(HaveKey("metadata"))
 		world.Create(builders.MakeEnvironment("staging", s.name).Obj())
@@ -307,14 +367,20 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 
 	It("is asked to choose where there is no default", func() {
 		project := world.Project().Name
-		world.Create(builders.MakeEnvironment("one", project).Production().Obj(), builders.MakeEnvironment("two", project).Production().Obj())
+		world.Create(
+			builders.MakeEnvironment("one", project).Production().Obj(),
+			builders.MakeEnvironment("two", project).Production().Obj(),
+		)
 		answer := as("size", "X-API-Key", world.Token(project, "reader", servertest.Read...))
 		Expect(answer.Status).To(Equal(http.StatusBadRequest))
 		Expect(answer.JSON).To(HaveKeyWithValue("errorDetails", ContainSubstring("2 production environments")))
 	})
 
 	It("is limited by address with a client key or a wrong one", func() {
-		server := newServer(server.Options{RequestsPerSecond: 1, Clock: clocktesting.NewFakePassiveClock(time.Now())}, clock.RealClock{})
+		server := newServer(
+			server.Options{RequestsPerSecond: 1, Clock: clocktesting.NewFakePassiveClock(time.Now())},
+			clock.RealClock{},
+		)
 		ask := func(key string) *httptest.ResponseRecorder {
 			return to(server, http.MethodPost, ofrep.SinglePath+"size", alice, "X-API-Key", key)
 		}
@@ -334,7 +400,10 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 	})
 
 	It("is limited by address when opening streams, too", func() {
-		server := newServer(server.Options{RequestsPerSecond: 1, Clock: clocktesting.NewFakePassiveClock(time.Now())}, clock.RealClock{})
+		server := newServer(
+			server.Options{RequestsPerSecond: 1, Clock: clocktesting.NewFakePassiveClock(time.Now())},
+			clock.RealClock{},
+		)
 		stream, err := url.Parse(streamOf(to(server, http.MethodPost, bulk, alice, "X-API-Key", s.client).Body.Bytes()))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(to(server, http.MethodHead, stream.RequestURI(), "").Code).To(Equal(http.StatusOK))
@@ -356,7 +425,10 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 	})
 
 	It("is not told that a key is wrong before all keys are known", func() {
-		srv, err := server.New(world.Manager, server.Options{SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{}})
+		srv, err := server.New(
+			world.Manager,
+			server.Options{SessionKey: bytes.Repeat([]byte("k"), 32), Clock: clock.RealClock{}},
+		)
 		Expect(err).NotTo(HaveOccurred())
 		ofrep.Mount(srv, store.NewStore(), counted, clock.RealClock{})
 		recorder := to(srv, http.MethodPost, bulk, alice, "X-API-Key", s.server)
@@ -397,9 +469,26 @@ var _ = Describe("An evaluation of all flags", func() {
 		Expect(first.JSON).To(HaveKeyWithValue("metadata", map[string]any{"revision": float64(served.Revision().Number)}))
 		Expect(first.JSON).To(HaveKeyWithValue("flags", ConsistOf(
 			map[string]any{"key": "a//b/../c", "reason": "STATIC", "variant": "on", "value": "blue"},
-			map[string]any{"key": "options", "reason": "STATIC", "variant": "on", "value": map[string]any{"deep": []any{1.0, "x"}}},
-			map[string]any{"key": "secret", "reason": "STATIC", "variant": "on", "value": "s", "metadata": map[string]any{"team": "payments"}},
-			map[string]any{"key": "shown", "reason": "STATIC", "variant": "on", "value": "s", "metadata": map[string]any{"team": "payments"}},
+			map[string]any{
+				"key":     "options",
+				"reason":  "STATIC",
+				"variant": "on",
+				"value":   map[string]any{"deep": []any{1.0, "x"}},
+			},
+			map[string]any{
+				"key":      "secret",
+				"reason":   "STATIC",
+				"variant":  "on",
+				"value":    "s",
+				"metadata": map[string]any{"team": "payments"},
+			},
+			map[string]any{
+				"key":      "shown",
+				"reason":   "STATIC",
+				"variant":  "on",
+				"value":    "s",
+				"metadata": map[string]any{"team": "payments"},
+			},
 			map[string]any{"key": "size", "reason": "STATIC", "variant": "on", "value": 2.5},
 			map[string]any{"key": "ui/dark-mode", "reason": "DEFAULT", "variant": "off", "value": false},
 		)))
@@ -407,12 +496,26 @@ var _ = Describe("An evaluation of all flags", func() {
 		Expect(etag).To(MatchRegexp(`^"[0-9a-f]{32}"$`))
 
 		for _, header := range []string{etag, "W/" + etag, `"other", ` + etag, "*"} {
-			again := world.Call(s.server, http.MethodPost, bulk+"?flagConfigEtag=x&flagConfigLastModified=y", alice, "If-None-Match", header)
+			again := world.Call(
+				s.server,
+				http.MethodPost,
+				bulk+"?flagConfigEtag=x&flagConfigLastModified=y",
+				alice,
+				"If-None-Match",
+				header,
+			)
 			Expect(again.Status).To(Equal(http.StatusNotModified), header)
 			Expect(again.Body).To(BeEmpty())
 			Expect(again.Header.Get("ETag")).To(Equal(etag))
 		}
-		changed := world.Call(s.server, http.MethodPost, bulk, `{"context":{"targetingKey":"alice","plan":"beta"}}`, "If-None-Match", etag)
+		changed := world.Call(
+			s.server,
+			http.MethodPost,
+			bulk,
+			`{"context":{"targetingKey":"alice","plan":"beta"}}`,
+			"If-None-Match",
+			etag,
+		)
 		Expect(changed.Status).To(Equal(http.StatusOK), "the context changed, and with it an answer")
 		Expect(changed.Header.Get("ETag")).NotTo(Equal(etag))
 		Expect(changed.JSON).To(HaveKeyWithValue("flags", ContainElement(HaveKeyWithValue("reason", "TARGETING_MATCH"))))
@@ -420,12 +523,23 @@ var _ = Describe("An evaluation of all flags", func() {
 		s.switchOff("size")
 		published := world.Call(s.server, http.MethodPost, bulk, alice, "If-None-Match", etag)
 		Expect(published.Status).To(Equal(http.StatusOK))
-		Expect(published.JSON).To(HaveKeyWithValue("flags", ContainElement(map[string]any{"key": "size", "reason": "DISABLED", "variant": "off", "value": 1.0})))
+		Expect(
+			published.JSON,
+		).To(
+			HaveKeyWithValue(
+				"flags",
+				ContainElement(map[string]any{"key": "size", "reason": "DISABLED", "variant": "off", "value": 1.0}),
+			),
+		)
 	})
 
 	It("refuses in the shape of an error without a key", func() {
 		s := newShop()
-		Expect(world.Call(s.server, http.MethodPost, bulk, "{", nil...).JSON).To(And(HaveLen(2), HaveKeyWithValue("errorCode", "PARSE_ERROR"), HaveKey("errorDetails")))
+		Expect(
+			world.Call(s.server, http.MethodPost, bulk, "{", nil...).JSON,
+		).To(
+			And(HaveLen(2), HaveKeyWithValue("errorCode", "PARSE_ERROR"), HaveKey("errorDetails")),
+		)
 	})
 
 	It("is empty where nothing is published yet", func() {
@@ -453,13 +567,26 @@ var _ = Describe("An evaluation of all flags", func() {
 	It("has another ETag for another key, whose stream is another", func() {
 		s := newShop()
 		first, before := world.Call(s.server, http.MethodPost, bulk, alice), s.server
-		rotate := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RotateKeysRequestedAtAnnotation, time.Now().UTC().Format(time.RFC3339))
-		Expect(world.Admin.Patch(context.Background(), s.environment, client.RawPatch(types.MergePatchType, rotate))).To(Succeed())
+		rotate := fmt.Appendf(
+			nil,
+			`{"metadata":{"annotations":{%q:%q}}}`,
+			v1alpha1.RotateKeysRequestedAtAnnotation,
+			time.Now().UTC().Format(time.RFC3339),
+		)
+		Expect(
+			world.Admin.Patch(context.Background(), s.environment, client.RawPatch(types.MergePatchType, rotate)),
+		).To(
+			Succeed(),
+		)
 		Eventually(func() string {
 			s.server, _ = s.keys()
 			return s.server
 		}).ShouldNot(Equal(before))
-		Expect(world.Call(s.server, http.MethodPost, bulk, alice, "If-None-Match", first.Header.Get("ETag")).Status).To(Equal(http.StatusOK))
+		Expect(
+			world.Call(s.server, http.MethodPost, bulk, alice, "If-None-Match", first.Header.Get("ETag")).Status,
+		).To(
+			Equal(http.StatusOK),
+		)
 	})
 })
 
@@ -485,7 +612,10 @@ var _ = Describe("The stream of changes", func() {
 		s.switchOff("size")
 		served, _ := datafiles.Environment(s.name, "production")
 		event := "event: message\ndata: {\"type\":\"refetchEvaluation\",\"etag\":\"" + served.Revision().Digest + `","lastModified":` +
-			strconv.FormatInt(served.Revision().PublishedAt.Unix(), 10) + "}\n\n"
+			strconv.FormatInt(
+				served.Revision().PublishedAt.Unix(),
+				10,
+			) + "}\n\n"
 		Expect(stream.next()).To(Equal(event))
 		late := open(address)
 		Expect(late.next()).To(Equal(event), "whoever comes late, or again, learns what was missed")
@@ -497,7 +627,19 @@ var _ = Describe("The stream of changes", func() {
 		opens := time.Now().Add(time.Hour).Truncate(time.Second)
 		passive := clocktesting.NewFakeClock(opens.Add(-time.Minute))
 		server := start(newServer(server.Options{Clock: passive}, passive))
-		world.Create(builders.MakeFlag("sale", s.name).Boolean().Environment("production").Fallthrough("on").Schedule(opens, opens.Add(time.Minute)).Obj())
+		world.Create(
+			builders.MakeFlag(
+				"sale",
+				s.name,
+			).Boolean().Environment(
+				"production",
+			).Fallthrough(
+				"on",
+			).Schedule(
+				opens,
+				opens.Add(time.Minute),
+			).Obj(),
+		)
 		s.awaitFlags(7)
 		before := s.streamAt(server)
 		stream := open(before)
@@ -505,11 +647,22 @@ var _ = Describe("The stream of changes", func() {
 		for _, instant := range []time.Time{opens, opens.Add(time.Minute)} {
 			Eventually(passive.Waiters).Should(BeNumerically(">=", 2), "the heartbeat's and the schedule's")
 			passive.SetTime(instant)
-			Expect(stream.nextEvent()).To(Equal(fmt.Sprintf("event: message\ndata: {\"type\":\"refetchEvaluation\",\"etag\":\"%s@%d\",\"lastModified\":%d}\n\n",
-				served.Revision().Digest, instant.Unix(), instant.Unix())))
+			Expect(
+				stream.nextEvent(),
+			).To(
+				Equal(
+					fmt.Sprintf("event: message\ndata: {\"type\":\"refetchEvaluation\",\"etag\":\"%s@%d\",\"lastModified\":%d}\n\n",
+						served.Revision().Digest, instant.Unix(), instant.Unix()),
+				),
+			)
 		}
 		Eventually(passive.Waiters).Should(Equal(1), "nothing more is scheduled")
-		Expect(open(before).nextEvent()).To(ContainSubstring(served.Revision().Digest+"@"), "whoever evaluated before, and opens the stream later, learns of it")
+		Expect(
+			open(before).nextEvent(),
+		).To(
+			ContainSubstring(served.Revision().Digest+"@"),
+			"whoever evaluated before, and opens the stream later, learns of it",
+		)
 		Expect(s.streamAt(server)).NotTo(Equal(before))
 	})
 
@@ -542,7 +695,13 @@ var _ = Describe("The stream of changes", func() {
 		}
 		passive := clocktesting.NewFakeClock(time.Now().Add(30 * time.Minute))
 		recorder := httptest.NewRecorder()
-		newServer(server.Options{Clock: passive}, passive).ServeHTTP(recorder, httptest.NewRequestWithContext(context.Background(), http.MethodGet, address.RequestURI(), nil))
+		newServer(
+			server.Options{Clock: passive},
+			passive,
+		).ServeHTTP(
+			recorder,
+			httptest.NewRequestWithContext(context.Background(), http.MethodGet, address.RequestURI(), nil),
+		)
 		Expect(recorder.Code).To(Equal(http.StatusUnauthorized))
 		Expect(world.Call("", http.MethodPost, address.RequestURI(), alice).Status).To(Equal(http.StatusMethodNotAllowed))
 		head := world.Call("", http.MethodHead, address.RequestURI(), nil)
@@ -564,7 +723,10 @@ var _ = Describe("The stream of changes", func() {
 		address := s.stream()
 		stream := open(address)
 		before := s.environment.Status.SDKKeys[0].CreatedAt.Add(time.Second).UTC().Format(time.RFC3339)
-		patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+v1alpha1.RevokeKeysBeforeAnnotation+`":"`+before+`"}}}`))
+		patch := client.RawPatch(
+			types.MergePatchType,
+			[]byte(`{"metadata":{"annotations":{"`+v1alpha1.RevokeKeysBeforeAnnotation+`":"`+before+`"}}}`),
+		)
 		Expect(world.Admin.Patch(context.Background(), s.environment, patch)).To(Succeed())
 		stream.expectEnd()
 		parsed, err := url.Parse(address)
@@ -576,7 +738,10 @@ var _ = Describe("The stream of changes", func() {
 	It("ends when the environment is deleted", func() {
 		s := newShop()
 		stream := open(s.stream())
-		patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+v1alpha1.ConfirmDeleteAnnotation+`":"production"}}}`))
+		patch := client.RawPatch(
+			types.MergePatchType,
+			[]byte(`{"metadata":{"annotations":{"`+v1alpha1.ConfirmDeleteAnnotation+`":"production"}}}`),
+		)
 		Expect(world.Admin.Patch(context.Background(), s.environment, patch)).To(Succeed())
 		Expect(world.Admin.Delete(context.Background(), s.environment)).To(Succeed())
 		stream.expectEnd()

@@ -70,7 +70,11 @@ func (h *handler) openByKey(r *http.Request, key string) (*origin, error) {
 		}
 	}
 	if !ok && !h.store.Synced() {
-		return nil, &server.Error{Status: http.StatusServiceUnavailable, Message: "not all datafiles were read yet", RetryAfter: time.Second}
+		return nil, &server.Error{
+			Status:     http.StatusServiceUnavailable,
+			Message:    "not all datafiles were read yet",
+			RetryAfter: time.Second,
+		}
 	}
 	if !ok {
 		return nil, server.Errorf(http.StatusUnauthorized, "the SDK key is not valid")

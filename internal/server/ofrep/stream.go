@@ -78,14 +78,24 @@ func (t *tickets) issue(key string, version revisions.Version, now time.Time) (s
 func (t *tickets) open(sealed string, now time.Time) (*ticket, error) {
 	opened := &ticket{}
 	if err := t.codec.Decode(ticketName, sealed, opened); err != nil || !now.Before(opened.Expires) {
-		return nil, &server.Error{Status: http.StatusUnauthorized, Message: "the stream's token is not valid; evaluate again", Cause: err}
+		return nil, &server.Error{
+			Status:  http.StatusUnauthorized,
+			Message: "the stream's token is not valid; evaluate again",
+			Cause:   err,
+		}
 	}
 	return opened, nil
 }
 
 // appendStream tells who came with an SDK key where changes are announced. Who came with a Kubernetes token asks again
 // with the ETag.
-func (h *handler) appendStream(to []byte, r *http.Request, from *origin, version revisions.Version, now time.Time) []byte {
+func (h *handler) appendStream(
+	to []byte,
+	r *http.Request,
+	from *origin,
+	version revisions.Version,
+	now time.Time,
+) []byte {
 	if from.sdkKey == "" {
 		return to
 	}
@@ -114,7 +124,12 @@ type change struct {
 func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
-		h.refuse(w, r, "", &wire.Failure{Status: http.StatusMethodNotAllowed, Code: wire.General, Details: "streams are opened by GET"})
+		h.refuse(
+			w,
+			r,
+			"",
+			&wire.Failure{Status: http.StatusMethodNotAllowed, Code: wire.General, Details: "streams are opened by GET"},
+		)
 		return
 	}
 	opened, err := h.tickets.open(r.URL.Query().Get("token"), h.clock.Now())
@@ -131,7 +146,13 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	stream := revisions.Stream{
-		Store: h.store, Clock: h.clock, Key: opened.Key, Environment: from.environment, Known: opened.Version, Engine: from.engine, Event: eventOf,
+		Store:       h.store,
+		Clock:       h.clock,
+		Key:         opened.Key,
+		Environment: from.environment,
+		Known:       opened.Version,
+		Engine:      from.engine,
+		Event:       eventOf,
 	}
 	stream.Serve(w, r)
 }

@@ -54,7 +54,12 @@ func start(srv *server.Server) *running {
 // streamAt is the address of the stream of a server that listens.
 func (s *shop) streamAt(server *running) string {
 	GinkgoHelper()
-	request := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+server.host+bulk, strings.NewReader(alice))
+	request := httptest.NewRequestWithContext(
+		context.Background(),
+		http.MethodPost,
+		"http://"+server.host+bulk,
+		strings.NewReader(alice),
+	)
 	request.Header.Set("X-API-Key", s.server)
 	request.Header.Set("Content-Type", "application/json")
 	recorder := httptest.NewRecorder()

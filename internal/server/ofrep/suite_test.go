@@ -49,7 +49,12 @@ type evaluation struct {
 	context       map[string]any
 }
 
-func (e *evaluations) Evaluated(environment *store.Environment, result *evaluate.Result, context map[string]any, _ time.Time) {
+func (e *evaluations) Evaluated(
+	environment *store.Environment,
+	result *evaluate.Result,
+	context map[string]any,
+	_ time.Time,
+) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	flag := ""

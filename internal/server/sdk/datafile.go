@@ -56,7 +56,11 @@ func (h *handler) datafile(w http.ResponseWriter, r *http.Request) {
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, store.ErrMembers):
-		fail(w, http.StatusForbidden, err.Error()+"; use a server key, evaluate over OFREP, or set spec.datafile.clientMembers to Allow")
+		fail(
+			w,
+			http.StatusForbidden,
+			err.Error()+"; use a server key, evaluate over OFREP, or set spec.datafile.clientMembers to Allow",
+		)
 	case errors.Is(err, store.ErrNoFlagd):
 		fail(w, http.StatusNotFound, err.Error()+"; add Flagd to spec.datafile.formats, or ask for format=native")
 	case errors.Is(err, store.ErrUnpublished):

@@ -45,9 +45,15 @@ type served struct {
 // serve starts a server with the keys sdk_a and cli_a.
 func serve(t *testing.T, clock clock.WithTicker) *served {
 	t.Helper()
-	s := &served{T: t, store: store.NewStore(), environment: builders.MakeEnvironment("production", "shop").Defaulted().Obj()}
+	s := &served{
+		T:           t,
+		store:       store.NewStore(),
+		environment: builders.MakeEnvironment("production", "shop").Defaulted().Obj(),
+	}
 	s.environment.UID = "1"
-	s.environment.Status.SDKKeys = []v1alpha1.SDKKey{{ServerHash: hashOf("sdk_a"), ClientHash: hashOf("cli_a"), Confirmed: true}}
+	s.environment.Status.SDKKeys = []v1alpha1.SDKKey{
+		{ServerHash: hashOf("sdk_a"), ClientHash: hashOf("cli_a"), Confirmed: true},
+	}
 	s.set(nil)
 	handler := NewHandler(s.store, clock, func(next http.Handler) http.Handler { return next })
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +80,10 @@ func TestPagesCanReadThatTheyAreLimited(t *testing.T) {
 	handler := NewHandler(store.NewStore(), clock.RealClock{}, limit)
 	for method, want := range map[string]int{http.MethodGet: http.StatusTooManyRequests, http.MethodOptions: http.StatusNoContent} {
 		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), method, "/api/sdk/datafile/cli_a", http.NoBody))
+		handler.ServeHTTP(
+			recorder,
+			httptest.NewRequestWithContext(t.Context(), method, "/api/sdk/datafile/cli_a", http.NoBody),
+		)
 		if recorder.Code != want || recorder.Header().Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("%s: status %d, headers %v; want %d for any origin", method, recorder.Code, recorder.Header(), want)
 		}
@@ -97,8 +106,17 @@ func (s *served) set(document *store.Document) {
 func revision(number int64, flags string) *store.Document {
 	return &store.Document{
 		Digest: fmt.Sprintf("sha256:%064d", number),
-		Native: fmt.Appendf(nil, `{"audiences":{},"environment":"production","events":{},"flags":{%s},"project":"shop","revision":%d,"schemaVersion":"1.0"}`, flags, number),
-		Flagd:  fmt.Appendf(nil, `{"flags":{},"metadata":{"environment":"production","project":"shop","revision":%d}}`, number),
+		Native: fmt.Appendf(
+			nil,
+			`{"audiences":{},"environment":"production","events":{},"flags":{%s},"project":"shop","revision":%d,"schemaVersion":"1.0"}`,
+			flags,
+			number,
+		),
+		Flagd: fmt.Appendf(
+			nil,
+			`{"flags":{},"metadata":{"environment":"production","project":"shop","revision":%d}}`,
+			number,
+		),
 	}
 }
 
@@ -139,21 +157,69 @@ func TestDatafile(t *testing.T) {
 		want     int
 		wantBody string // A part of it.
 	}{
-		"native by default":       {http.MethodGet, "datafile/sdk_a", revision(1, plainFlag), 200, `"revision":1,"schemaVersion"`},
-		"native":                  {http.MethodGet, "datafile/sdk_a?format=native", revision(1, plainFlag), 200, `"schemaVersion"`},
-		"flagd":                   {http.MethodGet, "datafile/sdk_a?format=flagd", revision(1, plainFlag), 200, `{"flags":{},"metadata"`},
-		"for a client":            {http.MethodGet, "datafile/cli_a", revision(1, plainFlag), 200, `"a":{`},
-		"without a body":          {http.MethodHead, "datafile/sdk_a", revision(1, plainFlag), 200, ""},
-		"an unknown format":       {http.MethodGet, "datafile/sdk_a?format=yaml", revision(1, plainFlag), 400, `{"error":"format \"yaml\" is not native or flagd"}`},
-		"no flagd file":           {http.MethodGet, "datafile/sdk_a?format=flagd", &store.Document{Native: revision(1, plainFlag).Native}, 404, `{"error":"the environment publishes no flagd file;`},
-		"nothing published":       {http.MethodGet, "datafile/sdk_a", nil, 404, `{"error":"nothing is published yet"}`},
-		"members for a client":    {http.MethodGet, "datafile/cli_a", revision(1, overrideFlag), 403, `{"error":"the datafile names members of audiences or overrides`},
-		"members for a server":    {http.MethodGet, "datafile/sdk_a", revision(1, overrideFlag), 200, "alice"},
-		"an unknown key":          {http.MethodGet, "datafile/sdk_b", revision(1, plainFlag), 404, `{"error":"no environment has this SDK key"}`},
-		"an unknown key, streams": {http.MethodGet, "stream/cli_b", revision(1, plainFlag), 404, `{"error":"no environment has this SDK key"}`},
-		"a write":                 {http.MethodPost, "datafile/sdk_a", revision(1, plainFlag), 405, ""},
-		"before a page asks":      {http.MethodOptions, "datafile/sdk_a", revision(1, plainFlag), 204, ""},
-		"a stream's header":       {http.MethodHead, "stream/sdk_a", revision(1, plainFlag), 200, ""},
+		"native by default": {
+			http.MethodGet,
+			"datafile/sdk_a",
+			revision(1, plainFlag),
+			200,
+			`"revision":1,"schemaVersion"`,
+		},
+		"native": {
+			http.MethodGet,
+			"datafile/sdk_a?format=native",
+			revision(1, plainFlag),
+			200,
+			`"schemaVersion"`,
+		},
+		"flagd": {
+			http.MethodGet,
+			"datafile/sdk_a?format=flagd",
+			revision(1, plainFlag),
+			200,
+			`{"flags":{},"metadata"`,
+		},
+		"for a client":   {http.MethodGet, "datafile/cli_a", revision(1, plainFlag), 200, `"a":{`},
+		"without a body": {http.MethodHead, "datafile/sdk_a", revision(1, plainFlag), 200, ""},
+		"an unknown format": {
+			http.MethodGet,
+			"datafile/sdk_a?format=yaml",
+			revision(1, plainFlag),
+			400,
+			`{"error":"format \"yaml\" is not native or flagd"}`,
+		},
+		"no flagd file": {
+			http.MethodGet,
+			"datafile/sdk_a?format=flagd",
+			&store.Document{Native: revision(1, plainFlag).Native},
+			404,
+			`{"error":"the environment publishes no flagd file;`,
+		},
+		"nothing published": {http.MethodGet, "datafile/sdk_a", nil, 404, `{"error":"nothing is published yet"}`},
+		"members for a client": {
+			http.MethodGet,
+			"datafile/cli_a",
+			revision(1, overrideFlag),
+			403,
+			`{"error":"the datafile names members of audiences or overrides`,
+		},
+		"members for a server": {http.MethodGet, "datafile/sdk_a", revision(1, overrideFlag), 200, "alice"},
+		"an unknown key": {
+			http.MethodGet,
+			"datafile/sdk_b",
+			revision(1, plainFlag),
+			404,
+			`{"error":"no environment has this SDK key"}`,
+		},
+		"an unknown key, streams": {
+			http.MethodGet,
+			"stream/cli_b",
+			revision(1, plainFlag),
+			404,
+			`{"error":"no environment has this SDK key"}`,
+		},
+		"a write":            {http.MethodPost, "datafile/sdk_a", revision(1, plainFlag), 405, ""},
+		"before a page asks": {http.MethodOptions, "datafile/sdk_a", revision(1, plainFlag), 204, ""},
+		"a stream's header":  {http.MethodHead, "stream/sdk_a", revision(1, plainFlag), 200, ""},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -187,7 +253,8 @@ func TestDatafileIsNotSentTwice(t *testing.T) {
 	}
 	for _, header := range []string{"If-None-Match: " + tag, "If-None-Match: \"x\", W/" + tag} {
 		again, nothing := s.ask(http.MethodGet, "/api/sdk/datafile/sdk_a", header)
-		if again.StatusCode != http.StatusNotModified || nothing != "" || again.Header.Get("ETag") != tag || again.Header.Get("Vary") == "" {
+		if again.StatusCode != http.StatusNotModified || nothing != "" || again.Header.Get("ETag") != tag ||
+			again.Header.Get("Vary") == "" {
 			t.Errorf("%s: got %d %q %v", header, again.StatusCode, nothing, again.Header)
 		}
 	}
@@ -196,7 +263,12 @@ func TestDatafileIsNotSentTwice(t *testing.T) {
 		t.Errorf("HEAD says %d bytes of %s, GET has %d of %s", head.ContentLength, head.Header.Get("ETag"), len(body), tag)
 	}
 	s.set(revision(2, plainFlag))
-	if next, _ := s.ask(http.MethodGet, "/api/sdk/datafile/sdk_a", "If-None-Match: "+tag); next.StatusCode != http.StatusOK || next.Header.Get("ETag") == tag {
+	if next, _ := s.ask(
+		http.MethodGet,
+		"/api/sdk/datafile/sdk_a",
+		"If-None-Match: "+tag,
+	); next.StatusCode != http.StatusOK ||
+		next.Header.Get("ETag") == tag {
 		t.Errorf("the next revision: got %d %s", next.StatusCode, next.Header.Get("ETag"))
 	}
 }

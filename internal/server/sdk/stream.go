@@ -32,12 +32,19 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	known, _ := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64) // What is no number is no revision.
 	stream := revisions.Stream{
-		Store: h.store, Clock: h.clock, Key: key, Environment: environment, Known: revisions.Version{Revision: known}, Event: eventOf,
+		Store:       h.store,
+		Clock:       h.clock,
+		Key:         key,
+		Environment: environment,
+		Known:       revisions.Version{Revision: known},
+		Event:       eventOf,
 	}
 	stream.Serve(w, r)
 }
 
 func eventOf(revision *store.Revision, _ revisions.Version) string {
-	data, _ := json.Marshal(revisionEvent{Revision: revision.Number, Digest: revision.Digest}) // Numbers and strings always have a JSON form.
+	data, _ := json.Marshal(
+		revisionEvent{Revision: revision.Number, Digest: revision.Digest},
+	) // Numbers and strings always have a JSON form.
 	return fmt.Sprintf("id: %d\ndata: %s\n\n", revision.Number, data)
 }

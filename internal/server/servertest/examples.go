@@ -22,10 +22,18 @@ import (
 // staging, and returns an editor's token. There is one in each world.
 func (w *World) Shop() string {
 	GinkgoHelper()
-	Expect(w.Admin.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}})).To(Succeed())
+	Expect(
+		w.Admin.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}),
+	).To(
+		Succeed(),
+	)
 	for _, name := range []string{"production", "staging"} {
 		w.Create(&v1alpha1.FlagEnvironment{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Spec: v1alpha1.FlagEnvironmentSpec{Production: name == "production"},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: "shop",
+				Name:      name,
+			},
+			Spec: v1alpha1.FlagEnvironmentSpec{Production: name == "production"},
 		})
 	}
 	return w.Editor("shop")
@@ -44,7 +52,13 @@ func (w *World) RunExamples(document, token string) []string {
 		if !strings.HasPrefix(block, "curl ") {
 			continue
 		}
-		command := exec.CommandContext(context.Background(), "sh", "-e", "-c", block) //nolint:gosec // The repository's own documents.
+		command := exec.CommandContext(
+			context.Background(),
+			"sh",
+			"-e",
+			"-c",
+			block,
+		) //nolint:gosec // The repository's own documents.
 		command.Env = append(os.Environ(), "JACKSTAFF_URL="+w.URL, "JACKSTAFF_TOKEN="+token)
 		output, err := command.CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), block+string(output))

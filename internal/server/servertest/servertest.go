@@ -13,8 +13,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"path/filepath"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -73,7 +73,9 @@ func Start(options server.Options, mount func(mgr ctrl.Manager, srv *server.Serv
 	environment := &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
-		WebhookInstallOptions: envtest.WebhookInstallOptions{Paths: []string{filepath.Join(root, "config", "webhook", "manifests.yaml")}},
+		WebhookInstallOptions: envtest.WebhookInstallOptions{
+			Paths: []string{filepath.Join(root, "config", "webhook", "manifests.yaml")},
+		},
 	}
 	restConfig, err := environment.Start()
 	Expect(err).NotTo(HaveOccurred())
@@ -116,7 +118,11 @@ func Start(options server.Options, mount func(mgr ctrl.Manager, srv *server.Serv
 	world.URL = "http://" + address.String()
 	Expect(world.Manager.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
 	Eventually(func() error {
-		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(webhooks.LocalServingHost, strconv.Itoa(webhooks.LocalServingPort)))
+		connection, err := (&net.Dialer{}).DialContext(
+			ctx,
+			"tcp",
+			net.JoinHostPort(webhooks.LocalServingHost, strconv.Itoa(webhooks.LocalServingPort)),
+		)
 		if err == nil {
 			err = connection.Close()
 		}
@@ -153,7 +159,11 @@ func (w *World) Create(objects ...client.Object) {
 	for _, object := range objects {
 		Expect(w.Admin.Create(context.Background(), object)).To(Succeed(), fmt.Sprintf("%T %s", object, object.GetName()))
 		Eventually(func() error {
-			return w.Manager.GetCache().Get(context.Background(), client.ObjectKeyFromObject(object), object.DeepCopyObject().(client.Object))
+			return w.Manager.GetCache().Get(
+				context.Background(),
+				client.ObjectKeyFromObject(object),
+				object.DeepCopyObject().(client.Object),
+			)
 		}).Should(Succeed())
 	}
 }
@@ -183,12 +193,15 @@ func (w *World) Token(namespace, name string, verbs ...string) string {
 		Expect(w.Admin.Create(ctx, binding)).To(Succeed())
 		// The API server takes a moment to know it.
 		Eventually(func(g Gomega) {
-			review := &authorizationv1.LocalSubjectAccessReview{ObjectMeta: metav1.ObjectMeta{Namespace: namespace}, Spec: authorizationv1.SubjectAccessReviewSpec{
-				User: "system:serviceaccount:" + namespace + ":" + name,
-				ResourceAttributes: &authorizationv1.ResourceAttributes{
-					Namespace: namespace, Verb: verbs[0], Group: v1alpha1.GroupVersion.Group, Resource: server.Flags,
+			review := &authorizationv1.LocalSubjectAccessReview{
+				ObjectMeta: metav1.ObjectMeta{Namespace: namespace},
+				Spec: authorizationv1.SubjectAccessReviewSpec{
+					User: "system:serviceaccount:" + namespace + ":" + name,
+					ResourceAttributes: &authorizationv1.ResourceAttributes{
+						Namespace: namespace, Verb: verbs[0], Group: v1alpha1.GroupVersion.Group, Resource: server.Flags,
+					},
 				},
-			}}
+			}
 			g.Expect(w.Admin.Create(ctx, review)).To(Succeed())
 			g.Expect(review.Status.Allowed).To(BeTrue())
 		}).Should(Succeed())

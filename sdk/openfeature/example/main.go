@@ -53,7 +53,10 @@ func run(dir, address string) error {
 
 	server := &http.Server{Addr: address, ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
-			customer := openfeature.NewEvaluationContext(r.FormValue("customer"), map[string]any{"country": r.FormValue("country")})
+			customer := openfeature.NewEvaluationContext(
+				r.FormValue("customer"),
+				map[string]any{"country": r.FormValue("country")},
+			)
 			if client.Boolean(r.Context(), "new_checkout", false, customer) {
 				_, _ = fmt.Fprintln(w, "the new checkout")
 			} else {

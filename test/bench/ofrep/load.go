@@ -34,7 +34,11 @@ func newLoad(folder string) (load, string, error) {
 		return generate, "this program, as wrk is not installed", nil //nolint:nilerr // It is no error.
 	}
 	script := filepath.Join(folder, "request.lua")
-	request := fmt.Sprintf("wrk.method = 'POST'\nwrk.body = '%s'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.headers['Authorization'] = 'Bearer %s'\n", body, key)
+	request := fmt.Sprintf(
+		"wrk.method = 'POST'\nwrk.body = '%s'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.headers['Authorization'] = 'Bearer %s'\n",
+		body,
+		key,
+	)
 	return func(ctx context.Context, url string, duration time.Duration) (int64, time.Duration, error) {
 		return runWrk(ctx, wrk, script, url, duration)
 	}, "wrk", os.WriteFile(script, []byte(request), 0o600)
@@ -44,7 +48,19 @@ func newLoad(folder string) (load, string, error) {
 var summary = regexp.MustCompile(`(\d+) requests in ([0-9.a-z]+),`)
 
 func runWrk(ctx context.Context, wrk, script, url string, duration time.Duration) (int64, time.Duration, error) {
-	report, err := exec.CommandContext(ctx, wrk, "-t", "1", "-c", strconv.Itoa(connections), "-d", duration.String(), "-s", script, url).CombinedOutput()
+	report, err := exec.CommandContext(
+		ctx,
+		wrk,
+		"-t",
+		"1",
+		"-c",
+		strconv.Itoa(connections),
+		"-d",
+		duration.String(),
+		"-s",
+		script,
+		url,
+	).CombinedOutput()
 	if err != nil {
 		return 0, 0, fmt.Errorf("wrk: %w: %s", err, report)
 	}

@@ -47,7 +47,18 @@ func compareMemory(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", folder, "./cmd/manager", "./test/bench/ofrep/kubeclient")
+	build := exec.CommandContext(
+		ctx,
+		"go",
+		"build",
+		"-trimpath",
+		"-ldflags",
+		"-s -w",
+		"-o",
+		folder,
+		"./cmd/manager",
+		"./test/bench/ofrep/kubeclient",
+	)
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build the programs: %w", err)
@@ -61,7 +72,16 @@ func compareMemory(ctx context.Context) error {
 		}
 		for i, name := range []string{"manager", "serving replica"} {
 			kubeClient := measured[2].resident
-			fmt.Fprintf(table, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t\n", name, count, measured[i].resident, measured[i].most, kubeClient, measured[i].resident-kubeClient)
+			fmt.Fprintf(
+				table,
+				"%s\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t\n",
+				name,
+				count,
+				measured[i].resident,
+				measured[i].most,
+				kubeClient,
+				measured[i].resident-kubeClient,
+			)
 		}
 		// What takes minutes is shown as it comes.
 		if err := table.Flush(); err != nil {
@@ -76,7 +96,10 @@ type memory struct{ resident, most float64 }
 
 // measureMemory measures a manager, a replica that only serves, and the Kubernetes client alone, with so many flags.
 func measureMemory(ctx context.Context, folder string, count int) (measured [3]memory, err error) {
-	controlPlane := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	controlPlane := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
 	config, err := controlPlane.Start()
 	if err != nil {
 		return measured, err
@@ -107,11 +130,21 @@ func measureMemory(ctx context.Context, folder string, count int) (measured [3]m
 	}
 	defer func() { _ = webhooks.Cleanup() }()
 	arguments := []string{
-		"--kubeconfig=" + kubeconfig, "--operator-namespace=" + operatorNamespace, "--leader-elect=false", "--metrics-bind-address=0",
-		"--cert-rotation=false", "--webhook-cert-dir=" + webhooks.LocalServingCertDir,
+		"--kubeconfig=" + kubeconfig,
+		"--operator-namespace=" + operatorNamespace,
+		"--leader-elect=false",
+		"--metrics-bind-address=0",
+		"--cert-rotation=false",
+		"--webhook-cert-dir=" + webhooks.LocalServingCertDir,
 	}
 	for i, more := range [][]string{nil, {"--controllers=false"}} {
-		if measured[i], err = holdFlags(ctx, cluster, count, filepath.Join(folder, "manager"), append(arguments, more...)); err != nil {
+		if measured[i], err = holdFlags(
+			ctx,
+			cluster,
+			count,
+			filepath.Join(folder, "manager"),
+			append(arguments, more...),
+		); err != nil {
 			return measured, err
 		}
 	}
@@ -173,7 +206,13 @@ func makeFlag(i int64) *v1alpha1.FeatureFlag {
 }
 
 // holdFlags runs a manager until all flags are published and it is ready, and lets it settle.
-func holdFlags(ctx context.Context, cluster client.Client, count int, manager string, arguments []string) (memory, error) {
+func holdFlags(
+	ctx context.Context,
+	cluster client.Client,
+	count int,
+	manager string,
+	arguments []string,
+) (memory, error) {
 	var ports [3]string
 	for i := range ports {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -184,8 +223,12 @@ func holdFlags(ctx context.Context, cluster client.Client, count int, manager st
 		_, ports[i], _ = net.SplitHostPort(listener.Addr().String())
 		_ = listener.Close()
 	}
-	command := exec.CommandContext(ctx, manager, append(arguments,
-		"--health-probe-bind-address=127.0.0.1:"+ports[0], "--api-bind-address=127.0.0.1:"+ports[1], "--webhook-port="+ports[2])...)
+	command := exec.CommandContext(ctx, manager, append(
+		arguments,
+		"--health-probe-bind-address=127.0.0.1:"+ports[0],
+		"--api-bind-address=127.0.0.1:"+ports[1],
+		"--webhook-port="+ports[2],
+	)...)
 	log := &strings.Builder{}
 	command.Stderr = log
 	if err := command.Start(); err != nil {
@@ -200,7 +243,8 @@ func holdFlags(ctx context.Context, cluster client.Client, count int, manager st
 		if err := cluster.Get(ctx, client.ObjectKey{Namespace: "default", Name: "production"}, environment); err != nil {
 			return false, err
 		}
-		published := environment.Status.PublishedRevision > 0 && environment.Status.Flags == v1alpha1.FlagCounts{Total: int32(count)}
+		published := environment.Status.PublishedRevision > 0 &&
+			environment.Status.Flags == v1alpha1.FlagCounts{Total: int32(count)}
 		return published && isReady(ctx, ports[0]), nil
 	})
 	if err != nil {

@@ -64,7 +64,10 @@ func serveOFREP(ctx context.Context) error {
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return err
 	}
-	nowhere, err := cluster.New(&k8srest.Config{Host: "http://127.0.0.1:1"}, func(options *cluster.Options) { options.Scheme = scheme })
+	nowhere, err := cluster.New(
+		&k8srest.Config{Host: "http://127.0.0.1:1"},
+		func(options *cluster.Options) { options.Scheme = scheme },
+	)
 	if err != nil {
 		return err
 	}
@@ -108,7 +111,10 @@ func newStore() (*store.Store, error) {
 	for i := range 100 {
 		flags = append(flags, fmt.Sprintf("%q:%s", fmt.Sprintf("flag-%03d", i), kinds[i%len(kinds)]))
 	}
-	native := `{"audiences":{},"environment":"production","events":{},"flags":{` + strings.Join(flags, ",") + `},"project":"shop","revision":1,"schemaVersion":"1.0"}`
+	native := `{"audiences":{},"environment":"production","events":{},"flags":{` + strings.Join(
+		flags,
+		",",
+	) + `},"project":"shop","revision":1,"schemaVersion":"1.0"}`
 	hash := sha256.Sum256([]byte(key))
 	environment := builders.MakeEnvironment("production", "shop").Defaulted().Obj()
 	environment.UID = "1"
@@ -165,17 +171,20 @@ func serveEcho(file string) error {
 		_ = answerUsage()
 		os.Exit(0)
 	}()
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var answer any = &bulk
-		if r.URL.Path == singlePath {
-			answer = &single
-		}
-		if err := json.NewDecoder(r.Body).Decode(&question{}); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(answer)
-	})}
+	server := &http.Server{
+		ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var answer any = &bulk
+			if r.URL.Path == singlePath {
+				answer = &single
+			}
+			if err := json.NewDecoder(r.Body).Decode(&question{}); err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(answer)
+		}),
+	}
 	return server.Serve(listener)
 }

@@ -116,21 +116,25 @@ func beginFlagd() (engine, error) {
 		variant, reason string
 		err             error
 	}
-	return engine{name: "flagd core", module: "github.com/open-feature/flagd/core", ask: func(flag string, u user) question {
-		attributes := u.context()
-		var last result
-		return question{
-			evaluate: func() {
-				last.value, last.variant, last.reason, _, last.err = core.ResolveBooleanValue(ctx, "", flag, attributes)
-			},
-			answer: func() (bool, error) {
-				if last.err != nil {
-					return false, last.err
-				}
-				return last.value, must((last.variant == "on") == last.value, last)
-			},
-		}
-	}}, nil
+	return engine{
+		name:   "flagd core",
+		module: "github.com/open-feature/flagd/core",
+		ask: func(flag string, u user) question {
+			attributes := u.context()
+			var last result
+			return question{
+				evaluate: func() {
+					last.value, last.variant, last.reason, _, last.err = core.ResolveBooleanValue(ctx, "", flag, attributes)
+				},
+				answer: func() (bool, error) {
+					if last.err != nil {
+						return false, last.err
+					}
+					return last.value, must((last.variant == "on") == last.value, last)
+				},
+			}
+		},
+	}, nil
 }
 
 // prepareFlagd reads a flagd file as flagd does.

@@ -160,7 +160,9 @@ func compareEngines(_ context.Context, rounds int) error {
 		return err
 	}
 	const byHand, ours, firstPeer = 0, 1, 2
-	table := newTable(fmt.Sprintf("The engines: microseconds and allocations of one evaluation, median of %d runs", rounds))
+	table := newTable(
+		fmt.Sprintf("The engines: microseconds and allocations of one evaluation, median of %d runs", rounds),
+	)
 	measurements.print(table, engines)
 	measurements.printRatios(table, "Jackstaff takes, times the floor", func(flag int) float64 {
 		return measurements.ratio(ours, byHand, flag)
@@ -191,7 +193,12 @@ func compareProviders(_ context.Context, rounds int) error {
 		return err
 	}
 	const noop = 0
-	table := newTable(fmt.Sprintf("Through the OpenFeature Go SDK: microseconds and allocations of one evaluation, median of %d runs", rounds))
+	table := newTable(
+		fmt.Sprintf(
+			"Through the OpenFeature Go SDK: microseconds and allocations of one evaluation, median of %d runs",
+			rounds,
+		),
+	)
 	measurements.print(table, engines, "together")
 	for e := noop + 1; e < len(engines); e++ {
 		measurements.printRatios(table, engines[e].name+" takes, times the no-op provider", func(flag int) float64 {

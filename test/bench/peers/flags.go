@@ -48,7 +48,14 @@ type user struct {
 
 // customer is the user of the measurements: the rule matches, of the ten rules only the last one, and the list has the
 // key.
-var customer = user{key: "user-500", country: "de", email: "user500@example.com", version: "2.1.0", plan: "free", age: 33}
+var customer = user{
+	key:     "user-500",
+	country: "de",
+	email:   "user500@example.com",
+	version: "2.1.0",
+	plan:    "free",
+	age:     33,
+}
 
 // attributes are everything but the targeting key.
 func (u user) attributes() map[string]any {
@@ -104,7 +111,9 @@ func environment() *compile.Environment {
 func many(n int) *compile.Environment {
 	compiled := compile.NewEnvironment(environmentName, nil)
 	for i := range 50 {
-		compiled.SetAudience(builders.MakeAudience(fmt.Sprintf("group-%d", i), "shop").Members(fmt.Sprintf("user-%d@example.com", i)).Obj())
+		compiled.SetAudience(
+			builders.MakeAudience(fmt.Sprintf("group-%d", i), "shop").Members(fmt.Sprintf("user-%d@example.com", i)).Obj(),
+		)
 	}
 	for i := range n - 1 {
 		flag := builders.MakeFlag(fmt.Sprintf("team-%02d-flag-%05d", i%40, i), "shop").Boolean().Environment(environmentName)

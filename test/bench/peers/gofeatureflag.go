@@ -21,7 +21,12 @@ func (g given) Retrieve(context.Context) ([]byte, error) { return g, nil }
 func beginGoFeatureFlag() (engine, error) {
 	flag := func(targeting ...any) any {
 		return map[string]any{
-			"variations": map[string]any{"on": true, "off": false}, "targeting": targeting, "defaultRule": map[string]any{"variation": "off"},
+			"variations": map[string]any{
+				"on":  true,
+				"off": false,
+			},
+			"targeting":   targeting,
+			"defaultRule": map[string]any{"variation": "off"},
 		}
 	}
 	where := func(query string) any { return map[string]any{"query": query, "variation": "on"} }
@@ -62,5 +67,10 @@ func beginGoFeatureFlag() (engine, error) {
 			},
 		}
 	}
-	return engine{name: "GO Feature Flag", module: "github.com/thomaspoignant/go-feature-flag", ask: ask, close: client.Close}, nil
+	return engine{
+		name:   "GO Feature Flag",
+		module: "github.com/thomaspoignant/go-feature-flag",
+		ask:    ask,
+		close:  client.Close,
+	}, nil
 }

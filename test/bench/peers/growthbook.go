@@ -19,13 +19,28 @@ func beginGrowthBook() (engine, error) {
 		static: flag(),
 		rule:   flag(where("country", "$in", []string{"de", "at", "ch"})),
 		split: flag(map[string]any{
-			"key": split, "hashAttribute": "id", "hashVersion": 2, "variations": []bool{true, false}, "weights": []float64{0.5, 0.5},
+			"key":           split,
+			"hashAttribute": "id",
+			"hashVersion":   2,
+			"variations":    []bool{true, false},
+			"weights":       []float64{0.5, 0.5},
 		}),
 		ten: flag(
-			where("country", "$eq", "fr"), where("email", "$regex", `@example\.org$`), where("age", "$lt", 18),
-			where("email", "$regex", "^admin"), where("version", "$vlt", "1.0.0"), where("plan", "$in", []string{"enterprise", "beta"}),
-			where("age", "$gt", 65), where("email", "$regex", `\+test`), where("country", "$in", []string{"us", "ca"}),
-			meets(map[string]any{"age": map[string]any{"$gte": 18}, "plan": "free"})),
+			where("country", "$eq", "fr"),
+			where("email", "$regex", `@example\.org$`),
+			where("age", "$lt", 18),
+			where(
+				"email",
+				"$regex",
+				"^admin",
+			),
+			where("version", "$vlt", "1.0.0"),
+			where("plan", "$in", []string{"enterprise", "beta"}),
+			where("age", "$gt", 65),
+			where("email", "$regex", `\+test`),
+			where("country", "$in", []string{"us", "ca"}),
+			meets(map[string]any{"age": map[string]any{"$gte": 18}, "plan": "free"}),
+		),
 		list: flag(where("id", "$in", members())),
 	}, flag())
 	if err != nil {
@@ -54,5 +69,10 @@ func beginGrowthBook() (engine, error) {
 			},
 		}
 	}
-	return engine{name: "GrowthBook", module: "github.com/growthbook/growthbook-golang", ask: ask, close: func() { _ = shared.Close() }}, nil
+	return engine{
+		name:   "GrowthBook",
+		module: "github.com/growthbook/growthbook-golang",
+		ask:    ask,
+		close:  func() { _ = shared.Close() },
+	}, nil
 }

@@ -52,10 +52,21 @@ func beginLaunchDarkly() (engine, error) {
 		rule:   flag(where("country", "in", "de", "at", "ch")),
 		split:  half,
 		ten: flag(
-			where("country", "in", "fr"), where("email", "endsWith", "@example.org"), where("age", "lessThan", 18),
-			where("email", "startsWith", "admin"), where("version", "semVerLessThan", "1.0.0"), where("plan", "in", "enterprise", "beta"),
-			where("age", "greaterThan", 65), where("email", "contains", "+test"), where("country", "in", "us", "ca"),
-			[]any{clause("age", "greaterThanOrEqual", 18), clause("plan", "in", "free")}),
+			where("country", "in", "fr"),
+			where("email", "endsWith", "@example.org"),
+			where("age", "lessThan", 18),
+			where(
+				"email",
+				"startsWith",
+				"admin",
+			),
+			where("version", "semVerLessThan", "1.0.0"),
+			where("plan", "in", "enterprise", "beta"),
+			where("age", "greaterThan", 65),
+			where("email", "contains", "+test"),
+			where("country", "in", "us", "ca"),
+			[]any{clause("age", "greaterThanOrEqual", 18), clause("plan", "in", "free")},
+		),
 		list: flag(where("key", "in", keys...)),
 	}, flag())
 	if err != nil {
@@ -80,7 +91,10 @@ func beginLaunchDarkly() (engine, error) {
 			evaluate: func() { last = evaluator.Evaluate(flags[flag], evaluationContext, nil) },
 			answer: func() (bool, error) {
 				value := last.Detail.Value
-				return value.BoolValue(), must(value.IsBool() && (last.Detail.VariationIndex.OrElse(-1) == onIndex) == value.BoolValue(), last)
+				return value.BoolValue(), must(
+					value.IsBool() && (last.Detail.VariationIndex.OrElse(-1) == onIndex) == value.BoolValue(),
+					last,
+				)
 			},
 		}
 	}

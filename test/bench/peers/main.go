@@ -21,7 +21,11 @@ import (
 func main() {
 	parts := flag.String("parts", "evaluation,providers,swaps,memory", "what is measured")
 	rounds := flag.Int("rounds", 15, "how often every evaluation is measured; the median counts")
-	hold := flag.String("hold", "", "only report the memory of this process while it holds -file in an engine: "+strings.Join(holders, ", "))
+	hold := flag.String(
+		"hold",
+		"",
+		"only report the memory of this process while it holds -file in an engine: "+strings.Join(holders, ", "),
+	)
 	file := flag.String("file", "", "the file to hold")
 	flag.Parse()
 	var err error

@@ -52,10 +52,21 @@ func beginPostHog() (engine, error) {
 	add(split, half)
 	// The client knows no semantic versions, beginnings and ends, for which PostHog's users write regular expressions.
 	add(ten, groups(
-		where("country", "exact", []string{"fr"}), where("email", "regex", `@example\.org$`), where("age", "lt", 18),
-		where("email", "regex", "^admin"), where("version", "regex", `^0\.`), where("plan", "exact", []string{"enterprise", "beta"}),
-		where("age", "gt", 65), where("email", "icontains", "+test"), where("country", "exact", []string{"us", "ca"}),
-		all(property("age", "gte", 18), property("plan", "exact", []string{"free"}))))
+		where("country", "exact", []string{"fr"}),
+		where("email", "regex", `@example\.org$`),
+		where("age", "lt", 18),
+		where(
+			"email",
+			"regex",
+			"^admin",
+		),
+		where("version", "regex", `^0\.`),
+		where("plan", "exact", []string{"enterprise", "beta"}),
+		where("age", "gt", 65),
+		where("email", "icontains", "+test"),
+		where("country", "exact", []string{"us", "ca"}),
+		all(property("age", "gte", 18), property("plan", "exact", []string{"free"})),
+	))
 	add(list, groups(where("key", "exact", members())))
 	for i := range others {
 		add(other(i), groups())
@@ -89,5 +100,10 @@ func beginPostHog() (engine, error) {
 			},
 		}
 	}
-	return engine{name: "PostHog", module: "github.com/posthog/posthog-go", ask: ask, close: func() { _ = client.Close() }}, nil
+	return engine{
+		name:   "PostHog",
+		module: "github.com/posthog/posthog-go",
+		ask:    ask,
+		close:  func() { _ = client.Close() },
+	}, nil
 }

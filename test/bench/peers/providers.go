@@ -30,7 +30,9 @@ const (
 func providers(dir string) ([]engine, error) {
 	compiled := environment()
 	m := &mount{dir: dir}
-	if err := m.swap(map[string][]byte{datafile.FileName: datafileOf(compiled, 1), flagdFile: flagdOf(compiled, 1)}); err != nil {
+	if err := m.swap(
+		map[string][]byte{datafile.FileName: datafileOf(compiled, 1), flagdFile: flagdOf(compiled, 1)},
+	); err != nil {
 		return nil, err
 	}
 	var all []engine
@@ -69,9 +71,12 @@ func (p *handProvider) BooleanEvaluation(
 ) openfeature.BoolResolutionDetail {
 	flag, found := p.flags[key]
 	if !found {
-		return openfeature.BoolResolutionDetail{Value: fallback, ProviderResolutionDetail: openfeature.ProviderResolutionDetail{
-			ResolutionError: openfeature.NewFlagNotFoundResolutionError(key), Reason: openfeature.ErrorReason,
-		}}
+		return openfeature.BoolResolutionDetail{
+			Value: fallback,
+			ProviderResolutionDetail: openfeature.ProviderResolutionDetail{
+				ResolutionError: openfeature.NewFlagNotFoundResolutionError(key), Reason: openfeature.ErrorReason,
+			},
+		}
 	}
 	answer := flag(attributes)
 	value, _ := answer.value.(bool)
@@ -101,8 +106,13 @@ func beginTheirs(dir string) (*client, error) {
 	stderr := os.Stderr
 	os.Stderr = silence
 	defer func() { os.Stderr = stderr }()
-	provider, err := flagdprovider.NewProvider(flagdprovider.WithFileResolver(),
-		flagdprovider.WithOfflineFilePath(filepath.Join(dir, flagdFile)), flagdprovider.WithDeadline(int(initTime.Milliseconds())))
+	provider, err := flagdprovider.NewProvider(
+		flagdprovider.WithFileResolver(),
+		flagdprovider.WithOfflineFilePath(
+			filepath.Join(dir, flagdFile),
+		),
+		flagdprovider.WithDeadline(int(initTime.Milliseconds())),
+	)
 	if err != nil {
 		return nil, err
 	}

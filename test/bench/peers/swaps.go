@@ -32,23 +32,36 @@ var followers = []follower{
 	{"Jackstaff's provider", beginOurs, func(compiled *compile.Environment, revision int64) (map[string][]byte, error) {
 		return map[string][]byte{datafile.FileName: datafileOf(compiled, revision)}, nil
 	}},
-	{"Jackstaff's provider, compressed", beginOurs, func(compiled *compile.Environment, revision int64) (map[string][]byte, error) {
-		compressed, err := datafile.Compress(datafileOf(compiled, revision))
-		if err != nil {
-			return nil, err
-		}
-		header := header(revision)
-		header.Compressed = datafile.CompressedFileName
-		return map[string][]byte{datafile.FileName: datafile.EncodeHeader(header), datafile.CompressedFileName: compressed}, nil
-	}},
+	{
+		"Jackstaff's provider, compressed",
+		beginOurs,
+		func(compiled *compile.Environment, revision int64) (map[string][]byte, error) {
+			compressed, err := datafile.Compress(datafileOf(compiled, revision))
+			if err != nil {
+				return nil, err
+			}
+			header := header(revision)
+			header.Compressed = datafile.CompressedFileName
+			return map[string][]byte{
+				datafile.FileName:           datafile.EncodeHeader(header),
+				datafile.CompressedFileName: compressed,
+			}, nil
+		},
+	},
 	{"flagd's provider", beginTheirs, func(compiled *compile.Environment, revision int64) (map[string][]byte, error) {
 		return map[string][]byte{flagdFile: flagdOf(compiled, revision)}, nil
 	}},
 }
 
 func compareSwaps(context.Context, int) error {
-	table := newTable("From the swap of a mounted file, as kubelet does it, to the first changed answer, and the longest evaluation meanwhile")
-	row(table, "", []string{"flags", "bytes", "swaps", "median", "longest", "longest evaluation, median", "of all", "at rest"})
+	table := newTable(
+		"From the swap of a mounted file, as kubelet does it, to the first changed answer, and the longest evaluation meanwhile",
+	)
+	row(
+		table,
+		"",
+		[]string{"flags", "bytes", "swaps", "median", "longest", "longest evaluation, median", "of all", "at rest"},
+	)
 	for _, size := range []struct{ flags, swaps int }{{100, 21}, {10_000, 5}} {
 		compiled := many(size.flags)
 		for i := range followers {
@@ -57,15 +70,29 @@ func compareSwaps(context.Context, int) error {
 				return fmt.Errorf("%s, %d flags: %w", followers[i].name, size.flags, err)
 			}
 			row(table, title(followers[i].name, measurement.module), []string{
-				strconv.Itoa(size.flags), strconv.Itoa(measurement.bytes), strconv.Itoa(size.swaps), rounded(median(measurement.swaps)),
-				rounded(slices.Max(measurement.swaps)), rounded(median(measurement.evaluations)), rounded(slices.Max(measurement.evaluations)),
+				strconv.Itoa(
+					size.flags,
+				),
+				strconv.Itoa(measurement.bytes),
+				strconv.Itoa(size.swaps),
+				rounded(median(measurement.swaps)),
+				rounded(
+					slices.Max(measurement.swaps),
+				),
+				rounded(median(measurement.evaluations)),
+				rounded(slices.Max(measurement.evaluations)),
 				rounded(measurement.atRest),
 			})
 			// Were an evaluation to wait for a load, one would take as long in every swap. With few flags, or in a single swap,
 			// what else the machine does may take longer.
 			if evaluation := slices.Min(measurement.evaluations); measurement.module == "" && size.flags >= 10_000 &&
 				evaluation > slices.Min(measurement.swaps)/2 {
-				return fmt.Errorf("%s: an evaluation took at least %s in every swap of %d flags", followers[i].name, evaluation, size.flags)
+				return fmt.Errorf(
+					"%s: an evaluation took at least %s in every swap of %d flags",
+					followers[i].name,
+					evaluation,
+					size.flags,
+				)
 			}
 		}
 	}

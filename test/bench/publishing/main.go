@@ -69,7 +69,10 @@ func main() {
 func run(ctx context.Context, sizes []string, edits int) error {
 	fmt.Printf("%s/%s, %d processors, %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "flags\tbytes\tedit p50\ttwo writes p50\tratio\tedit p99\ttwo writes p99\tratio\twrites/edit\tcompile\tallocations\trevisions of 1000 edits\t")
+	fmt.Fprintln(
+		table,
+		"flags\tbytes\tedit p50\ttwo writes p50\tratio\tedit p99\ttwo writes p99\tratio\twrites/edit\tcompile\tallocations\trevisions of 1000 edits\t",
+	)
 	for _, size := range sizes {
 		n, err := strconv.Atoi(size)
 		if err != nil {
@@ -122,7 +125,10 @@ type bench struct {
 }
 
 func measure(ctx context.Context, n, edits int) (*result, error) {
-	controlPlane := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	controlPlane := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
 	server, err := controlPlane.Start()
 	if err != nil {
 		return nil, err
@@ -232,7 +238,10 @@ func (b *bench) start(ctx context.Context, server *rest.Config, scheme *k8srunti
 	server = rest.CopyConfig(server)
 	server.Wrap(func(inner http.RoundTripper) http.RoundTripper { return counter{inner, &b.writes} })
 	mgr, err := ctrl.NewManager(server, ctrl.Options{
-		Scheme: scheme, Cache: controllers.CacheOptions(), Client: controllers.ClientOptions(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme:  scheme,
+		Cache:   controllers.CacheOptions(),
+		Client:  controllers.ClientOptions(),
+		Metrics: metricsserver.Options{BindAddress: "0"},
 		// One process runs several managers, one after the other.
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
@@ -329,7 +338,10 @@ func (b *bench) measureEdits(ctx context.Context, r *result, edits int, flags []
 			return err
 		}
 		begin := time.Now()
-		if served, err = b.await(served.Name, func(configMap *corev1.ConfigMap) bool { return revisionOf(configMap) > revision }); err != nil {
+		if served, err = b.await(
+			served.Name,
+			func(configMap *corev1.ConfigMap) bool { return revisionOf(configMap) > revision },
+		); err != nil {
 			return err
 		}
 		r.edits = append(r.edits, time.Since(begin))
@@ -348,7 +360,11 @@ func (b *bench) measureEdits(ctx context.Context, r *result, edits int, flags []
 // edit changes what a flag publishes.
 func (b *bench) edit(ctx context.Context, name, value string) error {
 	flag := &v1alpha1.FeatureFlag{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
-	return b.client.Patch(ctx, flag, client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"metadata":{"edit":%q}}}`, value)))
+	return b.client.Patch(
+		ctx,
+		flag,
+		client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"metadata":{"edit":%q}}}`, value)),
+	)
 }
 
 func (b *bench) get(ctx context.Context, name string) (*corev1.ConfigMap, error) {
@@ -359,7 +375,11 @@ func (b *bench) get(ctx context.Context, name string) (*corev1.ConfigMap, error)
 // bareWrites creates one ConfigMap and updates another, both with the bytes of a datafile, as a publish does at the
 // least. It returns how long that takes until the event of the second.
 func (b *bench) bareWrites(ctx context.Context, like *corev1.ConfigMap, i int) (time.Duration, error) {
-	first := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprintf("bare-%d", i)}, Data: like.Data, BinaryData: like.BinaryData}
+	first := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprintf("bare-%d", i)},
+		Data:       like.Data,
+		BinaryData: like.BinaryData,
+	}
 	second := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "bare"}}
 	if err := b.client.Get(ctx, client.ObjectKeyFromObject(second), second); client.IgnoreNotFound(err) != nil {
 		return 0, err
@@ -392,13 +412,19 @@ func (b *bench) measureBurst(ctx context.Context, r *result, flags []*v1alpha1.F
 	if err != nil {
 		return err
 	}
-	if err := inParallel(burst-1, func(i int) error { return b.edit(ctx, flags[i%len(flags)].Name, fmt.Sprintf("burst %d", i)) }); err != nil {
+	if err := inParallel(
+		burst-1,
+		func(i int) error { return b.edit(ctx, flags[i%len(flags)].Name, fmt.Sprintf("burst %d", i)) },
+	); err != nil {
 		return err
 	}
 	if err := b.edit(ctx, flags[0].Name, "last edit"); err != nil {
 		return err
 	}
-	last, err := b.await(before.Name, func(configMap *corev1.ConfigMap) bool { return strings.Contains(nativeOf(configMap), "last edit") })
+	last, err := b.await(
+		before.Name,
+		func(configMap *corev1.ConfigMap) bool { return strings.Contains(nativeOf(configMap), "last edit") },
+	)
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,15 @@ func run(ctx context.Context, flags, rounds int, profile string) error {
 	if profile != "" {
 		return b.profile(ctx, profile, comparisons, rounds)
 	}
-	fmt.Printf("%s/%s, %d processors, %s, %d flags, %d rounds\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), flags, rounds)
+	fmt.Printf(
+		"%s/%s, %d processors, %s, %d flags, %d rounds\n",
+		runtime.GOOS,
+		runtime.GOARCH,
+		runtime.NumCPU(),
+		runtime.Version(),
+		flags,
+		rounds,
+	)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\tREST p50\tAPI server p50\tratio\tREST p99\tAPI server p99\tratio\t")
 	for _, c := range comparisons {
@@ -188,7 +196,13 @@ func (b *bench) comparisons(flags int) []*comparison {
 			what: fmt.Sprintf("list %d flags, in %d pages and at once", flags, pages),
 			rest: func(ctx context.Context, _ int) error {
 				for number := range pages {
-					if err := b.do(ctx, http.MethodGet, phaseflag(fmt.Sprintf("?page=%d&per_page=%d&", number+1, page)), "", ""); err != nil {
+					if err := b.do(
+						ctx,
+						http.MethodGet,
+						phaseflag(fmt.Sprintf("?page=%d&per_page=%d&", number+1, page)),
+						"",
+						"",
+					); err != nil {
 						return err
 					}
 				}
@@ -251,8 +265,11 @@ func (b *bench) do(ctx context.Context, method, url, contentType, body string) e
 // start runs a control plane, and the operator on it.
 func start(ctx context.Context, flags int) (*bench, func(), error) {
 	controlPlane := &envtest.Environment{
-		CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true,
-		WebhookInstallOptions: envtest.WebhookInstallOptions{Paths: []string{filepath.Join("config", "webhook", "manifests.yaml")}},
+		CRDDirectoryPaths:     []string{filepath.Join("config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+		WebhookInstallOptions: envtest.WebhookInstallOptions{
+			Paths: []string{filepath.Join("config", "webhook", "manifests.yaml")},
+		},
 	}
 	server, err := controlPlane.Start()
 	if err != nil {
@@ -326,7 +343,12 @@ func (b *bench) connect(server *k8srest.Config, controlPlane *envtest.Environmen
 		}
 	}
 	b.client = &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}, ForceAttemptHTTP2: true, DisableCompression: true,
+		TLSClientConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12,
+			RootCAs:    authorities,
+		},
+		ForceAttemptHTTP2:  true,
+		DisableCompression: true,
 	}}
 	return nil
 }
@@ -340,16 +362,28 @@ func (b *bench) authenticate(ctx context.Context, admin client.Client) error {
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: project, Name: "bench"}},
 	}
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(3600))}}
-	err := errors.Join(admin.Create(ctx, account), admin.Create(ctx, binding), admin.SubResource("token").Create(ctx, account, request))
+	err := errors.Join(
+		admin.Create(ctx, account),
+		admin.Create(ctx, binding),
+		admin.SubResource("token").Create(ctx, account, request),
+	)
 	b.token = request.Status.Token
 	return err
 }
 
 // operate runs the controllers, the webhooks and the REST server.
-func (b *bench) operate(ctx context.Context, controlPlane *envtest.Environment, target *k8srest.Config, scheme *k8sruntime.Scheme) error {
+func (b *bench) operate(
+	ctx context.Context,
+	controlPlane *envtest.Environment,
+	target *k8srest.Config,
+	scheme *k8sruntime.Scheme,
+) error {
 	webhooks := &controlPlane.WebhookInstallOptions
 	mgr, err := ctrl.NewManager(target, ctrl.Options{
-		Scheme: scheme, Cache: controllers.CacheOptions(), Client: controllers.ClientOptions(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme:     scheme,
+		Cache:      controllers.CacheOptions(),
+		Client:     controllers.ClientOptions(),
+		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)},
 		WebhookServer: ctrlwebhook.NewServer(ctrlwebhook.Options{
 			Host: webhooks.LocalServingHost, Port: webhooks.LocalServingPort, CertDir: webhooks.LocalServingCertDir,
@@ -359,11 +393,19 @@ func (b *bench) operate(ctx context.Context, controlPlane *envtest.Environment, 
 		return err
 	}
 	if err := errors.Join(
-		index.Setup(ctx, mgr.GetFieldIndexer()), controllers.Setup(mgr, controllers.Options{}), webhook.Setup(mgr, compile.FlagdCompatible),
+		index.Setup(
+			ctx,
+			mgr.GetFieldIndexer(),
+		),
+		controllers.Setup(mgr, controllers.Options{}),
+		webhook.Setup(mgr, compile.FlagdCompatible),
 	); err != nil {
 		return err
 	}
-	certificate, err := tls.LoadX509KeyPair(filepath.Join(webhooks.LocalServingCertDir, "tls.crt"), filepath.Join(webhooks.LocalServingCertDir, "tls.key"))
+	certificate, err := tls.LoadX509KeyPair(
+		filepath.Join(webhooks.LocalServingCertDir, "tls.crt"),
+		filepath.Join(webhooks.LocalServingCertDir, "tls.key"),
+	)
 	if err != nil {
 		return err
 	}
@@ -391,7 +433,11 @@ func (b *bench) operate(ctx context.Context, controlPlane *envtest.Environment, 
 		return errors.New("the caches do not sync")
 	}
 	for { // Admission refuses everything until it listens.
-		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(webhooks.LocalServingHost, strconv.Itoa(webhooks.LocalServingPort)))
+		connection, err := (&net.Dialer{}).DialContext(
+			ctx,
+			"tcp",
+			net.JoinHostPort(webhooks.LocalServingHost, strconv.Itoa(webhooks.LocalServingPort)),
+		)
 		if err == nil {
 			return connection.Close()
 		}
@@ -401,10 +447,20 @@ func (b *bench) operate(ctx context.Context, controlPlane *envtest.Environment, 
 
 // makeFlag returns a flag such as a project has: some are static, some have a rule or a split, some are off.
 func makeFlag(i int) *v1alpha1.FeatureFlag {
-	flag := builders.MakeFlag(fmt.Sprintf("flag-%05d", i), project).Boolean().Environment(environmentName).Spec(func(spec *v1alpha1.FeatureFlagSpec) {
-		spec.DisplayName, spec.Description = fmt.Sprintf("Flag number %d", i), "Shows the redesigned part of the shop to those who asked for it."
-		spec.Tags, spec.Owner = []string{"checkout", "web"}, "team-checkout"
-	})
+	flag := builders.MakeFlag(
+		fmt.Sprintf("flag-%05d", i),
+		project,
+	).Boolean().Environment(
+		environmentName,
+	).Spec(
+		func(spec *v1alpha1.FeatureFlagSpec) {
+			spec.DisplayName, spec.Description = fmt.Sprintf(
+				"Flag number %d",
+				i,
+			), "Shows the redesigned part of the shop to those who asked for it."
+			spec.Tags, spec.Owner = []string{"checkout", "web"}, "team-checkout"
+		},
+	)
 	switch i % 4 {
 	case 1:
 		flag.Rule(builders.MakeRule("plan").Condition("plan", v1alpha1.OperatorIn, "beta", "enterprise").Serve("on"))

@@ -60,7 +60,10 @@ func AppendString(to []byte, text string) []byte {
 	if isPlain(text) {
 		return append(append(append(to, '"'), text...), '"')
 	}
-	to, _ = jsontext.AppendQuote(to, text) // What is not UTF-8 becomes U+FFFD, which is all that can be said of it in JSON.
+	to, _ = jsontext.AppendQuote(
+		to,
+		text,
+	) // What is not UTF-8 becomes U+FFFD, which is all that can be said of it in JSON.
 	return to
 }
 

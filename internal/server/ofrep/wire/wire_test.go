@@ -60,7 +60,11 @@ func TestReadContext(t *testing.T) {
 
 func TestAnswers(t *testing.T) {
 	flag := &evaluate.Flag{Key: `a "key"`, Metadata: map[string]string{"b": "2", "a": "<1>"}}
-	result := &evaluate.Result{Flag: flag, Variation: &evaluate.Variation{Key: "on", JSON: []byte("true")}, Reason: evaluate.PrerequisiteFailed}
+	result := &evaluate.Result{
+		Flag:      flag,
+		Variation: &evaluate.Variation{Key: "on", JSON: []byte("true")},
+		Reason:    evaluate.PrerequisiteFailed,
+	}
 	for name, tc := range map[string]struct {
 		got  []byte
 		want string

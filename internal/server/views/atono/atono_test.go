@@ -38,9 +38,18 @@ type shop struct {
 func newShop() *shop {
 	GinkgoHelper()
 	project := world.Project()
-	s := &shop{name: project.Name, editor: world.Editor(project.Name), viewer: world.Token(project.Name, "viewer", servertest.Read...)}
+	s := &shop{
+		name:   project.Name,
+		editor: world.Editor(project.Name),
+		viewer: world.Token(project.Name, "viewer", servertest.Read...),
+	}
 	for i, name := range []string{"prod", "test", "dev", "stage"} {
-		environment := builders.MakeEnvironment(name, project.Name).Spec(func(spec *v1alpha1.FlagEnvironmentSpec) { spec.Order = int32(i) }).Obj()
+		environment := builders.MakeEnvironment(
+			name,
+			project.Name,
+		).Spec(
+			func(spec *v1alpha1.FlagEnvironmentSpec) { spec.Order = int32(i) },
+		).Obj()
 		world.Create(environment)
 		s.environments = append(s.environments, environment)
 	}
@@ -75,7 +84,12 @@ func (s *shop) configure(path, configuration string, headers ...string) *servert
 
 func (s *shop) patch(token, path, body string, headers ...string) *servertest.Answer {
 	GinkgoHelper()
-	return world.Call(token, http.MethodPatch, flags+path, body, append([]string{"Content-Type", mediaType}, headers...)...)
+	return world.Call(
+		token,
+		http.MethodPatch,
+		flags+path,
+		body,
+		append([]string{"Content-Type", mediaType}, headers...)...)
 }
 
 // shows asserts that an answer is of the media type and shows a configuration.
@@ -83,7 +97,11 @@ func shows(answer *servertest.Answer, configuration string) {
 	GinkgoHelper()
 	Expect(answer.Status).To(Equal(http.StatusOK), string(answer.Body))
 	Expect(answer.Header.Get("Content-Type")).To(Equal(mediaType))
-	Expect(answer.JSON).To(HaveKeyWithValue("data", HaveKeyWithValue("attributes", HaveKeyWithValue("configuration", configuration))))
+	Expect(
+		answer.JSON,
+	).To(
+		HaveKeyWithValue("data", HaveKeyWithValue("attributes", HaveKeyWithValue("configuration", configuration))),
+	)
 }
 
 // failed asserts a refusal, what it says and where.
@@ -91,7 +109,11 @@ func failed(answer *servertest.Answer, status int, pointer, says string) {
 	GinkgoHelper()
 	Expect(answer.Status).To(Equal(status), string(answer.Body))
 	Expect(answer.Header.Get("Content-Type")).To(Equal(mediaType))
-	problem := And(HaveKeyWithValue("status", strconv.Itoa(status)), HaveKeyWithValue("title", http.StatusText(status)), HaveKeyWithValue("detail", ContainSubstring(says)))
+	problem := And(
+		HaveKeyWithValue("status", strconv.Itoa(status)),
+		HaveKeyWithValue("title", http.StatusText(status)),
+		HaveKeyWithValue("detail", ContainSubstring(says)),
+	)
 	if pointer != "" {
 		problem = And(problem, HaveKeyWithValue("source", HaveKeyWithValue("pointer", pointer)))
 	}
@@ -150,14 +172,27 @@ var _ = Describe("The reference", func() {
 			Expect(world.Call(s.viewer, http.MethodGet, flags+"/"+other, nil).Body).To(Equal(got.Body))
 		}
 		for _, accept := range []string{"*/*", "application/json", "text/html", mediaType} {
-			Expect(world.Call(s.viewer, http.MethodGet, flags+"/"+id, nil, "Accept", accept).Header.Get("Content-Type")).To(Equal(mediaType), accept)
+			Expect(
+				world.Call(s.viewer, http.MethodGet, flags+"/"+id, nil, "Accept", accept).Header.Get("Content-Type"),
+			).To(
+				Equal(mediaType),
+				accept,
+			)
 		}
 
 		all := world.Call(s.viewer, http.MethodGet, flags+"/"+id+"/environments", nil)
 		Expect(all.JSON).To(Equal(decode(`{"data": [` + strings.Join(included, ",") + `]}`)))
 		listed := world.Call(s.viewer, http.MethodGet, flags, nil)
-		Expect(listed.JSON).To(And(HaveLen(1), HaveKeyWithValue("data", ConsistOf(And(HaveKeyWithValue("id", id), HaveKey("relationships"))))))
-		Expect(world.Call(s.viewer, http.MethodGet, flags+"?include=slices", nil).JSON).To(HaveKeyWithValue("included", decode("["+strings.Join(included, ",")+"]")))
+		Expect(
+			listed.JSON,
+		).To(
+			And(HaveLen(1), HaveKeyWithValue("data", ConsistOf(And(HaveKeyWithValue("id", id), HaveKey("relationships"))))),
+		)
+		Expect(
+			world.Call(s.viewer, http.MethodGet, flags+"?include=slices", nil).JSON,
+		).To(
+			HaveKeyWithValue("included", decode("["+strings.Join(included, ",")+"]")),
+		)
 
 		dev := uuid.NewSHA1(uuid.MustParse(id), []byte(s.environments[2].UID)).String()
 		for _, code := range []string{"dev", dev, string(s.environments[2].UID)} {
@@ -175,9 +210,24 @@ var _ = Describe("The reference", func() {
 			"data": {"type": "flag_environment", "id": %q, "attributes": {"configuration": "on"}}
 		}`, prod))
 		shows(answer, "on")
-		Expect(answer.JSON).To(HaveKeyWithValue("data", And(HaveKeyWithValue("id", prod), HaveKeyWithValue("meta", HaveKeyWithValue("environmentCode", "prod")))))
-		Expect(s.stored("improve-patch").Spec.Environments[1]).To(Equal(v1alpha1.EnvironmentConfig{Name: "prod", Enabled: true, DefaultVariation: "on"}))
-		Eventually(func(g Gomega) { g.Expect(s.stored("improve-patch").Status.Summary).To(ContainSubstring("prod=on")) }).Should(Succeed())
+		Expect(
+			answer.JSON,
+		).To(
+			HaveKeyWithValue(
+				"data",
+				And(HaveKeyWithValue("id", prod), HaveKeyWithValue("meta", HaveKeyWithValue("environmentCode", "prod"))),
+			),
+		)
+		Expect(
+			s.stored("improve-patch").Spec.Environments[1],
+		).To(
+			Equal(v1alpha1.EnvironmentConfig{Name: "prod", Enabled: true, DefaultVariation: "on"}),
+		)
+		Eventually(
+			func(g Gomega) { g.Expect(s.stored("improve-patch").Status.Summary).To(ContainSubstring("prod=on")) },
+		).Should(
+			Succeed(),
+		)
 		shows(s.configure(path, "on"), "on")
 		shows(s.configure(path, "off"), "off")
 		Expect(s.stored("improve-patch").Spec.Environments[1].Enabled).To(BeFalse())
@@ -191,7 +241,9 @@ var _ = Describe("On", func() {
 	It("loses rules only where that is asked for", func() {
 		s := newShop()
 		world.Create(builders.MakeFlag("other", s.name).Boolean().Obj(), builders.MakeFlag("checkout", s.name).Boolean().
-			Environment("dev").Disabled().Override("alice", "on").Prerequisite("other", "on").Schedule(time.Now().Add(time.Hour), time.Time{}).
+			Environment(
+				"dev",
+			).Disabled().Override("alice", "on").Prerequisite("other", "on").Schedule(time.Now().Add(time.Hour), time.Time{}).
 			Rule(builders.MakeRule("beta").Condition("plan", v1alpha1.OperatorIn, "beta").Serve("on")).Obj())
 		before := s.stored("checkout")
 		path := "/checkout/environments/dev"
@@ -199,12 +251,25 @@ var _ = Describe("On", func() {
 			`rules (1), overrides (1), prerequisites (1), a schedule in environment "dev"`)
 		Expect(s.stored("checkout").Spec).To(Equal(before.Spec))
 		shows(s.configure(path+"?replace=true", "on"), "on")
-		Expect(s.stored("checkout").Spec.Environments).To(Equal([]v1alpha1.EnvironmentConfig{{Name: "dev", Enabled: true, DefaultVariation: "on"}}))
+		Expect(
+			s.stored("checkout").Spec.Environments,
+		).To(
+			Equal([]v1alpha1.EnvironmentConfig{{Name: "dev", Enabled: true, DefaultVariation: "on"}}),
+		)
 	})
 
 	It("keeps rules that serve everybody the same", func() {
 		s := newShop()
-		world.Create(builders.MakeFlag("checkout", s.name).Boolean().Environment("dev").Disabled().Rule(builders.MakeRule("all").Serve("on")).Obj())
+		world.Create(
+			builders.MakeFlag(
+				"checkout",
+				s.name,
+			).Boolean().Environment(
+				"dev",
+			).Disabled().Rule(
+				builders.MakeRule("all").Serve("on"),
+			).Obj(),
+		)
 		shows(s.configure("/checkout/environments/dev", "on"), "on")
 		Expect(s.stored("checkout").Spec.Environments[0].Rules).To(HaveLen(1))
 	})
@@ -212,7 +277,21 @@ var _ = Describe("On", func() {
 	It("is the first variation other than the default where none is called on", func() {
 		s := newShop()
 		world.Create(
-			builders.MakeFlag("colour", s.name).Type(v1alpha1.FlagTypeString).Variation("red", `"red"`).Variation("blue", `"blue"`).Variation("green", `"green"`).Obj(),
+			builders.MakeFlag(
+				"colour",
+				s.name,
+			).Type(
+				v1alpha1.FlagTypeString,
+			).Variation(
+				"red",
+				`"red"`,
+			).Variation(
+				"blue",
+				`"blue"`,
+			).Variation(
+				"green",
+				`"green"`,
+			).Obj(),
 			builders.MakeFlag("single", s.name).Type(v1alpha1.FlagTypeString).Variation("red", `"red"`).Obj(),
 			builders.MakeFlag("inverse", s.name).Boolean().DefaultVariation("on").Obj(),
 			builders.MakeFlag("old", s.name).Boolean().Archived().Obj(),
@@ -220,7 +299,12 @@ var _ = Describe("On", func() {
 		shows(s.configure("/colour/environments/dev", "on"), "on")
 		Expect(s.stored("colour").Spec.Environments[0].DefaultVariation).To(Equal("blue"))
 		for name, says := range map[string]string{"single": "no variation", "inverse": "default variation", "old": "archived"} {
-			failed(s.configure("/"+name+"/environments/dev", "on"), http.StatusUnprocessableEntity, "/data/attributes/configuration", says)
+			failed(
+				s.configure("/"+name+"/environments/dev", "on"),
+				http.StatusUnprocessableEntity,
+				"/data/attributes/configuration",
+				says,
+			)
 			Expect(s.stored(name).Spec.Environments).To(BeEmpty())
 		}
 	})
@@ -290,7 +374,12 @@ var _ = Describe("What is wrong", func() {
 		}
 		failed(s.configure("/improve-patch/environments/nowhere", "on"), http.StatusNotFound, "", "nowhere")
 		failed(s.configure("/nothing/environments/prod", "on"), http.StatusNotFound, "", "nothing")
-		failed(world.Call(s.editor, http.MethodPost, flags, `{}`, "Content-Type", mediaType), http.StatusMethodNotAllowed, "", "GET")
+		failed(
+			world.Call(s.editor, http.MethodPost, flags, `{}`, "Content-Type", mediaType),
+			http.StatusMethodNotAllowed,
+			"",
+			"GET",
+		)
 		failed(world.Call(s.editor, http.MethodGet, flags+"?include=owner", nil), http.StatusBadRequest, "", "one of")
 		after := s.stored("improve-patch")
 		Expect(after.Generation).To(Equal(before.Generation))
@@ -306,7 +395,12 @@ var _ = Describe("What is wrong", func() {
 		failed(s.patch("", path, on), http.StatusUnauthorized, "", "token")
 		failed(s.patch(other.editor, path, on), http.StatusNotFound, "", id)
 		failed(s.patch(other.editor, path, on, "X-Jackstaff-Project", s.name), http.StatusForbidden, "", "")
-		failed(world.Call(other.viewer, http.MethodGet, flags, nil, "X-Jackstaff-Project", s.name), http.StatusForbidden, "", "")
+		failed(
+			world.Call(other.viewer, http.MethodGet, flags, nil, "X-Jackstaff-Project", s.name),
+			http.StatusForbidden,
+			"",
+			"",
+		)
 		Expect(s.stored("improve-patch").Generation).To(BeEquivalentTo(1))
 	})
 })
@@ -320,7 +414,10 @@ var _ = Describe("The paths", func() {
 		Expect(answer.JSON).To(HaveKey("meta"))
 		document := world.Call("", http.MethodGet, "/openapi.json", nil)
 		Expect(document.JSON).To(HaveKeyWithValue("paths", And(
-			HaveKeyWithValue("/api/v1/flags/{id}", HaveKeyWithValue("get", HaveKeyWithValue("tags", ConsistOf("phaseflag", "atono")))),
+			HaveKeyWithValue(
+				"/api/v1/flags/{id}",
+				HaveKeyWithValue("get", HaveKeyWithValue("tags", ConsistOf("phaseflag", "atono"))),
+			),
 			HaveKeyWithValue("/api/v1/evaluate", HaveKeyWithValue("post", HaveKeyWithValue("tags", ConsistOf("phaseflag")))),
 		)))
 	})
@@ -330,7 +427,9 @@ var _ = Describe("The document", func() {
 	It("has examples that work", func() {
 		token := world.Shop()
 		world.Create(builders.MakeFlag("new-checkout", "shop").Key("new_checkout").Boolean().
-			Environment("staging").Rule(builders.MakeRule("beta").Condition("plan", v1alpha1.OperatorIn, "beta").Serve("on")).Obj())
+			Environment(
+				"staging",
+			).Rule(builders.MakeRule("beta").Condition("plan", v1alpha1.OperatorIn, "beta").Serve("on")).Obj())
 		printed := world.RunExamples("docs/rest/atono.md", token)
 		Expect(printed).To(HaveLen(3))
 		Expect(printed[0]).To(ContainSubstring(`"MIXED"`))

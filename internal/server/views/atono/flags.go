@@ -165,7 +165,12 @@ func (v *view) configure(ctx context.Context, input *configureInput) (*sliceOutp
 }
 
 // change switches a flag on or off in an environment.
-func (v *view) change(ctx context.Context, flag *v1alpha1.FeatureFlag, environment string, input *configureInput) (*v1alpha1.FeatureFlag, error) {
+func (v *view) change(
+	ctx context.Context,
+	flag *v1alpha1.FeatureFlag,
+	environment string,
+	input *configureInput,
+) (*v1alpha1.FeatureFlag, error) {
 	rename := func(string) string { return field }
 	switch input.Body.Data.Attributes.Configuration {
 	case mixed:
@@ -188,7 +193,9 @@ func (v *view) change(ctx context.Context, flag *v1alpha1.FeatureFlag, environme
 
 func conflict(field, message string) error {
 	return &server.Error{
-		Status: http.StatusConflict, Message: "the body is of another resource than the path", Fields: []server.FieldError{{Field: field, Message: message}},
+		Status:  http.StatusConflict,
+		Message: "the body is of another resource than the path",
+		Fields:  []server.FieldError{{Field: field, Message: message}},
 	}
 }
 
@@ -207,13 +214,17 @@ func (v *view) find(ctx context.Context, scope FlagScope) (*v1alpha1.FeatureFlag
 }
 
 // findSlice finds a flag and one environment.
-func (v *view) findSlice(ctx context.Context, scope SliceScope) (*v1alpha1.FeatureFlag, *v1alpha1.FlagEnvironment, error) {
+func (v *view) findSlice(
+	ctx context.Context,
+	scope SliceScope,
+) (*v1alpha1.FeatureFlag, *v1alpha1.FlagEnvironment, error) {
 	flag, environments, err := v.find(ctx, scope.FlagScope)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, environment := range environments {
-		if id := scope.Environment; id == environment.Name || id == string(environment.UID) || id == sliceID(flag, environment) {
+		if id := scope.Environment; id == environment.Name || id == string(environment.UID) ||
+			id == sliceID(flag, environment) {
 			return flag, environment, nil
 		}
 	}

@@ -128,11 +128,17 @@ func path(flag *v1alpha1.FeatureFlag) string { return "/api/v1/flags/" + string(
 // showFlag makes a flag that leads to the environments.
 func showFlag(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironment) *Flag {
 	shown := &Flag{
-		Type: flagType, ID: string(flag.UID),
+		Type: flagType,
+		ID:   string(flag.UID),
 		Attributes: FlagAttributes{
-			Key: flag.Key(), Variants: map[string]json.RawMessage{}, CreatedAt: flag.CreationTimestamp.UTC(), UpdatedAt: server.UpdatedAt(flag).UTC(),
+			Key:       flag.Key(),
+			Variants:  map[string]json.RawMessage{},
+			CreatedAt: flag.CreationTimestamp.UTC(),
+			UpdatedAt: server.UpdatedAt(flag).UTC(),
 		},
-		Relationships: FlagRelationships{Slices: SlicesRelationship{Links: SelfLink{Self: path(flag) + "/environments"}, Data: []Identifier{}}},
+		Relationships: FlagRelationships{
+			Slices: SlicesRelationship{Links: SelfLink{Self: path(flag) + "/environments"}, Data: []Identifier{}},
+		},
 	}
 	if flag.Spec.Description != "" {
 		shown.Attributes.Summary = &flag.Spec.Description
@@ -141,7 +147,10 @@ func showFlag(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironme
 		shown.Attributes.Variants[flag.Spec.Variations[i].Key] = flag.Spec.Variations[i].Value.Raw
 	}
 	for _, environment := range environments {
-		shown.Relationships.Slices.Data = append(shown.Relationships.Slices.Data, Identifier{Type: sliceType, ID: sliceID(flag, environment)})
+		shown.Relationships.Slices.Data = append(
+			shown.Relationships.Slices.Data,
+			Identifier{Type: sliceType, ID: sliceID(flag, environment)},
+		)
 	}
 	if meta := (FlagMeta{Archived: flag.Spec.Archived, ManagedBy: gitops.ManagerOf(flag)}); meta != (FlagMeta{}) {
 		shown.Meta = &meta
@@ -176,7 +185,10 @@ func sliceID(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) 
 func configuration(flag *v1alpha1.FeatureFlag, environment string, now time.Time) string {
 	summed := v1alpha1.ConfigurationOff
 	form, err := compile.Flag(flag, environment)
-	i := slices.IndexFunc(flag.Status.Environments, func(state v1alpha1.EnvironmentState) bool { return state.Name == environment })
+	i := slices.IndexFunc(
+		flag.Status.Environments,
+		func(state v1alpha1.EnvironmentState) bool { return state.Name == environment },
+	)
 	switch {
 	case flag.Spec.Archived:
 	case err == nil:
@@ -211,8 +223,12 @@ func turnOn(flag *v1alpha1.FeatureFlag, environment string, replace bool) error 
 		return err
 	}
 	if lost := decides(compile.Config(flag, environment)); len(lost) > 0 && !replace {
-		return server.InvalidField(field, "the flag has %s in environment %q, which this would remove; ask for it with ?replace=true",
-			strings.Join(lost, ", "), environment)
+		return server.InvalidField(
+			field,
+			"the flag has %s in environment %q, which this would remove; ask for it with ?replace=true",
+			strings.Join(lost, ", "),
+			environment,
+		)
 	}
 	*server.Part(flag, environment) = v1alpha1.EnvironmentConfig{Name: environment, DefaultVariation: variation}
 	server.SetEnabled(flag, environment, true)
@@ -242,7 +258,11 @@ func decides(config *v1alpha1.EnvironmentConfig) []string {
 // onVariation is the variation that everybody gets where a flag is on.
 func onVariation(flag *v1alpha1.FeatureFlag) (string, error) {
 	if flag.Spec.DefaultVariation == on {
-		return "", server.InvalidField(field, "the flag serves the variation %q while it is off; change its default variation first", on)
+		return "", server.InvalidField(
+			field,
+			"the flag serves the variation %q while it is off; change its default variation first",
+			on,
+		)
 	}
 	found := ""
 	for i := range flag.Spec.Variations {

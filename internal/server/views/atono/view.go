@@ -29,22 +29,40 @@ type view struct {
 // New makes the view.
 func New(srv *server.Server, passive clock.PassiveClock) *server.View {
 	v := &view{cluster: srv.Cluster, clock: passive}
-	shown := server.NewView(srv, "atono", "Flags, and whether they are on in each environment, as JSON:API documents.", mediaType, envelope)
+	shown := server.NewView(
+		srv,
+		"atono",
+		"Flags, and whether they are on in each environment, as JSON:API documents.",
+		mediaType,
+		envelope,
+	)
 	server.Register(shown, huma.Operation{
 		OperationID: "list-flags", Method: http.MethodGet, Path: "/api/v1/flags", Summary: "List the flags of a project",
 	}, v.list)
 	server.Register(shown, huma.Operation{
-		OperationID: "get-flag", Method: http.MethodGet, Path: "/api/v1/flags/{id}", Summary: "Get a flag with its configuration in each environment",
+		OperationID: "get-flag",
+		Method:      http.MethodGet,
+		Path:        "/api/v1/flags/{id}",
+		Summary:     "Get a flag with its configuration in each environment",
 	}, v.get)
 	server.Register(shown, huma.Operation{
-		OperationID: "list-environments", Method: http.MethodGet, Path: "/api/v1/flags/{id}/environments", Summary: "Get a flag's configuration in each environment",
+		OperationID: "list-environments",
+		Method:      http.MethodGet,
+		Path:        "/api/v1/flags/{id}/environments",
+		Summary:     "Get a flag's configuration in each environment",
 	}, v.environments)
 	server.Register(shown, huma.Operation{
-		OperationID: "get-environment", Method: http.MethodGet, Path: "/api/v1/flags/{id}/environments/{environment}", Summary: "Get a flag's configuration in an environment",
+		OperationID: "get-environment",
+		Method:      http.MethodGet,
+		Path:        "/api/v1/flags/{id}/environments/{environment}",
+		Summary:     "Get a flag's configuration in an environment",
 	}, v.environment)
 	server.Register(shown, huma.Operation{
-		OperationID: "update-environment", Method: http.MethodPatch, Path: "/api/v1/flags/{id}/environments/{environment}",
-		Summary: "Switch a flag on or off in an environment", Description: "On serves everybody the variation on, or the first one that is not the flag's default.",
+		OperationID: "update-environment",
+		Method:      http.MethodPatch,
+		Path:        "/api/v1/flags/{id}/environments/{environment}",
+		Summary:     "Switch a flag on or off in an environment",
+		Description: "On serves everybody the variation on, or the first one that is not the flag's default.",
 	}, v.configure)
 	return shown
 }

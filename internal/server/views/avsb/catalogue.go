@@ -43,9 +43,17 @@ type createAudienceInput struct {
 func (v *view) registerCatalogue(api *server.View) {
 	server.Register(api, operation("list-events", http.MethodGet, projectPath+"/flag-events", "List events"), v.listEvents)
 	server.Register(api, creation("create-event", projectPath+"/flag-events", "Create an event"), v.createEvent)
-	server.Register(api, operation("list-audiences", http.MethodGet, projectPath+"/audiences", "List audiences"), v.listAudiences)
+	server.Register(
+		api,
+		operation("list-audiences", http.MethodGet, projectPath+"/audiences", "List audiences"),
+		v.listAudiences,
+	)
 	server.Register(api, creation("create-audience", projectPath+"/audiences", "Create an audience"), v.createAudience)
-	server.Register(api, operation("get-audience", http.MethodGet, projectPath+"/audiences/{audienceId}", "Get an audience"), v.getAudience)
+	server.Register(
+		api,
+		operation("get-audience", http.MethodGet, projectPath+"/audiences/{audienceId}", "Get an audience"),
+		v.getAudience,
+	)
 }
 
 func (v *view) listEvents(ctx context.Context, input *listInput) (*answer[[]Event], error) {
@@ -72,7 +80,12 @@ func (v *view) createEvent(ctx context.Context, input *createEventInput) (*answe
 	body := &input.Body
 	event := &v1alpha1.FlagEvent{
 		ObjectMeta: metav1.ObjectMeta{Name: v.freeName(ctx, project, body.Key, "event", &v1alpha1.FlagEvent{})},
-		Spec:       v1alpha1.FlagEventSpec{Key: body.Key, DisplayName: body.Name, Description: body.Description, Type: eventTypes.kind(body.Type)},
+		Spec: v1alpha1.FlagEventSpec{
+			Key:         body.Key,
+			DisplayName: body.Name,
+			Description: body.Description,
+			Type:        eventTypes.kind(body.Type),
+		},
 	}
 	if err := server.Create(ctx, v.cluster, project, event, rename); err != nil {
 		return nil, err
@@ -115,11 +128,16 @@ func (v *view) createAudience(ctx context.Context, input *createAudienceInput) (
 	}
 	body := &input.Body
 	audience := &v1alpha1.FlagAudience{
-		ObjectMeta: metav1.ObjectMeta{Name: cmp.Or(body.Key, v.freeName(ctx, project, body.Name, "audience", &v1alpha1.FlagAudience{}))},
-		Spec:       v1alpha1.FlagAudienceSpec{DisplayName: body.Name, Members: body.Members},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: cmp.Or(body.Key, v.freeName(ctx, project, body.Name, "audience", &v1alpha1.FlagAudience{})),
+		},
+		Spec: v1alpha1.FlagAudienceSpec{DisplayName: body.Name, Members: body.Members},
 	}
 	for _, group := range body.MatchAny {
-		audience.Spec.MatchAny = append(audience.Spec.MatchAny, v1alpha1.ConditionGroup{Conditions: readConditions(group.Conditions)})
+		audience.Spec.MatchAny = append(
+			audience.Spec.MatchAny,
+			v1alpha1.ConditionGroup{Conditions: readConditions(group.Conditions)},
+		)
 	}
 	if err := server.Create(ctx, v.cluster, project, audience, rename); err != nil {
 		return nil, err

@@ -52,8 +52,16 @@ type overridesInput struct {
 }
 
 func (v *view) registerConfigs(api *server.View) {
-	server.Register(api, operation("update-config", http.MethodPatch, environmentPath, "Toggle a flag, change its default or its schedule"), v.updateConfig)
-	server.Register(api, operation("update-overrides", http.MethodPut, environmentPath+"/overrides", "Replace all overrides"), v.updateOverrides)
+	server.Register(
+		api,
+		operation("update-config", http.MethodPatch, environmentPath, "Toggle a flag, change its default or its schedule"),
+		v.updateConfig,
+	)
+	server.Register(
+		api,
+		operation("update-overrides", http.MethodPut, environmentPath+"/overrides", "Replace all overrides"),
+		v.updateOverrides,
+	)
 }
 
 func (v *view) updateConfig(ctx context.Context, input *updateConfigInput) (*tagged[Config], error) {
@@ -88,7 +96,10 @@ func (v *view) updateConfig(ctx context.Context, input *updateConfigInput) (*tag
 	if err != nil {
 		return nil, err
 	}
-	return &tagged[Config]{ETag: server.ETag(of.flag), Body: Data[Config]{showConfig(of.flag, of.environment, around)}}, nil
+	return &tagged[Config]{
+		ETag: server.ETag(of.flag),
+		Body: Data[Config]{showConfig(of.flag, of.environment, around)},
+	}, nil
 }
 
 // applyConfig changes how a flag is served in an environment.
@@ -128,7 +139,10 @@ func (v *view) updateOverrides(ctx context.Context, input *overridesInput) (*tag
 		apply: func(flag *v1alpha1.FeatureFlag) error {
 			overrides := make([]v1alpha1.Override, 0, len(input.Body.Overrides))
 			for _, override := range input.Body.Overrides {
-				overrides = append(overrides, v1alpha1.Override{TargetingKey: override.UserID, Variation: variationKey(flag, override.VariationID)})
+				overrides = append(
+					overrides,
+					v1alpha1.Override{TargetingKey: override.UserID, Variation: variationKey(flag, override.VariationID)},
+				)
 			}
 			if len(overrides) > 0 || compile.Config(flag, name) != nil {
 				server.Part(flag, name).Overrides = overrides

@@ -56,9 +56,22 @@ type publishOutput struct {
 }
 
 func (v *view) registerEnvironments(api *server.View) {
-	server.Register(api, operation("list-environments", http.MethodGet, projectPath+"/environments", "List environments"), v.listEnvironments)
-	server.Register(api, creation("create-environment", projectPath+"/environments", "Create an environment"), v.createEnvironment)
-	publish := operation("publish-environment", http.MethodPost, projectPath+"/environments/{envId}/publish", "Publish what is pending")
+	server.Register(
+		api,
+		operation("list-environments", http.MethodGet, projectPath+"/environments", "List environments"),
+		v.listEnvironments,
+	)
+	server.Register(
+		api,
+		creation("create-environment", projectPath+"/environments", "Create an environment"),
+		v.createEnvironment,
+	)
+	publish := operation(
+		"publish-environment",
+		http.MethodPost,
+		projectPath+"/environments/{envId}/publish",
+		"Publish what is pending",
+	)
 	publish.Description = "Answers once the datafile is written, or with 202 after 10 seconds."
 	server.Register(api, publish, v.publish)
 }
@@ -88,7 +101,9 @@ func (v *view) createEnvironment(ctx context.Context, input *createEnvironmentIn
 	environment := &v1alpha1.FlagEnvironment{
 		ObjectMeta: metav1.ObjectMeta{Name: body.Key},
 		Spec: v1alpha1.FlagEnvironmentSpec{
-			DisplayName: body.Name, Production: body.IsProduction, Publish: v1alpha1.Publish{Mode: publishModes.kind(body.PublishMode)},
+			DisplayName: body.Name,
+			Production:  body.IsProduction,
+			Publish:     v1alpha1.Publish{Mode: publishModes.kind(body.PublishMode)},
 		},
 	}
 	if body.Key == "" {
@@ -112,9 +127,18 @@ func (v *view) publish(ctx context.Context, input *publishInput) (*publishOutput
 	}
 	switch spec := &environment.Spec.Publish; {
 	case spec.Suspend:
-		return nil, server.Errorf(http.StatusConflict, "publishing is suspended in environment %q (spec.publish.suspend)", environment.Name)
+		return nil, server.Errorf(
+			http.StatusConflict,
+			"publishing is suspended in environment %q (spec.publish.suspend)",
+			environment.Name,
+		)
 	case spec.Revision != nil:
-		return nil, server.Errorf(http.StatusConflict, "environment %q is pinned to revision %d (spec.publish.revision)", environment.Name, *spec.Revision)
+		return nil, server.Errorf(
+			http.StatusConflict,
+			"environment %q is pinned to revision %d (spec.publish.revision)",
+			environment.Name,
+			*spec.Revision,
+		)
 	}
 	pending, err := v.pendingFlags(ctx, environment)
 	if err != nil {
@@ -124,7 +148,11 @@ func (v *view) publish(ctx context.Context, input *publishInput) (*publishOutput
 	request := v.clock.Now().UTC()
 	environment, err = server.Change(ctx, v.cluster, environment, server.Edit[*v1alpha1.FlagEnvironment]{
 		Apply: func(environment *v1alpha1.FlagEnvironment) error {
-			metav1.SetMetaDataAnnotation(&environment.ObjectMeta, v1alpha1.PublishRequestedAtAnnotation, request.Format(time.RFC3339Nano))
+			metav1.SetMetaDataAnnotation(
+				&environment.ObjectMeta,
+				v1alpha1.PublishRequestedAtAnnotation,
+				request.Format(time.RFC3339Nano),
+			)
 			return nil
 		},
 		Part:   func(*v1alpha1.FlagEnvironment) any { return nil },
@@ -138,7 +166,12 @@ func (v *view) publish(ctx context.Context, input *publishInput) (*publishOutput
 	latest := environment
 	err = wait.PollUntilContextTimeout(ctx, publishPoll, publishWait, true, func(ctx context.Context) (bool, error) {
 		read := &v1alpha1.FlagEnvironment{}
-		if err := v.cluster.Reader.Get(ctx, client.ObjectKeyFromObject(environment), read, client.UnsafeDisableDeepCopy); err != nil {
+		if err := v.cluster.Reader.Get(
+			ctx,
+			client.ObjectKeyFromObject(environment),
+			read,
+			client.UnsafeDisableDeepCopy,
+		); err != nil {
 			return false, err
 		}
 		latest = read
@@ -149,7 +182,11 @@ func (v *view) publish(ctx context.Context, input *publishInput) (*publishOutput
 	case wait.Interrupted(err):
 		output.Status = http.StatusAccepted
 		output.Body.Data.Message = "the publish is under way"
-		if published := meta.FindStatusCondition(latest.Status.Conditions, v1alpha1.PublishedCondition); published != nil && published.Status == metav1.ConditionFalse {
+		if published := meta.FindStatusCondition(
+			latest.Status.Conditions,
+			v1alpha1.PublishedCondition,
+		); published != nil &&
+			published.Status == metav1.ConditionFalse {
 			output.Body.Data.Message = published.Message
 		}
 		return output, nil
@@ -167,14 +204,23 @@ func isAnswered(status *v1alpha1.FlagEnvironmentStatus, request time.Time) bool 
 }
 
 func showPublished(status *v1alpha1.FlagEnvironmentStatus) Published {
-	return Published{Revision: status.PublishedRevision, PublishedAt: instant(status.PublishedAt), Digest: status.PublishedDigest}
+	return Published{
+		Revision:    status.PublishedRevision,
+		PublishedAt: instant(status.PublishedAt),
+		Digest:      status.PublishedDigest,
+	}
 }
 
 // pendingFlags are the generations of the flags, by name, that say of themselves that they wait for a publish of an
 // environment.
 func (v *view) pendingFlags(ctx context.Context, environment *v1alpha1.FlagEnvironment) (map[string]int64, error) {
 	flags := &v1alpha1.FeatureFlagList{}
-	if err := v.cluster.Reader.List(ctx, flags, client.InNamespace(environment.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+	if err := v.cluster.Reader.List(
+		ctx,
+		flags,
+		client.InNamespace(environment.Namespace),
+		client.UnsafeDisableDeepCopy,
+	); err != nil {
 		return nil, fmt.Errorf("list flags: %w", err)
 	}
 	pending := map[string]int64{}

@@ -80,9 +80,17 @@ func (v *view) registerFlags(api *server.View) {
 	server.Register(api, creation("create-flag", projectPath+"/flags", "Create a flag"), v.createFlag)
 	server.Register(api, operation("get-flag", http.MethodGet, flagPath, "Get a flag"), v.getFlag)
 	server.Register(api, operation("update-flag", http.MethodPatch, flagPath, "Change name and description"), v.updateFlag)
-	server.Register(api, operation("delete-flag", http.MethodDelete, flagPath, "Delete a flag that is a draft or archived"), v.deleteFlag)
+	server.Register(
+		api,
+		operation("delete-flag", http.MethodDelete, flagPath, "Delete a flag that is a draft or archived"),
+		v.deleteFlag,
+	)
 	server.Register(api, operation("archive-flag", http.MethodPost, flagPath+"/archive", "Archive a flag"), v.archiveFlag)
-	server.Register(api, operation("update-variations", http.MethodPut, flagPath+"/variations", "Change, add, rename and remove variations"), v.updateVariations)
+	server.Register(
+		api,
+		operation("update-variations", http.MethodPut, flagPath+"/variations", "Change, add, rename and remove variations"),
+		v.updateVariations,
+	)
 }
 
 func (v *view) listFlags(ctx context.Context, input *listInput) (*answer[[]FlagSummary], error) {
@@ -114,7 +122,11 @@ func (v *view) getFlag(ctx context.Context, input *getFlagInput) (*tagged[Flag],
 }
 
 // answerFlag shows a flag with everything around it.
-func (v *view) answerFlag(ctx context.Context, project *server.Project, flag *v1alpha1.FeatureFlag) (*tagged[Flag], error) {
+func (v *view) answerFlag(
+	ctx context.Context,
+	project *server.Project,
+	flag *v1alpha1.FeatureFlag,
+) (*tagged[Flag], error) {
 	around, err := v.surroundings(ctx, project, flag)
 	if err != nil {
 		return nil, err
@@ -131,7 +143,11 @@ func (v *view) createFlag(ctx context.Context, input *createFlagInput) (*tagged[
 	flag := &v1alpha1.FeatureFlag{
 		ObjectMeta: metav1.ObjectMeta{Name: v.freeName(ctx, project, body.Key, "flag", &v1alpha1.FeatureFlag{})},
 		Spec: v1alpha1.FeatureFlagSpec{
-			Key: body.Key, DisplayName: body.Name, Description: body.Description, Type: flagTypes.kind(body.Type), DefaultVariation: body.DefaultVariationKey,
+			Key:              body.Key,
+			DisplayName:      body.Name,
+			Description:      body.Description,
+			Type:             flagTypes.kind(body.Type),
+			DefaultVariation: body.DefaultVariationKey,
 		},
 	}
 	if flag.Spec.Variations, _, err = readVariations(flag, body.Variations); err != nil {
@@ -146,13 +162,21 @@ func (v *view) createFlag(ctx context.Context, input *createFlagInput) (*tagged[
 // freeName makes the name of a new object from its key.
 func (v *view) freeName(ctx context.Context, project *server.Project, key, fallback string, of client.Object) string {
 	return server.Label(key, fallback, func(label string) bool {
-		return v.cluster.Reader.Get(ctx, types.NamespacedName{Namespace: project.Name, Name: label}, of, client.UnsafeDisableDeepCopy) == nil
+		return v.cluster.Reader.Get(
+			ctx,
+			types.NamespacedName{Namespace: project.Name, Name: label},
+			of,
+			client.UnsafeDisableDeepCopy,
+		) == nil
 	})
 }
 
 // readVariations makes the variations of a flag from those of a request, and says which key each variation that stays
 // had and has. What the Kind holds of a variation beside name, key and value stays with it.
-func readVariations(flag *v1alpha1.FeatureFlag, asked []VariationInput) ([]v1alpha1.Variation, map[string]string, error) {
+func readVariations(
+	flag *v1alpha1.FeatureFlag,
+	asked []VariationInput,
+) ([]v1alpha1.Variation, map[string]string, error) {
 	variations, keys := make([]v1alpha1.Variation, 0, len(asked)), map[string]string{}
 	claimed := func(key string) bool {
 		return slices.ContainsFunc(asked, func(input VariationInput) bool { return input.ID == key })
@@ -168,9 +192,18 @@ func readVariations(flag *v1alpha1.FeatureFlag, asked []VariationInput) ([]v1alp
 		_, taken := keys[id]
 		switch {
 		case input.ID != "" && at < 0:
-			mistakes = append(mistakes, server.FieldError{Field: fmt.Sprintf("variations[%d].id", i), Message: fmt.Sprintf("there is no variation %q", id)})
+			mistakes = append(
+				mistakes,
+				server.FieldError{Field: fmt.Sprintf("variations[%d].id", i), Message: fmt.Sprintf("there is no variation %q", id)},
+			)
 		case taken:
-			mistakes = append(mistakes, server.FieldError{Field: fmt.Sprintf("variations[%d].id", i), Message: fmt.Sprintf("variation %q is there twice", id)})
+			mistakes = append(
+				mistakes,
+				server.FieldError{
+					Field:   fmt.Sprintf("variations[%d].id", i),
+					Message: fmt.Sprintf("variation %q is there twice", id),
+				},
+			)
 		case at >= 0:
 			variation = *flag.Spec.Variations[at].DeepCopy()
 			keys[id] = input.Key
@@ -235,7 +268,11 @@ func (v *view) deleteFlag(ctx context.Context, input *deleteInput) (*struct{}, e
 		return nil, err
 	}
 	if status := statusOf(flag, environments); status != "DRAFT" && status != "ARCHIVED" {
-		return nil, server.Errorf(http.StatusUnprocessableEntity, "only flags in DRAFT or ARCHIVED status can be deleted; this one is %s: archive it first", status)
+		return nil, server.Errorf(
+			http.StatusUnprocessableEntity,
+			"only flags in DRAFT or ARCHIVED status can be deleted; this one is %s: archive it first",
+			status,
+		)
 	}
 	return nil, server.Delete(ctx, v.cluster, flag, input.IfMatch)
 }
@@ -299,7 +336,13 @@ func replaceVariations(flag *v1alpha1.FeatureFlag, asked []VariationInput, byDef
 			if more := len(users) - maxNamed; more > 0 {
 				named += fmt.Sprintf(" and %d more", more)
 			}
-			mistakes = append(mistakes, server.FieldError{Field: "variations", Message: fmt.Sprintf("variation %q cannot be removed, because it is used by %s", key, named)})
+			mistakes = append(
+				mistakes,
+				server.FieldError{
+					Field:   "variations",
+					Message: fmt.Sprintf("variation %q cannot be removed, because it is used by %s", key, named),
+				},
+			)
 		}
 	}
 	if len(mistakes) > 0 {

@@ -186,11 +186,23 @@ type names[T ~string] map[T]string
 
 var (
 	flagTypes = names[v1alpha1.FlagType]{
-		v1alpha1.FlagTypeBoolean: "BOOLEAN", v1alpha1.FlagTypeString: "STRING", v1alpha1.FlagTypeNumber: "NUMBER", v1alpha1.FlagTypeJSON: "JSON",
+		v1alpha1.FlagTypeBoolean: "BOOLEAN",
+		v1alpha1.FlagTypeString:  "STRING",
+		v1alpha1.FlagTypeNumber:  "NUMBER",
+		v1alpha1.FlagTypeJSON:    "JSON",
 	}
-	ruleTypes    = names[v1alpha1.RuleType]{v1alpha1.RuleTypeABTest: "AB_TEST", v1alpha1.RuleTypeTargetedDelivery: "TARGETED_DELIVERY"}
-	publishModes = names[v1alpha1.PublishMode]{v1alpha1.PublishModeAutomatic: "AUTOMATIC", v1alpha1.PublishModeManual: "MANUAL"}
-	eventTypes   = names[v1alpha1.EventType]{v1alpha1.EventTypeConversion: "CONVERSION", v1alpha1.EventTypeNumeric: "NUMERIC"}
+	ruleTypes = names[v1alpha1.RuleType]{
+		v1alpha1.RuleTypeABTest:           "AB_TEST",
+		v1alpha1.RuleTypeTargetedDelivery: "TARGETED_DELIVERY",
+	}
+	publishModes = names[v1alpha1.PublishMode]{
+		v1alpha1.PublishModeAutomatic: "AUTOMATIC",
+		v1alpha1.PublishModeManual:    "MANUAL",
+	}
+	eventTypes = names[v1alpha1.EventType]{
+		v1alpha1.EventTypeConversion: "CONVERSION",
+		v1alpha1.EventTypeNumeric:    "NUMERIC",
+	}
 )
 
 // kind is the Kinds' name for the view's. The schema has refused what is none.
@@ -206,21 +218,36 @@ func (n names[T]) kind(shown string) T {
 // showFields shows a flag without its environments.
 func showFields(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironment) FlagFields {
 	fields := FlagFields{
-		ID: string(flag.UID), Name: cmp.Or(flag.Spec.DisplayName, flag.Name), Key: flag.Key(), Description: flag.Spec.Description,
-		Type: flagTypes[flag.Spec.Type], Status: statusOf(flag, environments), IsStale: flag.Status.Stale != nil,
-		DefaultVariationKey: flag.Spec.DefaultVariation, Variations: make([]Variation, 0, len(flag.Spec.Variations)),
+		ID: string(
+			flag.UID,
+		),
+		Name:                cmp.Or(flag.Spec.DisplayName, flag.Name),
+		Key:                 flag.Key(),
+		Description:         flag.Spec.Description,
+		Type:                flagTypes[flag.Spec.Type],
+		Status:              statusOf(flag, environments),
+		IsStale:             flag.Status.Stale != nil,
+		DefaultVariationKey: flag.Spec.DefaultVariation,
+		Variations:          make([]Variation, 0, len(flag.Spec.Variations)),
 	}
 	for i := range flag.Spec.Variations {
 		variation := &flag.Spec.Variations[i]
 		fields.Variations = append(fields.Variations, Variation{
-			ID: variation.Key, Name: cmp.Or(variation.DisplayName, variation.Key), Key: variation.Key, Value: string(variation.Value.Raw),
+			ID:    variation.Key,
+			Name:  cmp.Or(variation.DisplayName, variation.Key),
+			Key:   variation.Key,
+			Value: string(variation.Value.Raw),
 		})
 	}
 	return fields
 }
 
 func showTail(flag *v1alpha1.FeatureFlag) FlagTail {
-	return FlagTail{CreatedAt: server.Time(flag.CreationTimestamp.Time), UpdatedAt: server.Time(server.UpdatedAt(flag)), ManagedBy: gitops.ManagerOf(flag)}
+	return FlagTail{
+		CreatedAt: server.Time(flag.CreationTimestamp.Time),
+		UpdatedAt: server.Time(server.UpdatedAt(flag)),
+		ManagedBy: gitops.ManagerOf(flag),
+	}
 }
 
 // statusOf is the phase of a flag as its spec says it, for the operator's word on it comes a moment later. Only what
@@ -240,7 +267,11 @@ func statusOf(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironme
 }
 
 func showSummary(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironment) FlagSummary {
-	summary := FlagSummary{FlagFields: showFields(flag, environments), EnvironmentConfigs: make([]ConfigState, 0, len(environments)), FlagTail: showTail(flag)}
+	summary := FlagSummary{
+		FlagFields:         showFields(flag, environments),
+		EnvironmentConfigs: make([]ConfigState, 0, len(environments)),
+		FlagTail:           showTail(flag),
+	}
 	for _, environment := range environments {
 		summary.EnvironmentConfigs = append(summary.EnvironmentConfigs, showState(flag, environment))
 	}
@@ -279,8 +310,13 @@ func (s *surroundings) audience(name string) AudienceReference {
 
 func showState(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) ConfigState {
 	return ConfigState{
-		EnvironmentID: string(environment.UID), EnvironmentKey: environment.Name, EnvironmentName: environmentName(environment),
-		IsProduction: environment.Spec.Production, Enabled: server.Enabled(flag, environment.Name),
+		EnvironmentID: string(
+			environment.UID,
+		),
+		EnvironmentKey:    environment.Name,
+		EnvironmentName:   environmentName(environment),
+		IsProduction:      environment.Spec.Production,
+		Enabled:           server.Enabled(flag, environment.Name),
 		HasPendingChanges: isPending(flag, environment.Name),
 	}
 }
@@ -295,7 +331,10 @@ func isPending(flag *v1alpha1.FeatureFlag, environment string) bool {
 	if flag.Generation != flag.Status.ObservedGeneration && compile.Config(flag, environment) != nil {
 		return true
 	}
-	i := slices.IndexFunc(flag.Status.Environments, func(state v1alpha1.EnvironmentState) bool { return state.Name == environment })
+	i := slices.IndexFunc(
+		flag.Status.Environments,
+		func(state v1alpha1.EnvironmentState) bool { return state.Name == environment },
+	)
 	if i < 0 {
 		return !flag.Spec.Archived
 	}
@@ -304,7 +343,13 @@ func isPending(flag *v1alpha1.FeatureFlag, environment string) bool {
 
 func showConfig(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment, around *surroundings) Config {
 	shown := Config{
-		ConfigState: showState(flag, environment), DefaultVariationID: flag.Spec.DefaultVariation, Rules: []Rule{}, Overrides: []Override{},
+		ConfigState: showState(
+			flag,
+			environment,
+		),
+		DefaultVariationID: flag.Spec.DefaultVariation,
+		Rules:              []Rule{},
+		Overrides:          []Override{},
 	}
 	config := compile.Config(flag, environment.Name)
 	if config == nil {
@@ -342,9 +387,17 @@ func showOverrides(config *v1alpha1.EnvironmentConfig) []Override {
 func showRule(config *v1alpha1.EnvironmentConfig, place int, around *surroundings) Rule {
 	rule := &config.Rules[place]
 	shown := Rule{
-		ID: rule.Name, Type: ruleTypes[cmp.Or(rule.Type, v1alpha1.RuleTypeTargetedDelivery)], Name: ruleName(rule),
-		Enabled: rule.Enabled == nil || *rule.Enabled, SortOrder: place, TrafficAllocation: traffic(rule),
-		Variations: sharesOf(rule), AudienceIDs: make([]string, 0, len(rule.Audiences)), Conditions: showConditions(rule.Conditions),
+		ID:                rule.Name,
+		Type:              ruleTypes[cmp.Or(rule.Type, v1alpha1.RuleTypeTargetedDelivery)],
+		Name:              ruleName(rule),
+		Enabled:           rule.Enabled == nil || *rule.Enabled,
+		SortOrder:         place,
+		TrafficAllocation: traffic(rule),
+		Variations: sharesOf(
+			rule,
+		),
+		AudienceIDs:   make([]string, 0, len(rule.Audiences)),
+		Conditions:    showConditions(rule.Conditions),
 		HashAttribute: cmp.Or(rule.HashAttribute, "targetingKey"),
 	}
 	for _, name := range rule.Audiences {
@@ -383,7 +436,10 @@ func sharesOf(rule *v1alpha1.Rule) []Share {
 func showConditions(conditions []v1alpha1.Condition) []Condition {
 	shown := make([]Condition, 0, len(conditions))
 	for _, condition := range conditions {
-		shown = append(shown, Condition{Attribute: condition.Attribute, Operator: string(condition.Operator), Values: condition.Values})
+		shown = append(
+			shown,
+			Condition{Attribute: condition.Attribute, Operator: string(condition.Operator), Values: condition.Values},
+		)
 	}
 	return shown
 }
@@ -391,7 +447,14 @@ func showConditions(conditions []v1alpha1.Condition) []Condition {
 func readConditions(conditions []Condition) []v1alpha1.Condition {
 	var read []v1alpha1.Condition
 	for _, condition := range conditions {
-		read = append(read, v1alpha1.Condition{Attribute: condition.Attribute, Operator: v1alpha1.Operator(condition.Operator), Values: condition.Values})
+		read = append(
+			read,
+			v1alpha1.Condition{
+				Attribute: condition.Attribute,
+				Operator:  v1alpha1.Operator(condition.Operator),
+				Values:    condition.Values,
+			},
+		)
 	}
 	return read
 }
@@ -485,7 +548,11 @@ func ruleAt(config *v1alpha1.EnvironmentConfig, id string) (int, error) {
 // jsonText reads the JSON text of a value.
 func jsonText(text string) (v1alpha1.JSON, error) {
 	if !json.Valid([]byte(text)) {
-		return v1alpha1.JSON{}, fmt.Errorf("%.100q is not JSON text; that of a string has its quotes, such as %q", text, `"blue"`)
+		return v1alpha1.JSON{}, fmt.Errorf(
+			"%.100q is not JSON text; that of a string has its quotes, such as %q",
+			text,
+			`"blue"`,
+		)
 	}
 	return v1alpha1.JSON{Raw: []byte(text)}, nil
 }
@@ -493,11 +560,19 @@ func jsonText(text string) (v1alpha1.JSON, error) {
 func showEnvironment(environment *v1alpha1.FlagEnvironment) Environment {
 	status := &environment.Status
 	shown := Environment{
-		ID: string(environment.UID), Name: environmentName(environment), Key: environment.Name, IsProduction: environment.Spec.Production,
+		ID: string(
+			environment.UID,
+		),
+		Name:              environmentName(environment),
+		Key:               environment.Name,
+		IsProduction:      environment.Spec.Production,
 		PublishMode:       publishModes[cmp.Or(environment.Spec.Publish.Mode, v1alpha1.PublishModeAutomatic)],
-		HasPendingChanges: status.Flags.Pending > 0 || status.PublishedRevision == 0, Revision: status.PublishedRevision,
-		PublishedAt: instant(status.PublishedAt), SDKs: make([]SDK, 0, len(status.SDKs)),
-		CreatedAt: server.Time(environment.CreationTimestamp.Time), UpdatedAt: server.Time(server.UpdatedAt(environment)),
+		HasPendingChanges: status.Flags.Pending > 0 || status.PublishedRevision == 0,
+		Revision:          status.PublishedRevision,
+		PublishedAt:       instant(status.PublishedAt),
+		SDKs:              make([]SDK, 0, len(status.SDKs)),
+		CreatedAt:         server.Time(environment.CreationTimestamp.Time),
+		UpdatedAt:         server.Time(server.UpdatedAt(environment)),
 	}
 	for _, sdk := range status.SDKs {
 		shown.SDKs = append(shown.SDKs, SDK{Type: sdk.Type, Version: sdk.Version, LastSeenAt: server.Time(sdk.LastSeen.Time)})
@@ -507,8 +582,15 @@ func showEnvironment(environment *v1alpha1.FlagEnvironment) Environment {
 
 func showEvent(event *v1alpha1.FlagEvent) Event {
 	return Event{
-		ID: string(event.UID), Name: cmp.Or(event.Spec.DisplayName, event.Name), Key: event.Key(), Description: event.Spec.Description,
-		Type: eventTypes[event.Spec.Type], CreatedAt: server.Time(event.CreationTimestamp.Time), UpdatedAt: server.Time(server.UpdatedAt(event)),
+		ID: string(
+			event.UID,
+		),
+		Name:        cmp.Or(event.Spec.DisplayName, event.Name),
+		Key:         event.Key(),
+		Description: event.Spec.Description,
+		Type:        eventTypes[event.Spec.Type],
+		CreatedAt:   server.Time(event.CreationTimestamp.Time),
+		UpdatedAt:   server.Time(server.UpdatedAt(event)),
 	}
 }
 

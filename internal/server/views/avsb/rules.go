@@ -68,7 +68,11 @@ type reorderInput struct {
 
 func (v *view) registerRules(api *server.View) {
 	server.Register(api, creation("create-rule", environmentPath+"/rules", "Create a rule"), v.createRule)
-	server.Register(api, operation("reorder-rules", http.MethodPut, environmentPath+"/rules/reorder", "Put rules in another order"), v.reorderRules)
+	server.Register(
+		api,
+		operation("reorder-rules", http.MethodPut, environmentPath+"/rules/reorder", "Put rules in another order"),
+		v.reorderRules,
+	)
 	server.Register(api, operation("update-rule", http.MethodPatch, rulePath, "Change a rule"), v.updateRule)
 	server.Register(api, operation("delete-rule", http.MethodDelete, rulePath, "Delete a rule"), v.deleteRule)
 }
@@ -80,8 +84,15 @@ func (v *view) createRule(ctx context.Context, input *createRuleInput) (*tagged[
 	}
 	body := &input.Body
 	changes := &RuleChanges{
-		Type: &body.Type, Name: &body.Name, TrafficAllocation: body.TrafficAllocation, Variations: body.Variations, AudienceIDs: body.AudienceIDs,
-		Conditions: body.Conditions, HashAttribute: body.HashAttribute, SortOrder: body.SortOrder, Enabled: body.Enabled,
+		Type:              &body.Type,
+		Name:              &body.Name,
+		TrafficAllocation: body.TrafficAllocation,
+		Variations:        body.Variations,
+		AudienceIDs:       body.AudienceIDs,
+		Conditions:        body.Conditions,
+		HashAttribute:     body.HashAttribute,
+		SortOrder:         body.SortOrder,
+		Enabled:           body.Enabled,
 	}
 	audiences, err := v.audienceNames(ctx, of.project, body.AudienceIDs)
 	if err != nil {
@@ -103,7 +114,12 @@ func (v *view) createRule(ctx context.Context, input *createRuleInput) (*tagged[
 }
 
 // answerRule shows a rule of a flag.
-func (v *view) answerRule(ctx context.Context, of *target, flag *v1alpha1.FeatureFlag, name string) (*tagged[Rule], error) {
+func (v *view) answerRule(
+	ctx context.Context,
+	of *target,
+	flag *v1alpha1.FeatureFlag,
+	name string,
+) (*tagged[Rule], error) {
 	around, err := v.surroundings(ctx, of.project, flag)
 	if err != nil {
 		return nil, err
@@ -133,7 +149,13 @@ func (v *view) audienceNames(ctx context.Context, project *server.Project, ids [
 }
 
 // applyRule changes the rule at a place, and its place where that is asked. Audiences are the names of those asked for.
-func applyRule(flag *v1alpha1.FeatureFlag, config *v1alpha1.EnvironmentConfig, place int, asked *RuleChanges, audiences []string) error {
+func applyRule(
+	flag *v1alpha1.FeatureFlag,
+	config *v1alpha1.EnvironmentConfig,
+	place int,
+	asked *RuleChanges,
+	audiences []string,
+) error {
 	rule := &config.Rules[place]
 	set(&rule.DisplayName, asked.Name)
 	if asked.Type != nil {
@@ -263,7 +285,10 @@ func (v *view) reorderRules(ctx context.Context, input *reorderInput) (*tagged[[
 	if err != nil {
 		return nil, err
 	}
-	return &tagged[[]Rule]{ETag: server.ETag(flag), Body: Data[[]Rule]{showConfig(flag, of.environment, around).Rules}}, nil
+	return &tagged[[]Rule]{
+		ETag: server.ETag(flag),
+		Body: Data[[]Rule]{showConfig(flag, of.environment, around).Rules},
+	}, nil
 }
 
 // reorder puts rules in an order that names each of them once.

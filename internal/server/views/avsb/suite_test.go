@@ -66,9 +66,14 @@ func newShop() *shop {
 	s := &shop{namespace: world.Project()}
 	s.path = "/api/orgs/default/projects/" + s.namespace.Name
 	s.staging = builders.MakeEnvironment("staging", s.namespace.Name).Obj()
-	s.production = builders.MakeEnvironment("production", s.namespace.Name).Production().Manual().Spec(func(spec *v1alpha1.FlagEnvironmentSpec) {
-		spec.DisplayName, spec.Order = "Production", 10
-	}).Obj()
+	s.production = builders.MakeEnvironment(
+		"production",
+		s.namespace.Name,
+	).Production().Manual().Spec(
+		func(spec *v1alpha1.FlagEnvironmentSpec) {
+			spec.DisplayName, spec.Order = "Production", 10
+		},
+	).Obj()
 	world.Create(s.staging, s.production)
 	s.editor = world.Editor(s.namespace.Name)
 	s.author = world.Token(s.namespace.Name, "author", append(servertest.Read, servertest.Write...)...)

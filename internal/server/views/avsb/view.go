@@ -57,8 +57,13 @@ type view struct {
 // Mount adds the view to server. Store knows the SDK keys, and heartbeats takes what comes with them.
 func Mount(srv *server.Server, datafiles *store.Store, heartbeats *heartbeat.Gatherer, passive clock.PassiveClock) {
 	v := &view{cluster: srv.Cluster, store: datafiles, heartbeats: heartbeats, clock: passive}
-	api := server.NewView(srv, "avsb", "Flags, variations, rules and environments in the envelope {data} or {error}.", "application/json",
-		func(e *server.Error) Failure { return Failure{Error: e.Text()} })
+	api := server.NewView(
+		srv,
+		"avsb",
+		"Flags, variations, rules and environments in the envelope {data} or {error}.",
+		"application/json",
+		func(e *server.Error) Failure { return Failure{Error: e.Text()} },
+	)
 	v.registerFlags(api)
 	v.registerConfigs(api)
 	v.registerRules(api)
@@ -163,7 +168,11 @@ type surroundings struct {
 }
 
 // surroundings reads what a flag is shown with.
-func (v *view) surroundings(ctx context.Context, project *server.Project, flag *v1alpha1.FeatureFlag) (*surroundings, error) {
+func (v *view) surroundings(
+	ctx context.Context,
+	project *server.Project,
+	flag *v1alpha1.FeatureFlag,
+) (*surroundings, error) {
 	environments, err := v.cluster.Environments(ctx, project)
 	if err != nil {
 		return nil, err

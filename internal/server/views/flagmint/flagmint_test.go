@@ -34,10 +34,15 @@ func newShop() *shop {
 	GinkgoHelper()
 	project := world.Project()
 	s := &shop{
-		project:    project,
-		production: builders.MakeEnvironment("production", project.Name).Production().Obj(), staging: builders.MakeEnvironment("staging", project.Name).Obj(),
-		editor: world.Editor(project.Name), viewer: world.Token(project.Name, "viewer", servertest.Read...),
-		path: "/projects/" + string(project.UID) + "/flags",
+		project: project,
+		production: builders.MakeEnvironment(
+			"production",
+			project.Name,
+		).Production().Obj(),
+		staging: builders.MakeEnvironment("staging", project.Name).Obj(),
+		editor:  world.Editor(project.Name),
+		viewer:  world.Token(project.Name, "viewer", servertest.Read...),
+		path:    "/projects/" + string(project.UID) + "/flags",
 	}
 	world.Create(s.production, s.staging)
 	return s
@@ -46,7 +51,11 @@ func newShop() *shop {
 func (s *shop) stored(name string) *v1alpha1.FeatureFlag {
 	GinkgoHelper()
 	flag := &v1alpha1.FeatureFlag{}
-	Expect(world.Admin.Get(context.Background(), types.NamespacedName{Namespace: s.project.Name, Name: name}, flag)).To(Succeed())
+	Expect(
+		world.Admin.Get(context.Background(), types.NamespacedName{Namespace: s.project.Name, Name: name}, flag),
+	).To(
+		Succeed(),
+	)
 	return flag
 }
 
@@ -59,7 +68,11 @@ func (s *shop) create(body string) map[string]any {
 func data(status int, answer *servertest.Answer) map[string]any {
 	GinkgoHelper()
 	Expect(answer.Status).To(Equal(status), string(answer.Body))
-	Expect(answer.JSON).To(And(HaveLen(3), HaveKeyWithValue("statusCode", BeEquivalentTo(status)), HaveKeyWithValue("message", "OK")))
+	Expect(
+		answer.JSON,
+	).To(
+		And(HaveLen(3), HaveKeyWithValue("statusCode", BeEquivalentTo(status)), HaveKeyWithValue("message", "OK")),
+	)
 	body, ok := answer.JSON.(map[string]any)
 	Expect(ok).To(BeTrue())
 	held, ok := body["data"].(map[string]any)
@@ -78,7 +91,15 @@ func decode(text string) any {
 func failed(answer *servertest.Answer, status int, says string) {
 	GinkgoHelper()
 	Expect(answer.Status).To(Equal(status), string(answer.Body))
-	Expect(answer.JSON).To(And(HaveKeyWithValue("statusCode", BeEquivalentTo(status)), HaveKeyWithValue("message", ContainSubstring(says)), HaveKeyWithValue("data", BeNil())))
+	Expect(
+		answer.JSON,
+	).To(
+		And(
+			HaveKeyWithValue("statusCode", BeEquivalentTo(status)),
+			HaveKeyWithValue("message", ContainSubstring(says)),
+			HaveKeyWithValue("data", BeNil()),
+		),
+	)
 }
 
 var _ = Describe("The reference", func() {
@@ -92,12 +113,33 @@ var _ = Describe("The reference", func() {
 		flag := data(http.StatusCreated, answer)
 		Expect(answer.Header.Get("ETag")).NotTo(BeEmpty())
 		Expect(flag).To(And(
-			HaveKeyWithValue("id", string(s.stored("new-checkout").UID)), HaveKeyWithValue("project_id", string(s.project.UID)),
-			HaveKeyWithValue("name", "New Checkout"), HaveKeyWithValue("key", "new_checkout"), HaveKeyWithValue("type", "boolean"),
-			HaveKeyWithValue("description", "A better checkout"), HaveKeyWithValue("is_active", true), HaveKeyWithValue("client_side_enabled", true),
-			HaveKeyWithValue("analytics_enabled", true), HaveKeyWithValue("metadata", HaveKeyWithValue("jira", HaveKeyWithValue("issue", "SHOP-12"))),
-			HaveKeyWithValue("created_at", MatchRegexp(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)), HaveKeyWithValue("updated_at", MatchRegexp(`:\d\dZ$`)),
-			HaveKeyWithValue("archived_at", BeNil()), HaveKeyWithValue("deleted_at", BeNil()), HaveLen(15),
+			HaveKeyWithValue("id", string(s.stored("new-checkout").UID)),
+			HaveKeyWithValue("project_id", string(s.project.UID)),
+			HaveKeyWithValue(
+				"name",
+				"New Checkout",
+			),
+			HaveKeyWithValue("key", "new_checkout"),
+			HaveKeyWithValue("type", "boolean"),
+			HaveKeyWithValue(
+				"description",
+				"A better checkout",
+			),
+			HaveKeyWithValue("is_active", true),
+			HaveKeyWithValue("client_side_enabled", true),
+			HaveKeyWithValue(
+				"analytics_enabled",
+				true,
+			),
+			HaveKeyWithValue("metadata", HaveKeyWithValue("jira", HaveKeyWithValue("issue", "SHOP-12"))),
+			HaveKeyWithValue(
+				"created_at",
+				MatchRegexp(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`),
+			),
+			HaveKeyWithValue("updated_at", MatchRegexp(`:\d\dZ$`)),
+			HaveKeyWithValue("archived_at", BeNil()),
+			HaveKeyWithValue("deleted_at", BeNil()),
+			HaveLen(15),
 		))
 		Expect(string(answer.Body)).To(ContainSubstring("12345678901234567890"))
 		Expect(flag).To(HaveKeyWithValue("environments", decode(fmt.Sprintf(`[{
@@ -116,8 +158,19 @@ var _ = Describe("The reference", func() {
 		s := newShop()
 		flag := s.create(`{"name": "New Checkout!"}`)
 		Expect(flag).To(And(
-			HaveKeyWithValue("key", "new-checkout"), HaveKeyWithValue("type", "boolean"), HaveKeyWithValue("description", BeNil()), HaveKeyWithValue("is_active", false),
-			HaveKeyWithValue("client_side_enabled", true), HaveKeyWithValue("analytics_enabled", false), HaveKeyWithValue("metadata", BeEmpty()),
+			HaveKeyWithValue(
+				"key",
+				"new-checkout",
+			),
+			HaveKeyWithValue("type", "boolean"),
+			HaveKeyWithValue("description", BeNil()),
+			HaveKeyWithValue("is_active", false),
+			HaveKeyWithValue(
+				"client_side_enabled",
+				true,
+			),
+			HaveKeyWithValue("analytics_enabled", false),
+			HaveKeyWithValue("metadata", BeEmpty()),
 			HaveKeyWithValue("environments", HaveLen(2)),
 		))
 		Expect(s.create(`{"name": "New Checkout?"}`)).To(HaveKeyWithValue("key", "new-checkout-2"))
@@ -130,7 +183,11 @@ var _ = Describe("The reference", func() {
 		s := newShop()
 		world.Create(builders.MakeFlag("old", s.project.Name).Boolean().Archived().Obj())
 		Eventually(func(g Gomega) {
-			g.Expect(world.Call(s.viewer, http.MethodGet, s.path+"/old", nil).JSON).To(HaveKeyWithValue("data", HaveKeyWithValue("archived_at", Not(BeNil()))))
+			g.Expect(
+				world.Call(s.viewer, http.MethodGet, s.path+"/old", nil).JSON,
+			).To(
+				HaveKeyWithValue("data", HaveKeyWithValue("archived_at", Not(BeNil()))),
+			)
 		}).Should(Succeed())
 		flag := s.stored("old")
 		base := flag.DeepCopy()
@@ -138,7 +195,11 @@ var _ = Describe("The reference", func() {
 		Expect(world.Admin.Patch(context.Background(), flag, client.MergeFrom(base))).To(Succeed())
 		Expect(world.Admin.Delete(context.Background(), flag)).To(Succeed())
 		Eventually(func(g Gomega) {
-			g.Expect(world.Call(s.viewer, http.MethodGet, s.path+"/old", nil).JSON).To(HaveKeyWithValue("data", HaveKeyWithValue("deleted_at", Not(BeNil()))))
+			g.Expect(
+				world.Call(s.viewer, http.MethodGet, s.path+"/old", nil).JSON,
+			).To(
+				HaveKeyWithValue("data", HaveKeyWithValue("deleted_at", Not(BeNil()))),
+			)
 		}).Should(Succeed())
 	})
 })
@@ -149,7 +210,11 @@ var _ = Describe("The template", func() {
 		s.create(`{"name": "Rollout", "template": "gradual_rollout"}`)
 		for _, part := range s.stored("rollout").Spec.Environments {
 			Expect(part.Enabled).To(BeFalse())
-			Expect(part.Rules).To(ConsistOf(HaveField("Split", []v1alpha1.SplitEntry{{Variation: "on", Weight: 0}, {Variation: "off", Weight: 100}})))
+			Expect(
+				part.Rules,
+			).To(
+				ConsistOf(HaveField("Split", []v1alpha1.SplitEntry{{Variation: "on", Weight: 0}, {Variation: "off", Weight: 100}})),
+			)
 		}
 		Expect(s.stored("rollout").Spec.Environments).To(HaveLen(2))
 	})
@@ -158,14 +223,22 @@ var _ = Describe("The template", func() {
 		s := newShop()
 		Expect(s.create(`{"name": "Kill", "template": "kill_switch"}`)).To(HaveKeyWithValue("is_active", true))
 		flag := s.stored("kill")
-		Expect(flag.Spec).To(And(HaveField("DefaultVariation", "off"), HaveField("Classification", v1alpha1.ClassificationKillSwitch)))
+		Expect(
+			flag.Spec,
+		).To(
+			And(HaveField("DefaultVariation", "off"), HaveField("Classification", v1alpha1.ClassificationKillSwitch)),
+		)
 		for _, part := range flag.Spec.Environments {
 			Expect(part).To(And(HaveField("Enabled", true), HaveField("DefaultVariation", "on")))
 		}
 		Eventually(func(g Gomega) {
 			g.Expect(s.stored("kill").Status.Summary).To(And(ContainSubstring("production=on"), ContainSubstring("staging=on")))
 		}).Should(Succeed())
-		Expect(s.create(`{"name": "Later", "template": "kill_switch", "is_active": false}`)).To(HaveKeyWithValue("is_active", false))
+		Expect(
+			s.create(`{"name": "Later", "template": "kill_switch", "is_active": false}`),
+		).To(
+			HaveKeyWithValue("is_active", false),
+		)
 	})
 
 	It("ab_test splits equally between variations of its flavor", func() {
@@ -173,18 +246,33 @@ var _ = Describe("The template", func() {
 		for flavor, want := range map[string]v1alpha1.FlagType{
 			"boolean": v1alpha1.FlagTypeBoolean, "string": v1alpha1.FlagTypeString, "number": v1alpha1.FlagTypeNumber, "json": v1alpha1.FlagTypeJSON,
 		} {
-			flag := s.create(fmt.Sprintf(`{"name": "Test %s", "template": "ab_test", "flavor": %q, "is_active": true}`, flavor, flavor))
+			flag := s.create(
+				fmt.Sprintf(`{"name": "Test %s", "template": "ab_test", "flavor": %q, "is_active": true}`, flavor, flavor),
+			)
 			Expect(flag).To(And(HaveKeyWithValue("type", flavor), HaveKeyWithValue("is_active", true)))
 			stored := s.stored("test-" + flavor)
 			Expect(stored.Spec.Type).To(Equal(want))
 			Expect(stored.Spec.Classification).To(Equal(v1alpha1.ClassificationExperiment))
 			for _, part := range stored.Spec.Environments {
 				Expect(part.Rules).To(ConsistOf(And(HaveField("Type", v1alpha1.RuleTypeABTest), HaveField("Split", ConsistOf(
-					v1alpha1.SplitEntry{Variation: stored.Spec.Variations[0].Key, Weight: 50}, v1alpha1.SplitEntry{Variation: stored.Spec.Variations[1].Key, Weight: 50})))))
+					v1alpha1.SplitEntry{
+						Variation: stored.Spec.Variations[0].Key,
+						Weight:    50,
+					},
+					v1alpha1.SplitEntry{Variation: stored.Spec.Variations[1].Key, Weight: 50},
+				)))))
 			}
 		}
-		failed(world.Call(s.editor, http.MethodPost, s.path, `{"name": "Test", "template": "ab_test"}`), http.StatusBadRequest, "flavor")
-		failed(world.Call(s.editor, http.MethodPost, s.path, `{"name": "Test", "template": "ab_test", "flavor": "sweet"}`), http.StatusUnprocessableEntity, "flavor")
+		failed(
+			world.Call(s.editor, http.MethodPost, s.path, `{"name": "Test", "template": "ab_test"}`),
+			http.StatusBadRequest,
+			"flavor",
+		)
+		failed(
+			world.Call(s.editor, http.MethodPost, s.path, `{"name": "Test", "template": "ab_test", "flavor": "sweet"}`),
+			http.StatusUnprocessableEntity,
+			"flavor",
+		)
 	})
 })
 
@@ -222,7 +310,11 @@ var _ = Describe("What is wrong", func() {
 			By(tc.body[:min(len(tc.body), 100)])
 			failed(world.Call(s.editor, http.MethodPost, s.path, tc.body), tc.status, tc.says)
 		}
-		failed(world.Call(s.editor, http.MethodPost, s.path, `{"name": "X"}`, "Content-Type", "text/plain"), http.StatusUnsupportedMediaType, "")
+		failed(
+			world.Call(s.editor, http.MethodPost, s.path, `{"name": "X"}`, "Content-Type", "text/plain"),
+			http.StatusUnsupportedMediaType,
+			"",
+		)
 		failed(world.Call(s.editor, http.MethodDelete, s.path, nil), http.StatusMethodNotAllowed, "POST")
 		failed(world.Call(s.viewer, http.MethodGet, s.path+"/nothing", nil), http.StatusNotFound, "nothing")
 		flags := &v1alpha1.FeatureFlagList{}
@@ -236,10 +328,22 @@ var _ = Describe("What is wrong", func() {
 		failed(world.Call(s.viewer, http.MethodPost, s.path, `{"name": "X"}`), http.StatusForbidden, "")
 		failed(world.Call(other.editor, http.MethodPost, s.path, `{"name": "X"}`), http.StatusForbidden, "")
 		failed(world.Call(other.editor, http.MethodGet, s.path, nil), http.StatusForbidden, "")
-		failed(world.Call(other.editor, http.MethodPost, "/projects/nowhere/flags", `{"name": "X"}`), http.StatusForbidden, "")
+		failed(
+			world.Call(other.editor, http.MethodPost, "/projects/nowhere/flags", `{"name": "X"}`),
+			http.StatusForbidden,
+			"",
+		)
 		editorWithoutPublish := world.Token(s.project.Name, "author", append(servertest.Read, servertest.Write...)...)
-		failed(world.Call(editorWithoutPublish, http.MethodPost, s.path, `{"name": "X", "template": "kill_switch"}`), http.StatusForbidden, "production")
-		err := world.Admin.Get(context.Background(), types.NamespacedName{Namespace: s.project.Name, Name: "x"}, &v1alpha1.FeatureFlag{})
+		failed(
+			world.Call(editorWithoutPublish, http.MethodPost, s.path, `{"name": "X", "template": "kill_switch"}`),
+			http.StatusForbidden,
+			"production",
+		)
+		err := world.Admin.Get(
+			context.Background(),
+			types.NamespacedName{Namespace: s.project.Name, Name: "x"},
+			&v1alpha1.FeatureFlag{},
+		)
 		Expect(apierrors.IsNotFound(err)).To(BeTrue())
 	})
 })

@@ -89,7 +89,10 @@ type kept struct {
 
 // types are the view's names for types.
 var types = map[string]v1alpha1.FlagType{
-	"boolean": v1alpha1.FlagTypeBoolean, "string": v1alpha1.FlagTypeString, "number": v1alpha1.FlagTypeNumber, "json": v1alpha1.FlagTypeJSON,
+	"boolean": v1alpha1.FlagTypeBoolean,
+	"string":  v1alpha1.FlagTypeString,
+	"number":  v1alpha1.FlagTypeNumber,
+	"json":    v1alpha1.FlagTypeJSON,
 }
 
 // experiments are the variations with which a flag of the template ab_test begins, by type.
@@ -97,7 +100,10 @@ var experiments = map[v1alpha1.FlagType][]v1alpha1.Variation{
 	v1alpha1.FlagTypeBoolean: {variation("off", `false`), variation("on", `true`)},
 	v1alpha1.FlagTypeString:  {variation("control", `"control"`), variation("treatment", `"treatment"`)},
 	v1alpha1.FlagTypeNumber:  {variation("control", `0`), variation("treatment", `1`)},
-	v1alpha1.FlagTypeJSON:    {variation("control", `{"variant":"control"}`), variation("treatment", `{"variant":"treatment"}`)},
+	v1alpha1.FlagTypeJSON: {
+		variation("control", `{"variant":"control"}`),
+		variation("treatment", `{"variant":"treatment"}`),
+	},
 }
 
 func variation(key, value string) v1alpha1.Variation {
@@ -125,7 +131,8 @@ func (n *NewFlag) create(environments []*v1alpha1.FlagEnvironment) (*v1alpha1.Fe
 			Split: []v1alpha1.SplitEntry{{Variation: "on", Weight: 0}, {Variation: "off", Weight: 100}},
 		}}
 	case "kill_switch":
-		flag.Spec.Classification, part.DefaultVariation, part.Enabled = v1alpha1.ClassificationKillSwitch, "on", n.IsActive == nil || *n.IsActive
+		flag.Spec.Classification, part.DefaultVariation, part.Enabled = v1alpha1.ClassificationKillSwitch, "on", n.IsActive == nil ||
+			*n.IsActive
 	case "ab_test":
 		if err := n.checkFlavor(); err != nil {
 			return nil, err
@@ -133,10 +140,17 @@ func (n *NewFlag) create(environments []*v1alpha1.FlagEnvironment) (*v1alpha1.Fe
 		flag.Spec.Classification, flag.Spec.Type = v1alpha1.ClassificationExperiment, types[n.Flavor]
 		flag.Spec.Variations = experiments[flag.Spec.Type]
 		flag.Spec.DefaultVariation = flag.Spec.Variations[0].Key
-		part.Rules = []v1alpha1.Rule{{
-			Name: "ab-test", DisplayName: "A/B test", Type: v1alpha1.RuleTypeABTest,
-			Split: []v1alpha1.SplitEntry{{Variation: flag.Spec.Variations[0].Key, Weight: 50}, {Variation: flag.Spec.Variations[1].Key, Weight: 50}},
-		}}
+		part.Rules = []v1alpha1.Rule{
+			{
+				Name:        "ab-test",
+				DisplayName: "A/B test",
+				Type:        v1alpha1.RuleTypeABTest,
+				Split: []v1alpha1.SplitEntry{
+					{Variation: flag.Spec.Variations[0].Key, Weight: 50},
+					{Variation: flag.Spec.Variations[1].Key, Weight: 50},
+				},
+			},
+		}
 	}
 	for _, environment := range environments {
 		part.Name = environment.Name
@@ -144,7 +158,11 @@ func (n *NewFlag) create(environments []*v1alpha1.FlagEnvironment) (*v1alpha1.Fe
 	}
 	flag = flag.DeepCopy() // The variations are everybody's.
 	if n.AnalyticsEnabled || len(n.Metadata) > 0 {
-		if err := server.SetViewFields(flag, viewName, kept{AnalyticsEnabled: n.AnalyticsEnabled, Metadata: n.Metadata}); err != nil {
+		if err := server.SetViewFields(
+			flag,
+			viewName,
+			kept{AnalyticsEnabled: n.AnalyticsEnabled, Metadata: n.Metadata},
+		); err != nil {
 			return nil, server.InvalidField("metadata", "%v", err)
 		}
 	}
@@ -169,12 +187,22 @@ func (n *NewFlag) checkFlavor() error {
 func show(flag *v1alpha1.FeatureFlag, project *server.Project, environments []*v1alpha1.FlagEnvironment) *Flag {
 	fields := server.ViewFields[kept](flag, viewName)
 	shown := &Flag{
-		ID: string(flag.UID), ProjectID: string(project.UID), Name: cmp.Or(flag.Spec.DisplayName, flag.Key()), Key: flag.Key(),
-		Type: strings.ToLower(string(flag.Spec.Type)), ClientSideEnabled: flag.Spec.Runtime != v1alpha1.RuntimeServer,
-		AnalyticsEnabled: fields.AnalyticsEnabled, Metadata: fields.Metadata,
-		CreatedAt: flag.CreationTimestamp.UTC(), UpdatedAt: server.UpdatedAt(flag).UTC(),
-		ArchivedAt: timeOf(flag.Status.ArchivedTime), DeletedAt: timeOf(flag.DeletionTimestamp),
-		Environments: []Environment{}, ManagedBy: gitops.ManagerOf(flag),
+		ID: string(
+			flag.UID,
+		),
+		ProjectID:         string(project.UID),
+		Name:              cmp.Or(flag.Spec.DisplayName, flag.Key()),
+		Key:               flag.Key(),
+		Type:              strings.ToLower(string(flag.Spec.Type)),
+		ClientSideEnabled: flag.Spec.Runtime != v1alpha1.RuntimeServer,
+		AnalyticsEnabled:  fields.AnalyticsEnabled,
+		Metadata:          fields.Metadata,
+		CreatedAt:         flag.CreationTimestamp.UTC(),
+		UpdatedAt:         server.UpdatedAt(flag).UTC(),
+		ArchivedAt:        timeOf(flag.Status.ArchivedTime),
+		DeletedAt:         timeOf(flag.DeletionTimestamp),
+		Environments:      []Environment{},
+		ManagedBy:         gitops.ManagerOf(flag),
 	}
 	if shown.Metadata == nil {
 		shown.Metadata = map[string]json.RawMessage{}
@@ -191,10 +219,21 @@ func show(flag *v1alpha1.FeatureFlag, project *server.Project, environments []*v
 	return shown
 }
 
-func showPart(flag *v1alpha1.FeatureFlag, config *v1alpha1.EnvironmentConfig, environment *v1alpha1.FlagEnvironment) Environment {
+func showPart(
+	flag *v1alpha1.FeatureFlag,
+	config *v1alpha1.EnvironmentConfig,
+	environment *v1alpha1.FlagEnvironment,
+) Environment {
 	shown := Environment{
-		ID: string(environment.UID), Key: environment.Name, Name: cmp.Or(environment.Spec.DisplayName, environment.Name),
-		IsActive: server.Enabled(flag, environment.Name), DefaultVariation: cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation), Rules: []Rule{},
+		ID:   string(environment.UID),
+		Key:  environment.Name,
+		Name: cmp.Or(environment.Spec.DisplayName, environment.Name),
+		IsActive: server.Enabled(
+			flag,
+			environment.Name,
+		),
+		DefaultVariation: cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation),
+		Rules:            []Rule{},
 	}
 	for i := range config.Rules {
 		shown.Rules = append(shown.Rules, showRule(&config.Rules[i]))

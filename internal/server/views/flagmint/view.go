@@ -23,13 +23,26 @@ type view struct {
 // New makes the view.
 func New(srv *server.Server) *server.View {
 	v := &view{cluster: srv.Cluster}
-	shown := server.NewView(srv, "flagmint", "The flags of a project, and templates for new ones.", "application/json", envelope)
+	shown := server.NewView(
+		srv,
+		"flagmint",
+		"The flags of a project, and templates for new ones.",
+		"application/json",
+		envelope,
+	)
 	server.Register(shown, huma.Operation{
-		OperationID: "create-flag", Method: http.MethodPost, Path: "/projects/{projectId}/flags", DefaultStatus: http.StatusCreated, Summary: "Create a flag",
-		Description: "In the environment that envId names, else in all of them.",
+		OperationID:   "create-flag",
+		Method:        http.MethodPost,
+		Path:          "/projects/{projectId}/flags",
+		DefaultStatus: http.StatusCreated,
+		Summary:       "Create a flag",
+		Description:   "In the environment that envId names, else in all of them.",
 	}, v.create)
 	server.Register(shown, huma.Operation{
-		OperationID: "list-flags", Method: http.MethodGet, Path: "/projects/{projectId}/flags", Summary: "List the flags of a project",
+		OperationID: "list-flags",
+		Method:      http.MethodGet,
+		Path:        "/projects/{projectId}/flags",
+		Summary:     "List the flags of a project",
 	}, v.list)
 	server.Register(shown, huma.Operation{
 		OperationID: "get-flag", Method: http.MethodGet, Path: "/projects/{projectId}/flags/{flagId}", Summary: "Get a flag",
@@ -66,9 +79,17 @@ type flagOutput struct {
 	Body Envelope[*Flag]
 }
 
-func output(status int, flag *v1alpha1.FeatureFlag, project *server.Project, environments []*v1alpha1.FlagEnvironment) *flagOutput {
+func output(
+	status int,
+	flag *v1alpha1.FeatureFlag,
+	project *server.Project,
+	environments []*v1alpha1.FlagEnvironment,
+) *flagOutput {
 	return &flagOutput{
-		ETag: server.ETag(flag), Body: Envelope[*Flag]{StatusCode: status, Message: "OK", Data: show(flag, project, environments)},
+		ETag: server.ETag(
+			flag,
+		),
+		Body: Envelope[*Flag]{StatusCode: status, Message: "OK", Data: show(flag, project, environments)},
 	}
 }
 

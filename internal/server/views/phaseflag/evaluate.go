@@ -58,7 +58,11 @@ func (v *view) evaluate(ctx context.Context, input *evaluateInput) (*evaluateOut
 	}
 	served, ok := v.store.Environment(environment.Namespace, environment.Name)
 	if !ok {
-		return nil, &server.Error{Status: http.StatusServiceUnavailable, Message: "what the environment serves is not read yet", RetryAfter: time.Second}
+		return nil, &server.Error{
+			Status:     http.StatusServiceUnavailable,
+			Message:    "what the environment serves is not read yet",
+			RetryAfter: time.Second,
+		}
 	}
 	attributes := map[string]any{}
 	maps.Copy(attributes, input.Body.Context.Attributes)

@@ -203,11 +203,23 @@ func (v *view) toggle(ctx context.Context, input *toggleInput) (*toggleOutput, e
 	if err != nil {
 		return nil, err
 	}
-	flag, err = server.Toggle(ctx, v.cluster, flag, environment.Name, input.Body.Enabled, names(flag, environment.Name, nil), input.IfMatch)
+	flag, err = server.Toggle(
+		ctx,
+		v.cluster,
+		flag,
+		environment.Name,
+		input.Body.Enabled,
+		names(flag, environment.Name, nil),
+		input.IfMatch,
+	)
 	if err != nil {
 		return nil, err
 	}
 	shown := &toggleOutput{ETag: server.ETag(flag)}
-	shown.Body.Data = Toggled{ID: string(flag.UID), Enabled: server.Enabled(flag, environment.Name), UpdatedAt: server.UpdatedAt(flag).UTC()}
+	shown.Body.Data = Toggled{
+		ID:        string(flag.UID),
+		Enabled:   server.Enabled(flag, environment.Name),
+		UpdatedAt: server.UpdatedAt(flag).UTC(),
+	}
 	return shown, nil
 }

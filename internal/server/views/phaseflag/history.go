@@ -69,8 +69,11 @@ func (v *view) changes(ctx context.Context, input *historyInput) (*historyOutput
 // showRecord makes an event of a record, in the names that the view has in an environment.
 func showRecord(record *history.Record, environment string) Event {
 	event := Event{
-		ID: record.ID, Action: string(record.Action), Timestamp: record.Time.UTC().Truncate(time.Second), Changes: map[string]FieldChange{},
-		Actor: Actor{ID: cmp.Or(record.Actor.UID, record.Actor.Name), Name: record.Actor.Name},
+		ID:        record.ID,
+		Action:    string(record.Action),
+		Timestamp: record.Time.UTC().Truncate(time.Second),
+		Changes:   map[string]FieldChange{},
+		Actor:     Actor{ID: cmp.Or(record.Actor.UID, record.Actor.Name), Name: record.Actor.Name},
 	}
 	if strings.Contains(record.Actor.Name, "@") {
 		event.Actor.Email = &record.Actor.Name

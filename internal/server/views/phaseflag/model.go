@@ -101,11 +101,17 @@ type Update struct {
 // The names that the view has for what the Kinds enumerate.
 var (
 	types = map[string]v1alpha1.FlagType{
-		"boolean": v1alpha1.FlagTypeBoolean, "string": v1alpha1.FlagTypeString, "number": v1alpha1.FlagTypeNumber, "json": v1alpha1.FlagTypeJSON,
+		"boolean": v1alpha1.FlagTypeBoolean,
+		"string":  v1alpha1.FlagTypeString,
+		"number":  v1alpha1.FlagTypeNumber,
+		"json":    v1alpha1.FlagTypeJSON,
 	}
 	classifications = map[string]v1alpha1.Classification{
-		"release": v1alpha1.ClassificationRelease, "experiment": v1alpha1.ClassificationExperiment, "ops_killswitch": v1alpha1.ClassificationKillSwitch,
-		"permission": v1alpha1.ClassificationPermission, "migration": v1alpha1.ClassificationMigration,
+		"release":        v1alpha1.ClassificationRelease,
+		"experiment":     v1alpha1.ClassificationExperiment,
+		"ops_killswitch": v1alpha1.ClassificationKillSwitch,
+		"permission":     v1alpha1.ClassificationPermission,
+		"migration":      v1alpha1.ClassificationMigration,
 	}
 )
 
@@ -138,14 +144,32 @@ func summarize(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment
 
 func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) *Flag {
 	shown := &Flag{
-		ID: string(flag.UID), Key: flag.Key(), Name: displayName(flag), Description: flag.Spec.Description,
-		FlagType: nameOf(types, flag.Spec.Type), Status: statusOf(flag), Enabled: server.Enabled(flag, environment.Name),
-		Variations: make([]Variation, len(flag.Spec.Variations)), DefaultVariation: flag.Spec.DefaultVariation,
-		EnvironmentID: string(environment.UID), CreatedAt: flag.CreationTimestamp.UTC(), UpdatedAt: server.UpdatedAt(flag).UTC(),
-		Tags: append([]string{}, flag.Spec.Tags...), Classification: nameOf(classifications, flag.Spec.Classification), ManagedBy: gitops.ManagerOf(flag),
+		ID:               string(flag.UID),
+		Key:              flag.Key(),
+		Name:             displayName(flag),
+		Description:      flag.Spec.Description,
+		FlagType:         nameOf(types, flag.Spec.Type),
+		Status:           statusOf(flag),
+		Enabled:          server.Enabled(flag, environment.Name),
+		Variations:       make([]Variation, len(flag.Spec.Variations)),
+		DefaultVariation: flag.Spec.DefaultVariation,
+		EnvironmentID: string(
+			environment.UID,
+		),
+		CreatedAt: flag.CreationTimestamp.UTC(),
+		UpdatedAt: server.UpdatedAt(flag).UTC(),
+		Tags: append(
+			[]string{},
+			flag.Spec.Tags...),
+		Classification: nameOf(classifications, flag.Spec.Classification),
+		ManagedBy:      gitops.ManagerOf(flag),
 	}
 	for i, variation := range flag.Spec.Variations {
-		shown.Variations[i] = Variation{Key: variation.Key, Name: cmp.Or(variation.DisplayName, variation.Key), Value: variation.Value.Raw}
+		shown.Variations[i] = Variation{
+			Key:   variation.Key,
+			Name:  cmp.Or(variation.DisplayName, variation.Key),
+			Value: variation.Value.Raw,
+		}
 	}
 	if config := compile.Config(flag, environment.Name); config != nil {
 		shown.DefaultVariation = cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation)
@@ -158,7 +182,10 @@ func displayName(flag *v1alpha1.FeatureFlag) string { return cmp.Or(flag.Spec.Di
 
 // statusOf is where a flag is in its life. It looks at the spec first, behind which the status lags.
 func statusOf(flag *v1alpha1.FeatureFlag) string {
-	isOn := slices.ContainsFunc(flag.Spec.Environments, func(config v1alpha1.EnvironmentConfig) bool { return server.Enabled(flag, config.Name) })
+	isOn := slices.ContainsFunc(
+		flag.Spec.Environments,
+		func(config v1alpha1.EnvironmentConfig) bool { return server.Enabled(flag, config.Name) },
+	)
 	switch {
 	case flag.Spec.Archived:
 		return "archived"
@@ -268,7 +295,10 @@ func (u *Update) part(flag *v1alpha1.FeatureFlag, environment string) any {
 // names gives the view's names for fields of a flag, of which the part of the environment is at an index. Order says
 // which of the request's rules became which of the flag's; without it they are in the same order.
 func names(flag *v1alpha1.FeatureFlag, environment string, order []int) server.Rename {
-	index := slices.IndexFunc(flag.Spec.Environments, func(config v1alpha1.EnvironmentConfig) bool { return config.Name == environment })
+	index := slices.IndexFunc(
+		flag.Spec.Environments,
+		func(config v1alpha1.EnvironmentConfig) bool { return config.Name == environment },
+	)
 	own := fmt.Sprintf("environments[%d].", index) // No path has the index -1.
 	return func(path string) string {
 		path = strings.TrimPrefix(path, "spec.")

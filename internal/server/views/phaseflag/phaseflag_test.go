@@ -62,9 +62,14 @@ func newShop() *shop {
 	environment := builders.MakeEnvironment("production", project.Name).Production().Obj()
 	world.Create(environment, builders.MakeEnvironment("staging", project.Name).Obj())
 	return &shop{
-		name: project.Name, environment: environment,
-		editor: world.Editor(project.Name), viewer: world.Token(project.Name, "viewer", servertest.Read...),
-		flags: "/api/v1/flags%s?environment_id=" + string(environment.UID), inStaging: "/api/v1/flags%s?environment_id=" + project.Name + ".staging",
+		name:        project.Name,
+		environment: environment,
+		editor:      world.Editor(project.Name),
+		viewer:      world.Token(project.Name, "viewer", servertest.Read...),
+		flags: "/api/v1/flags%s?environment_id=" + string(
+			environment.UID,
+		),
+		inStaging: "/api/v1/flags%s?environment_id=" + project.Name + ".staging",
 	}
 }
 
@@ -142,14 +147,36 @@ var _ = Describe("The reference", func() {
 		Expect(id).To(Equal(string(s.stored("new-checkout-flow").UID)))
 		Expect(created.Header.Get("ETag")).NotTo(BeEmpty())
 		Expect(flag).To(And(
-			HaveKeyWithValue("key", "new-checkout-flow"), HaveKeyWithValue("name", "New Checkout Flow"),
-			HaveKeyWithValue("description", "Enables the redesigned checkout experience"), HaveKeyWithValue("flag_type", "boolean"),
-			HaveKeyWithValue("status", "active"), HaveKeyWithValue("enabled", false), HaveKeyWithValue("default_variation", "off"),
-			HaveKeyWithValue("variations", matchJSON(`[{"key": "on", "name": "On", "value": true}, {"key": "off", "name": "Off", "value": false}]`)),
-			HaveKeyWithValue("targeting_rules", BeEmpty()), HaveKeyWithValue("environment_id", string(s.environment.UID)),
-			HaveKeyWithValue("created_at", MatchRegexp(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)), HaveKeyWithValue("updated_at", MatchRegexp(`^\d{4}-.*:\d\dZ$`)),
+			HaveKeyWithValue("key", "new-checkout-flow"),
+			HaveKeyWithValue("name", "New Checkout Flow"),
+			HaveKeyWithValue(
+				"description",
+				"Enables the redesigned checkout experience",
+			),
+			HaveKeyWithValue("flag_type", "boolean"),
+			HaveKeyWithValue(
+				"status",
+				"active",
+			),
+			HaveKeyWithValue("enabled", false),
+			HaveKeyWithValue("default_variation", "off"),
+			HaveKeyWithValue(
+				"variations",
+				matchJSON(`[{"key": "on", "name": "On", "value": true}, {"key": "off", "name": "Off", "value": false}]`),
+			),
+			HaveKeyWithValue("targeting_rules", BeEmpty()),
+			HaveKeyWithValue("environment_id", string(s.environment.UID)),
+			HaveKeyWithValue(
+				"created_at",
+				MatchRegexp(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`),
+			),
+			HaveKeyWithValue("updated_at", MatchRegexp(`^\d{4}-.*:\d\dZ$`)),
 		))
-		Expect(strings.Index(string(created.Body), `"id"`)).To(BeNumerically("<", strings.Index(string(created.Body), `"key"`)))
+		Expect(
+			strings.Index(string(created.Body), `"id"`),
+		).To(
+			BeNumerically("<", strings.Index(string(created.Body), `"key"`)),
+		)
 
 		s.put(id, twoRules)
 		got := world.Call(s.viewer, http.MethodGet, s.path("/"+id), nil)
@@ -162,22 +189,49 @@ var _ = Describe("The reference", func() {
 		Expect(got.Header.Get("ETag")).NotTo(Equal(created.Header.Get("ETag")))
 
 		toggled := data(http.StatusOK, world.Call(s.editor, http.MethodPost, s.path("/"+id+"/toggle"), `{"enabled": true}`))
-		Expect(toggled).To(And(HaveLen(3), HaveKeyWithValue("id", id), HaveKeyWithValue("enabled", true), HaveKey("updated_at")))
+		Expect(
+			toggled,
+		).To(
+			And(HaveLen(3), HaveKeyWithValue("id", id), HaveKeyWithValue("enabled", true), HaveKey("updated_at")),
+		)
 
 		flags, meta := list(world.Call(s.viewer, http.MethodGet, s.path("")+"&page=1&per_page=50", nil))
 		Expect(meta).To(Equal(matchJSON(`{"page": 1, "per_page": 50, "total": 1}`)))
 		Expect(flags).To(HaveLen(1))
 		Expect(flags[0]).To(And(
-			HaveKeyWithValue("id", id), HaveKeyWithValue("key", "new-checkout-flow"), HaveKeyWithValue("status", "active"), HaveKeyWithValue("enabled", true),
-			HaveKeyWithValue("targeting_rules_count", BeEquivalentTo(2)), Not(HaveKey("targeting_rules")), HaveKeyWithValue("default_variation", "off"),
-			HaveKeyWithValue("environment_id", string(s.environment.UID)), HaveKey("created_at"), HaveKey("updated_at"),
+			HaveKeyWithValue(
+				"id",
+				id,
+			),
+			HaveKeyWithValue("key", "new-checkout-flow"),
+			HaveKeyWithValue("status", "active"),
+			HaveKeyWithValue("enabled", true),
+			HaveKeyWithValue(
+				"targeting_rules_count",
+				BeEquivalentTo(2),
+			),
+			Not(HaveKey("targeting_rules")),
+			HaveKeyWithValue("default_variation", "off"),
+			HaveKeyWithValue("environment_id", string(s.environment.UID)),
+			HaveKey("created_at"),
+			HaveKey("updated_at"),
 		))
 
 		updated := s.put(id, versionTwo)
 		Expect(updated).To(And(
-			HaveKeyWithValue("name", "New Checkout Flow (v2)"), HaveKeyWithValue("description", "Updated description"), HaveKeyWithValue("enabled", true),
+			HaveKeyWithValue(
+				"name",
+				"New Checkout Flow (v2)",
+			),
+			HaveKeyWithValue("description", "Updated description"),
+			HaveKeyWithValue("enabled", true),
 			HaveKeyWithValue("targeting_rules", ConsistOf(And(
-				HaveKeyWithValue("name", "Enterprise users"), HaveKeyWithValue("variation", "on"), HaveKeyWithValue("priority", BeEquivalentTo(1)),
+				HaveKeyWithValue(
+					"name",
+					"Enterprise users",
+				),
+				HaveKeyWithValue("variation", "on"),
+				HaveKeyWithValue("priority", BeEquivalentTo(1)),
 				HaveKeyWithValue("conditions", matchJSON(`[{"attribute": "plan", "operator": "is", "value": "enterprise"}]`)),
 			))),
 		))
@@ -185,7 +239,11 @@ var _ = Describe("The reference", func() {
 		archived := world.Call(s.editor, http.MethodDelete, s.path("/"+id), nil)
 		Expect(archived.Status).To(Equal(http.StatusNoContent))
 		Expect(archived.Body).To(BeEmpty())
-		Expect(data(http.StatusOK, world.Call(s.editor, http.MethodGet, s.path("/"+id), nil))).To(HaveKeyWithValue("status", "archived"))
+		Expect(
+			data(http.StatusOK, world.Call(s.editor, http.MethodGet, s.path("/"+id), nil)),
+		).To(
+			HaveKeyWithValue("status", "archived"),
+		)
 		Expect(s.put(id, `{"archived": false}`)).To(HaveKeyWithValue("status", "active"))
 	})
 
@@ -197,18 +255,33 @@ var _ = Describe("The reference", func() {
 		Expect(meta).To(HaveKeyWithValue("total", BeEquivalentTo(2)))
 		Expect(events).To(HaveLen(2))
 		Expect(events[0]).To(And(
-			HaveLen(5), HaveKeyWithValue("id", Not(BeEmpty())), HaveKeyWithValue("action", "flag.toggled"), HaveKey("timestamp"),
-			HaveKeyWithValue("actor", And(HaveKey("id"), HaveKeyWithValue("email", BeNil()), HaveKeyWithValue("name", "system:serviceaccount:"+s.name+":editor"))),
+			HaveLen(5),
+			HaveKeyWithValue("id", Not(BeEmpty())),
+			HaveKeyWithValue("action", "flag.toggled"),
+			HaveKey("timestamp"),
+			HaveKeyWithValue(
+				"actor",
+				And(
+					HaveKey("id"),
+					HaveKeyWithValue("email", BeNil()),
+					HaveKeyWithValue("name", "system:serviceaccount:"+s.name+":editor"),
+				),
+			),
 			HaveKeyWithValue("changes", matchJSON(`{"enabled": {"from": false, "to": true}}`)),
 		))
 		Expect(events[1]).To(HaveKeyWithValue("action", "flag.created"))
 
 		older, _ := list(world.Call(s.viewer, http.MethodGet, s.path("/new-checkout-flow/history")+"&page=2&per_page=1", nil))
 		Expect(older).To(Equal(events[1:]))
-		fromStaging, _ := list(world.Call(s.viewer, http.MethodGet, fmt.Sprintf(s.inStaging, "/new-checkout-flow/history"), nil))
+		fromStaging, _ := list(
+			world.Call(s.viewer, http.MethodGet, fmt.Sprintf(s.inStaging, "/new-checkout-flow/history"), nil),
+		)
 		Expect(fromStaging[0]).To(HaveKeyWithValue("changes", HaveKey("environments[production].enabled")))
 
-		data(http.StatusOK, world.Call(s.editor, http.MethodPost, fmt.Sprintf(s.inStaging, "/new-checkout-flow/toggle"), `{"enabled": true}`))
+		data(
+			http.StatusOK,
+			world.Call(s.editor, http.MethodPost, fmt.Sprintf(s.inStaging, "/new-checkout-flow/toggle"), `{"enabled": true}`),
+		)
 		events, _ = list(world.Call(s.viewer, http.MethodGet, fmt.Sprintf(s.inStaging, "/new-checkout-flow/history"), nil))
 		Expect(events[0]).To(HaveKeyWithValue("changes", matchJSON(`{"enabled": {"from": false, "to": true}}`)))
 		Eventually(func(g Gomega) {
@@ -231,7 +304,10 @@ var _ = Describe("The reference", func() {
 			events, _ := list(world.Call(s.viewer, http.MethodGet, s.path("/new-checkout-flow/history"), nil))
 			g.Expect(events[0]).To(And(
 				HaveKeyWithValue("actor", HaveKeyWithValue("email", "alice@example.com")),
-				HaveKeyWithValue("changes", matchJSON(`{"description": {"from": "Enables the redesigned checkout experience", "to": "Alice was here"}}`)),
+				HaveKeyWithValue(
+					"changes",
+					matchJSON(`{"description": {"from": "Enables the redesigned checkout experience", "to": "Alice was here"}}`),
+				),
 			))
 		}).Should(Succeed())
 	})
@@ -246,25 +322,58 @@ var _ = Describe("The reference", func() {
 		Eventually(func(g Gomega) {
 			answer := world.Call(s.viewer, http.MethodPost, evaluate, beta)
 			g.Expect(answer.Status).To(Equal(http.StatusOK), string(answer.Body))
-			g.Expect(data(http.StatusOK, answer)).To(And(HaveLen(2), HaveKey("evaluated_at"), HaveKeyWithValue("evaluations", matchJSON(`{
+			g.Expect(
+				data(http.StatusOK, answer),
+			).To(
+				And(HaveLen(2), HaveKey("evaluated_at"), HaveKeyWithValue("evaluations", matchJSON(`{
 				"new-checkout-flow": {"value": true, "reason": "TARGETING_MATCH", "rule_id": "beta-users", "variation_key": "on"},
 				"nothing": {"value": null, "reason": "FLAG_NOT_FOUND", "rule_id": null, "variation_key": null}
-			}`))))
+			}`))),
+			)
 		}).Should(Succeed())
 		served, ok := datafiles.Environment(s.name, "production")
 		Expect(ok).To(BeTrue())
 		_, isCounted := counted.LastEvaluated(served, "new-checkout-flow")
 		Expect(isCounted).To(BeTrue())
-		all := data(http.StatusOK, world.Call(s.viewer, http.MethodPost, evaluate, `{"flags": ["*"], "context": {"user_key": "bob"}}`))
-		Expect(all).To(HaveKeyWithValue("evaluations", HaveKeyWithValue("new-checkout-flow", HaveKeyWithValue("reason", "SPLIT"))))
-		byHeaders := world.Call(s.viewer, http.MethodPost, "/api/v1/evaluate", `{"flags": ["*"]}`, "X-Jackstaff-Environment", "production")
+		all := data(
+			http.StatusOK,
+			world.Call(s.viewer, http.MethodPost, evaluate, `{"flags": ["*"], "context": {"user_key": "bob"}}`),
+		)
+		Expect(
+			all,
+		).To(
+			HaveKeyWithValue("evaluations", HaveKeyWithValue("new-checkout-flow", HaveKeyWithValue("reason", "SPLIT"))),
+		)
+		byHeaders := world.Call(
+			s.viewer,
+			http.MethodPost,
+			"/api/v1/evaluate",
+			`{"flags": ["*"]}`,
+			"X-Jackstaff-Environment",
+			"production",
+		)
 		Expect(data(http.StatusOK, byHeaders)).To(HaveKeyWithValue("evaluations", HaveKey("new-checkout-flow")))
 		byDefault := world.Call(s.viewer, http.MethodPost, "/api/v1/evaluate", `{"flags": ["*"]}`)
 		Expect(data(http.StatusOK, byDefault)).To(HaveKeyWithValue("evaluations", HaveKey("new-checkout-flow")))
 
-		failed(world.Call(s.viewer, http.MethodPost, evaluate, `{"flags": "*"}`), http.StatusUnprocessableEntity, "unprocessable_entity", "flags")
-		failed(world.Call(s.viewer, http.MethodPost, evaluate, `{"context": {}}`), http.StatusUnprocessableEntity, "unprocessable_entity", "flags")
-		failed(world.Call(s.viewer, http.MethodPost, evaluate, `{"flags": ["*"], "context": {"user": "x"}}`), http.StatusUnprocessableEntity, "unprocessable_entity", "context.user")
+		failed(
+			world.Call(s.viewer, http.MethodPost, evaluate, `{"flags": "*"}`),
+			http.StatusUnprocessableEntity,
+			"unprocessable_entity",
+			"flags",
+		)
+		failed(
+			world.Call(s.viewer, http.MethodPost, evaluate, `{"context": {}}`),
+			http.StatusUnprocessableEntity,
+			"unprocessable_entity",
+			"flags",
+		)
+		failed(
+			world.Call(s.viewer, http.MethodPost, evaluate, `{"flags": ["*"], "context": {"user": "x"}}`),
+			http.StatusUnprocessableEntity,
+			"unprocessable_entity",
+			"context.user",
+		)
 		failed(world.Call(newShop().viewer, http.MethodPost, evaluate, beta), http.StatusForbidden, "forbidden")
 		failed(world.Call("", http.MethodPost, evaluate, beta), http.StatusUnauthorized, "unauthorized")
 	})
@@ -274,8 +383,23 @@ var _ = Describe("A list", func() {
 	It("is filtered, searched, sorted and cut into pages", func() {
 		s := newShop()
 		world.Create(
-			builders.MakeFlag("alpha", s.name).Boolean().Spec(func(spec *v1alpha1.FeatureFlagSpec) { spec.DisplayName = "Zebra Search" }).Obj(),
-			builders.MakeFlag("beta", s.name).Type(v1alpha1.FlagTypeString).Variation("a", `"a"`).Environment("production").Obj(),
+			builders.MakeFlag(
+				"alpha",
+				s.name,
+			).Boolean().Spec(
+				func(spec *v1alpha1.FeatureFlagSpec) { spec.DisplayName = "Zebra Search" },
+			).Obj(),
+			builders.MakeFlag(
+				"beta",
+				s.name,
+			).Type(
+				v1alpha1.FlagTypeString,
+			).Variation(
+				"a",
+				`"a"`,
+			).Environment(
+				"production",
+			).Obj(),
 			builders.MakeFlag("gamma", s.name).Boolean().Archived().Obj(),
 		)
 		keys := func(query string) []string {
@@ -310,10 +434,25 @@ var _ = Describe("A list", func() {
 			"&status=gone": "status", "&flag_type=text": "flag_type", "&sort=size": "sort", "&order=up": "order",
 			"&page=0": "page", "&page=x": "page", "&per_page=201": "per_page", "&per_page=0": "per_page",
 		} {
-			failed(world.Call(s.viewer, http.MethodGet, s.path("")+query, nil), http.StatusBadRequest, "bad_request", `"field":"`+field+`"`)
+			failed(
+				world.Call(s.viewer, http.MethodGet, s.path("")+query, nil),
+				http.StatusBadRequest,
+				"bad_request",
+				`"field":"`+field+`"`,
+			)
 		}
-		failed(world.Call(s.viewer, http.MethodGet, "/api/v1/flags?environment_id=", nil), http.StatusBadRequest, "bad_request", "environment_id")
-		failed(world.Call(s.viewer, http.MethodGet, "/api/v1/flags", nil), http.StatusBadRequest, "bad_request", "environment_id")
+		failed(
+			world.Call(s.viewer, http.MethodGet, "/api/v1/flags?environment_id=", nil),
+			http.StatusBadRequest,
+			"bad_request",
+			"environment_id",
+		)
+		failed(
+			world.Call(s.viewer, http.MethodGet, "/api/v1/flags", nil),
+			http.StatusBadRequest,
+			"bad_request",
+			"environment_id",
+		)
 	})
 })
 
@@ -353,15 +492,43 @@ var _ = Describe("Rules", func() {
 		]}`)
 		rules = s.stored("checkout").Spec.Environments[0].Rules
 		Expect(rules).To(HaveLen(4))
-		Expect(rules[0]).To(And(HaveField("Name", "experiment"), HaveField("DisplayName", "Everybody"), HaveField("Variation", "on"), HaveField("Split", BeEmpty())))
-		Expect(rules[1]).To(And(HaveField("Name", "first"), HaveField("Salt", "x"), HaveField("Audiences", []string{"testers"}),
-			HaveField("Traffic", v1alpha1.Percent("12.5%")), HaveField("Variation", "off")))
-		Expect(rules[2]).To(And(HaveField("Name", "second"), HaveField("DisplayName", "Adults"), HaveField("Variation", "on")))
-		Expect(rules[3]).To(And(HaveField("Name", "third"), HaveField("DisplayName", "Adults!"), HaveField("Enabled", HaveValue(BeTrue()))))
+		Expect(
+			rules[0],
+		).To(
+			And(
+				HaveField("Name", "experiment"),
+				HaveField("DisplayName", "Everybody"),
+				HaveField("Variation", "on"),
+				HaveField("Split", BeEmpty()),
+			),
+		)
+		Expect(
+			rules[1],
+		).To(
+			And(HaveField("Name", "first"), HaveField("Salt", "x"), HaveField("Audiences", []string{"testers"}),
+				HaveField("Traffic", v1alpha1.Percent("12.5%")), HaveField("Variation", "off")),
+		)
+		Expect(
+			rules[2],
+		).To(
+			And(HaveField("Name", "second"), HaveField("DisplayName", "Adults"), HaveField("Variation", "on")),
+		)
+		Expect(
+			rules[3],
+		).To(
+			And(HaveField("Name", "third"), HaveField("DisplayName", "Adults!"), HaveField("Enabled", HaveValue(BeTrue()))),
+		)
 
-		s.put("checkout", `{"targeting_rules": [{"name": "New", "variation": "on"}, {"id": "first", "variation": "on", "audiences": [], "traffic_percentage": 50}]}`)
+		s.put(
+			"checkout",
+			`{"targeting_rules": [{"name": "New", "variation": "on"}, {"id": "first", "variation": "on", "audiences": [], "traffic_percentage": 50}]}`,
+		)
 		rules = s.stored("checkout").Spec.Environments[0].Rules
-		Expect(rules[1]).To(And(HaveField("Name", "first"), HaveField("Audiences", BeEmpty()), HaveField("Traffic", v1alpha1.Percent("50%"))))
+		Expect(
+			rules[1],
+		).To(
+			And(HaveField("Name", "first"), HaveField("Audiences", BeEmpty()), HaveField("Traffic", v1alpha1.Percent("50%"))),
+		)
 		s.put("checkout", `{"targeting_rules": []}`)
 		Expect(s.stored("checkout").Spec.Environments[0].Rules).To(BeEmpty())
 	})
@@ -379,7 +546,10 @@ var _ = Describe("Rules", func() {
 			if value == "" {
 				condition = fmt.Sprintf(`{"attribute": "a", "operator": %q}`, operator)
 			}
-			shown := s.put("new-checkout-flow", `{"targeting_rules": [{"name": "r", "variation": "on", "conditions": [`+condition+`]}]}`)
+			shown := s.put(
+				"new-checkout-flow",
+				`{"targeting_rules": [{"name": "r", "variation": "on", "conditions": [`+condition+`]}]}`,
+			)
 			Expect(shown).To(HaveKeyWithValue("targeting_rules", ConsistOf(HaveKeyWithValue("conditions",
 				matchJSON("["+strings.Replace(condition, "true", `"true"`, 1)+"]")))), operator)
 		}
@@ -391,8 +561,24 @@ var _ = Describe("A change", func() {
 		s := newShop()
 		s.create()
 		s.put("new-checkout-flow", `{"default_variation": "on"}`)
-		staging := data(http.StatusOK, world.Call(s.editor, http.MethodPut, fmt.Sprintf(s.inStaging, "/new-checkout-flow"), `{"targeting_rules": [{"name": "r", "variation": "on"}]}`))
-		Expect(staging).To(And(HaveKeyWithValue("default_variation", "off"), HaveKeyWithValue("targeting_rules", HaveLen(1)), HaveKeyWithValue("enabled", false)))
+		staging := data(
+			http.StatusOK,
+			world.Call(
+				s.editor,
+				http.MethodPut,
+				fmt.Sprintf(s.inStaging, "/new-checkout-flow"),
+				`{"targeting_rules": [{"name": "r", "variation": "on"}]}`,
+			),
+		)
+		Expect(
+			staging,
+		).To(
+			And(
+				HaveKeyWithValue("default_variation", "off"),
+				HaveKeyWithValue("targeting_rules", HaveLen(1)),
+				HaveKeyWithValue("enabled", false),
+			),
+		)
 		Expect(data(http.StatusOK, world.Call(s.viewer, http.MethodGet, s.path("/new-checkout-flow"), nil))).To(And(
 			HaveKeyWithValue("default_variation", "on"), HaveKeyWithValue("targeting_rules", BeEmpty())))
 		Expect(s.stored("new-checkout-flow").Spec.DefaultVariation).To(Equal("off"))
@@ -404,19 +590,37 @@ var _ = Describe("A change", func() {
 			"key": "limits", "name": "Limits", "flag_type": "json", "default_variation": "low", "tags": ["a", "b"], "classification": "ops_killswitch",
 			"variations": [{"key": "low", "name": "Low", "value": {"max": 1}}, {"key": "high", "name": "High", "value": {"max": 2}}]
 		}`))
-		Expect(created).To(And(HaveKeyWithValue("tags", matchJSON(`["a", "b"]`)), HaveKeyWithValue("classification", "ops_killswitch"),
-			HaveKeyWithValue("description", "")))
+		Expect(
+			created,
+		).To(
+			And(HaveKeyWithValue("tags", matchJSON(`["a", "b"]`)), HaveKeyWithValue("classification", "ops_killswitch"),
+				HaveKeyWithValue("description", "")),
+		)
 		changed := s.put("limits", `{"tags": [], "classification": "permission", "key": "limits", "flag_type": "json",
 			"variations": [{"key": "low", "name": "Lower", "value": {"max": 0}}, {"key": "mid", "name": "Mid", "value": []}]}`)
-		Expect(changed).To(And(HaveKeyWithValue("tags", BeEmpty()), HaveKeyWithValue("classification", "permission"), HaveKeyWithValue("name", "Limits"),
-			HaveKeyWithValue("variations", matchJSON(`[{"key": "low", "name": "Lower", "value": {"max": 0}}, {"key": "mid", "name": "Mid", "value": []}]`))))
+		Expect(
+			changed,
+		).To(
+			And(
+				HaveKeyWithValue("tags", BeEmpty()),
+				HaveKeyWithValue("classification", "permission"),
+				HaveKeyWithValue("name", "Limits"),
+				HaveKeyWithValue(
+					"variations",
+					matchJSON(`[{"key": "low", "name": "Lower", "value": {"max": 0}}, {"key": "mid", "name": "Mid", "value": []}]`),
+				),
+			),
+		)
 	})
 
 	It("survives beside what somebody else changes elsewhere, and is refused where they change the same", func() {
 		s := newShop()
 		s.create()
 		etag := world.Call(s.viewer, http.MethodGet, s.path("/new-checkout-flow"), nil).Header.Get("ETag")
-		data(http.StatusOK, world.Call(s.editor, http.MethodPost, s.path("/new-checkout-flow/toggle"), `{"enabled": true}`, "If-Match", etag))
+		data(
+			http.StatusOK,
+			world.Call(s.editor, http.MethodPost, s.path("/new-checkout-flow/toggle"), `{"enabled": true}`, "If-Match", etag),
+		)
 		for _, write := range [][3]string{
 			{http.MethodPut, "/new-checkout-flow", versionTwo}, {http.MethodPost, "/new-checkout-flow/toggle", `{"enabled": false}`},
 			{http.MethodDelete, "/new-checkout-flow", ""},
@@ -425,7 +629,12 @@ var _ = Describe("A change", func() {
 			if write[2] != "" {
 				body = write[2]
 			}
-			failed(world.Call(s.editor, write[0], s.path(write[1]), body, "If-Match", etag), http.StatusPreconditionFailed, "precondition_failed", "ETag")
+			failed(
+				world.Call(s.editor, write[0], s.path(write[1]), body, "If-Match", etag),
+				http.StatusPreconditionFailed,
+				"precondition_failed",
+				"ETag",
+			)
 		}
 		Expect(s.stored("new-checkout-flow").Generation).To(BeEquivalentTo(2))
 
@@ -434,7 +643,11 @@ var _ = Describe("A change", func() {
 		flag.Spec.Owner = "team-checkout"
 		Expect(world.Admin.Patch(context.Background(), flag, client.MergeFrom(base))).To(Succeed())
 		s.put("new-checkout-flow", versionTwo)
-		Expect(s.stored("new-checkout-flow").Spec).To(And(HaveField("Owner", "team-checkout"), HaveField("Description", "Updated description")))
+		Expect(
+			s.stored("new-checkout-flow").Spec,
+		).To(
+			And(HaveField("Owner", "team-checkout"), HaveField("Description", "Updated description")),
+		)
 	})
 
 	It("is not lost where others are made at the same time", func() {
@@ -465,7 +678,13 @@ var _ = Describe("A change", func() {
 		world.Create(flag)
 		Expect(data(http.StatusOK, world.Call(s.viewer, http.MethodGet, s.path("/checkout"), nil))).To(
 			HaveKeyWithValue("managed_by", matchJSON(`{"tool": "Argo CD", "application": "shop-app"}`)))
-		failed(world.Call(s.editor, http.MethodPut, s.path("/checkout"), `{"name": "X"}`), http.StatusConflict, "conflict", "Argo CD", "shop-app")
+		failed(
+			world.Call(s.editor, http.MethodPut, s.path("/checkout"), `{"name": "X"}`),
+			http.StatusConflict,
+			"conflict",
+			"Argo CD",
+			"shop-app",
+		)
 		failed(world.Call(s.editor, http.MethodDelete, s.path("/checkout"), nil), http.StatusConflict, "conflict", "Argo CD")
 		off := data(http.StatusOK, world.Call(s.editor, http.MethodPost, s.path("/checkout/toggle"), `{"enabled": false}`))
 		Expect(off).To(HaveKeyWithValue("enabled", false))
@@ -541,8 +760,16 @@ var _ = Describe("What is wrong", func() {
 			By(tc.method + " " + tc.body)
 			failed(answer, tc.status, strings.ReplaceAll(strings.ToLower(http.StatusText(tc.status)), " ", "_"), tc.says)
 		}
-		failed(world.Call(s.editor, http.MethodPut, flag, `{}`, "Content-Type", "text/plain"), http.StatusUnsupportedMediaType, "unsupported_media_type")
-		failed(world.Call(s.editor, http.MethodPut, flag, `{"description": "`+strings.Repeat("x", 1<<20)+`"}`), http.StatusRequestEntityTooLarge, "request_entity_too_large")
+		failed(
+			world.Call(s.editor, http.MethodPut, flag, `{}`, "Content-Type", "text/plain"),
+			http.StatusUnsupportedMediaType,
+			"unsupported_media_type",
+		)
+		failed(
+			world.Call(s.editor, http.MethodPut, flag, `{"description": "`+strings.Repeat("x", 1<<20)+`"}`),
+			http.StatusRequestEntityTooLarge,
+			"request_entity_too_large",
+		)
 		after := s.stored("new-checkout-flow")
 		Expect(after.Generation).To(Equal(before.Generation))
 		Expect(after.Spec).To(Equal(before.Spec))
@@ -562,11 +789,29 @@ var _ = Describe("What is wrong", func() {
 			failed(world.Call("", write[0], s.path(write[1]), write[2]), http.StatusUnauthorized, "unauthorized")
 		}
 		author := world.Token(s.name, "author", append(servertest.Read, servertest.Write...)...)
-		failed(world.Call(author, http.MethodPost, s.path("/new-checkout-flow/toggle"), `{"enabled": true}`), http.StatusForbidden, "forbidden", "publish", "production")
-		failed(world.Call(other.editor, http.MethodGet, other.path(fmt.Sprintf("/%s", id)), nil), http.StatusNotFound, "not_found")
-		failed(world.Call(other.editor, http.MethodPut, other.path(fmt.Sprintf("/%s", id)), versionTwo), http.StatusNotFound, "not_found")
+		failed(
+			world.Call(author, http.MethodPost, s.path("/new-checkout-flow/toggle"), `{"enabled": true}`),
+			http.StatusForbidden,
+			"forbidden",
+			"publish",
+			"production",
+		)
+		failed(
+			world.Call(other.editor, http.MethodGet, other.path(fmt.Sprintf("/%s", id)), nil),
+			http.StatusNotFound,
+			"not_found",
+		)
+		failed(
+			world.Call(other.editor, http.MethodPut, other.path(fmt.Sprintf("/%s", id)), versionTwo),
+			http.StatusNotFound,
+			"not_found",
+		)
 		failed(world.Call(other.editor, http.MethodGet, s.path(""), nil), http.StatusForbidden, "forbidden")
-		failed(world.Call(other.editor, http.MethodGet, "/api/v1/flags?environment_id=00000000-0000-0000-0000-000000000000", nil), http.StatusForbidden, "forbidden")
+		failed(
+			world.Call(other.editor, http.MethodGet, "/api/v1/flags?environment_id=00000000-0000-0000-0000-000000000000", nil),
+			http.StatusForbidden,
+			"forbidden",
+		)
 		Expect(s.stored("new-checkout-flow").Generation).To(BeEquivalentTo(1))
 	})
 })

@@ -142,7 +142,10 @@ func showCondition(condition *v1alpha1.Condition) Condition {
 		}
 	}
 	switch condition.Operator {
-	case v1alpha1.OperatorGreaterThan, v1alpha1.OperatorGreaterThanOrEqual, v1alpha1.OperatorLessThan, v1alpha1.OperatorLessThanOrEqual:
+	case v1alpha1.OperatorGreaterThan,
+		v1alpha1.OperatorGreaterThanOrEqual,
+		v1alpha1.OperatorLessThan,
+		v1alpha1.OperatorLessThanOrEqual:
 		if len(condition.Values) == 1 && json.Valid([]byte(condition.Values[0])) {
 			shown.Value = json.RawMessage(condition.Values[0])
 			return shown
@@ -188,8 +191,12 @@ func replaceRules(before []v1alpha1.Rule, given []Rule) (rules []v1alpha1.Rule, 
 			return nil, nil, err
 		}
 		if place > 0 && rule.Type == v1alpha1.RuleTypeABTest && rules[place-1].Type != v1alpha1.RuleTypeABTest {
-			return nil, nil, server.InvalidField(path+".priority",
-				"rule %q is an A/B test, and these are evaluated before all other rules; put it before rule %q", rule.Name, rules[place-1].Name)
+			return nil, nil, server.InvalidField(
+				path+".priority",
+				"rule %q is an A/B test, and these are evaluated before all other rules; put it before rule %q",
+				rule.Name,
+				rules[place-1].Name,
+			)
 		}
 		rules = append(rules, rule)
 	}
@@ -203,7 +210,10 @@ func byPriority(given []Rule) []int {
 	for i := range given {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(cmp.Or(given[a].Priority, a+1), cmp.Or(given[b].Priority, b+1)) })
+	slices.SortStableFunc(
+		order,
+		func(a, b int) int { return cmp.Compare(cmp.Or(given[a].Priority, a+1), cmp.Or(given[b].Priority, b+1)) },
+	)
 	return order
 }
 
@@ -224,7 +234,11 @@ func match(before []v1alpha1.Rule, given []Rule, order []int) ([]*v1alpha1.Rule,
 		}
 		take(i, func(rule *v1alpha1.Rule) bool { return rule.Name == given[i].ID })
 		if matched[i] == nil {
-			return nil, server.InvalidField(fmt.Sprintf("targeting_rules[%d].id", i), "there is no further rule %q in this environment", given[i].ID)
+			return nil, server.InvalidField(
+				fmt.Sprintf("targeting_rules[%d].id", i),
+				"there is no further rule %q in this environment",
+				given[i].ID,
+			)
 		}
 	}
 	for _, i := range order {
@@ -298,7 +312,11 @@ func splitOf(shares []Share, path string) ([]v1alpha1.SplitEntry, error) {
 		sum += weight
 	}
 	if len(split) > 0 && sum != v1alpha1.FullTraffic {
-		return nil, server.InvalidField(path, "the percentages sum to %s; the sum must be 100", strings.TrimSuffix(string(server.Percent(sum)), "%"))
+		return nil, server.InvalidField(
+			path,
+			"the percentages sum to %s; the sum must be 100",
+			strings.TrimSuffix(string(server.Percent(sum)), "%"),
+		)
 	}
 	return split, nil
 }
@@ -324,7 +342,12 @@ func (c *Condition) make(path string) (v1alpha1.Condition, error) {
 		}
 	}
 	if made.Operator == "" {
-		return made, server.InvalidField(path+".operator", "there is no operator %q; there are %s", c.Operator, strings.Join(known, ", "))
+		return made, server.InvalidField(
+			path+".operator",
+			"there is no operator %q; there are %s",
+			c.Operator,
+			strings.Join(known, ", "),
+		)
 	}
 	var err error
 	if made.Values, err = texts(c.Value); err != nil {
@@ -380,4 +403,13 @@ func renameRule(path string, order []int) string {
 	return "targeting_rules[" + index + "]" + ruleNames.Replace(field)
 }
 
-var ruleNames = strings.NewReplacer(".split", ".percentage_rollout", ".weight", ".percentage", ".values", ".value", ".traffic", ".traffic_percentage")
+var ruleNames = strings.NewReplacer(
+	".split",
+	".percentage_rollout",
+	".weight",
+	".percentage",
+	".values",
+	".value",
+	".traffic",
+	".traffic_percentage",
+)

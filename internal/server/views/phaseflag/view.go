@@ -37,35 +37,70 @@ type view struct {
 }
 
 // New makes the view. It evaluates what the store holds, which the counter counts; history reads ControllerRevisions.
-func New(srv *server.Server, datafiles *store.Store, counter Counter, history client.Reader, passive clock.PassiveClock) *server.View {
+func New(
+	srv *server.Server,
+	datafiles *store.Store,
+	counter Counter,
+	history client.Reader,
+	passive clock.PassiveClock,
+) *server.View {
 	v := &view{cluster: srv.Cluster, store: datafiles, counter: counter, history: history, clock: passive}
-	shown := server.NewView(srv, "phaseflag", "The flags of one environment, with targeting rules, history and evaluation.", "application/json", envelope)
+	shown := server.NewView(
+		srv,
+		"phaseflag",
+		"The flags of one environment, with targeting rules, history and evaluation.",
+		"application/json",
+		envelope,
+	)
 	server.Register(shown, huma.Operation{
 		OperationID: "list-flags", Method: http.MethodGet, Path: "/api/v1/flags", Summary: "List the flags of an environment",
 	}, v.list)
 	server.Register(shown, huma.Operation{
-		OperationID: "create-flag", Method: http.MethodPost, Path: "/api/v1/flags", DefaultStatus: http.StatusCreated, Summary: "Create a flag",
-		Description: "The flag is disabled in the environment.",
+		OperationID:   "create-flag",
+		Method:        http.MethodPost,
+		Path:          "/api/v1/flags",
+		DefaultStatus: http.StatusCreated,
+		Summary:       "Create a flag",
+		Description:   "The flag is disabled in the environment.",
 	}, v.create)
 	server.Register(shown, huma.Operation{
-		OperationID: "get-flag", Method: http.MethodGet, Path: "/api/v1/flags/{id}", Summary: "Get a flag with its targeting rules",
+		OperationID: "get-flag",
+		Method:      http.MethodGet,
+		Path:        "/api/v1/flags/{id}",
+		Summary:     "Get a flag with its targeting rules",
 	}, v.get)
 	server.Register(shown, huma.Operation{
-		OperationID: "update-flag", Method: http.MethodPut, Path: "/api/v1/flags/{id}", Summary: "Update a flag",
+		OperationID: "update-flag",
+		Method:      http.MethodPut,
+		Path:        "/api/v1/flags/{id}",
+		Summary:     "Update a flag",
 		Description: "What the body leaves out stays. Rules are replaced by those that are given, matched by id, then name, then place.",
 	}, v.update)
 	server.Register(shown, huma.Operation{
-		OperationID: "archive-flag", Method: http.MethodDelete, Path: "/api/v1/flags/{id}", DefaultStatus: http.StatusNoContent, Summary: "Archive a flag",
-		Description: "PUT with archived: false restores it.",
+		OperationID:   "archive-flag",
+		Method:        http.MethodDelete,
+		Path:          "/api/v1/flags/{id}",
+		DefaultStatus: http.StatusNoContent,
+		Summary:       "Archive a flag",
+		Description:   "PUT with archived: false restores it.",
 	}, v.archive)
 	server.Register(shown, huma.Operation{
-		OperationID: "toggle-flag", Method: http.MethodPost, Path: "/api/v1/flags/{id}/toggle", Summary: "Enable or disable a flag",
+		OperationID: "toggle-flag",
+		Method:      http.MethodPost,
+		Path:        "/api/v1/flags/{id}/toggle",
+		Summary:     "Enable or disable a flag",
 	}, v.toggle)
 	server.Register(shown, huma.Operation{
-		OperationID: "flag-history", Method: http.MethodGet, Path: "/api/v1/flags/{id}/history", Summary: "Get the history of a flag, newest first",
+		OperationID: "flag-history",
+		Method:      http.MethodGet,
+		Path:        "/api/v1/flags/{id}/history",
+		Summary:     "Get the history of a flag, newest first",
 	}, v.changes)
 	server.Register(shown, huma.Operation{
-		OperationID: "evaluate", Method: http.MethodPost, Path: "/api/v1/evaluate", Summary: "Evaluate flags as they are published",
+		OperationID: "evaluate",
+		Method:      http.MethodPost,
+		Path:        "/api/v1/evaluate",
+		Summary:     "Evaluate flags as they are published",
 		Description: "Without environment_id it is the environment of the headers, else the project's default environment.",
 	}, v.evaluate)
 	return shown
@@ -85,7 +120,9 @@ type ErrorDetails struct {
 
 func envelope(e *server.Error) *ErrorBody {
 	code := strings.ReplaceAll(strings.ToLower(http.StatusText(e.Status)), " ", "_")
-	return &ErrorBody{Error: ErrorDetails{Code: code, Message: e.Text(), Details: append([]server.FieldError{}, e.Fields...)}}
+	return &ErrorBody{
+		Error: ErrorDetails{Code: code, Message: e.Text(), Details: append([]server.FieldError{}, e.Fields...)},
+	}
 }
 
 // Scope is the environment that a request speaks of.

@@ -24,19 +24,64 @@ import (
 )
 
 func (v *view) registerActions(shell *server.View) {
-	server.Register(shell, operation("enrich-usage-dashboard", http.MethodPost, flagsPath+"/{id}/enrich_usage_dashboard", "Write a dashboard of a flag's evaluations"), v.enrich)
-	server.Register(shell, operation("has-active-dependents", http.MethodPost, flagsPath+"/{id}/has_active_dependents", "Whether flags that are on depend on this one"), v.hasDependents)
-	server.Register(shell, operation("dependent-flags", http.MethodGet, flagsPath+"/{id}/dependent_flags", "The flags that are on and depend on this one"), v.dependents)
-	server.Register(shell, operation("status", http.MethodGet, flagsPath+"/{id}/status", "Where a flag is in its life"), v.status)
+	server.Register(
+		shell,
+		operation(
+			"enrich-usage-dashboard",
+			http.MethodPost,
+			flagsPath+"/{id}/enrich_usage_dashboard",
+			"Write a dashboard of a flag's evaluations",
+		),
+		v.enrich,
+	)
+	server.Register(
+		shell,
+		operation(
+			"has-active-dependents",
+			http.MethodPost,
+			flagsPath+"/{id}/has_active_dependents",
+			"Whether flags that are on depend on this one",
+		),
+		v.hasDependents,
+	)
+	server.Register(
+		shell,
+		operation(
+			"dependent-flags",
+			http.MethodGet,
+			flagsPath+"/{id}/dependent_flags",
+			"The flags that are on and depend on this one",
+		),
+		v.dependents,
+	)
+	server.Register(
+		shell,
+		operation("status", http.MethodGet, flagsPath+"/{id}/status", "Where a flag is in its life"),
+		v.status,
+	)
 	bulkKeys := operation("bulk-keys", http.MethodPost, flagsPath+"/bulk_keys", "The keys of flags by id")
 	bulkKeys.Responses = map[string]*huma.Response{strconv.Itoa(http.StatusBadRequest): {
 		Description: "None of the ids can be that of a flag, which the field error says; or the request is malformed.",
-		Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}},
+		Content: map[string]*huma.MediaType{
+			"application/json": {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
+		},
 	}}
 	server.Register(shell, bulkKeys, v.bulkKeys)
-	server.Register(shell, operation("user-blast-radius", http.MethodPost, flagsPath+"/user_blast_radius", "How many people a group is"), v.blastRadius)
-	server.Register(shell, operation("activity", http.MethodGet, flagsPath+"/activity", "The changes of all flags"), v.activity)
-	server.Register(shell, operation("flag-activity", http.MethodGet, flagsPath+"/{id}/activity", "The changes of a flag"), v.flagActivity)
+	server.Register(
+		shell,
+		operation("user-blast-radius", http.MethodPost, flagsPath+"/user_blast_radius", "How many people a group is"),
+		v.blastRadius,
+	)
+	server.Register(
+		shell,
+		operation("activity", http.MethodGet, flagsPath+"/activity", "The changes of all flags"),
+		v.activity,
+	)
+	server.Register(
+		shell,
+		operation("flag-activity", http.MethodGet, flagsPath+"/{id}/activity", "The changes of a flag"),
+		v.flagActivity,
+	)
 }
 
 // actionInput is the body of actions that take none, in which the reference lists the fields of a flag. They are read
@@ -131,7 +176,10 @@ func (v *view) dependents(ctx context.Context, input *FlagScope) (*dependentsOut
 func requires(flag *v1alpha1.FeatureFlag, key string) bool {
 	return slices.ContainsFunc(flag.Spec.Environments, func(config v1alpha1.EnvironmentConfig) bool {
 		return server.Enabled(flag, config.Name) &&
-			slices.ContainsFunc(config.Prerequisites, func(prerequisite v1alpha1.Prerequisite) bool { return prerequisite.Flag == key })
+			slices.ContainsFunc(
+				config.Prerequisites,
+				func(prerequisite v1alpha1.Prerequisite) bool { return prerequisite.Flag == key },
+			)
 	})
 }
 
@@ -259,13 +307,20 @@ func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blast
 	if err != nil {
 		return nil, err
 	}
-	engine, err := evaluate.New(&datafile.Document{Flags: map[string]*datafile.Flag{blastKey: flag}, Audiences: document.Audiences})
+	engine, err := evaluate.New(
+		&datafile.Document{Flags: map[string]*datafile.Flag{blastKey: flag}, Audiences: document.Audiences},
+	)
 	if err != nil {
 		return nil, server.InvalidField("condition", "%v", err)
 	}
 	affected := 0
 	for _, context := range contexts {
-		if result := engine.Evaluate(blastKey, context, v.clock.Now()); result.Variation != nil && result.Variation.Value == true {
+		if result := engine.Evaluate(
+			blastKey,
+			context,
+			v.clock.Now(),
+		); result.Variation != nil &&
+			result.Variation.Value == true {
 			affected++
 		}
 	}
@@ -289,7 +344,11 @@ func (v *view) ruleOf(ctx context.Context, at *place, group *Group) (*datafile.F
 	config := server.Part(flag, at.environment.Name)
 	config.Enabled = true
 	w := &writer{
-		references: *v.change(ctx, at, nil, false).references, flag: flag, config: config, shown: &description{}, filters: &Filters{Groups: []Group{everybody}},
+		references: *v.change(ctx, at, nil, false).references,
+		flag:       flag,
+		config:     config,
+		shown:      &description{},
+		filters:    &Filters{Groups: []Group{everybody}},
 	}
 	w.write()
 	form := asOn(flag, at.environment.Name)

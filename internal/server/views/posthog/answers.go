@@ -80,12 +80,16 @@ func (r *revision) describe(key string) *description {
 	if found := r.descriptions[key]; found != nil {
 		return found
 	}
-	around := &surroundings{local: true, flag: func(key string) *datafile.Flag { return r.document.Flags[key] }, cohort: func(name string) int64 {
-		if r.document.Audiences[name] == nil {
-			return 0
-		}
-		return cohortID(name)
-	}}
+	around := &surroundings{
+		local: true,
+		flag:  func(key string) *datafile.Flag { return r.document.Flags[key] },
+		cohort: func(name string) int64 {
+			if r.document.Audiences[name] == nil {
+				return 0
+			}
+			return cohortID(name)
+		},
+	}
 	d := around.describe(key, r.document.Flags[key])
 	r.descriptions[key] = d
 	return d
@@ -118,14 +122,19 @@ const (
 
 // descriptions are what the codes say.
 var descriptions = map[string]string{
-	conditionMatch: "Matched condition set", outOfRollout: "Out of rollout bound", noConditionMatch: "No matching condition set",
-	flagDisabled: "Feature flag is disabled", missingDependency: "A flag that it depends on is missing",
+	conditionMatch:    "Matched condition set",
+	outOfRollout:      "Out of rollout bound",
+	noConditionMatch:  "No matching condition set",
+	flagDisabled:      "Feature flag is disabled",
+	missingDependency: "A flag that it depends on is missing",
 }
 
 // evaluated is the answer in PostHog's form.
 func (a *answer) evaluated() Evaluated {
 	e := Evaluated{
-		Key: a.key, Enabled: a.value != false, Reason: EvaluatedReason{Code: a.code, ConditionIndex: a.index, Description: descriptions[a.code]},
+		Key:      a.key,
+		Enabled:  a.value != false,
+		Reason:   EvaluatedReason{Code: a.code, ConditionIndex: a.index, Description: descriptions[a.code]},
 		Metadata: EvaluatedMetadata{ID: a.id, Version: a.version, Payload: a.payload},
 	}
 	if a.index != nil {
@@ -138,7 +147,12 @@ func (a *answer) evaluated() Evaluated {
 }
 
 // answers evaluates the wanted flags, by key, with the published engine.
-func (v *view) answers(ctx context.Context, of *access, attributes map[string]any, wanted func(key string) bool) ([]answer, error) {
+func (v *view) answers(
+	ctx context.Context,
+	of *access,
+	attributes map[string]any,
+	wanted func(key string) bool,
+) ([]answer, error) {
 	if of.served == nil {
 		return nil, nil
 	}
@@ -222,7 +236,10 @@ func (r *revision) reason(form *datafile.Flag, result *evaluate.Result, value an
 	if value == false {
 		return noConditionMatch, nil
 	}
-	index := slices.IndexFunc(r.describe(result.Flag.Key).Filters.Groups, func(group Group) bool { return group.SortKey == key })
+	index := slices.IndexFunc(
+		r.describe(result.Flag.Key).Filters.Groups,
+		func(group Group) bool { return group.SortKey == key },
+	)
 	if index < 0 {
 		return conditionMatch, nil
 	}
@@ -231,5 +248,8 @@ func (r *revision) reason(form *datafile.Flag, result *evaluate.Result, value an
 
 // isOutOfTraffic reports whether a rule would have decided, had its share included the subject.
 func isOutOfTraffic(explanation evaluate.Explanation) bool {
-	return slices.ContainsFunc(explanation.Steps, func(step evaluate.Step) bool { return !step.Holds && strings.HasSuffix(step.What, ", traffic") })
+	return slices.ContainsFunc(
+		explanation.Steps,
+		func(step evaluate.Step) bool { return !step.Holds && strings.HasSuffix(step.What, ", traffic") },
+	)
 }

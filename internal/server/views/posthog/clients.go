@@ -30,15 +30,46 @@ import (
 
 func (v *view) registerClients(shell *server.View) {
 	const define = "Definitions of flags, for clients that evaluate"
-	server.Register(shell, server.Public(operation("definitions", http.MethodGet, "/flags/definitions", define)), v.definitions)
-	server.Register(shell, server.Public(operation("old-local-evaluation", http.MethodGet, "/api/feature_flag/local_evaluation", define)), v.definitions)
-	server.Register(shell, server.Public(operation("local-evaluation", http.MethodGet, flagsPath+"/local_evaluation", define)), v.localEvaluation)
+	server.Register(
+		shell,
+		server.Public(operation("definitions", http.MethodGet, "/flags/definitions", define)),
+		v.definitions,
+	)
+	server.Register(
+		shell,
+		server.Public(operation("old-local-evaluation", http.MethodGet, "/api/feature_flag/local_evaluation", define)),
+		v.definitions,
+	)
+	server.Register(
+		shell,
+		server.Public(operation("local-evaluation", http.MethodGet, flagsPath+"/local_evaluation", define)),
+		v.localEvaluation,
+	)
 	for id, path := range map[string]string{"evaluate": "/flags", "decide": "/decide"} {
 		server.Register(shell, server.Public(operation(id, http.MethodPost, path, "Evaluate flags")), v.evaluate)
 	}
-	server.Register(shell, server.Public(operation("remote-config", http.MethodGet, flagsPath+"/{id}/remote_config", "The payload of a remote configuration")), v.remoteConfig)
-	server.Register(shell, operation("evaluation-reasons", http.MethodGet, flagsPath+"/evaluation_reasons", "What each flag is for somebody, and why"), v.evaluationReasons)
-	server.Register(shell, operation("my-flags", http.MethodGet, flagsPath+"/my_flags", "What each flag is for the caller"), v.myFlags)
+	server.Register(
+		shell,
+		server.Public(
+			operation("remote-config", http.MethodGet, flagsPath+"/{id}/remote_config", "The payload of a remote configuration"),
+		),
+		v.remoteConfig,
+	)
+	server.Register(
+		shell,
+		operation(
+			"evaluation-reasons",
+			http.MethodGet,
+			flagsPath+"/evaluation_reasons",
+			"What each flag is for somebody, and why",
+		),
+		v.evaluationReasons,
+	)
+	server.Register(
+		shell,
+		operation("my-flags", http.MethodGet, flagsPath+"/my_flags", "What each flag is for the caller"),
+		v.myFlags,
+	)
 }
 
 // access is what a client may ask for.
@@ -65,7 +96,10 @@ func (v *view) admit(ctx context.Context, scope *Scope, token string) (*access, 
 		return v.byKey(ctx, scope, held, kind)
 	}
 	if !v.store.Synced() {
-		return nil, &server.Error{Status: http.StatusServiceUnavailable, Message: "the server has not read everything yet that is published"}
+		return nil, &server.Error{
+			Status:  http.StatusServiceUnavailable,
+			Message: "the server has not read everything yet that is published",
+		}
 	}
 	caller, err := v.server.Authenticate(request)
 	if err != nil {
@@ -89,7 +123,9 @@ func (v *view) byKey(ctx context.Context, scope *Scope, held *store.Environment,
 	if err != nil {
 		return nil, err
 	}
-	if asked := scope.ProjectID; asked != "" && asked != current && asked != project.Name && asked != string(project.UID) && asked != teamOf(project) {
+	if asked := scope.ProjectID; asked != "" && asked != current && asked != project.Name &&
+		asked != string(project.UID) &&
+		asked != teamOf(project) {
 		return nil, server.NotFound("project", asked)
 	}
 	return &access{served: held, project: project, environment: held.Name, key: kind, isKey: true}, nil
@@ -101,7 +137,10 @@ func teamOf(project *server.Project) string { return strconv.FormatInt(idOf(proj
 // ofServer fails where a client key asks for what only servers may see.
 func (a *access) ofServer() error {
 	if a.isKey && a.key == store.ClientKey {
-		return server.Errorf(http.StatusForbidden, "a client key may not see this, which names whom flags are released to; use a server key")
+		return server.Errorf(
+			http.StatusForbidden,
+			"a client key may not see this, which names whom flags are released to; use a server key",
+		)
 	}
 	return nil
 }
@@ -258,7 +297,11 @@ func (v *view) define(ctx context.Context, of *access, cohorts bool) (*Definitio
 		}
 		if flag := objects[key]; flag != nil {
 			stored := server.ViewFields[kept](flag, viewName)
-			definition.ID, definition.Version, definition.EvaluationTags = idOf(flag.UID), flag.Generation, list(stored.EvaluationTags)
+			definition.ID, definition.Version, definition.EvaluationTags = idOf(
+				flag.UID,
+			), flag.Generation, list(
+				stored.EvaluationTags,
+			)
 			definition.EnsureExperienceContinuity = definition.EnsureExperienceContinuity || stored.EnsureExperienceContinuity
 		}
 		body.Flags = append(body.Flags, definition)
@@ -342,7 +385,12 @@ func (v *view) evaluate(ctx context.Context, input *evaluateInput) (*evaluateOut
 		context[deviceID] = body.DeviceID
 	}
 	context[targetingKey] = subject
-	answers, err := v.answers(ctx, of, context, func(key string) bool { return body.FlagKeys == nil || slices.Contains(body.FlagKeys, key) })
+	answers, err := v.answers(
+		ctx,
+		of,
+		context,
+		func(key string) bool { return body.FlagKeys == nil || slices.Contains(body.FlagKeys, key) },
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -445,7 +493,9 @@ func (s *Somebody) context(subject string) (map[string]any, error) {
 	var groups map[string]any
 	if err := json.Unmarshal([]byte(s.Groups), &groups); err != nil {
 		return nil, &server.Error{
-			Status: http.StatusBadRequest, Message: "a parameter is malformed", Fields: []server.FieldError{{Field: "groups", Message: "is no JSON object"}},
+			Status:  http.StatusBadRequest,
+			Message: "a parameter is malformed",
+			Fields:  []server.FieldError{{Field: "groups", Message: "is no JSON object"}},
 		}
 	}
 	return map[string]any{targetingKey: subject}, nil

@@ -44,7 +44,12 @@ func (v *view) writeDashboard(ctx context.Context, flag *v1alpha1.FeatureFlag) e
 	}
 	asIs := func(path string) string { return path }
 	writer := v.cluster.AsCaller()
-	owner := metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "FeatureFlag", Name: flag.Name, UID: flag.UID}
+	owner := metav1.OwnerReference{
+		APIVersion: v1alpha1.GroupVersion.String(),
+		Kind:       "FeatureFlag",
+		Name:       flag.Name,
+		UID:        flag.UID,
+	}
 	wanted := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: flag.Namespace, Name: dashboardPrefix + flag.Name,
@@ -70,13 +75,27 @@ func (v *view) writeDashboard(ctx context.Context, flag *v1alpha1.FeatureFlag) e
 
 // dashboard is Grafana's JSON of a dashboard with one panel.
 func dashboard(flag *v1alpha1.FeatureFlag) map[string]any {
-	query := fmt.Sprintf("sum by (%s, %s) (rate(%s{%s=%q, %s=%q}[$__rate_interval]))", usage.EnvironmentLabel, usage.VariationLabel,
-		usage.CounterName, usage.ProjectLabel, flag.Namespace, usage.FlagLabel, flag.Key())
+	query := fmt.Sprintf(
+		"sum by (%s, %s) (rate(%s{%s=%q, %s=%q}[$__rate_interval]))",
+		usage.EnvironmentLabel,
+		usage.VariationLabel,
+		usage.CounterName,
+		usage.ProjectLabel,
+		flag.Namespace,
+		usage.FlagLabel,
+		flag.Key(),
+	)
 	legend := fmt.Sprintf("{{%s}} {{%s}}", usage.EnvironmentLabel, usage.VariationLabel)
 	source := map[string]any{"type": "prometheus", "uid": "${datasource}"}
 	return map[string]any{
-		"uid": string(flag.UID), "title": "Flag " + flag.Key(), "tags": []string{"jackstaff"}, "schemaVersion": 39, "refresh": "1m",
-		"time": map[string]any{"from": "now-24h", "to": "now"},
+		"uid": string(
+			flag.UID,
+		),
+		"title":         "Flag " + flag.Key(),
+		"tags":          []string{"jackstaff"},
+		"schemaVersion": 39,
+		"refresh":       "1m",
+		"time":          map[string]any{"from": "now-24h", "to": "now"},
 		"templating": map[string]any{"list": []any{
 			map[string]any{"name": "datasource", "type": "datasource", "query": "prometheus"},
 		}},

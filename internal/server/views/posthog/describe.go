@@ -156,7 +156,12 @@ func (d *describer) variantOf(variation string) *string {
 // otherwise is the step for everybody.
 func (d *describer) otherwise(variation string, undecided bool, required []Property) step {
 	group := Group{
-		Properties: append([]Property{}, required...), RolloutPercentage: new(100.0), Variant: d.variantOf(variation), SortKey: fallthroughKey,
+		Properties: append(
+			[]Property{},
+			required...),
+		RolloutPercentage: new(100.0),
+		Variant:           d.variantOf(variation),
+		SortKey:           fallthroughKey,
 	}
 	return step{what: "the default", groups: []Group{group}, variation: variation, undecided: undecided}
 }
@@ -175,7 +180,13 @@ func (d *describer) override(variation string, required []Property) step {
 		d.remote("overrides: %s", remote)
 	}
 	group := Group{
-		Properties: append(slices.Clone(required), property), RolloutPercentage: new(100.0), Variant: d.variantOf(variation), SortKey: overrideKey + variation,
+		Properties: append(
+			slices.Clone(required),
+			property,
+		),
+		RolloutPercentage: new(100.0),
+		Variant:           d.variantOf(variation),
+		SortKey:           overrideKey + variation,
 	}
 	return step{what: fmt.Sprintf("the overrides for %q", variation), groups: []Group{group}, variation: variation}
 }
@@ -203,7 +214,12 @@ func (d *describer) rule(rule *datafile.Rule, required []Property) []step {
 	if rollout != math.Trunc(rollout) {
 		d.remote("%s has a share that is not whole percent", s.what)
 	}
-	group := Group{Properties: slices.Clone(required), RolloutPercentage: &rollout, Variant: d.variantOf(s.variation), SortKey: rule.Name}
+	group := Group{
+		Properties:        slices.Clone(required),
+		RolloutPercentage: &rollout,
+		Variant:           d.variantOf(s.variation),
+		SortKey:           rule.Name,
+	}
 	var conditions []Property
 	for i := range rule.Conditions {
 		property, remote := d.property(&rule.Conditions[i])
@@ -271,7 +287,10 @@ func (d *describer) variants(served map[string]bool) {
 	d.Filters.Multivariate = &Multivariate{Variants: []Variant{}}
 	add := func(key string, percent float64) {
 		known[key] = true
-		d.Filters.Multivariate.Variants = append(d.Filters.Multivariate.Variants, Variant{Key: key, RolloutPercentage: percent})
+		d.Filters.Multivariate.Variants = append(
+			d.Filters.Multivariate.Variants,
+			Variant{Key: key, RolloutPercentage: percent},
+		)
 	}
 	for _, weight := range d.split {
 		thousandths := int64(weight.Weight) * 100_000 / total
@@ -328,7 +347,11 @@ func (d *describer) prerequisites() []Property {
 			continue
 		}
 		required = append(required, Property{
-			Key: prerequisite.Flag, Type: typeFlag, Value: value, Operator: flagEvaluatesTo, DependencyChain: d.chain(prerequisite.Flag),
+			Key:             prerequisite.Flag,
+			Type:            typeFlag,
+			Value:           value,
+			Operator:        flagEvaluatesTo,
+			DependencyChain: d.chain(prerequisite.Flag),
 		})
 	}
 	if off := (step{variation: d.form.DefaultVariation, undecided: true}); len(required) > 0 && !d.isFalse(&off) {
@@ -394,7 +417,8 @@ func cohortForm(audience *datafile.Audience) (*Cohort, bool) {
 		cohort.Values = append(cohort.Values, group)
 		return true
 	}
-	if len(audience.Members) > 0 && !add([]datafile.Condition{{Attribute: targetingKey, Operator: datafile.In, Values: audience.Members}}) {
+	if len(audience.Members) > 0 &&
+		!add([]datafile.Condition{{Attribute: targetingKey, Operator: datafile.In, Values: audience.Members}}) {
 		return nil, false
 	}
 	for i := range audience.Groups {

@@ -67,16 +67,37 @@ func (v *view) show(ctx context.Context, at *place, flag *v1alpha1.FeatureFlag) 
 	stored := server.ViewFields[kept](flag, viewName)
 	status, _ := statusOf(flag, v.lastCalled(at, flag), v.clock.Now())
 	shows := &Flag{
-		ID: idOf(flag.UID), Name: flag.Spec.DisplayName, Key: flag.Key(), Filters: shown(&d.Filters), Deleted: flag.Spec.Archived,
-		Active: server.Enabled(flag, at.environment.Name) && !flag.Spec.Archived, CreatedAt: server.Time(flag.CreationTimestamp.Time),
-		Version: flag.Generation, EnsureExperienceContinuity: stored.EnsureExperienceContinuity,
-		RollbackConditions: stored.RollbackConditions, PerformedRollback: stored.PerformedRollback,
-		Tags: list(flag.Spec.Tags), EvaluationTags: list(stored.EvaluationTags), AnalyticsDashboards: list(stored.AnalyticsDashboards),
-		HasEnrichedAnalytics: stored.HasEnrichedAnalytics, CreationContext: stored.CreationContext,
-		IsRemoteConfiguration: isRemoteConfiguration(flag, at.environment.Name), HasEncryptedPayloads: hasSecrets(flag),
-		EvaluationRuntime: runtimes[flag.Spec.Runtime], BucketingIdentifier: bucketingIdentifier(config),
-		CreateInFolder: stored.CreateInFolder, UpdatedAt: server.Time(server.UpdatedAt(flag)), Status: strings.ToUpper(status),
-		NotShown: list(d.Lost), EvaluatedByServer: list(d.Remote), ManagedBy: (*manager)(gitops.ManagerOf(flag)),
+		ID: idOf(
+			flag.UID,
+		),
+		Name:    flag.Spec.DisplayName,
+		Key:     flag.Key(),
+		Filters: shown(&d.Filters),
+		Deleted: flag.Spec.Archived,
+		Active: server.Enabled(flag, at.environment.Name) &&
+			!flag.Spec.Archived,
+		CreatedAt:                  server.Time(flag.CreationTimestamp.Time),
+		Version:                    flag.Generation,
+		EnsureExperienceContinuity: stored.EnsureExperienceContinuity,
+		RollbackConditions:         stored.RollbackConditions,
+		PerformedRollback:          stored.PerformedRollback,
+		Tags: list(
+			flag.Spec.Tags,
+		),
+		EvaluationTags:        list(stored.EvaluationTags),
+		AnalyticsDashboards:   list(stored.AnalyticsDashboards),
+		HasEnrichedAnalytics:  stored.HasEnrichedAnalytics,
+		CreationContext:       stored.CreationContext,
+		IsRemoteConfiguration: isRemoteConfiguration(flag, at.environment.Name),
+		HasEncryptedPayloads:  hasSecrets(flag),
+		EvaluationRuntime:     runtimes[flag.Spec.Runtime],
+		BucketingIdentifier:   bucketingIdentifier(config),
+		CreateInFolder:        stored.CreateInFolder,
+		UpdatedAt:             server.Time(server.UpdatedAt(flag)),
+		Status:                strings.ToUpper(status),
+		NotShown:              list(d.Lost),
+		EvaluatedByServer:     list(d.Remote),
+		ManagedBy:             (*manager)(gitops.ManagerOf(flag)),
 	}
 	if len(shows.RollbackConditions) == 0 {
 		shows.RollbackConditions = []byte("null")
@@ -91,7 +112,10 @@ func (v *view) show(ctx context.Context, at *place, flag *v1alpha1.FeatureFlag) 
 func list[T any](values []T) []T { return append([]T{}, values...) }
 
 func hasSecrets(flag *v1alpha1.FeatureFlag) bool {
-	return slices.ContainsFunc(flag.Spec.Variations, func(variation v1alpha1.Variation) bool { return variation.PayloadFrom != nil })
+	return slices.ContainsFunc(
+		flag.Spec.Variations,
+		func(variation v1alpha1.Variation) bool { return variation.PayloadFrom != nil },
+	)
 }
 
 // surroundings are what flags of an environment refer to, as the cache has it.
@@ -111,7 +135,13 @@ func (v *view) surroundings(ctx context.Context, environment *v1alpha1.FlagEnvir
 // flagOfKey is the flag that holds a key, unless it is archived, and nil where there is none.
 func (v *view) flagOfKey(ctx context.Context, namespace, key string) *v1alpha1.FeatureFlag {
 	found := &v1alpha1.FeatureFlagList{}
-	err := v.cluster.Reader.List(ctx, found, client.InNamespace(namespace), client.MatchingFields{index.FlagKey: key}, client.UnsafeDisableDeepCopy)
+	err := v.cluster.Reader.List(
+		ctx,
+		found,
+		client.InNamespace(namespace),
+		client.MatchingFields{index.FlagKey: key},
+		client.UnsafeDisableDeepCopy,
+	)
 	if err != nil || len(found.Items) == 0 {
 		return nil
 	}
@@ -128,7 +158,12 @@ func (v *view) flagOfKey(ctx context.Context, namespace, key string) *v1alpha1.F
 // cohortID is the integer that stands for an audience, and 0 where there is none.
 func (v *view) cohortID(ctx context.Context, namespace, name string) int64 {
 	audience := &v1alpha1.FlagAudience{}
-	if err := v.cluster.Reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, audience, client.UnsafeDisableDeepCopy); err != nil {
+	if err := v.cluster.Reader.Get(
+		ctx,
+		client.ObjectKey{Namespace: namespace, Name: name},
+		audience,
+		client.UnsafeDisableDeepCopy,
+	); err != nil {
 		return 0
 	}
 	return idOf(audience.UID)
@@ -175,7 +210,8 @@ func (v *view) list(ctx context.Context, input *listInput) (*listOutput, error) 
 	}
 	search := strings.ToLower(input.Search)
 	all = slices.DeleteFunc(slices.Clone(all), func(flag *v1alpha1.FeatureFlag) bool {
-		isFound := strings.Contains(strings.ToLower(flag.Key()), search) || strings.Contains(strings.ToLower(flag.Spec.DisplayName), search)
+		isFound := strings.Contains(strings.ToLower(flag.Key()), search) ||
+			strings.Contains(strings.ToLower(flag.Spec.DisplayName), search)
 		switch input.Active {
 		case "STALE":
 			isFound = isFound && flag.Status.Stale != nil
@@ -205,7 +241,13 @@ func link(ctx context.Context, parameter string, value int) *string {
 	request := exchangeOf(ctx).request
 	query := request.URL.Query()
 	query.Set(parameter, strconv.Itoa(value))
-	address := url.URL{Scheme: "http", Host: request.Host, Path: request.URL.Path, RawPath: request.URL.RawPath, RawQuery: query.Encode()}
+	address := url.URL{
+		Scheme:   "http",
+		Host:     request.Host,
+		Path:     request.URL.Path,
+		RawPath:  request.URL.RawPath,
+		RawQuery: query.Encode(),
+	}
 	if request.TLS != nil {
 		address.Scheme = "https"
 	}
@@ -272,7 +314,12 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 	}
 	fields := &input.Body
 	if version := fields.Version.Value; version != 0 && version != flag.Generation {
-		return nil, server.Errorf(http.StatusConflict, "version is now %d, not %d; read the flag again", flag.Generation, version)
+		return nil, server.Errorf(
+			http.StatusConflict,
+			"version is now %d, not %d; read the flag again",
+			flag.Generation,
+			version,
+		)
 	}
 	if fields.isOnlyActive() {
 		flag, err = server.Toggle(ctx, v.cluster, flag, at.environment.Name, fields.Active.Value, renameField, input.IfMatch)
@@ -393,9 +440,15 @@ func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
 	}
 	switch {
 	case fields.IsRemoteConfiguration.Value && !isRemoteConfiguration(flag, environment):
-		return server.InvalidField("is_remote_configuration", "a remote configuration has one group, with all people, and a payload")
+		return server.InvalidField(
+			"is_remote_configuration",
+			"a remote configuration has one group, with all people, and a payload",
+		)
 	case fields.HasEncryptedPayloads.Sent && !fields.HasEncryptedPayloads.Null && fields.HasEncryptedPayloads.Value != hasSecrets(flag):
-		return server.InvalidField("has_encrypted_payloads", "a payload is taken from a Secret in the manifest: spec.variations[].payloadFrom")
+		return server.InvalidField(
+			"has_encrypted_payloads",
+			"a payload is taken from a Secret in the manifest: spec.variations[].payloadFrom",
+		)
 	case stored.isEmpty():
 		delete(flag.Annotations, v1alpha1.ViewAnnotationPrefix+viewName)
 		return nil
@@ -422,8 +475,11 @@ func (c *change) filters(flag *v1alpha1.FeatureFlag, stored *kept) error {
 	filters := c.fields.Filters.Value
 	c.writer = &writer{references: *c.references, flag: flag, filters: &filters, shown: shows}
 	if len(shows.Lost) > 0 && c.writer.replaces() && !c.replace {
-		return server.InvalidField("filters", "the flag has what filters do not show and this would lose: %s; change it in its manifest, or ask with ?replace=true",
-			strings.Join(shows.Lost, ", "))
+		return server.InvalidField(
+			"filters",
+			"the flag has what filters do not show and this would lose: %s; change it in its manifest, or ask with ?replace=true",
+			strings.Join(shows.Lost, ", "),
+		)
 	}
 	config := server.Part(flag, environment)
 	c.writer.config = config

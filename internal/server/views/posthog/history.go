@@ -60,9 +60,15 @@ func (v *view) changesOf(ctx context.Context, project string, flags []*v1alpha1.
 		add(carried, flag.UID, flag.Key())
 	}
 	revisions := &appsv1.ControllerRevisionList{}
-	if err := v.history.List(ctx, revisions, client.InNamespace(project), client.HasLabels{v1alpha1.FlagLabel}, client.MatchingLabels{
-		v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.HistoryLabel: v1alpha1.HistoryRecorded,
-	}); err != nil {
+	if err := v.history.List(
+		ctx,
+		revisions,
+		client.InNamespace(project),
+		client.HasLabels{v1alpha1.FlagLabel},
+		client.MatchingLabels{
+			v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.HistoryLabel: v1alpha1.HistoryRecorded,
+		},
+	); err != nil {
 		return nil, fmt.Errorf("list the history of flags: %w", err)
 	}
 	for i := range revisions.Items {
@@ -77,15 +83,26 @@ func (v *view) changesOf(ctx context.Context, project string, flags []*v1alpha1.
 		}
 		add(contents.Records, types.UID(revision.Labels[v1alpha1.UIDLabel]), cmp.Or(keys[name], name))
 	}
-	slices.SortFunc(changes, func(a, b changed) int { return cmp.Or(b.Time.Compare(a.Time.Time), cmp.Compare(b.ID, a.ID)) })
+	slices.SortFunc(
+		changes,
+		func(a, b changed) int { return cmp.Or(b.Time.Compare(a.Time.Time), cmp.Compare(b.ID, a.ID)) },
+	)
 	return changes, nil
 }
 
 // show is a change in an answer, as seen from an environment.
 func (c *changed) show(environment string) Activity {
 	activity := Activity{
-		ID: c.ID, User: ActivityUser{FirstName: c.Actor.Name}, Activity: "updated", Scope: "FeatureFlag",
-		ItemID: strconv.FormatInt(idOf(c.uid), 10), Detail: ActivityDetail{Changes: []ActivityChange{}, Name: c.name}, CreatedAt: server.Time(c.Time.Time),
+		ID:       c.ID,
+		User:     ActivityUser{FirstName: c.Actor.Name},
+		Activity: "updated",
+		Scope:    "FeatureFlag",
+		ItemID: strconv.FormatInt(
+			idOf(c.uid),
+			10,
+		),
+		Detail:    ActivityDetail{Changes: []ActivityChange{}, Name: c.name},
+		CreatedAt: server.Time(c.Time.Time),
 	}
 	if strings.Contains(c.Actor.Name, "@") {
 		activity.User.Email = c.Actor.Name
@@ -100,7 +117,11 @@ func (c *changed) show(environment string) Activity {
 	for i := range c.Changes {
 		change := &c.Changes[i]
 		shows := ActivityChange{
-			Type: "FeatureFlag", Action: "changed", Field: activityField(change.Path, environment), Before: orNull(change.From), After: orNull(change.To),
+			Type:   "FeatureFlag",
+			Action: "changed",
+			Field:  activityField(change.Path, environment),
+			Before: orNull(change.From),
+			After:  orNull(change.To),
 		}
 		switch {
 		case len(change.From) == 0:

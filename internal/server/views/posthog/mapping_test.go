@@ -20,8 +20,30 @@ import (
 // around is an environment with two other flags and an audience.
 func around(local bool) *surroundings {
 	others := map[string]*datafile.Flag{
-		"boolean":  compiled(builders.MakeFlag("boolean", "shop").Boolean().Environment("production").Prerequisite("variants", "b")),
-		"variants": compiled(builders.MakeFlag("variants", "shop").Type(v1alpha1.FlagTypeString).Variation("a", `"A"`).Variation("b", `"B"`).Variation("c", `"C"`).DefaultVariation("a").Environment("production")),
+		"boolean": compiled(
+			builders.MakeFlag("boolean", "shop").Boolean().Environment("production").Prerequisite("variants", "b"),
+		),
+		"variants": compiled(
+			builders.MakeFlag(
+				"variants",
+				"shop",
+			).Type(
+				v1alpha1.FlagTypeString,
+			).Variation(
+				"a",
+				`"A"`,
+			).Variation(
+				"b",
+				`"B"`,
+			).Variation(
+				"c",
+				`"C"`,
+			).DefaultVariation(
+				"a",
+			).Environment(
+				"production",
+			),
+		),
 	}
 	return &surroundings{
 		local: local,
@@ -43,11 +65,32 @@ func boolean() *builders.FlagBuilder {
 }
 
 func words(bucketing v1alpha1.Bucketing) *builders.FlagBuilder {
-	return builders.MakeFlag("f", "shop").Type(v1alpha1.FlagTypeString).Variation("off", `"false"`).Variation("a", `"A"`).Variation("b", `"B"`).DefaultVariation("off").
-		Bucketing(bucketing).Environment("production")
+	return builders.MakeFlag(
+		"f",
+		"shop",
+	).Type(
+		v1alpha1.FlagTypeString,
+	).Variation(
+		"off",
+		`"false"`,
+	).Variation(
+		"a",
+		`"A"`,
+	).Variation(
+		"b",
+		`"B"`,
+	).DefaultVariation(
+		"off",
+	).
+		Bucketing(
+			bucketing,
+		).Environment(
+		"production",
+	)
 }
 
-var _ = DescribeTable("A condition for clients that evaluate",
+var _ = DescribeTable(
+	"A condition for clients that evaluate",
 	func(condition v1alpha1.Condition, want, remote string) {
 		property, why := (&surroundings{local: true}).property(&datafile.Condition{
 			Attribute: condition.Attribute, Operator: datafile.Operator(condition.Operator), Values: condition.Values,
@@ -58,38 +101,181 @@ var _ = DescribeTable("A condition for clients that evaluate",
 			Expect(why).To(BeEmpty())
 		}
 	},
-	Entry("In with case", builders.MakeCondition("plan", v1alpha1.OperatorIn, "beta", "a.b"), `{"key":"plan","type":"person","value":"^(?:beta|a\\.b)$","operator":"regex"}`, ""),
-	Entry("In without case", builders.MakeCondition("n", v1alpha1.OperatorIn, "1", "2"), `{"key":"n","type":"person","value":["1","2"],"operator":"exact"}`, ""),
-	Entry("In, a number in another form", builders.MakeCondition("n", v1alpha1.OperatorIn, "1.0"), `{"key":"n","type":"person","value":["1.0"],"operator":"exact"}`, "as a number"),
-	Entry("In outside ASCII", builders.MakeCondition("n", v1alpha1.OperatorIn, "é"), `{"key":"n","type":"person","value":"^(?:é)$","operator":"regex"}`, "characters"),
-	Entry("In, too many", builders.MakeCondition("n", v1alpha1.OperatorIn, strings.Repeat("x", maxExpression+1)),
-		`{"key":"n","type":"person","value":"^(?:`+strings.Repeat("x", maxExpression+1)+`)$","operator":"regex"}`, "too many"),
-	Entry("NotIn", builders.MakeCondition("plan", v1alpha1.OperatorNotIn, "beta"), `{"key":"plan","type":"person","value":"^(?:beta)$","operator":"not_regex"}`, ""),
-	Entry("the targeting key", builders.MakeCondition("targetingKey", v1alpha1.OperatorIn, "u-1"), `{"key":"distinct_id","type":"person","value":"^(?:u-1)$","operator":"regex"}`, ""),
-	Entry("an attribute distinct_id", builders.MakeCondition("distinct_id", v1alpha1.OperatorExists), `{"key":"distinct_id","type":"person","value":"is_set","operator":"is_set"}`, "need not be"),
-	Entry("inside", builders.MakeCondition("a.b", v1alpha1.OperatorExists), `{"key":"a.b","type":"person","value":"is_set","operator":"is_set"}`, "inside"),
-	Entry("EqualFold", builders.MakeCondition("plan", v1alpha1.OperatorEqualFold, "Beta"), `{"key":"plan","type":"person","value":["Beta"],"operator":"exact"}`, ""),
-	Entry("EqualFold of a number", builders.MakeCondition("plan", v1alpha1.OperatorEqualFold, "5"), `{"key":"plan","type":"person","value":["5"],"operator":"exact"}`, "as text only"),
-	Entry("EqualFold of a boolean", builders.MakeCondition("plan", v1alpha1.OperatorNotEqualFold, "True"), `{"key":"plan","type":"person","value":["True"],"operator":"is_not"}`, "as text only"),
-	Entry("ContainsFold", builders.MakeCondition("plan", v1alpha1.OperatorContainsFold, "x"), `{"key":"plan","type":"person","value":"x","operator":"icontains"}`, ""),
-	Entry("ContainsFold of two", builders.MakeCondition("plan", v1alpha1.OperatorNotContainsFold, "x", "y"), `{"key":"plan","type":"person","value":["x","y"],"operator":"not_icontains"}`, "more than one"),
-	Entry("Contains", builders.MakeCondition("plan", v1alpha1.OperatorContains, "x", "y"), `{"key":"plan","type":"person","value":"(?:x|y)","operator":"regex"}`, ""),
-	Entry("NotStartsWith", builders.MakeCondition("plan", v1alpha1.OperatorNotStartsWith, "x"), `{"key":"plan","type":"person","value":"^(?:x)","operator":"not_regex"}`, ""),
-	Entry("EndsWith", builders.MakeCondition("plan", v1alpha1.OperatorEndsWith, "x"), `{"key":"plan","type":"person","value":"(?:x)$","operator":"regex"}`, ""),
-	Entry("DoesNotExist", builders.MakeCondition("plan", v1alpha1.OperatorDoesNotExist), `{"key":"plan","type":"person","value":"is_not_set","operator":"is_not_set"}`, ""),
-	Entry("LessThanOrEqual", builders.MakeCondition("age", v1alpha1.OperatorLessThanOrEqual, "18"), `{"key":"age","type":"person","value":18,"operator":"lte"}`, ""),
-	Entry("Before", builders.MakeCondition("at", v1alpha1.OperatorBefore, "2027-01-01T00:00:00Z"), `{"key":"at","type":"person","value":"2027-01-01T00:00:00Z","operator":"is_date_before"}`, ""),
-	Entry("Matches", builders.MakeCondition("plan", v1alpha1.OperatorMatches, `^a\d+$`), `{"key":"plan","type":"person","value":"^a\\d+$","operator":"regex"}`, ""),
-	Entry("Matches with a class of Go's", builders.MakeCondition("plan", v1alpha1.OperatorMatches, `\pL`), `{"key":"plan","type":"person","value":"\\pL","operator":"regex"}`, "different ways"),
-	Entry("Matches with flags", builders.MakeCondition("plan", v1alpha1.OperatorNotMatches, `(?s)a.b`), `{"key":"plan","type":"person","value":"(?s)a.b","operator":"not_regex"}`, "different ways"),
-	Entry("starts_with", builders.MakeCondition("plan", v1alpha1.OperatorMatches, `(?i)^a\.b`), `{"key":"plan","type":"person","value":"a.b","operator":"starts_with"}`, ""),
-	Entry("not_ends_with", builders.MakeCondition("plan", v1alpha1.OperatorNotMatches, `(?i)x\$$`), `{"key":"plan","type":"person","value":"x$","operator":"not_ends_with"}`, ""),
-	Entry("SemVerLessThan", builders.MakeCondition("v", v1alpha1.OperatorSemVerLessThan, "1.2.3"), `{"key":"v","type":"person","value":"1.2.3","operator":"semver_lt"}`, "before a release"),
-	Entry("SemVerTilde", builders.MakeCondition("v", v1alpha1.OperatorSemVerTilde, "1.2.3"), `{"key":"v","type":"person","value":["1.2.3"],"operator":"SemVerTilde"}`, "no operator"),
-	Entry("InCIDR", builders.MakeCondition("ip", v1alpha1.OperatorInCIDR, "10.0.0.0/8"), `{"key":"ip","type":"person","value":["10.0.0.0/8"],"operator":"InCIDR"}`, "no operator"),
+	Entry(
+		"In with case",
+		builders.MakeCondition("plan", v1alpha1.OperatorIn, "beta", "a.b"),
+		`{"key":"plan","type":"person","value":"^(?:beta|a\\.b)$","operator":"regex"}`,
+		"",
+	),
+	Entry(
+		"In without case",
+		builders.MakeCondition("n", v1alpha1.OperatorIn, "1", "2"),
+		`{"key":"n","type":"person","value":["1","2"],"operator":"exact"}`,
+		"",
+	),
+	Entry(
+		"In, a number in another form",
+		builders.MakeCondition("n", v1alpha1.OperatorIn, "1.0"),
+		`{"key":"n","type":"person","value":["1.0"],"operator":"exact"}`,
+		"as a number",
+	),
+	Entry(
+		"In outside ASCII",
+		builders.MakeCondition("n", v1alpha1.OperatorIn, "é"),
+		`{"key":"n","type":"person","value":"^(?:é)$","operator":"regex"}`,
+		"characters",
+	),
+	Entry(
+		"In, too many",
+		builders.MakeCondition("n", v1alpha1.OperatorIn, strings.Repeat("x", maxExpression+1)),
+		`{"key":"n","type":"person","value":"^(?:`+strings.Repeat(
+			"x",
+			maxExpression+1,
+		)+`)$","operator":"regex"}`,
+		"too many",
+	),
+	Entry(
+		"NotIn",
+		builders.MakeCondition("plan", v1alpha1.OperatorNotIn, "beta"),
+		`{"key":"plan","type":"person","value":"^(?:beta)$","operator":"not_regex"}`,
+		"",
+	),
+	Entry(
+		"the targeting key",
+		builders.MakeCondition("targetingKey", v1alpha1.OperatorIn, "u-1"),
+		`{"key":"distinct_id","type":"person","value":"^(?:u-1)$","operator":"regex"}`,
+		"",
+	),
+	Entry(
+		"an attribute distinct_id",
+		builders.MakeCondition("distinct_id", v1alpha1.OperatorExists),
+		`{"key":"distinct_id","type":"person","value":"is_set","operator":"is_set"}`,
+		"need not be",
+	),
+	Entry(
+		"inside",
+		builders.MakeCondition("a.b", v1alpha1.OperatorExists),
+		`{"key":"a.b","type":"person","value":"is_set","operator":"is_set"}`,
+		"inside",
+	),
+	Entry(
+		"EqualFold",
+		builders.MakeCondition("plan", v1alpha1.OperatorEqualFold, "Beta"),
+		`{"key":"plan","type":"person","value":["Beta"],"operator":"exact"}`,
+		"",
+	),
+	Entry(
+		"EqualFold of a number",
+		builders.MakeCondition("plan", v1alpha1.OperatorEqualFold, "5"),
+		`{"key":"plan","type":"person","value":["5"],"operator":"exact"}`,
+		"as text only",
+	),
+	Entry(
+		"EqualFold of a boolean",
+		builders.MakeCondition("plan", v1alpha1.OperatorNotEqualFold, "True"),
+		`{"key":"plan","type":"person","value":["True"],"operator":"is_not"}`,
+		"as text only",
+	),
+	Entry(
+		"ContainsFold",
+		builders.MakeCondition("plan", v1alpha1.OperatorContainsFold, "x"),
+		`{"key":"plan","type":"person","value":"x","operator":"icontains"}`,
+		"",
+	),
+	Entry(
+		"ContainsFold of two",
+		builders.MakeCondition("plan", v1alpha1.OperatorNotContainsFold, "x", "y"),
+		`{"key":"plan","type":"person","value":["x","y"],"operator":"not_icontains"}`,
+		"more than one",
+	),
+	Entry(
+		"Contains",
+		builders.MakeCondition("plan", v1alpha1.OperatorContains, "x", "y"),
+		`{"key":"plan","type":"person","value":"(?:x|y)","operator":"regex"}`,
+		"",
+	),
+	Entry(
+		"NotStartsWith",
+		builders.MakeCondition("plan", v1alpha1.OperatorNotStartsWith, "x"),
+		`{"key":"plan","type":"person","value":"^(?:x)","operator":"not_regex"}`,
+		"",
+	),
+	Entry(
+		"EndsWith",
+		builders.MakeCondition("plan", v1alpha1.OperatorEndsWith, "x"),
+		`{"key":"plan","type":"person","value":"(?:x)$","operator":"regex"}`,
+		"",
+	),
+	Entry(
+		"DoesNotExist",
+		builders.MakeCondition("plan", v1alpha1.OperatorDoesNotExist),
+		`{"key":"plan","type":"person","value":"is_not_set","operator":"is_not_set"}`,
+		"",
+	),
+	Entry(
+		"LessThanOrEqual",
+		builders.MakeCondition("age", v1alpha1.OperatorLessThanOrEqual, "18"),
+		`{"key":"age","type":"person","value":18,"operator":"lte"}`,
+		"",
+	),
+	Entry(
+		"Before",
+		builders.MakeCondition("at", v1alpha1.OperatorBefore, "2027-01-01T00:00:00Z"),
+		`{"key":"at","type":"person","value":"2027-01-01T00:00:00Z","operator":"is_date_before"}`,
+		"",
+	),
+	Entry(
+		"Matches",
+		builders.MakeCondition("plan", v1alpha1.OperatorMatches, `^a\d+$`),
+		`{"key":"plan","type":"person","value":"^a\\d+$","operator":"regex"}`,
+		"",
+	),
+	Entry(
+		"Matches with a class of Go's",
+		builders.MakeCondition("plan", v1alpha1.OperatorMatches, `\pL`),
+		`{"key":"plan","type":"person","value":"\\pL","operator":"regex"}`,
+		"different ways",
+	),
+	Entry(
+		"Matches with flags",
+		builders.MakeCondition("plan", v1alpha1.OperatorNotMatches, `(?s)a.b`),
+		`{"key":"plan","type":"person","value":"(?s)a.b","operator":"not_regex"}`,
+		"different ways",
+	),
+	Entry(
+		"starts_with",
+		builders.MakeCondition("plan", v1alpha1.OperatorMatches, `(?i)^a\.b`),
+		`{"key":"plan","type":"person","value":"a.b","operator":"starts_with"}`,
+		"",
+	),
+	Entry(
+		"not_ends_with",
+		builders.MakeCondition("plan", v1alpha1.OperatorNotMatches, `(?i)x\$$`),
+		`{"key":"plan","type":"person","value":"x$","operator":"not_ends_with"}`,
+		"",
+	),
+	Entry(
+		"SemVerLessThan",
+		builders.MakeCondition("v", v1alpha1.OperatorSemVerLessThan, "1.2.3"),
+		`{"key":"v","type":"person","value":"1.2.3","operator":"semver_lt"}`,
+		"before a release",
+	),
+	Entry(
+		"SemVerTilde",
+		builders.MakeCondition("v", v1alpha1.OperatorSemVerTilde, "1.2.3"),
+		`{"key":"v","type":"person","value":["1.2.3"],"operator":"SemVerTilde"}`,
+		"no operator",
+	),
+	Entry(
+		"InCIDR",
+		builders.MakeCondition("ip", v1alpha1.OperatorInCIDR, "10.0.0.0/8"),
+		`{"key":"ip","type":"person","value":["10.0.0.0/8"],"operator":"InCIDR"}`,
+		"no operator",
+	),
 )
 
-var _ = DescribeTable("A property of a request",
+var _ = DescribeTable(
+	"A property of a request",
 	func(text string, want v1alpha1.Condition, wrong string) {
 		property := Property{}
 		Expect(json.Unmarshal([]byte(text), &property)).To(Succeed())
@@ -101,31 +287,98 @@ var _ = DescribeTable("A property of a request",
 		}
 		Expect(err).NotTo(HaveOccurred())
 		Expect(got).To(Equal(want))
-		shows, _ := (&surroundings{}).property(&datafile.Condition{Attribute: got.Attribute, Operator: datafile.Operator(got.Operator), Values: got.Values})
+		shows, _ := (&surroundings{}).property(
+			&datafile.Condition{Attribute: got.Attribute, Operator: datafile.Operator(got.Operator), Values: got.Values},
+		)
 		again, _, err := condition(&Property{Key: shows.Key, Operator: shows.Operator, Value: throughJSON(shows.Value)})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(again).To(Equal(want), "what is shown of a condition makes the condition")
 	},
-	Entry("without an operator", `{"key":"plan","value":"Beta"}`, builders.MakeCondition("plan", v1alpha1.OperatorEqualFold, "Beta"), ""),
-	Entry("a number", `{"key":"n","value":5,"operator":"exact"}`, builders.MakeCondition("n", v1alpha1.OperatorIn, "5"), ""),
-	Entry("booleans", `{"key":"n","value":[true,"false"],"operator":"is_not"}`, builders.MakeCondition("n", v1alpha1.OperatorNotIn, "true", "false"), ""),
+	Entry(
+		"without an operator",
+		`{"key":"plan","value":"Beta"}`,
+		builders.MakeCondition("plan", v1alpha1.OperatorEqualFold, "Beta"),
+		"",
+	),
+	Entry(
+		"a number",
+		`{"key":"n","value":5,"operator":"exact"}`,
+		builders.MakeCondition("n", v1alpha1.OperatorIn, "5"),
+		"",
+	),
+	Entry(
+		"booleans",
+		`{"key":"n","value":[true,"false"],"operator":"is_not"}`,
+		builders.MakeCondition("n", v1alpha1.OperatorNotIn, "true", "false"),
+		"",
+	),
 	Entry("mixed", `{"key":"n","value":["x",5],"operator":"exact"}`, v1alpha1.Condition{}, "value"),
 	Entry("nothing", `{"key":"n","value":[],"operator":"exact"}`, v1alpha1.Condition{}, "value"),
 	Entry("null", `{"key":"n","value":null,"operator":"exact"}`, v1alpha1.Condition{}, "value"),
 	Entry("an object", `{"key":"n","value":{"a":1},"operator":"exact"}`, v1alpha1.Condition{}, "value"),
-	Entry("distinct_id", `{"key":"distinct_id","value":["Alice"],"operator":"is_not"}`, builders.MakeCondition("targetingKey", v1alpha1.OperatorNotEqualFold, "Alice"), ""),
+	Entry(
+		"distinct_id",
+		`{"key":"distinct_id","value":["Alice"],"operator":"is_not"}`,
+		builders.MakeCondition("targetingKey", v1alpha1.OperatorNotEqualFold, "Alice"),
+		"",
+	),
 	Entry("a dot", `{"key":"a.b","value":"x"}`, v1alpha1.Condition{}, "key"),
-	Entry("is_set", `{"key":"a","operator":"is_set","value":"is_set"}`, builders.MakeCondition("a", v1alpha1.OperatorExists), ""),
-	Entry("is_not_set", `{"key":"a","operator":"is_not_set"}`, builders.MakeCondition("a", v1alpha1.OperatorDoesNotExist), ""),
-	Entry("not_icontains", `{"key":"a","operator":"not_icontains","value":"x"}`, builders.MakeCondition("a", v1alpha1.OperatorNotContainsFold, "x"), ""),
+	Entry(
+		"is_set",
+		`{"key":"a","operator":"is_set","value":"is_set"}`,
+		builders.MakeCondition("a", v1alpha1.OperatorExists),
+		"",
+	),
+	Entry(
+		"is_not_set",
+		`{"key":"a","operator":"is_not_set"}`,
+		builders.MakeCondition("a", v1alpha1.OperatorDoesNotExist),
+		"",
+	),
+	Entry(
+		"not_icontains",
+		`{"key":"a","operator":"not_icontains","value":"x"}`,
+		builders.MakeCondition("a", v1alpha1.OperatorNotContainsFold, "x"),
+		"",
+	),
 	Entry("icontains of a list", `{"key":"a","operator":"icontains","value":["x"]}`, v1alpha1.Condition{}, "value"),
-	Entry("not_regex", `{"key":"a","operator":"not_regex","value":"^x"}`, builders.MakeCondition("a", v1alpha1.OperatorNotMatches, "^x"), ""),
-	Entry("starts_with", `{"key":"a","operator":"starts_with","value":"x.y"}`, builders.MakeCondition("a", v1alpha1.OperatorMatches, `(?i)^x\.y`), ""),
-	Entry("not_ends_with", `{"key":"a","operator":"not_ends_with","value":"("}`, builders.MakeCondition("a", v1alpha1.OperatorNotMatches, `(?i)\($`), ""),
-	Entry("gte", `{"key":"a","operator":"gte","value":"18"}`, builders.MakeCondition("a", v1alpha1.OperatorGreaterThanOrEqual, "18"), ""),
-	Entry("a day", `{"key":"a","operator":"is_date_after","value":"2027-03-15"}`, builders.MakeCondition("a", v1alpha1.OperatorAfter, "2027-03-15T00:00:00Z"), ""),
+	Entry(
+		"not_regex",
+		`{"key":"a","operator":"not_regex","value":"^x"}`,
+		builders.MakeCondition("a", v1alpha1.OperatorNotMatches, "^x"),
+		"",
+	),
+	Entry(
+		"starts_with",
+		`{"key":"a","operator":"starts_with","value":"x.y"}`,
+		builders.MakeCondition("a", v1alpha1.OperatorMatches, `(?i)^x\.y`),
+		"",
+	),
+	Entry(
+		"not_ends_with",
+		`{"key":"a","operator":"not_ends_with","value":"("}`,
+		builders.MakeCondition("a", v1alpha1.OperatorNotMatches, `(?i)\($`),
+		"",
+	),
+	Entry(
+		"gte",
+		`{"key":"a","operator":"gte","value":"18"}`,
+		builders.MakeCondition("a", v1alpha1.OperatorGreaterThanOrEqual, "18"),
+		"",
+	),
+	Entry(
+		"a day",
+		`{"key":"a","operator":"is_date_after","value":"2027-03-15"}`,
+		builders.MakeCondition("a", v1alpha1.OperatorAfter, "2027-03-15T00:00:00Z"),
+		"",
+	),
 	Entry("relative", `{"key":"a","operator":"is_date_after","value":"-1h"}`, v1alpha1.Condition{}, "value"),
-	Entry("semver_eq", `{"key":"a","operator":"semver_eq","value":"1.2.3"}`, builders.MakeCondition("a", v1alpha1.OperatorSemVerEqual, "1.2.3"), ""),
+	Entry(
+		"semver_eq",
+		`{"key":"a","operator":"semver_eq","value":"1.2.3"}`,
+		builders.MakeCondition("a", v1alpha1.OperatorSemVerEqual, "1.2.3"),
+		"",
+	),
 	Entry("semver_caret", `{"key":"a","operator":"semver_caret","value":"1.2.3"}`, v1alpha1.Condition{}, "operator"),
 	Entry("not_gt", `{"key":"a","operator":"not_gt","value":"1"}`, v1alpha1.Condition{}, "operator"),
 )
@@ -135,7 +388,8 @@ func throughJSON(value any) (read any) {
 	return read
 }
 
-var _ = DescribeTable("A flag in PostHog's form",
+var _ = DescribeTable(
+	"A flag in PostHog's form",
 	func(flag *builders.FlagBuilder, want string, lost, remote []string) {
 		d := around(true).describe("f", compiled(flag))
 		got := map[string]any{"groups": []string{}, "variants": []string{}}
@@ -144,9 +398,20 @@ var _ = DescribeTable("A flag in PostHog's form",
 			group := &d.Filters.Groups[i]
 			var tests []string
 			for _, property := range group.Properties {
-				tests = append(tests, property.Type+" "+property.Key+" "+property.Operator+" "+canonical(property.Value)+" "+strings.Join(property.DependencyChain, ","))
+				tests = append(
+					tests,
+					property.Type+" "+property.Key+" "+property.Operator+" "+canonical(
+						property.Value,
+					)+" "+strings.Join(
+						property.DependencyChain,
+						",",
+					),
+				)
 			}
-			groups = append(groups, group.SortKey+" | "+strings.Join(tests, " & ")+" | "+canonical(group.RolloutPercentage)+" | "+variantKey(group))
+			groups = append(
+				groups,
+				group.SortKey+" | "+strings.Join(tests, " & ")+" | "+canonical(group.RolloutPercentage)+" | "+variantKey(group),
+			)
 		}
 		if d.Filters.Multivariate != nil {
 			for _, variant := range d.Filters.Multivariate.Variants {
@@ -166,45 +431,239 @@ var _ = DescribeTable("A flag in PostHog's form",
 		}
 	},
 	Entry("off", boolean().Disabled(), "", nil, nil),
-	Entry("off, and true while it is", builders.MakeFlag("f", "shop").Boolean().DefaultVariation("on"), "fallthrough: |  | 100 | ", nil, nil),
-	Entry("off, with values", words(v1alpha1.BucketingMurmur3).Disabled(), "fallthrough: |  | 100 | off\noff 0\na 0\nb 0", nil, nil),
+	Entry(
+		"off, and true while it is",
+		builders.MakeFlag("f", "shop").Boolean().DefaultVariation("on"),
+		"fallthrough: |  | 100 | ",
+		nil,
+		nil,
+	),
+	Entry(
+		"off, with values",
+		words(v1alpha1.BucketingMurmur3).Disabled(),
+		"fallthrough: |  | 100 | off\noff 0\na 0\nb 0",
+		nil,
+		nil,
+	),
 	Entry("off, as PostHog has it", words(v1alpha1.BucketingPostHogSHA1).Disabled(), "a 0\nb 0", nil, nil),
 	Entry("a share", boolean().Rule(builders.MakeRule("r").Traffic("10%").Serve("on")), "r |  | 10 | ", nil, nil),
-	Entry("a share that is not whole", boolean().Rule(builders.MakeRule("r").Traffic("10.5%").Serve("on")), "r |  | 10.5 | ", nil, []string{"whole percent"}),
-	Entry("a share of another hash", boolean().Bucketing(v1alpha1.BucketingMurmur3).Rule(builders.MakeRule("r").Traffic("10%").Serve("on")), "r |  | 10 | ", nil, []string{"a hash"}),
-	Entry("no share of another hash", boolean().Bucketing(v1alpha1.BucketingMurmur3).Rule(builders.MakeRule("r").Traffic("0%").Serve("on")), "r |  | 0 | ", nil, nil),
-	Entry("the hash of something else", boolean().Rule(builders.MakeRule("r").Traffic("10%").HashBy("$device_id").Serve("on")), "r |  | 10 | ", nil, []string{"$device_id"}),
-	Entry("false at the end", boolean().Rule(builders.MakeRule("r").Condition("a", v1alpha1.OperatorExists).Serve("on"), builders.MakeRule("s").Serve("off")), `r | person a is_set "is_set"  | 100 | `, nil, nil),
-	Entry("false in between", boolean().Rule(builders.MakeRule("r").Condition("a", v1alpha1.OperatorExists).Serve("off"), builders.MakeRule("s").Serve("on")),
-		"s |  | 100 | ", []string{`rule "r" serves false`}, []string{`rule "r"`}),
-	Entry("an override that is false", boolean().Override("x", "off").Rule(builders.MakeRule("s").Serve("on")), "s |  | 100 | ", []string{"overrides"}, []string{"overrides"}),
-	Entry("overrides", boolean().Override("y", "on").Override("x", "on"), `override:on | person distinct_id regex "^(?:x|y)$"  | 100 | `, nil, nil),
-	Entry("a split without variants", boolean().Rule(builders.MakeRule("r").Split("on", 1).Split("off", 1)), "", []string{"splits a flag"}, []string{"splits a flag"}),
-	Entry("a split that serves one", boolean().Rule(builders.MakeRule("r").Split("on", 1).Split("off", 0)), "r |  | 100 | ", nil, nil),
-	Entry("a split", words(v1alpha1.BucketingPostHogSHA1).Rule(builders.MakeRule("r").Split("b", 1).Split("a", 3)), "r |  | 100 | \nb 25\na 75", nil, nil),
-	Entry("a split into thirds", words(v1alpha1.BucketingPostHogSHA1).Rule(builders.MakeRule("r").Split("b", 1).Split("a", 2)), "r |  | 100 | \nb 33.333\na 66.666", nil, []string{"whole percent"}),
-	Entry("a split into the default too", words(v1alpha1.BucketingPostHogSHA1).Rule(builders.MakeRule("r").Split("off", 1).Split("a", 1)), "r |  | 100 | \noff 50\na 50\nb 0", nil, nil),
-	Entry("two splits", words(v1alpha1.BucketingMurmur3).Rule(builders.MakeRule("r").Split("b", 1).Split("a", 1), builders.MakeRule("s").Split("a", 1).Split("b", 1)),
-		"r |  | 100 | \nfallthrough: |  | 100 | off\nb 50\na 50\noff 0", []string{"otherwise"}, []string{"a hash", "otherwise", "follows"}),
-	Entry("a variant after a split", words(v1alpha1.BucketingPostHogSHA1).Rule(builders.MakeRule("r").Split("b", 1).Split("a", 1), builders.MakeRule("s").Serve("a")),
-		"r |  | 100 | \ns |  | 100 | a\nb 50\na 50", nil, []string{"follows"}),
-	Entry("another default", words(v1alpha1.BucketingPostHogSHA1).Fallthrough("a"), "fallthrough: |  | 100 | a\na 0\nb 0", nil, nil),
-	Entry("audiences", boolean().Rule(builders.MakeRule("r").Audiences("staff", "beta").Condition("a", v1alpha1.OperatorExists).Serve("on")),
-		"r | cohort id in 7  & person a is_set \"is_set\"  | 100 | \nr | cohort id in 8  & person a is_set \"is_set\"  | 100 | ", nil, nil),
-	Entry("no such audience", boolean().Rule(builders.MakeRule("r").Audiences("gone").Serve("on")), "r | cohort id in 0  | 100 | ", nil, []string{"gone"}),
-	Entry("prerequisites", boolean().Prerequisite("boolean", "on").Rule(builders.MakeRule("r").Serve("on")), "r | flag boolean flag_evaluates_to true variants,boolean | 100 | ", nil, nil),
-	Entry("a prerequisite that is off", boolean().Prerequisite("boolean", "off").Rule(builders.MakeRule("r").Serve("on")), "r | flag boolean flag_evaluates_to false variants,boolean | 100 | ", nil, nil),
-	Entry("a variant as prerequisite", boolean().Prerequisite("variants", "b").Rule(builders.MakeRule("r").Serve("on")), `r | flag variants flag_evaluates_to "b" variants | 100 | `, nil, nil),
-	Entry("a default as prerequisite", boolean().Prerequisite("variants", "a").Rule(builders.MakeRule("r").Serve("on")), `r | flag variants flag_evaluates_to "a" variants | 100 | `, nil, []string{"by a default"}),
-	Entry("two variants as prerequisite", boolean().Prerequisite("variants", "b", "c").Rule(builders.MakeRule("r").Serve("on")), "r |  | 100 | ", []string{"more than one"}, []string{"more than one"}),
-	Entry("no such prerequisite", boolean().Prerequisite("gone", "on").Rule(builders.MakeRule("r").Serve("on")), `r | flag gone flag_evaluates_to "on" gone | 100 | `, nil, []string{"does not exist"}),
-	Entry("true where a prerequisite is not met", builders.MakeFlag("f", "shop").Boolean().DefaultVariation("on").Environment("production").Prerequisite("boolean", "on").Fallthrough("on"),
-		"fallthrough: | flag boolean flag_evaluates_to true variants,boolean | 100 | ", nil, []string{"something else than false"}),
+	Entry(
+		"a share that is not whole",
+		boolean().Rule(builders.MakeRule("r").Traffic("10.5%").Serve("on")),
+		"r |  | 10.5 | ",
+		nil,
+		[]string{"whole percent"},
+	),
+	Entry(
+		"a share of another hash",
+		boolean().Bucketing(v1alpha1.BucketingMurmur3).Rule(builders.MakeRule("r").Traffic("10%").Serve("on")),
+		"r |  | 10 | ",
+		nil,
+		[]string{"a hash"},
+	),
+	Entry(
+		"no share of another hash",
+		boolean().Bucketing(v1alpha1.BucketingMurmur3).Rule(builders.MakeRule("r").Traffic("0%").Serve("on")),
+		"r |  | 0 | ",
+		nil,
+		nil,
+	),
+	Entry(
+		"the hash of something else",
+		boolean().Rule(builders.MakeRule("r").Traffic("10%").HashBy("$device_id").Serve("on")),
+		"r |  | 10 | ",
+		nil,
+		[]string{"$device_id"},
+	),
+	Entry(
+		"false at the end",
+		boolean().Rule(
+			builders.MakeRule("r").Condition("a", v1alpha1.OperatorExists).Serve("on"),
+			builders.MakeRule("s").Serve("off"),
+		),
+		`r | person a is_set "is_set"  | 100 | `,
+		nil,
+		nil,
+	),
+	Entry(
+		"false in between",
+		boolean().Rule(
+			builders.MakeRule("r").Condition("a", v1alpha1.OperatorExists).Serve("off"),
+			builders.MakeRule("s").Serve("on"),
+		),
+		"s |  | 100 | ",
+		[]string{`rule "r" serves false`},
+		[]string{`rule "r"`},
+	),
+	Entry(
+		"an override that is false",
+		boolean().Override("x", "off").Rule(builders.MakeRule("s").Serve("on")),
+		"s |  | 100 | ",
+		[]string{"overrides"},
+		[]string{"overrides"},
+	),
+	Entry(
+		"overrides",
+		boolean().Override("y", "on").Override("x", "on"),
+		`override:on | person distinct_id regex "^(?:x|y)$"  | 100 | `,
+		nil,
+		nil,
+	),
+	Entry(
+		"a split without variants",
+		boolean().Rule(builders.MakeRule("r").Split("on", 1).Split("off", 1)),
+		"",
+		[]string{"splits a flag"},
+		[]string{"splits a flag"},
+	),
+	Entry(
+		"a split that serves one",
+		boolean().Rule(builders.MakeRule("r").Split("on", 1).Split("off", 0)),
+		"r |  | 100 | ",
+		nil,
+		nil,
+	),
+	Entry(
+		"a split",
+		words(v1alpha1.BucketingPostHogSHA1).Rule(builders.MakeRule("r").Split("b", 1).Split("a", 3)),
+		"r |  | 100 | \nb 25\na 75",
+		nil,
+		nil,
+	),
+	Entry(
+		"a split into thirds",
+		words(v1alpha1.BucketingPostHogSHA1).Rule(builders.MakeRule("r").Split("b", 1).Split("a", 2)),
+		"r |  | 100 | \nb 33.333\na 66.666",
+		nil,
+		[]string{"whole percent"},
+	),
+	Entry(
+		"a split into the default too",
+		words(v1alpha1.BucketingPostHogSHA1).Rule(builders.MakeRule("r").Split("off", 1).Split("a", 1)),
+		"r |  | 100 | \noff 50\na 50\nb 0",
+		nil,
+		nil,
+	),
+	Entry(
+		"two splits",
+		words(
+			v1alpha1.BucketingMurmur3,
+		).Rule(
+			builders.MakeRule("r").Split("b", 1).Split("a", 1),
+			builders.MakeRule("s").Split("a", 1).Split("b", 1),
+		),
+		"r |  | 100 | \nfallthrough: |  | 100 | off\nb 50\na 50\noff 0",
+		[]string{"otherwise"},
+		[]string{"a hash", "otherwise", "follows"},
+	),
+	Entry(
+		"a variant after a split",
+		words(
+			v1alpha1.BucketingPostHogSHA1,
+		).Rule(
+			builders.MakeRule("r").Split("b", 1).Split("a", 1),
+			builders.MakeRule("s").Serve("a"),
+		),
+		"r |  | 100 | \ns |  | 100 | a\nb 50\na 50",
+		nil,
+		[]string{"follows"},
+	),
+	Entry(
+		"another default",
+		words(v1alpha1.BucketingPostHogSHA1).Fallthrough("a"),
+		"fallthrough: |  | 100 | a\na 0\nb 0",
+		nil,
+		nil,
+	),
+	Entry(
+		"audiences",
+		boolean().Rule(builders.MakeRule("r").Audiences("staff", "beta").Condition("a", v1alpha1.OperatorExists).Serve("on")),
+		"r | cohort id in 7  & person a is_set \"is_set\"  | 100 | \nr | cohort id in 8  & person a is_set \"is_set\"  | 100 | ",
+		nil,
+		nil,
+	),
+	Entry(
+		"no such audience",
+		boolean().Rule(builders.MakeRule("r").Audiences("gone").Serve("on")),
+		"r | cohort id in 0  | 100 | ",
+		nil,
+		[]string{"gone"},
+	),
+	Entry(
+		"prerequisites",
+		boolean().Prerequisite("boolean", "on").Rule(builders.MakeRule("r").Serve("on")),
+		"r | flag boolean flag_evaluates_to true variants,boolean | 100 | ",
+		nil,
+		nil,
+	),
+	Entry(
+		"a prerequisite that is off",
+		boolean().Prerequisite("boolean", "off").Rule(builders.MakeRule("r").Serve("on")),
+		"r | flag boolean flag_evaluates_to false variants,boolean | 100 | ",
+		nil,
+		nil,
+	),
+	Entry(
+		"a variant as prerequisite",
+		boolean().Prerequisite("variants", "b").Rule(builders.MakeRule("r").Serve("on")),
+		`r | flag variants flag_evaluates_to "b" variants | 100 | `,
+		nil,
+		nil,
+	),
+	Entry(
+		"a default as prerequisite",
+		boolean().Prerequisite("variants", "a").Rule(builders.MakeRule("r").Serve("on")),
+		`r | flag variants flag_evaluates_to "a" variants | 100 | `,
+		nil,
+		[]string{"by a default"},
+	),
+	Entry(
+		"two variants as prerequisite",
+		boolean().Prerequisite("variants", "b", "c").Rule(builders.MakeRule("r").Serve("on")),
+		"r |  | 100 | ",
+		[]string{"more than one"},
+		[]string{"more than one"},
+	),
+	Entry(
+		"no such prerequisite",
+		boolean().Prerequisite("gone", "on").Rule(builders.MakeRule("r").Serve("on")),
+		`r | flag gone flag_evaluates_to "on" gone | 100 | `,
+		nil,
+		[]string{"does not exist"},
+	),
+	Entry(
+		"true where a prerequisite is not met",
+		builders.MakeFlag(
+			"f",
+			"shop",
+		).Boolean().DefaultVariation(
+			"on",
+		).Environment(
+			"production",
+		).Prerequisite(
+			"boolean",
+			"on",
+		).Fallthrough(
+			"on",
+		),
+		"fallthrough: | flag boolean flag_evaluates_to true variants,boolean | 100 | ",
+		nil,
+		[]string{"something else than false"},
+	),
 )
 
 var _ = Describe("Cohorts", func() {
 	It("are what audiences are, where clients can tell", func() {
-		audience, err := compile.Audience(builders.MakeAudience("a", "shop").Members("x").Group(builders.MakeCondition("n", v1alpha1.OperatorGreaterThan, "1")).Obj())
+		audience, err := compile.Audience(
+			builders.MakeAudience(
+				"a",
+				"shop",
+			).Members(
+				"x",
+			).Group(
+				builders.MakeCondition("n", v1alpha1.OperatorGreaterThan, "1"),
+			).Obj(),
+		)
 		Expect(err).NotTo(HaveOccurred())
 		cohort, can := cohortForm(audience)
 		Expect(can).To(BeTrue())
@@ -226,10 +685,16 @@ var _ = Describe("Writing filters", func() {
 		Expect(json.Unmarshal([]byte(text), filters)).To(Succeed())
 		config := server.Part(flag, "production")
 		w := &writer{
-			flag: flag, config: config, filters: filters, shown: around(false).describeFlag(flag, "production"),
-			references: references{audience: func(id string) string { return map[string]string{"7": "beta"}[id] }, flag: func(id string) *v1alpha1.FeatureFlag {
-				return map[string]*v1alpha1.FeatureFlag{"boolean": builders.MakeFlag("boolean", "shop").Boolean().Defaulted().Obj()}[id]
-			}},
+			flag:    flag,
+			config:  config,
+			filters: filters,
+			shown:   around(false).describeFlag(flag, "production"),
+			references: references{
+				audience: func(id string) string { return map[string]string{"7": "beta"}[id] },
+				flag: func(id string) *v1alpha1.FeatureFlag {
+					return map[string]*v1alpha1.FeatureFlag{"boolean": builders.MakeFlag("boolean", "shop").Boolean().Defaulted().Obj()}[id]
+				},
+			},
 		}
 		w.write()
 		return w, server.Part(flag, "production")
@@ -251,8 +716,20 @@ var _ = Describe("Writing filters", func() {
 		w, config := write(flag, text)
 		Expect(w.mistakes).To(BeEmpty())
 		Expect(config.Rules).To(HaveLen(2))
-		Expect(config.Rules[0]).To(And(HaveField("Name", "beta-people"), HaveField("Audiences", []string{"beta"}), HaveField("Variation", "off")))
-		Expect(config.Rules[1]).To(And(HaveField("Name", "group-1"), HaveField("Traffic", v1alpha1.Percent("10%")), HaveField("Split", []v1alpha1.SplitEntry{{Variation: "off", Weight: 33333}, {Variation: "b", Weight: 66667}})))
+		Expect(
+			config.Rules[0],
+		).To(
+			And(HaveField("Name", "beta-people"), HaveField("Audiences", []string{"beta"}), HaveField("Variation", "off")),
+		)
+		Expect(
+			config.Rules[1],
+		).To(
+			And(
+				HaveField("Name", "group-1"),
+				HaveField("Traffic", v1alpha1.Percent("10%")),
+				HaveField("Split", []v1alpha1.SplitEntry{{Variation: "off", Weight: 33333}, {Variation: "b", Weight: 66667}}),
+			),
+		)
 		Expect(w.rename("spec.environments[0].rules[0].variation")).To(Equal("filters.groups[1]"))
 		Expect(w.rename("spec.environments[0].rules[0].audiences[0]")).To(Equal("filters.groups[1].properties"))
 		Expect(w.rename("spec.variations[1].key")).To(Equal("filters.multivariate.variants[1].key"))
@@ -265,8 +742,37 @@ var _ = Describe("Writing filters", func() {
 	})
 
 	It("keeps the overrides, the conditions and the default that groups show", func() {
-		flag := builders.MakeFlag("f", "shop").Boolean().DefaultVariation("on").Environment("production").Override("x", "on").Fallthrough("on").Rule(
-			builders.MakeRule("r").ABTest("purchase").Audiences("beta", "staff").Condition("ip", v1alpha1.OperatorInCIDR, "10.0.0.0/8").Condition("plan", v1alpha1.OperatorIn, "x").Serve("on"),
+		flag := builders.MakeFlag(
+			"f",
+			"shop",
+		).Boolean().DefaultVariation(
+			"on",
+		).Environment(
+			"production",
+		).Override(
+			"x",
+			"on",
+		).Fallthrough(
+			"on",
+		).Rule(
+			builders.MakeRule(
+				"r",
+			).ABTest(
+				"purchase",
+			).Audiences(
+				"beta",
+				"staff",
+			).Condition(
+				"ip",
+				v1alpha1.OperatorInCIDR,
+				"10.0.0.0/8",
+			).Condition(
+				"plan",
+				v1alpha1.OperatorIn,
+				"x",
+			).Serve(
+				"on",
+			),
 		).Defaulted().Obj()
 		shows := around(false).describeFlag(flag, "production")
 		Expect(shows.Filters.Groups).To(HaveLen(4))
@@ -282,8 +788,26 @@ var _ = Describe("Writing filters", func() {
 		Expect(config.Overrides).To(BeEmpty())
 		Expect(config.DefaultVariation).To(Equal("off"), "whoever is in no group gets false")
 		Expect(config.Rules).To(HaveLen(1))
-		Expect(config.Rules[0]).To(And(HaveField("Name", "r"), HaveField("Audiences", []string{"beta"}), HaveField("Traffic", v1alpha1.Percent("5%")), HaveField("Metrics", []string{"purchase"})))
-		Expect(config.Rules[0].Conditions).To(Equal([]v1alpha1.Condition{builders.MakeCondition("ip", v1alpha1.OperatorInCIDR, "10.0.0.0/8"), builders.MakeCondition("plan", v1alpha1.OperatorIn, "x")}))
+		Expect(
+			config.Rules[0],
+		).To(
+			And(
+				HaveField("Name", "r"),
+				HaveField("Audiences", []string{"beta"}),
+				HaveField("Traffic", v1alpha1.Percent("5%")),
+				HaveField("Metrics", []string{"purchase"}),
+			),
+		)
+		Expect(
+			config.Rules[0].Conditions,
+		).To(
+			Equal(
+				[]v1alpha1.Condition{
+					builders.MakeCondition("ip", v1alpha1.OperatorInCIDR, "10.0.0.0/8"),
+					builders.MakeCondition("plan", v1alpha1.OperatorIn, "x"),
+				},
+			),
+		)
 	})
 
 	It("takes dependencies for the flag as a whole", func() {
@@ -293,29 +817,68 @@ var _ = Describe("Writing filters", func() {
 		Expect(w.mistakes).To(BeEmpty())
 		Expect(config.Prerequisites).To(Equal([]v1alpha1.Prerequisite{{Flag: "boolean", Variations: []string{"on"}}}))
 		Expect(config.Rules[1].Conditions).To(HaveLen(1))
-		Expect(w.rename("spec.environments[0].rules[1].conditions[0].values[0]")).To(Equal("filters.groups[1].properties[1].value"))
+		Expect(
+			w.rename("spec.environments[0].rules[1].conditions[0].values[0]"),
+		).To(
+			Equal("filters.groups[1].properties[1].value"),
+		)
 
 		text = `{"groups": [{"properties": [` + depends + `]}, {}]}`
 		w, _ = write(fresh(text), text)
 		Expect(w.mistakes).To(ConsistOf(HaveField("Field", "filters.groups[1].properties")))
 	})
 
-	DescribeTable("refuses", func(text string, fields ...string) {
-		w, _ := write(fresh(`{"multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`), text)
-		var got []string
-		for _, mistake := range w.mistakes {
-			got = append(got, mistake.Field)
-		}
-		Expect(got).To(Equal(fields))
-	},
+	DescribeTable(
+		"refuses",
+		func(text string, fields ...string) {
+			w, _ := write(fresh(`{"multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`), text)
+			var got []string
+			for _, mistake := range w.mistakes {
+				got = append(got, mistake.Field)
+			}
+			Expect(got).To(Equal(fields))
+		},
 		Entry("no variants left", `{"groups": []}`, "filters.multivariate"),
-		Entry("shares that are not everybody", `{"groups": [{}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 50}]}}`, "filters.multivariate.variants"),
-		Entry("a variant twice", `{"multivariate": {"variants": [{"key": "a", "rollout_percentage": 50}, {"key": "a", "rollout_percentage": 50}]}}`, "filters.multivariate.variants[1].key"),
-		Entry("a payload of nothing", `{"payloads": {"x": "1"}, "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`, "filters.payloads.x"),
-		Entry("a group type", `{"groups": [{"aggregation_group_type_index": 1}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`, "filters.groups[0].aggregation_group_type_index"),
-		Entry("two cohorts", `{"groups": [{"properties": [{"key": "id", "type": "cohort", "value": 7}, {"key": "id", "type": "cohort", "value": "7"}]}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`, "filters.groups[0].properties[1].value"),
-		Entry("outside a cohort", `{"groups": [{"properties": [{"key": "id", "type": "cohort", "value": 7, "operator": "not_in"}]}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`, "filters.groups[0].properties[0].operator"),
-		Entry("a type", `{"groups": [{"properties": [{"key": "a", "type": "event", "value": 7}]}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`, "filters.groups[0].properties[0].type"),
-		Entry("what other flags of PostHog have", `{"holdout": {"id": 1}, "early_exit": true, "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`, "filters.early_exit", "filters.holdout"),
+		Entry(
+			"shares that are not everybody",
+			`{"groups": [{}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 50}]}}`,
+			"filters.multivariate.variants",
+		),
+		Entry(
+			"a variant twice",
+			`{"multivariate": {"variants": [{"key": "a", "rollout_percentage": 50}, {"key": "a", "rollout_percentage": 50}]}}`,
+			"filters.multivariate.variants[1].key",
+		),
+		Entry(
+			"a payload of nothing",
+			`{"payloads": {"x": "1"}, "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`,
+			"filters.payloads.x",
+		),
+		Entry(
+			"a group type",
+			`{"groups": [{"aggregation_group_type_index": 1}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`,
+			"filters.groups[0].aggregation_group_type_index",
+		),
+		Entry(
+			"two cohorts",
+			`{"groups": [{"properties": [{"key": "id", "type": "cohort", "value": 7}, {"key": "id", "type": "cohort", "value": "7"}]}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`,
+			"filters.groups[0].properties[1].value",
+		),
+		Entry(
+			"outside a cohort",
+			`{"groups": [{"properties": [{"key": "id", "type": "cohort", "value": 7, "operator": "not_in"}]}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`,
+			"filters.groups[0].properties[0].operator",
+		),
+		Entry(
+			"a type",
+			`{"groups": [{"properties": [{"key": "a", "type": "event", "value": 7}]}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`,
+			"filters.groups[0].properties[0].type",
+		),
+		Entry(
+			"what other flags of PostHog have",
+			`{"holdout": {"id": 1}, "early_exit": true, "multivariate": {"variants": [{"key": "a", "rollout_percentage": 100}]}}`,
+			"filters.early_exit",
+			"filters.holdout",
+		),
 	)
 })

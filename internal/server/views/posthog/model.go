@@ -263,7 +263,8 @@ func isRemoteConfiguration(flag *v1alpha1.FeatureFlag, environment string) bool 
 
 // bucketingIdentifier is what the rules of an environment hash.
 func bucketingIdentifier(config *v1alpha1.EnvironmentConfig) string {
-	if config != nil && slices.ContainsFunc(config.Rules, func(rule v1alpha1.Rule) bool { return rule.HashAttribute == deviceID }) {
+	if config != nil &&
+		slices.ContainsFunc(config.Rules, func(rule v1alpha1.Rule) bool { return rule.HashAttribute == deviceID }) {
 		return "device_id"
 	}
 	return distinctID

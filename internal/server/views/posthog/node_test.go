@@ -51,25 +51,49 @@ func property(key, operator, value string) string {
 
 // locally are flags that clients evaluate by themselves, made through this view.
 var locally = map[string]string{
-	"everybody":  `{"groups": [{"rollout_percentage": 100}], "payloads": {"true": "{\"a\": [1, \"x\"]}"}}`,
-	"nobody":     `{"groups": []}`,
-	"third":      `{"groups": [{"properties": [], "rollout_percentage": 33}]}`,
-	"exact":      `{"groups": [{"properties": [` + property("plan", "exact", `["BETA", "free"]`) + `], "rollout_percentage": 100}]}`,
-	"is-not":     `{"groups": [{"properties": [` + property("plan", "is_not", `"beta"`) + `], "rollout_percentage": 60}]}`,
-	"boolean":    `{"groups": [{"properties": [` + property("staff", "exact", `["true"]`) + `]}]}`,
-	"not-staff":  `{"groups": [{"properties": [` + property("staff", "is_not", `["true"]`) + `]}]}`,
-	"contains":   `{"groups": [{"properties": [` + property("email", "icontains", `"@EXAMPLE.com"`) + `]}]}`,
-	"not-in":     `{"groups": [{"properties": [` + property("email", "not_icontains", `"example.com"`) + `]}]}`,
-	"set":        `{"groups": [{"properties": [` + property("age", "is_set", `"is_set"`) + `]}]}`,
-	"old":        `{"groups": [{"properties": [` + property("age", "gte", `"18"`) + `, ` + property("age", "lt", `65`) + `]}]}`,
-	"scored":     `{"groups": [{"properties": [` + property("score", "gt", `"70.5"`) + `]}]}`,
-	"matches":    `{"groups": [{"properties": [` + property("code", "regex", `"^a\\.b[0-4]$"`) + `]}]}`,
-	"no-match":   `{"groups": [{"properties": [` + property("code", "not_regex", `"[02468]$"`) + `]}]}`,
-	"since":      `{"groups": [{"properties": [` + property("joined", "is_date_after", `"2026-06-01"`) + `]}]}`,
-	"by-id":      `{"groups": [{"properties": [` + property("distinct_id", "exact", `["user-1", "USER-2"]`) + `]}, {"rollout_percentage": 10}]}`,
-	"both":       `{"groups": [{"properties": [` + property("plan", "exact", `"free"`) + `], "rollout_percentage": 20}, {"rollout_percentage": 5}, {"rollout_percentage": 40}]}`,
-	"variants":   `{"groups": [{"rollout_percentage": 80}], "multivariate": {"variants": [{"key": "control", "rollout_percentage": 34}, {"key": "a", "rollout_percentage": 33}, {"key": "b", "rollout_percentage": 33}]}, "payloads": {"a": "\"text\"", "b": "7"}}`,
-	"overridden": `{"groups": [{"rollout_percentage": 50}, {"properties": [` + property("staff", "exact", `true`) + `], "variant": "b"}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 50}, {"key": "b", "rollout_percentage": 50}]}}`,
+	"everybody": `{"groups": [{"rollout_percentage": 100}], "payloads": {"true": "{\"a\": [1, \"x\"]}"}}`,
+	"nobody":    `{"groups": []}`,
+	"third":     `{"groups": [{"properties": [], "rollout_percentage": 33}]}`,
+	"exact": `{"groups": [{"properties": [` + property(
+		"plan",
+		"exact",
+		`["BETA", "free"]`,
+	) + `], "rollout_percentage": 100}]}`,
+	"is-not":    `{"groups": [{"properties": [` + property("plan", "is_not", `"beta"`) + `], "rollout_percentage": 60}]}`,
+	"boolean":   `{"groups": [{"properties": [` + property("staff", "exact", `["true"]`) + `]}]}`,
+	"not-staff": `{"groups": [{"properties": [` + property("staff", "is_not", `["true"]`) + `]}]}`,
+	"contains":  `{"groups": [{"properties": [` + property("email", "icontains", `"@EXAMPLE.com"`) + `]}]}`,
+	"not-in":    `{"groups": [{"properties": [` + property("email", "not_icontains", `"example.com"`) + `]}]}`,
+	"set":       `{"groups": [{"properties": [` + property("age", "is_set", `"is_set"`) + `]}]}`,
+	"old": `{"groups": [{"properties": [` + property(
+		"age",
+		"gte",
+		`"18"`,
+	) + `, ` + property(
+		"age",
+		"lt",
+		`65`,
+	) + `]}]}`,
+	"scored":   `{"groups": [{"properties": [` + property("score", "gt", `"70.5"`) + `]}]}`,
+	"matches":  `{"groups": [{"properties": [` + property("code", "regex", `"^a\\.b[0-4]$"`) + `]}]}`,
+	"no-match": `{"groups": [{"properties": [` + property("code", "not_regex", `"[02468]$"`) + `]}]}`,
+	"since":    `{"groups": [{"properties": [` + property("joined", "is_date_after", `"2026-06-01"`) + `]}]}`,
+	"by-id": `{"groups": [{"properties": [` + property(
+		"distinct_id",
+		"exact",
+		`["user-1", "USER-2"]`,
+	) + `]}, {"rollout_percentage": 10}]}`,
+	"both": `{"groups": [{"properties": [` + property(
+		"plan",
+		"exact",
+		`"free"`,
+	) + `], "rollout_percentage": 20}, {"rollout_percentage": 5}, {"rollout_percentage": 40}]}`,
+	"variants": `{"groups": [{"rollout_percentage": 80}], "multivariate": {"variants": [{"key": "control", "rollout_percentage": 34}, {"key": "a", "rollout_percentage": 33}, {"key": "b", "rollout_percentage": 33}]}, "payloads": {"a": "\"text\"", "b": "7"}}`,
+	"overridden": `{"groups": [{"rollout_percentage": 50}, {"properties": [` + property(
+		"staff",
+		"exact",
+		`true`,
+	) + `], "variant": "b"}], "multivariate": {"variants": [{"key": "a", "rollout_percentage": 50}, {"key": "b", "rollout_percentage": 50}]}}`,
 }
 
 // byServer are flags that clients ask the server about.
@@ -77,7 +101,15 @@ var byServer = map[string]string{
 	"decimals": `{"groups": [{"rollout_percentage": 12.5}]}`,
 	"semver":   `{"groups": [{"properties": [` + property("version", "semver_gte", `"1.3.0"`) + `]}]}`,
 	"unicode":  `{"groups": [{"properties": [` + property("plan", "icontains", `"é"`) + `]}]}`,
-	"starts":   `{"groups": [{"properties": [` + property("plan", "exact", `"free"`) + `, ` + property("plan", "regex", `"(?i)free"`) + `]}]}`,
+	"starts": `{"groups": [{"properties": [` + property(
+		"plan",
+		"exact",
+		`"free"`,
+	) + `, ` + property(
+		"plan",
+		"regex",
+		`"(?i)free"`,
+	) + `]}]}`,
 }
 
 var _ = Describe("PostHog's own clients", func() {
@@ -95,24 +127,120 @@ var _ = Describe("PostHog's own clients", func() {
 				flags = append(flags, key)
 			}
 		}
-		s.create(`{"key": "child", "filters": {"groups": [{"properties": [{"key": "third", "type": "flag", "operator": "flag_evaluates_to", "value": true}], "rollout_percentage": 50}]}}`)
-		s.create(`{"key": "of-variant", "filters": {"groups": [{"properties": [{"key": "variants", "type": "flag", "operator": "flag_evaluates_to", "value": "a"}]}]}}`)
+		s.create(
+			`{"key": "child", "filters": {"groups": [{"properties": [{"key": "third", "type": "flag", "operator": "flag_evaluates_to", "value": true}], "rollout_percentage": 50}]}}`,
+		)
+		s.create(
+			`{"key": "of-variant", "filters": {"groups": [{"properties": [{"key": "variants", "type": "flag", "operator": "flag_evaluates_to", "value": "a"}]}]}}`,
+		)
 		s.create(`{"key": "config", "is_remote_configuration": true, "filters": {"payloads": {"true": "{\"a\":1}"}}}`)
-		world.Create(builders.MakeAudience("beta", s.name).Members("user-7", "User-8").Group(builders.MakeCondition("plan", v1alpha1.OperatorIn, "beta")).Obj())
+		world.Create(
+			builders.MakeAudience(
+				"beta",
+				s.name,
+			).Members(
+				"user-7",
+				"User-8",
+			).Group(
+				builders.MakeCondition("plan", v1alpha1.OperatorIn, "beta"),
+			).Obj(),
+		)
 		native := []string{"cohort", "cased", "text", "values", "starting", "overrides", "disabled-on"}
 		world.Create(
-			builders.MakeFlag("cohort", s.name).Boolean().Environment("production").Rule(builders.MakeRule("beta").Audiences("beta").Serve("on")).Obj(),
-			builders.MakeFlag("cased", s.name).Boolean().Environment("production").Rule(builders.MakeRule("r").Condition("plan", v1alpha1.OperatorIn, "beta", "x.y").Serve("on")).Obj(),
-			builders.MakeFlag("text", s.name).Boolean().Environment("production").Rule(builders.MakeRule("r").Condition("email", v1alpha1.OperatorEndsWith, ".com", ".org").
-				Condition("code", v1alpha1.OperatorNotContains, "b1", "b2").Serve("on")).Obj(),
-			builders.MakeFlag("starting", s.name).Boolean().Environment("production").Rule(builders.MakeRule("r").Condition("plan", v1alpha1.OperatorStartsWith, "beta").Serve("on")).Obj(),
-			builders.MakeFlag("values", s.name).Type(v1alpha1.FlagTypeNumber).Variation("small", "1").Variation("large", "2").DefaultVariation("small").
-				Environment("production").Rule(builders.MakeRule("r").Condition("age", v1alpha1.OperatorGreaterThan, "40").Serve("large")).Obj(),
-			builders.MakeFlag("overrides", s.name).Type(v1alpha1.FlagTypeString).Variation("a", `"A"`).Variation("b", `"B"`).DefaultVariation("a").
-				Environment("production").Override("user-3", "b").Override("User-4", "b").Obj(),
+			builders.MakeFlag(
+				"cohort",
+				s.name,
+			).Boolean().Environment(
+				"production",
+			).Rule(
+				builders.MakeRule("beta").Audiences("beta").Serve("on"),
+			).Obj(),
+			builders.MakeFlag(
+				"cased",
+				s.name,
+			).Boolean().Environment(
+				"production",
+			).Rule(
+				builders.MakeRule("r").Condition("plan", v1alpha1.OperatorIn, "beta", "x.y").Serve("on"),
+			).Obj(),
+			builders.MakeFlag(
+				"text",
+				s.name,
+			).Boolean().Environment(
+				"production",
+			).Rule(
+				builders.MakeRule("r").Condition("email", v1alpha1.OperatorEndsWith, ".com", ".org").
+					Condition("code", v1alpha1.OperatorNotContains, "b1", "b2").Serve("on"),
+			).Obj(),
+			builders.MakeFlag(
+				"starting",
+				s.name,
+			).Boolean().Environment(
+				"production",
+			).Rule(
+				builders.MakeRule("r").Condition("plan", v1alpha1.OperatorStartsWith, "beta").Serve("on"),
+			).Obj(),
+			builders.MakeFlag(
+				"values",
+				s.name,
+			).Type(
+				v1alpha1.FlagTypeNumber,
+			).Variation(
+				"small",
+				"1",
+			).Variation(
+				"large",
+				"2",
+			).DefaultVariation(
+				"small",
+			).
+				Environment(
+					"production",
+				).Rule(
+				builders.MakeRule("r").Condition("age", v1alpha1.OperatorGreaterThan, "40").Serve("large"),
+			).Obj(),
+			builders.MakeFlag(
+				"overrides",
+				s.name,
+			).Type(
+				v1alpha1.FlagTypeString,
+			).Variation(
+				"a",
+				`"A"`,
+			).Variation(
+				"b",
+				`"B"`,
+			).DefaultVariation(
+				"a",
+			).
+				Environment(
+					"production",
+				).Override(
+				"user-3",
+				"b",
+			).Override(
+				"User-4",
+				"b",
+			).Obj(),
 			builders.MakeFlag("disabled-on", s.name).Boolean().DefaultVariation("on").Obj(),
-			builders.MakeFlag("murmur", s.name).Boolean().Environment("production").Rule(builders.MakeRule("r").Traffic("10%").Serve("on")).Obj(),
-			builders.MakeFlag("kill", s.name).Boolean().Environment("production").Fallthrough("on").Rule(builders.MakeRule("r").Condition("plan", v1alpha1.OperatorIn, "free").Serve("off")).Obj(),
+			builders.MakeFlag(
+				"murmur",
+				s.name,
+			).Boolean().Environment(
+				"production",
+			).Rule(
+				builders.MakeRule("r").Traffic("10%").Serve("on"),
+			).Obj(),
+			builders.MakeFlag(
+				"kill",
+				s.name,
+			).Boolean().Environment(
+				"production",
+			).Fallthrough(
+				"on",
+			).Rule(
+				builders.MakeRule("r").Condition("plan", v1alpha1.OperatorIn, "free").Serve("off"),
+			).Obj(),
 		)
 		local := map[string]bool{"config": true}
 		for _, key := range append(sortedKeys(locally), native...) {
@@ -123,11 +251,26 @@ var _ = Describe("PostHog's own clients", func() {
 			s.awaitServed(key)
 		}
 
-		input := map[string]any{"url": world.URL, "key": s.server, "token": s.viewer, "flags": flags, "configs": []string{"config"}, "subjects": subjects()}
+		input := map[string]any{
+			"url":      world.URL,
+			"key":      s.server,
+			"token":    s.viewer,
+			"flags":    flags,
+			"configs":  []string{"config"},
+			"subjects": subjects(),
+		}
 		data, err := json.Marshal(input)
 		Expect(err).NotTo(HaveOccurred())
 		command := exec.Command(node, "clients.js")
-		command.Dir, command.Stdin, command.Stderr = filepath.Join("..", "..", "..", "test", "posthog"), bytes.NewReader(data), GinkgoWriter
+		command.Dir, command.Stdin, command.Stderr = filepath.Join(
+			"..",
+			"..",
+			"..",
+			"test",
+			"posthog",
+		), bytes.NewReader(
+			data,
+		), GinkgoWriter
 		output, err := command.Output()
 		Expect(err).NotTo(HaveOccurred())
 		var clients map[string]struct {
@@ -162,7 +305,8 @@ var _ = Describe("PostHog's own clients", func() {
 				if _, is := byServer[key]; is || key == "murmur" || key == "kill" {
 					Expect(client.Local[key]).To(HaveEach(BeNil()), "client %s evaluates %s, which is for the server", name, key)
 				}
-				if form.Enabled && len(form.Rules) > 0 && key != "everybody" && key != "set" && key != "config" && key != "unicode" {
+				if form.Enabled && len(form.Rules) > 0 && key != "everybody" && key != "set" && key != "config" &&
+					key != "unicode" {
 					Expect(len(seen)).To(BeNumerically(">", 1), "flag %s tells nobody from nobody", key)
 				}
 			}

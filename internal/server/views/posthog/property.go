@@ -28,16 +28,33 @@ const maxExpression = 16 << 10
 // same are the operators that mean the same in both worlds, for every value of the property that the tests here let
 // through.
 var same = map[datafile.Operator]string{
-	datafile.In: "exact", datafile.NotIn: "is_not", datafile.EqualFold: "exact", datafile.NotEqualFold: "is_not",
-	datafile.ContainsFold: "icontains", datafile.NotContainsFold: "not_icontains",
-	datafile.Exists: "is_set", datafile.DoesNotExist: "is_not_set",
-	datafile.GreaterThan: "gt", datafile.GreaterThanOrEqual: "gte", datafile.LessThan: "lt", datafile.LessThanOrEqual: "lte",
-	datafile.Before: "is_date_before", datafile.After: "is_date_after",
-	datafile.Matches: "regex", datafile.NotMatches: "not_regex",
-	datafile.Contains: "regex", datafile.NotContains: "not_regex", datafile.StartsWith: "regex", datafile.NotStartsWith: "not_regex",
-	datafile.EndsWith: "regex", datafile.NotEndsWith: "not_regex",
-	datafile.SemVerEqual: "semver_eq", datafile.SemVerGreaterThan: "semver_gt", datafile.SemVerGreaterThanOrEqual: "semver_gte",
-	datafile.SemVerLessThan: "semver_lt", datafile.SemVerLessThanOrEqual: "semver_lte",
+	datafile.In:                       "exact",
+	datafile.NotIn:                    "is_not",
+	datafile.EqualFold:                "exact",
+	datafile.NotEqualFold:             "is_not",
+	datafile.ContainsFold:             "icontains",
+	datafile.NotContainsFold:          "not_icontains",
+	datafile.Exists:                   "is_set",
+	datafile.DoesNotExist:             "is_not_set",
+	datafile.GreaterThan:              "gt",
+	datafile.GreaterThanOrEqual:       "gte",
+	datafile.LessThan:                 "lt",
+	datafile.LessThanOrEqual:          "lte",
+	datafile.Before:                   "is_date_before",
+	datafile.After:                    "is_date_after",
+	datafile.Matches:                  "regex",
+	datafile.NotMatches:               "not_regex",
+	datafile.Contains:                 "regex",
+	datafile.NotContains:              "not_regex",
+	datafile.StartsWith:               "regex",
+	datafile.NotStartsWith:            "not_regex",
+	datafile.EndsWith:                 "regex",
+	datafile.NotEndsWith:              "not_regex",
+	datafile.SemVerEqual:              "semver_eq",
+	datafile.SemVerGreaterThan:        "semver_gt",
+	datafile.SemVerGreaterThanOrEqual: "semver_gte",
+	datafile.SemVerLessThan:           "semver_lt",
+	datafile.SemVerLessThanOrEqual:    "semver_lte",
 }
 
 // Matches of these forms are what PostHog calls starts_with and ends_with.
@@ -184,7 +201,8 @@ const escapes = "dDwWnrt"
 // isPortable reports whether an expression means the same in the languages of PostHog's clients: it is ASCII, without
 // flags and without escapes or classes that only one of them knows.
 func isPortable(expression string) bool {
-	if !isASCII(expression) || strings.Contains(strings.ReplaceAll(expression, "(?:", ""), "(?") || strings.Contains(expression, "[[:") {
+	if !isASCII(expression) || strings.Contains(strings.ReplaceAll(expression, "(?:", ""), "(?") ||
+		strings.Contains(expression, "[[:") {
 		return false
 	}
 	for i := 0; i < len(expression); i++ {
@@ -283,11 +301,17 @@ func condition(property *Property) (found v1alpha1.Condition, field string, err 
 
 // ordered are the operators that compare by order.
 var ordered = map[string]v1alpha1.Operator{
-	"gt": v1alpha1.OperatorGreaterThan, "gte": v1alpha1.OperatorGreaterThanOrEqual,
-	"lt": v1alpha1.OperatorLessThan, "lte": v1alpha1.OperatorLessThanOrEqual,
-	"is_date_before": v1alpha1.OperatorBefore, "is_date_after": v1alpha1.OperatorAfter,
-	"semver_eq": v1alpha1.OperatorSemVerEqual, "semver_gt": v1alpha1.OperatorSemVerGreaterThan, "semver_gte": v1alpha1.OperatorSemVerGreaterThanOrEqual,
-	"semver_lt": v1alpha1.OperatorSemVerLessThan, "semver_lte": v1alpha1.OperatorSemVerLessThanOrEqual,
+	"gt":             v1alpha1.OperatorGreaterThan,
+	"gte":            v1alpha1.OperatorGreaterThanOrEqual,
+	"lt":             v1alpha1.OperatorLessThan,
+	"lte":            v1alpha1.OperatorLessThanOrEqual,
+	"is_date_before": v1alpha1.OperatorBefore,
+	"is_date_after":  v1alpha1.OperatorAfter,
+	"semver_eq":      v1alpha1.OperatorSemVerEqual,
+	"semver_gt":      v1alpha1.OperatorSemVerGreaterThan,
+	"semver_gte":     v1alpha1.OperatorSemVerGreaterThanOrEqual,
+	"semver_lt":      v1alpha1.OperatorSemVerLessThan,
+	"semver_lte":     v1alpha1.OperatorSemVerLessThanOrEqual,
 }
 
 // equality is the condition of exact and is_not. Text with letters is compared without case, as PostHog does; numbers

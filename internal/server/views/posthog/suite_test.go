@@ -103,7 +103,11 @@ func (s *shop) awaitServed(key string) {
 		_, found = served.Engine().Flag(key)
 		g.Expect(found).To(BeTrue())
 		environment := &v1alpha1.FlagEnvironment{}
-		g.Expect(world.Admin.Get(context.Background(), client.ObjectKey{Namespace: s.name, Name: "production"}, environment)).To(Succeed())
+		g.Expect(
+			world.Admin.Get(context.Background(), client.ObjectKey{Namespace: s.name, Name: "production"}, environment),
+		).To(
+			Succeed(),
+		)
 		flags := &v1alpha1.FeatureFlagList{}
 		g.Expect(world.Admin.List(context.Background(), flags, client.InNamespace(s.name))).To(Succeed())
 		for i := range flags.Items {

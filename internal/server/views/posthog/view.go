@@ -62,16 +62,36 @@ type view struct {
 const flagsPath = "/api/projects/{project_id}/feature_flags"
 
 // Patterns are those under which the view is mounted.
-var Patterns = []string{"/api/projects/", "/api/feature_flag/local_evaluation", "/api/feature_flag/local_evaluation/", "/flags", "/flags/", "/decide", "/decide/"}
+var Patterns = []string{
+	"/api/projects/",
+	"/api/feature_flag/local_evaluation",
+	"/api/feature_flag/local_evaluation/",
+	"/flags",
+	"/flags/",
+	"/decide",
+	"/decide/",
+}
 
 // New returns the view of what store holds. History reads ControllerRevisions. With nil for telemetry, when and for
 // whom flags were evaluated is not known.
-func New(srv *server.Server, datafiles *store.Store, history client.Reader, telemetry Telemetry, passive clock.PassiveClock) *server.View {
+func New(
+	srv *server.Server,
+	datafiles *store.Store,
+	history client.Reader,
+	telemetry Telemetry,
+	passive clock.PassiveClock,
+) *server.View {
 	if telemetry == nil {
 		telemetry = unknown{}
 	}
 	v := &view{server: srv, cluster: srv.Cluster, store: datafiles, history: history, telemetry: telemetry, clock: passive}
-	shell := server.NewView(srv, viewName, "Flags in the form of PostHog's API, and what PostHog's clients ask for.", "application/json", failure)
+	shell := server.NewView(
+		srv,
+		viewName,
+		"Flags in the form of PostHog's API, and what PostHog's clients ask for.",
+		"application/json",
+		failure,
+	)
 	shell.TrailingSlash = true
 	v.registerFlags(shell)
 	v.registerActions(shell)
@@ -81,7 +101,13 @@ func New(srv *server.Server, datafiles *store.Store, history client.Reader, tele
 
 // operation is one of the view, which sees the request itself.
 func operation(id, method, path, summary string) huma.Operation {
-	return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Middlewares: huma.Middlewares{withRequest}}
+	return huma.Operation{
+		OperationID: id,
+		Method:      method,
+		Path:        path,
+		Summary:     summary,
+		Middlewares: huma.Middlewares{withRequest},
+	}
 }
 
 type requestKey struct{}
@@ -145,7 +171,11 @@ func (v *view) place(ctx context.Context, scope *Scope) (*place, error) {
 		return nil, err
 	}
 	at := &place{project: project, environment: environment}
-	if served, found := v.store.Environment(environment.Namespace, environment.Name); found && served.UID == environment.UID {
+	if served, found := v.store.Environment(
+		environment.Namespace,
+		environment.Name,
+	); found &&
+		served.UID == environment.UID {
 		at.served = served
 	}
 	return at, nil

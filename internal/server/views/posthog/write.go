@@ -41,7 +41,10 @@ func newFlag(flag *v1alpha1.FeatureFlag, filters *Filters) {
 	spec.Bucketing = v1alpha1.BucketingPostHogSHA1
 	if filters == nil || filters.Multivariate == nil || len(filters.Multivariate.Variants) == 0 {
 		spec.Type, spec.DefaultVariation = v1alpha1.FlagTypeBoolean, offKey
-		spec.Variations = []v1alpha1.Variation{{Key: offKey, Value: v1alpha1.JSON{Raw: []byte("false")}}, {Key: onKey, Value: v1alpha1.JSON{Raw: []byte("true")}}}
+		spec.Variations = []v1alpha1.Variation{
+			{Key: offKey, Value: v1alpha1.JSON{Raw: []byte("false")}},
+			{Key: onKey, Value: v1alpha1.JSON{Raw: []byte("true")}},
+		}
 		return
 	}
 	taken := func(key string) bool {
@@ -243,7 +246,10 @@ func (w *writer) groups() {
 	groups := w.filters.Groups
 	for i := 0; i < len(groups); {
 		if w.hasOtherPrerequisites(i) {
-			w.refuse(groupField(i)+".properties", "a flag depends on others as a whole: every group has the same properties of type flag")
+			w.refuse(
+				groupField(i)+".properties",
+				"a flag depends on others as a whole: every group has the same properties of type flag",
+			)
 			return
 		}
 		if i == 0 {
@@ -271,7 +277,11 @@ func (w *writer) groups() {
 		}
 	}
 	if !everybody && !w.isBoolean() && w.flag.Spec.Bucketing != v1alpha1.BucketingPostHogSHA1 {
-		w.refuse("filters.groups", "this flag always serves one of its values: the last group, with the sort key %s, has no properties and all people", fallthroughKey)
+		w.refuse(
+			"filters.groups",
+			"this flag always serves one of its values: the last group, with the sort key %s, has no properties and all people",
+			fallthroughKey,
+		)
 	}
 	w.order()
 }
@@ -376,7 +386,8 @@ func percentages(multivariate *Multivariate) []Variant {
 func (w *writer) isFallthrough(i int) bool {
 	group := &w.filters.Groups[i]
 	onlyFlags := !slices.ContainsFunc(group.Properties, func(p Property) bool { return p.Type != typeFlag })
-	return group.SortKey == fallthroughKey && i == len(w.filters.Groups)-1 && onlyFlags && share(group) == 100 && w.served(i) != ""
+	return group.SortKey == fallthroughKey && i == len(w.filters.Groups)-1 && onlyFlags && share(group) == 100 &&
+		w.served(i) != ""
 }
 
 // served is the variation that a group serves, and empty where the hash chooses.
@@ -447,7 +458,10 @@ func (w *writer) prerequisites(i int) {
 			w.refuse(field+"value", "flag %q never evaluates to that", other.Key())
 			continue
 		}
-		w.config.Prerequisites = append(w.config.Prerequisites, v1alpha1.Prerequisite{Flag: other.Key(), Variations: variations})
+		w.config.Prerequisites = append(
+			w.config.Prerequisites,
+			v1alpha1.Prerequisite{Flag: other.Key(), Variations: variations},
+		)
 	}
 }
 
@@ -662,8 +676,21 @@ func (w *writer) rename(path string) string {
 
 // names are those that fields have here.
 var names = []struct{ from, to string }{
-	{"spec.key", "key"}, {"spec.displayName", "name"}, {"spec.tags", "tags"}, {"spec.archived", "deleted"}, {"spec.runtime", "evaluation_runtime"},
-	{"spec.variations", "filters.multivariate.variants"}, {"spec.environments", "filters.groups"}, {"metadata.name", "key"}, {"spec.bucketing", "bucketing_identifier"},
+	{
+		"spec.key",
+		"key",
+	},
+	{"spec.displayName", "name"},
+	{"spec.tags", "tags"},
+	{"spec.archived", "deleted"},
+	{"spec.runtime", "evaluation_runtime"},
+	{
+		"spec.variations",
+		"filters.multivariate.variants",
+	},
+	{"spec.environments", "filters.groups"},
+	{"metadata.name", "key"},
+	{"spec.bucketing", "bucketing_identifier"},
 }
 
 // renameField gives the name of a field that no group has.

@@ -45,7 +45,10 @@ func run(ctx context.Context) error {
 		return err
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme, Cache: controllers.CacheOptions(), Client: controllers.ClientOptions(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme:  scheme,
+		Cache:   controllers.CacheOptions(),
+		Client:  controllers.ClientOptions(),
+		Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	if err != nil {
 		return err
