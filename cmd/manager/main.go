@@ -7,7 +7,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,55 +18,18 @@ import (
 	// Schedules name time zones, and the image has no files but this binary.
 	_ "time/tzdata"
 
-	"k8s.io/apimachinery/pkg/runtime"
-	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
-	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	flagsv1alpha1 "github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/controllers"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/index"
-	"github.com/jackstaff-dev/jackstaff/internal/server"
-	"github.com/jackstaff-dev/jackstaff/webhook"
+	"github.com/jackstaff-dev/jackstaff/internal/app"
 )
 
-// The names of what config/ installs, with its name prefix. The Role of the manager names the same objects.
-const (
-	defaultNamespace   = "jackstaff-system"
-	leaseName          = "jackstaff-manager"
-	certificateSecret  = "jackstaff-webhook-certificate"
-	mutatingWebhooks   = "jackstaff-mutating-webhook-configuration"
-	validatingWebhooks = "jackstaff-validating-webhook-configuration"
-	apiService         = "jackstaff-api"
-)
+// certificateCommand is the first argument of the manager as the administrator of a confined one runs it.
+const certificateCommand = "certificate"
 
 // version is set by the linker.
 var version = "dev"
-
-// options are what the command line says.
-type options struct {
-	namespace      string
-	namespaces     string
-	metricsAddress string
-	probeAddress   string
-	leaderElect    bool
-	webhookPort    int
-	webhookCertDir string
-	certRotation   bool
-	runControllers bool
-	controllers    controllers.Options
-	api            apiOptions
-	logging        zap.Options
-	printVersion   bool
-}
 
 func main() {
 	if err := run(ctrl.SetupSignalHandler(), os.Args[1:], os.Stdout); err != nil {
@@ -78,172 +40,106 @@ func main() {
 
 func run(ctx context.Context, arguments []string, stdout io.Writer) error {
 	if len(arguments) > 0 && arguments[0] == certificateCommand {
-		return makeCertificate(ctx, arguments[1:])
+		namespace, err := parseCertificate(arguments[1:])
+		if err != nil {
+			return err
+		}
+		return app.MakeCertificate(ctx, namespace)
 	}
 	o, err := parse(arguments)
 	if err != nil {
 		return err
 	}
-	if o.printVersion {
+	if o == nil {
 		_, err := fmt.Fprintln(stdout, "manager", version)
 		return err
 	}
-	logger := zap.New(zap.UseFlagOptions(&o.logging))
-	ctrl.SetLogger(logger)
-	klog.SetLogger(logger)
-
-	config, err := ctrl.GetConfig()
-	if err != nil {
-		return fmt.Errorf("find the API server: %w", err)
-	}
-	// The API server's own priority and fairness decides how much is too much.
-	config.QPS = -1
-	mgr, certificate, err := newManager(config, o)
-	if err != nil {
-		return err
-	}
-	if err := index.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
-		return fmt.Errorf("set up indexes: %w", err)
-	}
-	if o.runControllers {
-		if err := controllers.Setup(mgr, o.controllers); err != nil {
-			return fmt.Errorf("set up controllers: %w", err)
-		}
-		setUp := webhook.Setup
-		if o.isConfined() {
-			setUp = webhook.SetupConfined
-		}
-		if err := setUp(mgr, compile.FlagdCompatible); err != nil {
-			return fmt.Errorf("set up webhooks: %w", err)
-		}
-	}
-	if o.api.enabled {
-		if err := addAPI(ctx, mgr, o, certificate); err != nil {
-			return fmt.Errorf("set up the REST server: %w", err)
-		}
-	}
-	logger.Info("Starting", "version", version, "namespace", o.namespace)
-	return mgr.Start(ctx)
+	return app.Run(ctx, o)
 }
 
-func parse(arguments []string) (*options, error) {
-	o := &options{}
+// parseCertificate reads the flags of the certificate command, and returns the namespace that the manager runs in.
+func parseCertificate(arguments []string) (string, error) {
+	fs := flag.NewFlagSet("manager "+certificateCommand, flag.ExitOnError)
+	namespace := fs.String("operator-namespace", app.DefaultNamespace, "The namespace that the manager runs in.")
+	ctrl.RegisterFlags(fs)
+	logging := &zap.Options{}
+	logging.BindFlags(fs)
+	if err := fs.Parse(arguments); err != nil {
+		return "", err
+	}
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(logging)))
+	return *namespace, nil
+}
+
+// parse reads the flags of the manager. It returns nil where they only ask for the version.
+func parse(arguments []string) (*app.Options, error) {
+	o := &app.Options{Version: version}
 	fs := flag.NewFlagSet("manager", flag.ExitOnError)
-	fs.StringVar(&o.namespace, "operator-namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), defaultNamespace),
+	fs.StringVar(&o.Namespace, "operator-namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), app.DefaultNamespace),
 		"The namespace that the manager itself runs in, for its lease and its serving certificate. Default $POD_NAMESPACE.")
-	fs.StringVar(&o.namespaces, "namespaces", "",
+	namespaces := fs.String("namespaces", "",
 		"The namespaces, separated by commas, in which the manager has rights, where these are Roles. Empty means all. "+
 			"It goes with --cert-rotation=false: webhook configurations are the administrator's then.")
-	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443",
+	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8443",
 		"The address of the metrics endpoint, which asks for a token that may get /metrics. 0 switches it off.")
-	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "The address of /healthz and /readyz.")
-	fs.BoolVar(&o.leaderElect, "leader-elect", true,
+	fs.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "The address of /healthz and /readyz.")
+	fs.BoolVar(&o.LeaderElect, "leader-elect", true,
 		"Let one replica at a time run the controllers. Webhooks run on every replica.")
-	fs.IntVar(&o.webhookPort, "webhook-port", ctrlwebhook.DefaultPort, "The port of the webhooks.")
-	fs.BoolVar(&o.certRotation, "cert-rotation", true,
+	fs.IntVar(&o.WebhookPort, "webhook-port", ctrlwebhook.DefaultPort, "The port of the webhooks.")
+	fs.BoolVar(&o.CertRotation, "cert-rotation", true,
 		"Make, trust and renew the serving certificate. False where another tool, such as cert-manager, does.")
-	fs.StringVar(&o.webhookCertDir, "webhook-cert-dir", "",
+	fs.StringVar(&o.WebhookCertDir, "webhook-cert-dir", "",
 		"The directory that holds tls.crt and tls.key where cert-rotation is false. They are read again when they change.")
-	fs.DurationVar(&o.controllers.StaleAfter, "stale-after", 30*24*time.Hour,
+	fs.DurationVar(&o.Controllers.StaleAfter, "stale-after", 30*24*time.Hour,
 		"How long a flag that serves one variation to everybody must be unchanged to be stale.")
 	fs.BoolVar(
-		&o.controllers.RefreshPods,
+		&o.Controllers.RefreshPods,
 		"refresh-pods",
 		false,
 		"Let environments have the pods refreshed that mount their datafile. It needs rights on pods, which config/refresh-pods gives.",
 	)
 	fs.BoolVar(
-		&o.runControllers,
+		&o.RunControllers,
 		"controllers",
 		true,
 		"Run the controllers and the webhooks. False where a Deployment of its own does.",
 	)
-	o.api.bind(fs)
-	fs.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
+	bindAPI(fs, &o.API)
+	printVersion := fs.Bool("version", false, "Print the version and exit.")
 	ctrl.RegisterFlags(fs)
-	o.logging.BindFlags(fs)
+	o.Logging.BindFlags(fs)
 	if err := fs.Parse(arguments); err != nil {
 		return nil, err
 	}
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
-	o.controllers.Namespaces = strings.FieldsFunc(o.namespaces, func(r rune) bool { return r == ',' || r == ' ' })
-	o.api.server.Confined = o.isConfined()
-	if o.isConfined() && o.certRotation {
+	o.Controllers.Namespaces = strings.FieldsFunc(*namespaces, func(r rune) bool { return r == ',' || r == ' ' })
+	if o.Confined() && o.CertRotation {
 		return nil, errors.New("--namespaces goes with --cert-rotation=false")
 	}
-	if o.certRotation != (o.webhookCertDir == "") {
+	if o.CertRotation != (o.WebhookCertDir == "") {
 		return nil, errors.New("--webhook-cert-dir goes with --cert-rotation=false, and only with it")
+	}
+	if *printVersion {
+		return nil, nil
 	}
 	return o, nil
 }
 
-// isConfined reports whether the manager has rights in some namespaces only.
-func (o *options) isConfined() bool { return len(o.controllers.Namespaces) > 0 }
-
-// newManager makes the manager, and tells where its serving certificate comes from, where that is not from files.
-func newManager(
-	config *rest.Config,
-	o *options,
-) (ctrl.Manager, func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
-	scheme := runtime.NewScheme()
-	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
-	utilruntime.Must(flagsv1alpha1.AddToScheme(scheme))
-
-	cacheOptions := controllers.CacheOptions()
-	if o.isConfined() {
-		var err error
-		if cacheOptions, err = controllers.ConfinedCacheOptions(config, o.controllers.Namespaces); err != nil {
-			return nil, nil, err
-		}
-	}
-	rotator := newRotator(o.namespace)
-	webhookOptions := ctrlwebhook.Options{Port: o.webhookPort, CertDir: o.webhookCertDir}
-	if o.certRotation {
-		webhookOptions.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.GetCertificate = rotator.GetCertificate }}
-	}
-	webhooks := ctrlwebhook.NewServer(webhookOptions)
-
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme,
-		Cache:  cacheOptions,
-		Client: controllers.ClientOptions(),
-		Metrics: metricsserver.Options{
-			BindAddress:    o.metricsAddress,
-			SecureServing:  true,
-			FilterProvider: server.MetricsFilter(o.isConfined()),
-		},
-		HealthProbeBindAddress:  o.probeAddress,
-		WebhookServer:           webhooks,
-		LeaderElection:          o.leaderElect && o.runControllers,
-		LeaderElectionID:        leaseName,
-		LeaderElectionNamespace: o.namespace,
-		// The process ends right after the manager has, so nothing goes on writing once the lease is given back.
-		LeaderElectionReleaseOnCancel: true,
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("set up manager: %w", err)
-	}
-	if o.certRotation {
-		if rotator.Client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-			return nil, nil, fmt.Errorf("set up certificates: %w", err)
-		}
-		if err := mgr.Add(rotator); err != nil {
-			return nil, nil, fmt.Errorf("set up certificates: %w", err)
-		}
-	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return nil, nil, fmt.Errorf("set up probes: %w", err)
-	}
-	if o.runControllers {
-		// The check makes a TLS connection, which fails until there is a certificate.
-		if err := mgr.AddReadyzCheck("webhooks", webhooks.StartedChecker()); err != nil {
-			return nil, nil, fmt.Errorf("set up probes: %w", err)
-		}
-	}
-	if !o.certRotation {
-		return mgr, nil, nil
-	}
-	return mgr, rotator.GetCertificate, nil
+// bindAPI adds the flags of the HTTP server.
+func bindAPI(fs *flag.FlagSet, o *app.APIOptions) {
+	fs.BoolVar(&o.Enabled, "api", true, "Serve the REST views, OFREP and the SDK paths, on every replica.")
+	fs.StringVar(&o.Server.Address, "api-bind-address", ":8090", "The address of the REST server.")
+	fs.BoolVar(&o.PlainHTTP, "api-plain-http", false,
+		"Serve plain HTTP, for a proxy beside the manager that speaks TLS. Tokens are sent in the clear then.")
+	fs.StringVar(&o.Server.DefaultProject, "default-project", "", "The namespace of REST requests that name no project.")
+	fs.BoolVar(&o.Server.AllowGitOpsWrites, "allow-gitops-writes", false,
+		"Let REST change objects that Argo CD or Flux owns. The tool may undo the change.")
+	fs.Float64Var(
+		&o.Server.RequestsPerSecond,
+		"api-requests-per-second",
+		100,
+		"How many REST requests each caller may make, and each address that has no identity. 0 is no limit. Evaluations with a server key are not counted.",
+	)
 }

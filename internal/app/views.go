@@ -1,7 +1,6 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package app puts everything that is served on the REST server.
 package app
 
 import (

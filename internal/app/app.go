@@ -1,0 +1,180 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package app puts the operator together: the manager with its caches and probes, the controllers, the webhooks and the
+// HTTP server with every view.
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	flagsv1alpha1 "github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/webhook"
+)
+
+// The names of what config/ installs, with its name prefix. The Role of the manager names the same objects.
+const (
+	// DefaultNamespace is the namespace that config/ installs the operator in.
+	DefaultNamespace   = "jackstaff-system"
+	leaseName          = "jackstaff-manager"
+	certificateSecret  = "jackstaff-webhook-certificate"
+	mutatingWebhooks   = "jackstaff-mutating-webhook-configuration"
+	validatingWebhooks = "jackstaff-validating-webhook-configuration"
+	apiService         = "jackstaff-api"
+)
+
+// Options are what the command line says.
+type Options struct {
+	// Version is what the operator says of itself when it starts.
+	Version string
+	// Namespace is the one that the operator itself runs in, for its lease and its serving certificate.
+	Namespace string
+	// MetricsAddress is where metrics are served; "0" switches them off.
+	MetricsAddress string
+	// ProbeAddress is where /healthz and /readyz are served.
+	ProbeAddress string
+	// LeaderElect lets one replica at a time run the controllers.
+	LeaderElect bool
+	// WebhookPort is the port of the webhooks.
+	WebhookPort int
+	// WebhookCertDir holds tls.crt and tls.key where CertRotation is false, and is empty where it is true.
+	WebhookCertDir string
+	// CertRotation makes, trusts and renews the serving certificate.
+	CertRotation bool
+	// RunControllers runs the controllers and the webhooks.
+	RunControllers bool
+	// Controllers are the options of the controllers, the namespaces that confine the operator among them.
+	Controllers controllers.Options
+	// API is the HTTP server's part.
+	API APIOptions
+	// Logging says how much is logged, and how.
+	Logging zap.Options
+}
+
+// Run runs the operator until ctx ends.
+func Run(ctx context.Context, o *Options) error {
+	o.API.Server.Confined = o.Confined()
+	logger := zap.New(zap.UseFlagOptions(&o.Logging))
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server: %w", err)
+	}
+	// The API server's own priority and fairness decides how much is too much.
+	config.QPS = -1
+	mgr, certificate, err := newManager(config, o)
+	if err != nil {
+		return err
+	}
+	if err := index.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
+		return fmt.Errorf("set up indexes: %w", err)
+	}
+	if o.RunControllers {
+		if err := controllers.Setup(mgr, o.Controllers); err != nil {
+			return fmt.Errorf("set up controllers: %w", err)
+		}
+		setUp := webhook.Setup
+		if o.Confined() {
+			setUp = webhook.SetupConfined
+		}
+		if err := setUp(mgr, compile.FlagdCompatible); err != nil {
+			return fmt.Errorf("set up webhooks: %w", err)
+		}
+	}
+	if o.API.Enabled {
+		if err := addAPI(ctx, mgr, o, certificate); err != nil {
+			return fmt.Errorf("set up the REST server: %w", err)
+		}
+	}
+	logger.Info("Starting", "version", o.Version, "namespace", o.Namespace)
+	return mgr.Start(ctx)
+}
+
+// Confined reports whether the operator has rights in some namespaces only.
+func (o *Options) Confined() bool { return len(o.Controllers.Namespaces) > 0 }
+
+// newManager makes the manager, and tells where its serving certificate comes from, where that is not from files.
+func newManager(
+	config *rest.Config,
+	o *Options,
+) (ctrl.Manager, func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(flagsv1alpha1.AddToScheme(scheme))
+
+	cacheOptions := controllers.CacheOptions()
+	if o.Confined() {
+		var err error
+		if cacheOptions, err = controllers.ConfinedCacheOptions(config, o.Controllers.Namespaces); err != nil {
+			return nil, nil, err
+		}
+	}
+	rotator := newRotator(o.Namespace)
+	webhookOptions := ctrlwebhook.Options{Port: o.WebhookPort, CertDir: o.WebhookCertDir}
+	if o.CertRotation {
+		webhookOptions.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.GetCertificate = rotator.GetCertificate }}
+	}
+	webhooks := ctrlwebhook.NewServer(webhookOptions)
+
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme,
+		Cache:  cacheOptions,
+		Client: controllers.ClientOptions(),
+		Metrics: metricsserver.Options{
+			BindAddress:    o.MetricsAddress,
+			SecureServing:  true,
+			FilterProvider: server.MetricsFilter(o.Confined()),
+		},
+		HealthProbeBindAddress:  o.ProbeAddress,
+		WebhookServer:           webhooks,
+		LeaderElection:          o.LeaderElect && o.RunControllers,
+		LeaderElectionID:        leaseName,
+		LeaderElectionNamespace: o.Namespace,
+		// The process ends right after the manager has, so nothing goes on writing once the lease is given back.
+		LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("set up manager: %w", err)
+	}
+	if o.CertRotation {
+		if rotator.Client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+			return nil, nil, fmt.Errorf("set up certificates: %w", err)
+		}
+		if err := mgr.Add(rotator); err != nil {
+			return nil, nil, fmt.Errorf("set up certificates: %w", err)
+		}
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, nil, fmt.Errorf("set up probes: %w", err)
+	}
+	if o.RunControllers {
+		// The check makes a TLS connection, which fails until there is a certificate.
+		if err := mgr.AddReadyzCheck("webhooks", webhooks.StartedChecker()); err != nil {
+			return nil, nil, fmt.Errorf("set up probes: %w", err)
+		}
+	}
+	if !o.CertRotation {
+		return mgr, nil, nil
+	}
+	return mgr, rotator.GetCertificate, nil
+}
