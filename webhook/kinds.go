@@ -40,6 +40,8 @@ type objects struct {
 	cached client.Reader
 	// live reads from the API server.
 	live client.Reader
+	// recent are the environments that were admitted a moment ago.
+	recent *recentNames
 }
 
 // namespace gives the other objects of object's namespace from the cache.
@@ -127,12 +129,19 @@ func (r *flagEnvironments) holds(
 		file.Labels[v1alpha1.EnvironmentLabel] == environment.Name, nil
 }
 
+// findings warns of what will be able to change or delete the environment without the permission.
 func (r *flagEnvironments) findings(
-	context.Context,
-	*v1alpha1.FlagEnvironment,
-	*v1alpha1.FlagEnvironment,
+	ctx context.Context,
+	old, environment *v1alpha1.FlagEnvironment,
 ) ([]validation.Finding, error) {
-	return nil, nil
+	if environment.Spec.Production {
+		return validation.FlagEnvironmentFindings(environment, ""), nil
+	}
+	if old != nil {
+		return nil, nil
+	}
+	left, err := r.leftByProduction(ctx, environment)
+	return validation.FlagEnvironmentFindings(environment, left), err
 }
 
 func (r *flagEnvironments) deletion(_ context.Context, environment *v1alpha1.FlagEnvironment) (field.ErrorList, error) {

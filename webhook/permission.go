@@ -99,19 +99,6 @@ func (p *permission) check(ctx context.Context, request *admission.Request, need
 	))
 }
 
-// production returns the production environments of a namespace. It reads them live, so that no environment that has
-// just become one is missed.
-func (o *objects) production(ctx context.Context, namespace string) ([]v1alpha1.FlagEnvironment, error) {
-	list := &v1alpha1.FlagEnvironmentList{}
-	if err := o.live.List(ctx, list, client.InNamespace(namespace)); err != nil {
-		return nil, fmt.Errorf("list environments: %w", err)
-	}
-	return slices.DeleteFunc(
-		list.Items,
-		func(environment v1alpha1.FlagEnvironment) bool { return !environment.Spec.Production },
-	), nil
-}
-
 // isAutomatic reports whether an environment publishes changes by itself. Suspending or pinning only delays that.
 func isAutomatic(environment *v1alpha1.FlagEnvironment) bool {
 	return environment.Spec.Publish.Mode != v1alpha1.PublishModeManual
@@ -122,7 +109,7 @@ func (r *featureFlags) guarded(ctx context.Context, old, flag *v1alpha1.FeatureF
 		old.Annotations[v1alpha1.ForceDisabledAnnotation] == flag.Annotations[v1alpha1.ForceDisabledAnnotation] {
 		return nil, nil
 	}
-	environments, err := r.production(ctx, cmp.Or(flag, old).Namespace)
+	environments, err := r.production(ctx, cmp.Or(flag, old).Namespace, environmentsNamedBy(old, flag)...)
 	if err != nil || len(environments) == 0 {
 		return nil, err
 	}
@@ -136,7 +123,7 @@ func (r *featureFlags) guarded(ctx context.Context, old, flag *v1alpha1.FeatureF
 		switch {
 		case flag != nil && compile.ForceDisabled(flag, name) != (old != nil && compile.ForceDisabled(old, name)):
 			needs = append(needs, need{name, "the annotation " + v1alpha1.ForceDisabledAnnotation + " changes for it"})
-		case isAutomatic(&environments[i]) && (decidesKey || !samePart(flagPart(old, name), flagPart(flag, name))):
+		case isAutomatic(environments[i]) && (decidesKey || !samePart(flagPart(old, name), flagPart(flag, name))):
 			needs = append(needs, need{name, "what it publishes of the flag changes"})
 		}
 	}
@@ -184,7 +171,7 @@ func (o *objects) guardedIn(ctx context.Context, namespace, what string, before,
 	}
 	var needs []need
 	for i := range environments {
-		if isAutomatic(&environments[i]) {
+		if isAutomatic(environments[i]) {
 			needs = append(needs, need{environments[i].Name, "what it publishes of the " + what + " changes"})
 		}
 	}
@@ -232,9 +219,18 @@ func samePart(a, b *datafile.Part) bool {
 	return a.Key == b.Key && a.Digest == b.Digest
 }
 
-func (r *flagEnvironments) guarded(_ context.Context, old, environment *v1alpha1.FlagEnvironment) ([]need, error) {
+func (r *flagEnvironments) guarded(ctx context.Context, old, environment *v1alpha1.FlagEnvironment) ([]need, error) {
 	name := cmp.Or(environment, old).Name
+	if environment != nil {
+		r.recent.add(client.ObjectKeyFromObject(environment), time.Now())
+	}
 	switch {
+	case old == nil && !environment.Spec.Production:
+		left, err := r.leftByProduction(ctx, environment)
+		if err != nil || left == "" {
+			return nil, err
+		}
+		return []need{{name, fmt.Sprintf("it takes up ConfigMap %q, which a production environment has left", left)}}, nil
 	case (old == nil || !old.Spec.Production) && (environment == nil || !environment.Spec.Production):
 		return nil, nil
 	case old == nil:

@@ -38,7 +38,8 @@ import (
 // maxWarnings bounds the warnings of one request: the API server passes on 4096 bytes, of which one takes at most 256.
 const maxWarnings = 15
 
-// +kubebuilder:rbac:groups="",resources=namespaces;configmaps,verbs=get
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=create
@@ -56,7 +57,7 @@ func SetupConfined(mgr ctrl.Manager, compatible validation.Compatibility) error 
 }
 
 func setup(mgr ctrl.Manager, compatible validation.Compatibility, confined bool) error {
-	objects := objects{cached: mgr.GetClient(), live: mgr.GetAPIReader()}
+	objects := objects{cached: mgr.GetClient(), live: mgr.GetAPIReader(), recent: &recentNames{}}
 	permission, err := newPermission(mgr.GetConfig(), mgr.GetHTTPClient(), confined)
 	if err != nil {
 		return err
@@ -84,6 +85,8 @@ type rules[P client.Object] interface {
 	// guarded says for which environments the permission is needed to store object in the place of old. Old is nil on
 	// creation, object on deletion.
 	guarded(ctx context.Context, old, object P) ([]need, error)
+	// servedBy names the production environments that serve object, or may come to do so. Old is nil on creation.
+	servedBy(ctx context.Context, old, object P) ([]string, error)
 }
 
 // pointer is a pointer to a Kind's struct.
@@ -251,16 +254,23 @@ func (w *webhook[T, P]) refuse(ctx context.Context, old, object P) error {
 
 // permit refuses what the user needs a permission for and has not got.
 func (w *webhook[T, P]) permit(ctx context.Context, old, object P) error {
+	request, err := admission.RequestFromContext(ctx)
+	if err != nil {
+		return apierrors.NewInternalError(err)
+	}
 	needs, err := w.rules.guarded(ctx, old, object)
 	if err != nil {
 		return apierrors.NewInternalError(err)
 	}
+	if object != nil {
+		metadata, err := w.guardedMetadata(ctx, &request, old, object)
+		if err != nil {
+			return apierrors.NewInternalError(err)
+		}
+		needs = append(needs, metadata...)
+	}
 	if len(needs) == 0 {
 		return nil
-	}
-	request, err := admission.RequestFromContext(ctx)
-	if err != nil {
-		return apierrors.NewInternalError(err)
 	}
 	return w.permission.check(ctx, &request, needs)
 }

@@ -22,6 +22,10 @@ const (
 	// gone.
 	DeletionPolicyLabel = "flags.jackstaff.dev/deletion-policy"
 
+	// ProductionLabel on a datafile is "true" where its environment is a production environment, and "false" where it is
+	// not. An environment of the same name takes the datafile up.
+	ProductionLabel = "flags.jackstaff.dev/production"
+
 	// DatafileLabel on a ConfigMap says which datafile it is: DatafileServed, DatafileHistory or DatafileCopy.
 	DatafileLabel = "flags.jackstaff.dev/datafile"
 

@@ -24,8 +24,8 @@ type Object = metav1.Object
 const maxChanges = 256
 
 // Compare returns the record of a change from before to after, still to be stamped. Before is nil where the object is
-// created, after where it is deleted. Spec and the annotations of this project are compared. The result is false where
-// they do not differ, and for an object without a history. Defaults are expected to be set.
+// created, after where it is deleted. Spec, the annotations of this project, owner references and finalizers are
+// compared. The result is false where they do not differ, and for an object without a history. Defaults are expected to be set.
 func Compare(before, after Object) (Record, bool, error) {
 	of := after
 	if after == nil {
@@ -146,7 +146,11 @@ func document(object Object) (map[string]any, error) {
 		return nil, fmt.Errorf("encode %q: %w", object.GetName(), err)
 	}
 	var fields struct {
-		Spec map[string]any `json:"spec"`
+		Spec     map[string]any `json:"spec"`
+		Metadata struct {
+			OwnerReferences any `json:"ownerReferences"`
+			Finalizers      any `json:"finalizers"`
+		} `json:"metadata"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -159,7 +163,11 @@ func document(object Object) (map[string]any, error) {
 			annotations[name] = value
 		}
 	}
-	return map[string]any{"spec": fields.Spec, "metadata": map[string]any{"annotations": annotations}}, nil
+	return map[string]any{"spec": fields.Spec, "metadata": map[string]any{
+		"annotations":     annotations,
+		"ownerReferences": fields.Metadata.OwnerReferences,
+		"finalizers":      fields.Metadata.Finalizers,
+	}}, nil
 }
 
 // differ collects changes.
@@ -205,12 +213,13 @@ func (p position) last() string {
 
 // elementKeys are the fields by which the elements of a list of objects are told apart.
 var elementKeys = map[string]string{
-	"environments":  "name",
-	"overrides":     "targetingKey",
-	"prerequisites": "flag",
-	"rules":         "name",
-	"split":         "variation",
-	"variations":    "key",
+	"environments":    "name",
+	"overrides":       "targetingKey",
+	"ownerReferences": "uid",
+	"prerequisites":   "flag",
+	"rules":           "name",
+	"split":           "variation",
+	"variations":      "key",
 }
 
 // isWhole reports whether a field is compared and recorded as one value.

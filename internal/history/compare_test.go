@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
@@ -113,7 +114,18 @@ func TestCompareFlags(t *testing.T) {
 		},
 		"nothing of ours": {
 			change: func(f *v1alpha1.FeatureFlag) {
-				f.Labels, f.Finalizers, f.Status.Phase = map[string]string{"a": "b"}, []string{"example.com/hold"}, v1alpha1.PhaseActive
+				f.Labels, f.Generation, f.Status.Phase = map[string]string{"a": "b"}, 7, v1alpha1.PhaseActive
+			},
+		},
+		"what deletes the flag with an owner, and what holds it": {
+			change: func(f *v1alpha1.FeatureFlag) {
+				f.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "app", UID: "1-2"}}
+				f.Finalizers = []string{"example.com/hold"}
+			},
+			wantAction: history.FlagUpdated,
+			want: []string{
+				`metadata.finalizers[example.com/hold]:  -> "example.com/hold"`,
+				`metadata.ownerReferences[1-2]:  -> {"apiVersion":"v1","kind":"ConfigMap","name":"app","uid":"1-2"}`,
 			},
 		},
 	} {

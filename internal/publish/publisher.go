@@ -74,6 +74,7 @@ func (s *Served) ResourceVersion() string { return s.object.ResourceVersion }
 func (s *Served) Intact(environment *v1alpha1.FlagEnvironment) bool {
 	return slices.Equal(s.formats, environment.Spec.Datafile.Formats) && s.object.Name == environment.DatafileName() &&
 		s.object.Labels[v1alpha1.DeletionPolicyLabel] == string(environment.Spec.DeletionPolicy) &&
+		s.object.Labels[v1alpha1.ProductionLabel] == strconv.FormatBool(environment.Spec.Production) &&
 		s.object.Annotations[v1alpha1.RevisionAnnotation] == strconv.FormatInt(s.Revision, 10) &&
 		s.object.Annotations[v1alpha1.DigestAnnotation] == s.Digest && s.hasKeysOf(environment)
 }
@@ -448,6 +449,7 @@ func (p *Publisher) servedConfigMap(environment *v1alpha1.FlagEnvironment, serve
 	)
 	configMap.Name = environment.DatafileName()
 	configMap.Labels[v1alpha1.DeletionPolicyLabel] = string(environment.Spec.DeletionPolicy)
+	configMap.Labels[v1alpha1.ProductionLabel] = strconv.FormatBool(environment.Spec.Production)
 	configMap.Annotations[configTrackingAnnotation] = "disabled"
 	if keys := KeysOf(&environment.Status); len(keys.Keys) > 0 {
 		configMap.Annotations[v1alpha1.SDKKeysAnnotation] = keys.Encode()
@@ -471,6 +473,7 @@ func keepTheirs(configMap *corev1.ConfigMap, seen *metav1.ObjectMeta) {
 func (p *Publisher) historyConfigMap(environment *v1alpha1.FlagEnvironment, served *Served) *corev1.ConfigMap {
 	configMap := p.configMap(environment, served, v1alpha1.DatafileHistory, served.Files)
 	configMap.Name = environment.HistoryName(served.Revision)
+	configMap.Labels[v1alpha1.ProductionLabel] = strconv.FormatBool(environment.Spec.Production)
 	configMap.Immutable = new(true)
 	return configMap
 }

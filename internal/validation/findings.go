@@ -59,6 +59,8 @@ const (
 	LeavesFlagd FindingKind = "LeavesFlagd"
 	// LargeSpec: the spec comes near to what client-side apply can carry.
 	LargeSpec FindingKind = "LargeSpec"
+	// Unguarded: what is or was served in production can be changed or deleted without the verb publish.
+	Unguarded FindingKind = "Unguarded"
 )
 
 // Finding is something about an object that admission warns of.

@@ -124,6 +124,25 @@ func RevisionNotHeld(revision int64) *field.Error {
 	return field.Invalid(specPath.Child("publish", "revision"), revision, "the history does not hold this revision")
 }
 
+// FlagEnvironmentFindings warns of an environment that can be changed or deleted without the verb publish, although
+// production is or was served by it. Left is the name of a ConfigMap that a production environment of that name left
+// behind, and empty where there is none.
+func FlagEnvironmentFindings(environment *v1alpha1.FlagEnvironment, left string) []Finding {
+	var found []Finding
+	if !environment.Spec.Production && left != "" {
+		found = append(found, Finding{Unguarded, specPath.Child("production").String(), fmt.Sprintf(
+			"a production environment of this name has left ConfigMap %q; without production: true, editors change what it serves",
+			left,
+		)})
+	}
+	if owners := environment.OwnerReferences; environment.Spec.Production && len(owners) > 0 {
+		found = append(found, Finding{Unguarded, metadataPath.Child("ownerReferences").String(), fmt.Sprintf(
+			"whoever deletes %s %q deletes this production environment with it", owners[0].Kind, owners[0].Name,
+		)})
+	}
+	return found
+}
+
 // FlagAudience returns everything that is wrong with an audience by itself, in the order of its fields.
 func FlagAudience(audience *v1alpha1.FlagAudience) field.ErrorList {
 	m := &mistakes{}
