@@ -24,7 +24,7 @@ const RequestIDHeader = "X-Request-Id"
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // keyPaths are the paths that end in an SDK key, which is a secret.
-var keyPaths = []string{"/api/sdk/datafile/", "/api/sdk/stream/"}
+var keyPaths = []string{"/api/sdk/datafile/", "/api/sdk/stream/", "/array/"}
 
 // The values of headers that every answer carries, which nobody changes.
 var (

@@ -52,6 +52,8 @@ type View struct {
 	Name string
 	// TrailingSlash is true where every path may end in a slash, which then means nothing.
 	TrailingSlash bool
+	// Around wraps the view, for what its requests need before they are told apart. It may be nil.
+	Around func(http.Handler) http.Handler
 
 	api         huma.API
 	mux         *http.ServeMux
@@ -96,6 +98,16 @@ func Public(operation huma.Operation) huma.Operation {
 	return operation
 }
 
+// limitsItself marks operations that take requests out of a bucket themselves.
+const limitsItself = "limitsItself"
+
+// LimitsItself marks a public operation that takes requests out of the caller's bucket itself, by Server.Limits, once it
+// knows whose key the request carries.
+func LimitsItself(operation huma.Operation) huma.Operation {
+	operation.Metadata = map[string]any{limitsItself: true}
+	return operation
+}
+
 // Register adds an operation to the view. What handler returns as an error is written in the view's envelope: an *Error
 // as it is, the API server's answers by FromKubernetes, anything else as a 500 that is logged and says nothing of its
 // cause.
@@ -107,7 +119,9 @@ func Register[I, O any](view *View, operation huma.Operation, handler func(conte
 	if !public {
 		operation.Security = []map[string][]string{{"token": {}}, {"session": {}}}
 	}
-	operation.Middlewares = append(huma.Middlewares{view.admit(public)}, operation.Middlewares...)
+	operation.Middlewares = append(
+		huma.Middlewares{view.admit(public, operation.Metadata[limitsItself] != nil)},
+		operation.Middlewares...)
 	operation.Responses = view.responses(operation)
 	huma.Register(view.api, operation, func(ctx context.Context, input *I) (*O, error) {
 		output, err := handler(ctx, input)
@@ -153,14 +167,16 @@ func (v *View) correct(_ *huma.OpenAPI, operation *huma.Operation) {
 }
 
 // admit asks for the identity of the caller before an operation. A public one has none, so that its address has to do
-// for the limits.
-func (v *View) admit(public bool) func(huma.Context, func(huma.Context)) {
+// for the limits, unless it limits its callers itself.
+func (v *View) admit(public, limitsItself bool) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		request, _ := humago.Unwrap(ctx)
 		if public {
-			if err := v.server.limits.TakeAddress(request); err != nil {
-				v.refuse(ctx, err)
-				return
+			if !limitsItself {
+				if err := v.server.limits.TakeAddress(request); err != nil {
+					v.refuse(ctx, err)
+					return
+				}
 			}
 			next(ctx)
 			return
@@ -213,6 +229,14 @@ func (v *View) transform(_ huma.Context, _ string, body any) (any, error) {
 
 // ServeHTTP answers a request for one of the view's paths. HEAD is answered where GET is, OPTIONS everywhere.
 func (v *View) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if v.Around != nil {
+		v.Around(http.HandlerFunc(v.serve)).ServeHTTP(w, r)
+		return
+	}
+	v.serve(w, r)
+}
+
+func (v *View) serve(w http.ResponseWriter, r *http.Request) {
 	if v.TrailingSlash {
 		r = withoutSlash(r)
 	}

@@ -23,6 +23,12 @@ const (
 	ReasonLabel      = "feature_flag_result_reason"
 )
 
+// The counter of the events that PostHog's clients send, and the label that tells events from recordings.
+const (
+	CapturedName = "jackstaff_captured_events_total"
+	KindLabel    = "kind"
+)
+
 const (
 	// Unknown is the flag of evaluations of keys that the environment does not serve: anybody can ask for any key. Their
 	// reason, error, tells them from those of a flag of that key.
@@ -42,13 +48,20 @@ const errorReason = "error"
 // counters are the series. Recorder.mu guards all of it but the counting itself.
 type counters struct {
 	vector *prometheus.CounterVec
-	series int
+	// captured counts what clients sent that was not kept.
+	captured *prometheus.CounterVec
+	series   int
 }
 
 func newCounters() *counters {
-	return &counters{vector: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: CounterName, Help: "Evaluations of flags on this replica, by what was answered.",
-	}, []string{ProjectLabel, EnvironmentLabel, FlagLabel, VariationLabel, ReasonLabel})}
+	return &counters{
+		vector: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: CounterName, Help: "Evaluations of flags on this replica, by what was answered.",
+		}, []string{ProjectLabel, EnvironmentLabel, FlagLabel, VariationLabel, ReasonLabel}),
+		captured: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: CapturedName, Help: "Events that PostHog's clients sent to this replica, which keeps none of them.",
+		}, []string{ProjectLabel, EnvironmentLabel, KindLabel}),
+	}
 }
 
 // unknown is the counter of keys that an environment does not serve.
@@ -96,13 +109,19 @@ func (c *counters) drop(environment *store.Environment, flag string, answers []a
 func (c *counters) dropEnvironment(environment *store.Environment) {
 	c.vector.DeleteLabelValues(environment.Project, environment.Name, Unknown, "", errorReason)
 	c.vector.DeleteLabelValues(environment.Project, environment.Name, Other, Other, Other)
+	c.captured.DeletePartialMatch(
+		prometheus.Labels{ProjectLabel: environment.Project, EnvironmentLabel: environment.Name},
+	)
 }
 
 // reasonLabel is a reason as OpenTelemetry writes it.
 func reasonLabel(reason evaluate.Reason) string { return strings.ToLower(string(reason)) }
 
 // Describe describes the counter of evaluations.
-func (r *Recorder) Describe(to chan<- *prometheus.Desc) { r.counters.vector.Describe(to) }
+func (r *Recorder) Describe(to chan<- *prometheus.Desc) {
+	r.counters.vector.Describe(to)
+	r.counters.captured.Describe(to)
+}
 
 // Collect collects the series of the environments and flags that are served now.
 func (r *Recorder) Collect(to chan<- prometheus.Metric) {
@@ -116,4 +135,5 @@ func (r *Recorder) Collect(to chan<- prometheus.Metric) {
 	})
 	r.mu.Unlock()
 	r.counters.vector.Collect(to)
+	r.counters.captured.Collect(to)
 }

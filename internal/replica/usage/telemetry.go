@@ -113,6 +113,14 @@ func (r *Recorder) Evaluated(
 	}
 }
 
+// Captured counts what clients sent to an environment, of a kind such as event.
+func (r *Recorder) Captured(environment *store.Environment, kind string, count int) {
+	if r.of(environment) == nil {
+		return
+	}
+	r.counters.captured.WithLabelValues(environment.Project, environment.Name, kind).Add(float64(count))
+}
+
 // of is what is remembered of an environment, and nil where that was deleted.
 func (r *Recorder) of(environment *store.Environment) *recorded {
 	if recent := r.recent.Load(); recent != nil && recent.environment == environment {

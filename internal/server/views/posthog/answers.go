@@ -13,7 +13,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
@@ -146,12 +148,12 @@ func (a *answer) evaluated() Evaluated {
 	return e
 }
 
-// answers evaluates the wanted flags, by key, with the published engine.
+// answers evaluates the flags that are wanted, by key and evaluation tags, with the published engine.
 func (v *view) answers(
 	ctx context.Context,
 	of *access,
 	attributes map[string]any,
-	wanted func(key string) bool,
+	wanted func(key string, tags func() []string) bool,
 ) ([]answer, error) {
 	if of.served == nil {
 		return nil, nil
@@ -170,8 +172,8 @@ func (v *view) answers(
 	}
 	var answers []answer
 	for flag := range engine.Flags() {
-		form := published.document.Flags[flag.Key]
-		if !wanted(flag.Key) || form == nil {
+		form, object := published.document.Flags[flag.Key], objects[flag.Key]
+		if form == nil || !wanted(flag.Key, func() []string { return evaluationTags(object) }) {
 			continue
 		}
 		result := flag.Evaluate(attributes, now)
@@ -181,7 +183,7 @@ func (v *view) answers(
 		if a.code == noConditionMatch && isOutOfTraffic(flag.Explain(attributes, now)) {
 			a.code = outOfRollout
 		}
-		if object := objects[flag.Key]; object != nil {
+		if object != nil {
 			a.id, a.version = idOf(object.UID), object.Generation
 		}
 		if a.value != false && len(result.Variation.Payload) > 0 {
@@ -190,6 +192,14 @@ func (v *view) answers(
 		answers = append(answers, a)
 	}
 	return answers, nil
+}
+
+// evaluationTags are those of a flag, and none of nil.
+func evaluationTags(flag *v1alpha1.FeatureFlag) []string {
+	if flag == nil {
+		return nil
+	}
+	return server.ViewFields[kept](flag, viewName).EvaluationTags
 }
 
 // isUndecided reports whether no rule or override decided, so that the flag serves its default.

@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -32,27 +31,35 @@ func (v *view) registerClients(shell *server.View) {
 	const define = "Definitions of flags, for clients that evaluate"
 	server.Register(
 		shell,
-		server.Public(operation("definitions", http.MethodGet, "/flags/definitions", define)),
+		server.LimitsItself(server.Public(operation("definitions", http.MethodGet, "/flags/definitions", define))),
 		v.definitions,
 	)
 	server.Register(
 		shell,
-		server.Public(operation("old-local-evaluation", http.MethodGet, "/api/feature_flag/local_evaluation", define)),
+		server.LimitsItself(
+			server.Public(operation("old-local-evaluation", http.MethodGet, "/api/feature_flag/local_evaluation", define)),
+		),
 		v.definitions,
 	)
 	server.Register(
 		shell,
-		server.Public(operation("local-evaluation", http.MethodGet, flagsPath+"/local_evaluation", define)),
+		server.LimitsItself(
+			server.Public(operation("local-evaluation", http.MethodGet, flagsPath+"/local_evaluation", define)),
+		),
 		v.localEvaluation,
 	)
 	for id, path := range map[string]string{"evaluate": "/flags", "decide": "/decide"} {
-		server.Register(shell, server.Public(operation(id, http.MethodPost, path, "Evaluate flags")), v.evaluate)
+		server.Register(
+			shell,
+			server.LimitsItself(server.Public(operation(id, http.MethodPost, path, "Evaluate flags"))),
+			v.evaluate(path),
+		)
 	}
 	server.Register(
 		shell,
-		server.Public(
+		server.LimitsItself(server.Public(
 			operation("remote-config", http.MethodGet, flagsPath+"/{id}/remote_config", "The payload of a remote configuration"),
-		),
+		)),
 		v.remoteConfig,
 	)
 	server.Register(
@@ -92,14 +99,18 @@ type access struct {
 // place it is; else the request's.
 func (v *view) admit(ctx context.Context, scope *Scope, token string) (*access, error) {
 	request := exchangeOf(ctx).request
-	if held, kind, found := v.store.ByKey(cmp.Or(server.Bearer(request), token)); found {
+	held, kind, found := v.store.ByKey(cmp.Or(server.Bearer(request), token))
+	// Programs of one's own may ask as often as they like; whoever has a page's key, or none, has an address.
+	if !found || kind != store.ServerKey {
+		if err := v.server.Limits().TakeAddress(request); err != nil {
+			return nil, err
+		}
+	}
+	if found {
 		return v.byKey(ctx, scope, held, kind)
 	}
 	if !v.store.Synced() {
-		return nil, &server.Error{
-			Status:  http.StatusServiceUnavailable,
-			Message: "the server has not read everything yet that is published",
-		}
+		return nil, notSynced()
 	}
 	caller, err := v.server.Authenticate(request)
 	if err != nil {
@@ -316,95 +327,6 @@ func (v *view) define(ctx context.Context, of *access, cohorts bool) (*Definitio
 	return body, nil
 }
 
-// EvaluateBody is what PostHog's clients send. They send more than is used here.
-type EvaluateBody struct {
-	_ struct{} `additionalProperties:"true"`
-
-	Token            string         `json:"token,omitempty" maxLength:"256" doc:"An SDK key. It may also stand in the header Authorization."`
-	APIKey           string         `json:"api_key,omitempty" maxLength:"256" doc:"Another name for token."`
-	DistinctID       any            `json:"distinct_id" doc:"The targeting key: text or a number."`
-	Groups           any            `json:"groups,omitempty" doc:"Ignored: flags are released to people."`
-	PersonProperties map[string]any `json:"person_properties,omitempty" doc:"The attributes."`
-	GroupProperties  any            `json:"group_properties,omitempty" doc:"Ignored."`
-	FlagKeys         []string       `json:"flag_keys_to_evaluate,omitempty" maxItems:"10000" doc:"The flags to evaluate. Without it, all of them."`
-	DeviceID         string         `json:"$device_id,omitempty" doc:"The attribute $device_id."`
-}
-
-type evaluateInput struct {
-	Headers
-	V    string `query:"v" doc:"The version of the answer. There is only 2, which /decide calls 4."`
-	Body EvaluateBody
-}
-
-// Evaluated is what a flag is for somebody.
-type Evaluated struct {
-	Key      string            `json:"key"`
-	Enabled  bool              `json:"enabled"`
-	Variant  *string           `json:"variant"`
-	Reason   EvaluatedReason   `json:"reason"`
-	Metadata EvaluatedMetadata `json:"metadata"`
-}
-
-// EvaluatedReason is why.
-type EvaluatedReason struct {
-	Code           string `json:"code" enum:"condition_match,out_of_rollout_bound,no_condition_match,flag_disabled,missing_dependency"`
-	ConditionIndex *int   `json:"condition_index" doc:"The group that decided."`
-	Description    string `json:"description"`
-}
-
-// EvaluatedMetadata is what goes with it.
-type EvaluatedMetadata struct {
-	ID          int64   `json:"id"`
-	Version     int64   `json:"version"`
-	Description *string `json:"description" doc:"Always null: descriptions are not published."`
-	Payload     *string `json:"payload" doc:"JSON as text."`
-}
-
-type evaluateOutput struct {
-	Body struct {
-		ErrorsWhileComputingFlags bool                 `json:"errorsWhileComputingFlags"`
-		RequestID                 string               `json:"requestId"`
-		EvaluatedAt               int64                `json:"evaluatedAt" doc:"In milliseconds since 1970."`
-		Flags                     map[string]Evaluated `json:"flags"`
-	}
-}
-
-func (v *view) evaluate(ctx context.Context, input *evaluateInput) (*evaluateOutput, error) {
-	body := &input.Body
-	subject, isScalar := scalar(body.DistinctID)
-	if !isScalar || subject == "" {
-		return nil, server.InvalidField("distinct_id", "is text that is not empty")
-	}
-	of, err := v.admit(ctx, &Scope{Headers: input.Headers}, cmp.Or(body.Token, body.APIKey))
-	if err != nil {
-		return nil, err
-	}
-	context := make(map[string]any, len(body.PersonProperties)+2)
-	maps.Copy(context, body.PersonProperties)
-	if body.DeviceID != "" {
-		context[deviceID] = body.DeviceID
-	}
-	context[targetingKey] = subject
-	answers, err := v.answers(
-		ctx,
-		of,
-		context,
-		func(key string) bool { return body.FlagKeys == nil || slices.Contains(body.FlagKeys, key) },
-	)
-	if err != nil {
-		return nil, err
-	}
-	output := &evaluateOutput{}
-	output.Body.RequestID = exchangeOf(ctx).writer.Header().Get(server.RequestIDHeader)
-	output.Body.EvaluatedAt = v.clock.Now().UnixMilli()
-	output.Body.Flags = make(map[string]Evaluated, len(answers))
-	for i := range answers {
-		answer := &answers[i]
-		output.Body.Flags[answer.key] = answer.evaluated()
-	}
-	return output, nil
-}
-
 type remoteConfigInput struct {
 	FlagScope
 	Token string `query:"token" maxLength:"256" doc:"An SDK key, in the place of PostHog's project token."`
@@ -559,6 +481,9 @@ func (v *view) myFlags(ctx context.Context, input *Somebody) (*myFlagsOutput, er
 	return output, err
 }
 
+// everyFlag wants all flags.
+func everyFlag(string, func() []string) bool { return true }
+
 // answersFor are those for a subject of whom nothing else is known.
 func (v *view) answersFor(ctx context.Context, input *Somebody, subject string) ([]answer, error) {
 	context, err := input.context(subject)
@@ -570,5 +495,5 @@ func (v *view) answersFor(ctx context.Context, input *Somebody, subject string) 
 		return nil, err
 	}
 	of := &access{served: at.served, project: at.project, environment: at.environment.Name}
-	return v.answers(ctx, of, context, func(string) bool { return true })
+	return v.answers(ctx, of, context, everyFlag)
 }

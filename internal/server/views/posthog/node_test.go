@@ -266,6 +266,7 @@ var _ = Describe("PostHog's own clients", func() {
 			"..",
 			"..",
 			"..",
+			"..",
 			"test",
 			"posthog",
 		), bytes.NewReader(

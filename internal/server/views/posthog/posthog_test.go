@@ -438,7 +438,7 @@ var _ = Describe("The document", func() {
 		)
 		world.Create(builders.MakeEnvironment("production", "shop").Production().Obj())
 		editor := world.Editor("shop")
-		document, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "rest", "posthog.md"))
+		document, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "docs", "rest", "posthog.md"))
 		Expect(err).NotTo(HaveOccurred())
 		examples := regexp.MustCompile("(?s)```sh\\n(.*?)```").FindAllStringSubmatch(string(document), -1)
 		Expect(examples).To(HaveLen(3))

@@ -38,6 +38,7 @@ func TestPostHog(t *testing.T) {
 var (
 	world     *servertest.World
 	datafiles = store.NewStore()
+	metrics   = prometheus.NewRegistry()
 )
 
 var _ = BeforeSuite(func() {
@@ -45,7 +46,7 @@ var _ = BeforeSuite(func() {
 		if err := datafiles.SetupWithManager(mgr); err != nil {
 			return err
 		}
-		recorder, err := usage.New(clock.RealClock{}, prometheus.NewRegistry())
+		recorder, err := usage.New(clock.RealClock{}, metrics)
 		if err != nil {
 			return err
 		}

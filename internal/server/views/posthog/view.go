@@ -31,6 +31,8 @@ type Telemetry interface {
 	// Sample returns a fair sample of the contexts that were evaluated lately, each of another subject, and how many
 	// subjects there were.
 	Sample(environment *store.Environment) (contexts []map[string]any, subjects int)
+	// Captured counts what clients sent of a kind, event or recording.
+	Captured(environment *store.Environment, kind string, count int)
 }
 
 // unknown is the telemetry of a server that has none.
@@ -46,6 +48,9 @@ func (unknown) LastEvaluated(*store.Environment, string) (time.Time, bool) {
 
 // Sample is empty.
 func (unknown) Sample(*store.Environment) ([]map[string]any, int) { return nil, 0 }
+
+// Captured forgets.
+func (unknown) Captured(*store.Environment, string, int) {}
 
 // view serves the operations.
 type view struct {
@@ -70,6 +75,21 @@ var Patterns = []string{
 	"/flags/",
 	"/decide",
 	"/decide/",
+	"/array/",
+	"/batch",
+	"/batch/",
+	"/capture",
+	"/capture/",
+	"/track",
+	"/track/",
+	"/engage",
+	"/engage/",
+	"/e",
+	"/e/",
+	"/i/v0/e",
+	"/i/v0/e/",
+	"/s",
+	"/s/",
 }
 
 // New returns the view of what store holds. History reads ControllerRevisions. With nil for telemetry, when and for
@@ -92,10 +112,12 @@ func New(
 		"application/json",
 		failure,
 	)
-	shell.TrailingSlash = true
+	shell.TrailingSlash, shell.Around = true, forClients
 	v.registerFlags(shell)
 	v.registerActions(shell)
 	v.registerClients(shell)
+	v.registerCapture(shell)
+	v.registerPage(shell)
 	return shell
 }
 

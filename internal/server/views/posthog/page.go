@@ -1,0 +1,143 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package posthog
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+)
+
+func (v *view) registerPage(shell *server.View) {
+	const summary = "What a page's client is to do"
+	server.Register(
+		shell,
+		server.LimitsItself(server.Public(operation("page-config", http.MethodGet, "/array/{token}/config", summary))),
+		v.pageConfig,
+	)
+	script := operation("page-script", http.MethodGet, "/array/{token}/config.js", summary+", as a script")
+	script.Responses = map[string]*huma.Response{"200": {
+		Description: "A script that sets window._POSTHOG_REMOTE_CONFIG.",
+		Content: map[string]*huma.MediaType{
+			"application/javascript": {Schema: &huma.Schema{Type: huma.TypeString}},
+		},
+	}}
+	server.Register(shell, server.LimitsItself(server.Public(script)), v.pageScript)
+}
+
+type pageInput struct {
+	Token string `path:"token" maxLength:"256" doc:"An SDK key."`
+}
+
+type pageOutput struct {
+	Body *PageConfig
+}
+
+// PageConfig tells posthog-js what to do beside asking for flags, which is to send events and nothing else.
+type PageConfig struct {
+	Token                string        `json:"token"`
+	SupportedCompression []string      `json:"supportedCompression"`
+	HasFeatureFlags      bool          `json:"hasFeatureFlags"`
+	Analytics            PageAnalytics `json:"analytics"`
+	ElementsChain        bool          `json:"elementsChainAsString"`
+	IdentifiedOnly       bool          `json:"defaultIdentifiedOnly"`
+	AutocaptureOptOut    bool          `json:"autocapture_opt_out"`
+	AutocaptureErrors    bool          `json:"autocaptureExceptions"`
+	CaptureDeadClicks    bool          `json:"captureDeadClicks"`
+	CapturePerformance   bool          `json:"capturePerformance"`
+	SessionRecording     bool          `json:"sessionRecording"`
+	Heatmaps             bool          `json:"heatmaps"`
+	Surveys              bool          `json:"surveys"`
+	ProductTours         bool          `json:"productTours"`
+	Conversations        bool          `json:"conversations"`
+	SiteApps             []string      `json:"siteApps"`
+}
+
+// PageAnalytics says where events go.
+type PageAnalytics struct {
+	Endpoint string `json:"endpoint"`
+}
+
+func (v *view) pageConfig(ctx context.Context, input *pageInput) (*pageOutput, error) {
+	held, err := v.byToken(ctx, input.Token)
+	if err != nil {
+		return nil, err
+	}
+	return &pageOutput{Body: pageConfigOf(held, input.Token)}, nil
+}
+
+// pageConfigOf is the configuration of an environment. It switches off whatever this server does not serve.
+func pageConfigOf(held *store.Environment, token string) *PageConfig {
+	return &PageConfig{
+		Token:                token,
+		SupportedCompression: []string{"gzip", "gzip-js"},
+		HasFeatureFlags:      held.Engine().Len() > 0,
+		Analytics:            PageAnalytics{Endpoint: capturePaths["events-v0"] + "/"},
+		ElementsChain:        true,
+		IdentifiedOnly:       true,
+		AutocaptureOptOut:    true,
+		SiteApps:             []string{},
+	}
+}
+
+type scriptOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (v *view) pageScript(ctx context.Context, input *pageInput) (*scriptOutput, error) {
+	held, err := v.byToken(ctx, input.Token)
+	if err != nil {
+		return nil, err
+	}
+	token, err := json.Marshal(input.Token)
+	if err != nil {
+		return nil, fmt.Errorf("encode the key: %w", err)
+	}
+	config, err := json.Marshal(map[string]any{"config": pageConfigOf(held, input.Token), "siteApps": []string{}})
+	if err != nil {
+		return nil, fmt.Errorf("encode the configuration of a page: %w", err)
+	}
+	const script = "(function() {\n" +
+		"  window._POSTHOG_REMOTE_CONFIG = window._POSTHOG_REMOTE_CONFIG || {};\n" +
+		"  window._POSTHOG_REMOTE_CONFIG[%s] = %s;\n" +
+		"})();\n"
+	return &scriptOutput{ContentType: "application/javascript", Body: fmt.Appendf(nil, script, token, config)}, nil
+}
+
+// byToken is the environment of an SDK key, which need not be told from a wrong one in time: it is the caller's own. It
+// fails with an *Error of status 401 where no environment has the key, and of 429 where its address asks too often.
+func (v *view) byToken(ctx context.Context, token string) (*store.Environment, error) {
+	held, kind, found := v.store.ByKey(token)
+	if !found || kind != store.ServerKey {
+		if err := v.server.Limits().TakeAddress(exchangeOf(ctx).request); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case found:
+		return held, nil
+	case !v.store.Synced():
+		return nil, notSynced()
+	default:
+		return nil, server.Errorf(
+			http.StatusUnauthorized,
+			"no environment has this project token; use one of its SDK keys, a client key in pages",
+		)
+	}
+}
+
+// notSynced says that the keys are not known yet.
+func notSynced() error {
+	return &server.Error{
+		Status:  http.StatusServiceUnavailable,
+		Message: "the server has not read everything yet that is published",
+	}
+}
