@@ -8,14 +8,13 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -116,17 +115,14 @@ func (r *flagEnvironments) holds(
 	environment *v1alpha1.FlagEnvironment,
 	revision int64,
 ) (bool, error) {
-	file := &metav1.PartialObjectMetadata{}
-	file.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	file := ownership.ConfigMap()
 	switch err := r.live.Get(ctx, client.ObjectKey{Namespace: environment.Namespace, Name: environment.HistoryName(revision)}, file); {
 	case apierrors.IsNotFound(err):
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("read revision %d of environment %q: %w", revision, environment.Name, err)
 	}
-	return file.Labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy && file.Labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileHistory &&
-		file.Labels[v1alpha1.ProjectLabel] == environment.Namespace &&
-		file.Labels[v1alpha1.EnvironmentLabel] == environment.Name, nil
+	return ownership.IsDatafile(client.ObjectKeyFromObject(environment), file, v1alpha1.DatafileHistory), nil
 }
 
 // findings warns of what will be able to change or delete the environment without the permission.

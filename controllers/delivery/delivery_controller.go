@@ -31,6 +31,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/topics"
 )
@@ -94,13 +95,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 // origin is the environment of a served datafile or of a copy. At the start, copies of environments that are gone lead
 // here too.
 func origin(_ context.Context, object client.Object) []reconcile.Request {
-	labels := object.GetLabels()
-	environment := types.NamespacedName{Namespace: labels[v1alpha1.ProjectLabel], Name: labels[v1alpha1.EnvironmentLabel]}
-	if labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileServed && object.GetNamespace() == environment.Namespace ||
-		publish.IsCopyOf(environment, object) {
-		return []reconcile.Request{{NamespacedName: environment}}
+	environment, kind, found := ownership.Origin(object)
+	if !found || kind == v1alpha1.DatafileHistory {
+		return nil
 	}
-	return nil
+	return []reconcile.Request{{NamespacedName: environment}}
 }
 
 // scope carries facts from phase to phase of one reconcile.
@@ -201,14 +200,13 @@ func (r *Reconciler) copies(
 	ctx context.Context,
 	environment types.NamespacedName,
 ) ([]metav1.PartialObjectMetadata, error) {
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
+	list := ownership.ConfigMaps()
 	if err := r.Metadata.List(ctx, list, client.MatchingFields{index.CopyOrigin: environment.String()}); err != nil {
 		return nil, fmt.Errorf("list copies: %w", err)
 	}
 	return slices.DeleteFunc(
 		list.Items,
-		func(object metav1.PartialObjectMetadata) bool { return !publish.IsCopyOf(environment, &object) },
+		func(object metav1.PartialObjectMetadata) bool { return !ownership.IsCopyOf(environment, &object) },
 	), nil
 }
 
@@ -333,8 +331,7 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 
 // servedVersion is the resource version of the served ConfigMap as the cache shows it, and empty where it shows none.
 func (r *Reconciler) servedVersion(ctx context.Context, environment *v1alpha1.FlagEnvironment) (string, error) {
-	served := &metav1.PartialObjectMetadata{}
-	served.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	served := ownership.ConfigMap()
 	err := r.Metadata.Get(
 		ctx,
 		types.NamespacedName{Namespace: environment.Namespace, Name: environment.DatafileName()},

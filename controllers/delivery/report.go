@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/topics"
 )
 
@@ -40,7 +40,7 @@ func (r *Reconciler) reportProgress(s *scope) {
 func (s *scope) delivered() []v1alpha1.NamespaceDelivery {
 	revisions := map[string]int64{}
 	for namespace, object := range s.named() {
-		revisions[namespace] = publish.RevisionOf(object)
+		revisions[namespace] = ownership.RevisionOf(object)
 	}
 	for _, namespace := range s.accepting {
 		if copied, ok := s.state.written[namespace]; ok && copied.fingerprint == s.state.fingerprint {

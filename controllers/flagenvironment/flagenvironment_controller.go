@@ -32,6 +32,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/status"
 	"github.com/jackstaff-dev/jackstaff/internal/topics"
@@ -137,12 +138,10 @@ func (r *Reconciler) followDeliveries(
 // datafileHandler notes the resource version of each served ConfigMap and enqueues its environment.
 func (r *Reconciler) datafileHandler() handler.EventHandler {
 	note := func(object client.Object, resourceVersion string, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-		labels := object.GetLabels()
-		if labels[v1alpha1.DatafileLabel] != v1alpha1.DatafileServed ||
-			labels[v1alpha1.ProjectLabel] != object.GetNamespace() {
+		key, kind, found := ownership.Origin(object)
+		if !found || kind != v1alpha1.DatafileServed {
 			return
 		}
-		key := types.NamespacedName{Namespace: object.GetNamespace(), Name: labels[v1alpha1.EnvironmentLabel]}
 		r.mu.Lock()
 		r.seen[key] = resourceVersion
 		r.mu.Unlock()

@@ -36,7 +36,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
-	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
 const (
@@ -225,17 +225,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 // wanted returns the environment whose datafile a ConfigMap is, and its revision. The environment is nil where no pods
 // are to be refreshed.
 func (r *Reconciler) wanted(ctx context.Context, key types.NamespacedName) (*v1alpha1.FlagEnvironment, string, error) {
-	datafile := &metav1.PartialObjectMetadata{}
-	datafile.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	datafile := ownership.ConfigMap()
 	if err := r.Metadata.Get(ctx, key, datafile); err != nil {
 		return nil, "", client.IgnoreNotFound(err)
 	}
-	origin := types.NamespacedName{
-		Namespace: datafile.Labels[v1alpha1.ProjectLabel],
-		Name:      datafile.Labels[v1alpha1.EnvironmentLabel],
-	}
-	isServed := datafile.Labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileServed && origin.Namespace == key.Namespace
-	if !isServed && !publish.IsCopyOf(origin, datafile) {
+	origin, kind, found := ownership.Origin(datafile)
+	if !found || kind == v1alpha1.DatafileHistory {
 		return nil, "", nil
 	}
 	environment := &v1alpha1.FlagEnvironment{}
@@ -244,7 +239,7 @@ func (r *Reconciler) wanted(ctx context.Context, key types.NamespacedName) (*v1a
 		return nil, "", client.IgnoreNotFound(err)
 	}
 	if !environment.Spec.Delivery.RefreshPods || environment.DatafileName() != key.Name ||
-		publish.RevisionOf(datafile) == 0 {
+		ownership.RevisionOf(datafile) == 0 {
 		return nil, "", nil
 	}
 	return environment, datafile.Annotations[v1alpha1.RevisionAnnotation], nil

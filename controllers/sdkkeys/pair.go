@@ -12,8 +12,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
 const (
@@ -25,20 +27,16 @@ const (
 
 // newPair makes a Secret with a new pair of keys, and what the status says of it.
 func newPair(environment *v1alpha1.FlagEnvironment, now time.Time) (*corev1.Secret, v1alpha1.SDKKey) {
-	server, client := newKey("sdk_"), newKey("cli_")
+	serverKey, clientKey := newKey("sdk_"), newKey("cli_")
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: environment.Namespace,
 			Name:      "flags-" + environment.Name + "-sdk-key-" + strings.ToLower(rand.Text()[:suffixLength]),
-			Labels: map[string]string{
-				v1alpha1.ManagedByLabel:   v1alpha1.ManagedBy,
-				v1alpha1.ProjectLabel:     environment.Namespace,
-				v1alpha1.EnvironmentLabel: environment.Name,
-			},
+			Labels:    ownership.Labels(client.ObjectKeyFromObject(environment)),
 		},
 		// Other keys under this name would not be recognised.
 		Immutable:  new(true),
-		StringData: map[string]string{"server": server, "client": client},
+		StringData: map[string]string{"server": serverKey, "client": clientKey},
 	}
 	if environment.Spec.DeletionPolicy == v1alpha1.DeletionPolicyDelete {
 		// The operator may not delete Secrets, but the garbage collector does. Without the policy, an environment that is
@@ -50,8 +48,8 @@ func newPair(environment *v1alpha1.FlagEnvironment, now time.Time) (*corev1.Secr
 	return secret, v1alpha1.SDKKey{
 		SecretName: secret.Name,
 		CreatedAt:  metav1.NewTime(now.Truncate(time.Second)),
-		ServerHash: hashOf(server),
-		ClientHash: hashOf(client),
+		ServerHash: hashOf(serverKey),
+		ClientHash: hashOf(clientKey),
 	}
 }
 

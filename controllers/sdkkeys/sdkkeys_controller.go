@@ -17,7 +17,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/clock"
@@ -30,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 )
 
@@ -137,8 +137,7 @@ func (r *Reconciler) rebuild(ctx context.Context, environment *v1alpha1.FlagEnvi
 	if len(environment.Status.SDKKeys) > 0 {
 		return nil
 	}
-	served := &metav1.PartialObjectMetadata{}
-	served.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	served := ownership.ConfigMap()
 	err := r.Live.Get(ctx, client.ObjectKey{Namespace: environment.Namespace, Name: environment.DatafileName()}, served)
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -147,9 +146,7 @@ func (r *Reconciler) rebuild(ctx context.Context, environment *v1alpha1.FlagEnvi
 		return fmt.Errorf("read ConfigMap %q: %w", environment.DatafileName(), err)
 	}
 	mirrored, ok := served.Annotations[v1alpha1.SDKKeysAnnotation]
-	if !ok || served.Labels[v1alpha1.ManagedByLabel] != v1alpha1.ManagedBy || served.Labels[v1alpha1.DatafileLabel] != v1alpha1.DatafileServed ||
-		served.Labels[v1alpha1.ProjectLabel] != environment.Namespace ||
-		served.Labels[v1alpha1.EnvironmentLabel] != environment.Name {
+	if !ok || !ownership.IsDatafile(client.ObjectKeyFromObject(environment), served, v1alpha1.DatafileServed) {
 		return nil
 	}
 	keys, err := publish.DecodeKeys(mirrored)

@@ -8,17 +8,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
 // historyEntry is one revision that the history holds.
@@ -62,25 +59,16 @@ func (a *App) historyCommand() *cobra.Command {
 
 // history returns the revisions that the history of an environment holds, the newest first.
 func (c *cluster) history(ctx context.Context, environment *v1alpha1.FlagEnvironment) ([]historyEntry, error) {
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
-	err := c.client.List(ctx, list, client.InNamespace(environment.Namespace), client.MatchingLabels{
-		v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProjectLabel: environment.Namespace,
-		v1alpha1.EnvironmentLabel: environment.Name, v1alpha1.DatafileLabel: v1alpha1.DatafileHistory,
-	})
-	if err != nil {
+	list := ownership.ConfigMaps()
+	selecting := ownership.Selecting(client.ObjectKeyFromObject(environment), v1alpha1.DatafileHistory)
+	if err := c.client.List(ctx, list, selecting...); err != nil {
 		return nil, fmt.Errorf("list the history: %w", err)
 	}
 	history := []historyEntry{}
 	for i := range list.Items {
 		kept := &list.Items[i]
-		// The name is what nobody can edit.
-		revision, err := strconv.ParseInt(
-			strings.TrimPrefix(kept.Name, strings.TrimSuffix(environment.HistoryName(0), "0")),
-			10,
-			64,
-		)
-		if err != nil {
+		revision := ownership.RevisionOf(kept)
+		if revision == 0 {
 			continue
 		}
 		history = append(history, historyEntry{

@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
 // The names of the indexes, to be used in client.MatchingFields.
@@ -81,11 +82,11 @@ func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 			return []string{"true"}
 		}},
 		{configMapMetadata(), CopyOrigin, func(object client.Object) []string {
-			labels := object.GetLabels()
-			if labels[v1alpha1.DatafileLabel] != v1alpha1.DatafileCopy {
+			environment, kind, found := ownership.Origin(object)
+			if !found || kind != v1alpha1.DatafileCopy {
 				return nil
 			}
-			return []string{labels[v1alpha1.ProjectLabel] + "/" + labels[v1alpha1.EnvironmentLabel]}
+			return []string{environment.String()}
 		}},
 		{history.Metadata(), HistoryOf, func(object client.Object) []string {
 			kind, name, is := history.Subject(object)

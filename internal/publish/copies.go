@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
@@ -43,12 +44,12 @@ func (p *Publisher) Source(ctx context.Context, environment *v1alpha1.FlagEnviro
 	if current == nil {
 		return nil, ignoreNameTaken(err)
 	}
-	published, err := p.get(ctx, environment, environment.HistoryName(revisionOf(current)))
+	published, err := p.get(ctx, environment, environment.HistoryName(ownership.RevisionOf(current)))
 	if ignoreNameTaken(err) != nil {
 		return nil, err
 	}
 	status := &environment.Status
-	if published == nil && status.PublishedRevision == revisionOf(current) &&
+	if published == nil && status.PublishedRevision == ownership.RevisionOf(current) &&
 		status.PublishedDigest == current.Annotations[v1alpha1.DigestAnnotation] {
 		published = current // The history has lost the revision, and the status knows it.
 	}
@@ -101,7 +102,7 @@ func (p *Publisher) Copy(
 			return wanted.ResourceVersion, err
 		case err != nil:
 			return "", fmt.Errorf("read the copy in namespace %q: %w", namespace, err)
-		case !IsCopyOf(source.environment, current):
+		case !ownership.IsCopyOf(source.environment, current):
 			return "", &NameTakenError{Name: wanted.Name}
 		case filesOf(current).Equal(filesOf(wanted)) && contains(current.Labels, wanted.Labels) && contains(current.Annotations, wanted.Annotations):
 			return current.ResourceVersion, nil
@@ -128,23 +129,14 @@ func (p *Publisher) RemoveCopy(
 	environment types.NamespacedName,
 	seen *metav1.PartialObjectMetadata,
 ) error {
-	if !IsCopyOf(environment, seen) {
+	if !ownership.IsCopyOf(environment, seen) {
 		return nil
 	}
-	object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: seen.Namespace, Name: seen.Name}}
-	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	object := ownership.ConfigMap()
+	object.Namespace, object.Name = seen.Namespace, seen.Name
 	err := p.Client.Delete(ctx, object, client.Preconditions{UID: &seen.UID, ResourceVersion: &seen.ResourceVersion})
 	return wrap(client.IgnoreNotFound(err), "remove the copy in namespace %q", seen.Namespace)
 }
-
-// IsCopyOf reports whether an object carries the labels of a copy of the environment's datafile.
-func IsCopyOf(environment types.NamespacedName, object client.Object) bool {
-	return owns(environment, object) && object.GetLabels()[v1alpha1.DatafileLabel] == v1alpha1.DatafileCopy &&
-		object.GetNamespace() != environment.Namespace
-}
-
-// RevisionOf is the revision that a datafile's metadata tells, and 0 where it tells none.
-func RevisionOf(object client.Object) int64 { return revisionOf(object) }
 
 // contains reports whether all has every entry of some.
 func contains(all, some map[string]string) bool {

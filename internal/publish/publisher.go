@@ -11,7 +11,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
@@ -152,7 +152,7 @@ func (p *Publisher) believed(
 	known int64,
 	current *corev1.ConfigMap,
 ) (int64, error) {
-	revision := revisionOf(current)
+	revision := ownership.RevisionOf(current)
 	if known == 0 || revision <= known {
 		return cmp.Or(known, revision), nil
 	}
@@ -196,7 +196,7 @@ func (p *Publisher) findKept(
 // read takes the revision from a ConfigMap. What is no datafile at all counts as never published, except for its
 // number.
 func (s *Served) read(configMap *corev1.ConfigMap) error {
-	s.Revision = revisionOf(configMap)
+	s.Revision = ownership.RevisionOf(configMap)
 	s.Digest = configMap.Annotations[v1alpha1.DigestAnnotation]
 	s.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
 	s.FlagdComplete = configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] == ""
@@ -346,10 +346,12 @@ func (p *Publisher) Prune(ctx context.Context, environment *v1alpha1.FlagEnviron
 	}
 	slices.SortFunc(
 		history,
-		func(a, b metav1.PartialObjectMetadata) int { return cmp.Compare(revisionOf(&a), revisionOf(&b)) },
+		func(a, b metav1.PartialObjectMetadata) int {
+			return cmp.Compare(ownership.RevisionOf(&a), ownership.RevisionOf(&b))
+		},
 	)
 	for i := range max(0, len(history)-limit) {
-		if slices.Contains(keep, revisionOf(&history[i])) {
+		if slices.Contains(keep, ownership.RevisionOf(&history[i])) {
 			continue
 		}
 		if err := p.delete(ctx, &history[i]); err != nil {
@@ -397,7 +399,7 @@ func (p *Publisher) get(
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read ConfigMap %q: %w", name, err)
-	case !owns(client.ObjectKeyFromObject(environment), configMap):
+	case !ownership.Owns(client.ObjectKeyFromObject(environment), configMap):
 		return nil, &NameTakenError{Name: name}
 	}
 	return configMap, nil
@@ -409,16 +411,8 @@ func (p *Publisher) list(
 	environment types.NamespacedName,
 	kind string,
 ) ([]metav1.PartialObjectMetadata, error) {
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMapList"))
-	labels := ownLabels(environment)
-	labels[v1alpha1.DatafileLabel] = kind
-	if err := p.Metadata.List(
-		ctx,
-		list,
-		client.InNamespace(environment.Namespace),
-		client.MatchingLabels(labels),
-	); err != nil {
+	list := ownership.ConfigMaps()
+	if err := p.Metadata.List(ctx, list, ownership.Selecting(environment, kind)...); err != nil {
 		return nil, fmt.Errorf("list datafiles: %w", err)
 	}
 	return list.Items, nil
@@ -429,7 +423,7 @@ func (p *Publisher) highest(ctx context.Context, environment *v1alpha1.FlagEnvir
 	history, err := p.list(ctx, client.ObjectKeyFromObject(environment), v1alpha1.DatafileHistory)
 	var highest int64
 	for i := range history {
-		highest = max(highest, revisionOf(&history[i]))
+		highest = max(highest, ownership.RevisionOf(&history[i]))
 	}
 	return highest, err
 }
@@ -487,7 +481,7 @@ func (p *Publisher) configMap(
 	configMap := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: environment.Namespace,
-			Labels:    ownLabels(client.ObjectKeyFromObject(environment)),
+			Labels:    ownership.DatafileLabels(client.ObjectKeyFromObject(environment), kind),
 			Annotations: map[string]string{
 				v1alpha1.RevisionAnnotation:    strconv.FormatInt(served.Revision, 10),
 				v1alpha1.DigestAnnotation:      served.Digest,
@@ -497,43 +491,10 @@ func (p *Publisher) configMap(
 		Data:       files.Text,
 		BinaryData: files.Binary,
 	}
-	configMap.Labels[v1alpha1.DatafileLabel] = kind
 	if !served.FlagdComplete {
 		configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] = "true"
 	}
 	return configMap
-}
-
-func ownLabels(environment types.NamespacedName) map[string]string {
-	return map[string]string{
-		v1alpha1.ManagedByLabel:   v1alpha1.ManagedBy,
-		v1alpha1.ProjectLabel:     environment.Namespace,
-		v1alpha1.EnvironmentLabel: environment.Name,
-	}
-}
-
-// owns reports whether an object carries the labels of the environment.
-func owns(environment types.NamespacedName, object client.Object) bool {
-	for label, value := range ownLabels(environment) {
-		if object.GetLabels()[label] != value {
-			return false
-		}
-	}
-	return true
-}
-
-// revisionOf is the revision in the name of a history entry, which nobody can edit, or in the annotation of a served
-// datafile. It is 0 where there is none.
-func revisionOf(object client.Object) int64 {
-	text := object.GetAnnotations()[v1alpha1.RevisionAnnotation]
-	if labels := object.GetLabels(); labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileHistory {
-		text = strings.TrimPrefix(object.GetName(), "flags-"+labels[v1alpha1.EnvironmentLabel]+"-r")
-	}
-	revision, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || revision < 1 {
-		return 0
-	}
-	return revision
 }
 
 func filesOf(configMap *corev1.ConfigMap) Files {

@@ -11,7 +11,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
@@ -76,18 +76,11 @@ func (f *follower) Start(ctx context.Context) error {
 
 // environmentOf names the environment that a served ConfigMap is of.
 func environmentOf(_ context.Context, object client.Object) []reconcile.Request {
-	name := object.GetLabels()[v1alpha1.EnvironmentLabel]
-	if !isOf(object, types.NamespacedName{Namespace: object.GetNamespace(), Name: name}, v1alpha1.DatafileServed) {
+	environment, kind, found := ownership.Origin(object)
+	if !found || kind != v1alpha1.DatafileServed {
 		return nil
 	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
-}
-
-// isOf reports whether a ConfigMap is a datafile of one kind that the operator wrote for the environment.
-func isOf(object client.Object, environment types.NamespacedName, kind string) bool {
-	labels := object.GetLabels()
-	return labels[v1alpha1.ManagedByLabel] == v1alpha1.ManagedBy && labels[v1alpha1.DatafileLabel] == kind &&
-		labels[v1alpha1.ProjectLabel] == environment.Namespace && labels[v1alpha1.EnvironmentLabel] == environment.Name
+	return []reconcile.Request{{NamespacedName: environment}}
 }
 
 // Reconcile makes the store hold an environment as it is now.
@@ -120,8 +113,7 @@ func (f *follower) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 // is nothing else to read than last time.
 func (f *follower) read(ctx context.Context, environment *v1alpha1.FlagEnvironment) (*Document, string, error) {
 	key := types.NamespacedName{Namespace: environment.Namespace, Name: environment.DatafileName()}
-	metadata := &metav1.PartialObjectMetadata{}
-	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	metadata := ownership.ConfigMap()
 	if err := f.cache.Get(ctx, key, metadata); err != nil {
 		return nil, "", client.IgnoreNotFound(err)
 	}
@@ -170,7 +162,7 @@ func (f *follower) get(
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read ConfigMap %q: %w", name, err)
-	case !isOf(configMap, client.ObjectKeyFromObject(environment), kind):
+	case !ownership.IsDatafile(client.ObjectKeyFromObject(environment), configMap, kind):
 		return nil, nil
 	}
 	return configMap, nil

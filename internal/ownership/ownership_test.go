@@ -1,0 +1,83 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package ownership
+
+import (
+	"maps"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+)
+
+var production = types.NamespacedName{Namespace: "shop", Name: "production"}
+
+func object(namespace, name string, labels map[string]string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}}
+}
+
+// TestRevisionsOfNames fails where the number in a name is taken for one that no environment publishes. The next
+// revision is one more: it would be negative, or a number that was used before.
+func TestRevisionsOfNames(t *testing.T) {
+	for name, want := range map[string]int64{
+		"flags-production-r1":                    1,
+		"flags-production-r42":                   42,
+		"flags-production-r9007199254740991":     MaxRevision,
+		"flags-production-r9007199254740992":     0,
+		"flags-production-r9223372036854775807":  0,
+		"flags-production-r9223372036854775808":  0,
+		"flags-production-r-9223372036854775808": 0,
+		"flags-production-r0":                    0,
+		"flags-production-r-1":                   0,
+		"flags-production-r+1":                   0,
+		"flags-production-r01":                   0,
+		"flags-production-r1x":                   0,
+		"flags-production-r":                     0,
+		"flags-production":                       0,
+		"flags-staging-r1":                       0,
+		"1":                                      0,
+	} {
+		if revision, found := HistoryRevision("production", name); revision != want || found != (want > 0) {
+			t.Errorf("%s counts as revision %d (%t), want %d", name, revision, found, want)
+		}
+		kept := object("shop", name, DatafileLabels(production, v1alpha1.DatafileHistory))
+		kept.Annotations = map[string]string{v1alpha1.RevisionAnnotation: "7"}
+		if revision := RevisionOf(kept); revision != want {
+			t.Errorf("the history entry %s counts as revision %d, want %d", name, revision, want)
+		}
+		served := object("shop", "flags-production", DatafileLabels(production, v1alpha1.DatafileServed))
+		served.Annotations = map[string]string{v1alpha1.RevisionAnnotation: name[len("flags-production"):]}
+		if revision := RevisionOf(served); revision != 0 {
+			t.Errorf("the annotation %v counts as revision %d", served.Annotations, revision)
+		}
+	}
+}
+
+// TestOrigin fails where a ConfigMap is taken for the datafile of an environment in another namespace, so that whoever
+// may write in the one namespace writes what the other serves.
+func TestOrigin(t *testing.T) {
+	for _, kind := range []string{v1alpha1.DatafileServed, v1alpha1.DatafileHistory, v1alpha1.DatafileCopy} {
+		for _, namespace := range []string{"shop", "elsewhere"} {
+			datafile := object(namespace, "flags-production", DatafileLabels(production, kind))
+			want := (namespace == "elsewhere") == (kind == v1alpha1.DatafileCopy)
+			environment, found, is := Origin(datafile)
+			if is != want || is && (environment != production || found != kind) {
+				t.Errorf("%s in %s: origin %v, %q, %t", kind, namespace, environment, found, is)
+			}
+			if IsCopyOf(production, datafile) != (want && kind == v1alpha1.DatafileCopy) {
+				t.Errorf("%s in %s: it is taken for a copy, or is not", kind, namespace)
+			}
+			for label := range datafile.Labels {
+				less := maps.Clone(datafile.Labels)
+				delete(less, label)
+				if _, _, is := Origin(object(namespace, "flags-production", less)); is {
+					t.Errorf("%s in %s without the label %s is taken for a datafile", kind, namespace, label)
+				}
+			}
+		}
+	}
+}
