@@ -27,6 +27,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers/refresh"
 	"github.com/jackstaff-dev/jackstaff/controllers/sdkkeys"
 	internalhistory "github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/status"
 	"github.com/jackstaff-dev/jackstaff/internal/topics"
@@ -43,6 +44,10 @@ type Options struct {
 
 	// Namespaces are those in which the operator has rights. Empty means all.
 	Namespaces []string
+
+	// Seal is what published datafiles and mirrored SDK keys bear. Nil means that none is set, nor asked for: whoever may
+	// edit ConfigMaps can then forge them.
+	Seal *ownership.Seal
 
 	// Clock tells the time. Nil means the system's.
 	Clock clock.PassiveClock
@@ -76,7 +81,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 		options.Clock = clock.RealClock{}
 	}
 	shared, deliveries := topics.New(), topics.NewDeliveries()
-	publisher := &publish.Publisher{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Clock: options.Clock}
+	publisher := &publish.Publisher{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Clock: options.Clock, Seal: options.Seal}
 	patcher := func(controller string) status.Patcher {
 		return status.Patcher{Client: mgr.GetClient(), Recorder: recorderFor(mgr, controller)}
 	}

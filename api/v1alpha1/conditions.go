@@ -34,6 +34,10 @@ const (
 	// revision. It is present only where spec.delivery.acknowledge is true.
 	AcknowledgedCondition = "Acknowledged"
 
+	// SealedCondition on an environment is False where ConfigMaps with its labels are not what the operator published; its
+	// message names them. It is present only then, and no part of Ready: what is forged is not served.
+	SealedCondition = "Sealed"
+
 	// FlagdPublishedCondition on an environment is True when its published flagd file is complete.
 	FlagdPublishedCondition = "FlagdPublished"
 )
@@ -100,6 +104,9 @@ const (
 	// NameTakenReason: an object that is not the environment's has the name of the datafile, or of a copy in the
 	// namespaces that the message names.
 	NameTakenReason = "NameTaken"
+
+	// TamperedReason: a ConfigMap with the environment's labels is not what the operator published, and is not served.
+	TamperedReason = "Tampered"
 
 	// DatafileTooLargeReason: the datafile does not fit into a ConfigMap.
 	DatafileTooLargeReason = "DatafileTooLarge"

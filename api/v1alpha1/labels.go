@@ -86,9 +86,13 @@ const (
 	// PublishedAtAnnotation on a datafile is the RFC 3339 time at which its revision was published.
 	PublishedAtAnnotation = "flags.jackstaff.dev/published-at"
 
-	// FlagdIncompleteAnnotation on a datafile is "true" where its flagd file is older than the revision because the newer
-	// one does not fit.
+	// FlagdIncompleteAnnotation on a datafile is the digest of its flagd file, "sha256:" and 64 hexadecimal digits, where
+	// that is older than the revision because the newer one does not fit.
 	FlagdIncompleteAnnotation = "flags.jackstaff.dev/flagd-incomplete"
+
+	// SealAnnotation on a datafile is the operator's seal over project, environment, revision and digest: "hmac-sha256:"
+	// and 64 hexadecimal digits. What does not bear it is not served.
+	SealAnnotation = "flags.jackstaff.dev/seal"
 
 	// ForceDisabledAnnotation on a FeatureFlag lists, separated by commas, the environments in which it is off whatever
 	// its spec says.

@@ -176,6 +176,8 @@ type scope struct {
 	request string
 	// delivery is what the delivery controller has reported, and nil where it has not yet.
 	delivery *topics.Delivery
+	// unsealed are the names of history entries that are not the operator's.
+	unsealed []string
 }
 
 // stopped reports whether a problem keeps what is wanted from being served.
@@ -222,7 +224,8 @@ func isMistake(err error) bool {
 	), (*publish.NameTakenError)(
 		nil,
 	)
-	return errors.As(err, &tooLarge) || errors.As(err, &unreadable) || errors.As(err, &taken) ||
+	tampered := (*ownership.TamperedError)(nil)
+	return errors.As(err, &tooLarge) || errors.As(err, &unreadable) || errors.As(err, &taken) || errors.As(err, &tampered) ||
 		errors.Is(err, publish.ErrRevisionNotFound) ||
 		errors.Is(err, datafile.ErrUnknownVersion)
 }

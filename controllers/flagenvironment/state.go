@@ -73,6 +73,9 @@ func (s *state) compareAll() {
 // take makes served what is served, and notes whose part that changed.
 func (s *state) take(served *publish.Served) {
 	before, candidates := servedContents(s.served), maps.Clone(s.pending)
+	if s.served != nil && served.Forged == nil {
+		served.Forged = s.served.Forged // Until it is looked at again.
+	}
 	s.served = served
 	s.compiled.SetPublished(served.Contents)
 	if served.Digest == s.digest {

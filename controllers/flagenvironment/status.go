@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/status"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
@@ -28,12 +29,19 @@ import (
 // maxDeliveries is how many namespaces with a copy a status names.
 const maxDeliveries = 100
 
+// maxForged is how many forged ConfigMaps a message names.
+const maxForged = 10
+
 // maxPendingFlags is how many pending flags a status names.
 const maxPendingFlags = 20
 
 // patchStatus writes the status where it changed; problem is why what is wanted is not served.
 func (r *Reconciler) patchStatus(ctx context.Context, s *scope, problem error) error {
 	after := s.environment.DeepCopy()
+	var err error
+	if s.unsealed, err = r.Publisher.Forged(ctx, s.environment); err != nil {
+		return err
+	}
 	if delivery, known := r.Deliveries.Read(client.ObjectKeyFromObject(s.environment)); known {
 		s.delivery = &delivery
 	}
@@ -70,6 +78,7 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 		setFlagdPublished(conditions, s, summary)
 	}
 	setPublished(conditions, s, problem)
+	setSealed(conditions, s)
 	setDelivered(conditions, s, to)
 	setAcknowledged(conditions, s, to)
 	conditions.SetReady(
@@ -174,6 +183,7 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 	), (*publish.NameTakenError)(
 		nil,
 	)
+	tampered := (*ownership.TamperedError)(nil)
 	set := func(isTrue bool, reason, message string) {
 		conditions.Set(v1alpha1.PublishedCondition, isTrue, reason, message)
 	}
@@ -184,6 +194,8 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 		set(false, v1alpha1.DatafileUnreadableReason, problem.Error())
 	case errors.As(problem, &taken):
 		set(false, v1alpha1.NameTakenReason, problem.Error())
+	case errors.As(problem, &tampered):
+		set(false, v1alpha1.TamperedReason, problem.Error()+", and choose another in spec.publish.revision or remove it")
 	case errors.Is(problem, publish.ErrRevisionNotFound):
 		set(false, v1alpha1.RevisionNotFoundReason, problem.Error()+"; choose another in spec.publish.revision or remove it")
 	case errors.Is(problem, datafile.ErrUnknownVersion):
@@ -219,6 +231,33 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 			fmt.Sprintf("revision %d is served; changes wait for a publish", served.Revision),
 		)
 	}
+}
+
+// setSealed names what carries the environment's labels and was not published by the operator.
+func setSealed(conditions status.Conditions, s *scope) {
+	var found []string
+	if s.state.served != nil {
+		for _, forged := range s.state.served.Forged {
+			found = append(found, forged.Name+" ("+forged.Why+")")
+		}
+	}
+	for _, name := range s.unsealed {
+		if !slices.ContainsFunc(found, func(named string) bool { return strings.HasPrefix(named, name+" (") }) {
+			found = append(found, name+" (it does not bear the operator's seal)")
+		}
+	}
+	if len(found) == 0 {
+		conditions.Remove(v1alpha1.SealedCondition)
+		return
+	}
+	named := strings.Join(found[:min(len(found), maxForged)], ", ")
+	if more := len(found) - maxForged; more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	conditions.Set(v1alpha1.SealedCondition, false, v1alpha1.TamperedReason, fmt.Sprintf(
+		"these ConfigMaps are not what the operator published, and are not served: %s; find out who wrote them, then delete them",
+		named,
+	))
 }
 
 // fullness tells of a datafile that comes near to what a ConfigMap holds.

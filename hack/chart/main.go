@@ -93,7 +93,7 @@ var files = []struct {
 		case kind == "ServiceMonitor", name == "jackstaff-metrics":
 			return `and .Values.parts.operator .Values.metrics.enabled .Values.metrics.serviceMonitor`
 		}
-		return when(kind == "Deployment" || kind == "Secret" && name == "jackstaff-session-key", inOperator)
+		return when(kind == "Deployment" || kind == "Secret" && slices.Contains([]string{"jackstaff-session-key", "jackstaff-seal"}, name), inOperator)
 	}},
 }
 

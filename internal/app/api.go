@@ -76,7 +76,7 @@ func addAPI(
 	if err != nil {
 		return err
 	}
-	if err := Mount(mgr, api); err != nil {
+	if err := Mount(mgr, api, o.Controllers.Seal); err != nil {
 		return err
 	}
 	if err := mgr.AddReadyzCheck("api", synced(mgr)); err != nil {

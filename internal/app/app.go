@@ -11,6 +11,7 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -26,6 +27,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 	"github.com/jackstaff-dev/jackstaff/webhook"
 )
@@ -35,6 +37,7 @@ const (
 	// DefaultNamespace is the namespace that config/ installs the operator in.
 	DefaultNamespace   = "jackstaff-system"
 	leaseName          = "jackstaff-manager"
+	sealSecret         = "jackstaff-seal"
 	certificateSecret  = "jackstaff-webhook-certificate"
 	mutatingWebhooks   = "jackstaff-mutating-webhook-configuration"
 	validatingWebhooks = "jackstaff-validating-webhook-configuration"
@@ -89,6 +92,9 @@ func Run(ctx context.Context, o *Options) error {
 	if err := index.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("set up indexes: %w", err)
 	}
+	if o.Controllers.Seal, err = loadSeal(ctx, mgr, o.Namespace); err != nil {
+		return err
+	}
 	if o.RunControllers {
 		if err := controllers.Setup(mgr, o.Controllers); err != nil {
 			return fmt.Errorf("set up controllers: %w", err)
@@ -108,6 +114,15 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	logger.Info("Starting", "version", o.Version, "namespace", o.Namespace)
 	return mgr.Start(ctx)
+}
+
+// loadSeal reads the key of the seal without a cache, so that no right to list Secrets is needed.
+func loadSeal(ctx context.Context, mgr ctrl.Manager, namespace string) (*ownership.Seal, error) {
+	live, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	return ownership.LoadSeal(ctx, live, types.NamespacedName{Namespace: namespace, Name: sealSecret})
 }
 
 // Confined reports whether the operator has rights in some namespaces only.

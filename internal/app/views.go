@@ -12,6 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/heartbeat"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/usage"
@@ -25,9 +26,10 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog"
 )
 
-// Mount adds every view to server, and to mgr what they stand on.
-func Mount(mgr ctrl.Manager, srv *server.Server) error {
+// Mount adds every view to server, and to mgr what they stand on. Datafiles are served that bear the seal.
+func Mount(mgr ctrl.Manager, srv *server.Server, seal *ownership.Seal) error {
 	datafiles := store.NewStore()
+	datafiles.Seal = seal
 	if err := datafiles.SetupWithManager(mgr); err != nil {
 		return fmt.Errorf("follow datafiles: %w", err)
 	}

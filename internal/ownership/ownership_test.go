@@ -49,11 +49,6 @@ func TestRevisionsOfNames(t *testing.T) {
 		if revision := RevisionOf(kept); revision != want {
 			t.Errorf("the history entry %s counts as revision %d, want %d", name, revision, want)
 		}
-		served := object("shop", "flags-production", DatafileLabels(production, v1alpha1.DatafileServed))
-		served.Annotations = map[string]string{v1alpha1.RevisionAnnotation: name[len("flags-production"):]}
-		if revision := RevisionOf(served); revision != 0 {
-			t.Errorf("the annotation %v counts as revision %d", served.Annotations, revision)
-		}
 	}
 }
 

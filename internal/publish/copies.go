@@ -57,8 +57,8 @@ func (p *Publisher) Source(ctx context.Context, environment *v1alpha1.FlagEnviro
 	if published == nil {
 		return nil, nil
 	}
-	if err := served.read(published); errors.Is(err, datafile.ErrUnknownVersion) {
-		return nil, nil // The environment's condition Published tells of it.
+	if err := p.read(environment, published, served); errors.Is(err, datafile.ErrUnknownVersion) || isTampered(err) {
+		return nil, nil // The environment's conditions tell of it.
 	} else if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,10 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
@@ -86,13 +89,7 @@ func (f Files) Only(formats []v1alpha1.DatafileFormat) Files {
 
 // Native returns the native document, decompressed. It is nil where the files hold none.
 func (f Files) Native() ([]byte, error) {
-	if compressed, ok := f.Binary[datafile.CompressedFileName]; ok {
-		return datafile.Decompress(compressed)
-	}
-	if text, ok := f.Text[datafile.FileName]; ok {
-		return []byte(text), nil
-	}
-	return nil, nil
+	return ownership.Native(&corev1.ConfigMap{Data: f.Text, BinaryData: f.Binary})
 }
 
 // TooLargeError says that a datafile does not fit into a ConfigMap.

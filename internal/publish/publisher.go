@@ -4,7 +4,6 @@
 package publish
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
 // configTrackingAnnotation keeps Flagger from starting a canary for every changed flag
@@ -60,9 +60,15 @@ type Served struct {
 	FlagdComplete bool
 	// Contents are the parts of the native document. They must not be changed.
 	Contents *datafile.Contents
+	// Forged are the ConfigMaps that Load found to be none of the operator's, though their labels say so.
+	Forged []*ownership.TamperedError
 
 	// object is the served ConfigMap as it was last seen. Its resource version is empty where there is none.
 	object metav1.ObjectMeta
+	// floor is a revision that a ConfigMap of which nothing else is believed was once said to be. It is passed over.
+	floor int64
+	// seal is what the served ConfigMap is to bear, and empty where this process has no seal.
+	seal string
 	// formats are those in which the served ConfigMap is what it should be, and nil where it is not.
 	formats []v1alpha1.DatafileFormat
 }
@@ -76,7 +82,8 @@ func (s *Served) Intact(environment *v1alpha1.FlagEnvironment) bool {
 		s.object.Labels[v1alpha1.DeletionPolicyLabel] == string(environment.Spec.DeletionPolicy) &&
 		s.object.Labels[v1alpha1.ProductionLabel] == strconv.FormatBool(environment.Spec.Production) &&
 		s.object.Annotations[v1alpha1.RevisionAnnotation] == strconv.FormatInt(s.Revision, 10) &&
-		s.object.Annotations[v1alpha1.DigestAnnotation] == s.Digest && s.hasKeysOf(environment)
+		s.object.Annotations[v1alpha1.DigestAnnotation] == s.Digest &&
+		(s.seal == "" || s.object.Annotations[v1alpha1.SealAnnotation] == s.seal) && s.hasKeysOf(environment)
 }
 
 // hasKeysOf reports whether the served ConfigMap mirrors the environment's SDK keys. A status without any was lost, or
@@ -92,7 +99,7 @@ func (s *Served) Named(name string) bool { return s.object.Name == name }
 // Lost returns s for an environment in whose ConfigMaps found says that nothing is left of it.
 func (s *Served) Lost(found *Served) *Served {
 	lost := *s
-	lost.object, lost.formats = found.object, nil
+	lost.object, lost.formats, lost.Forged = found.object, nil, found.Forged
 	return &lost
 }
 
@@ -104,118 +111,8 @@ type Publisher struct {
 	Metadata client.Reader
 	// Clock tells when a revision is published.
 	Clock clock.PassiveClock
-}
-
-// Load reads what the environment serves. The history, which cannot be edited, has precedence over the served
-// ConfigMap. Known is the revision that the caller knows to be served, and 0 where the ConfigMap itself is to be
-// believed; a newer one that another manager has published meanwhile is believed too. It fails with a *NameTakenError,
-// and with datafile.ErrUnknownVersion where a newer operator has published.
-func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironment, known int64) (*Served, error) {
-	current, err := p.get(ctx, environment, environment.DatafileName())
-	if err != nil {
-		return nil, err
-	}
-	served := &Served{FlagdComplete: true}
-	if current != nil {
-		served.object = current.ObjectMeta
-		if known, err = p.believed(ctx, environment, known, current); err != nil {
-			return nil, err
-		}
-	}
-	kept, err := p.findKept(ctx, environment, known)
-	if err != nil {
-		return nil, err
-	}
-	source := kept
-	if source == nil {
-		source = current
-	}
-	if source == nil {
-		return served, nil
-	}
-	if err := served.read(source); err != nil {
-		return nil, err
-	}
-	formats := environment.Spec.Datafile.Formats
-	if current != nil && filesOf(current).Equal(served.Files.Only(formats)) {
-		served.formats = formats
-	}
-	return served, nil
-}
-
-// believed returns known, or the revision of the served ConfigMap current where that is to be believed. Newer than what
-// is known, and with the files that the history has of it, it was published by another manager: to restore what is
-// known would be to fight with that one. What a person edits is not so.
-func (p *Publisher) believed(
-	ctx context.Context,
-	environment *v1alpha1.FlagEnvironment,
-	known int64,
-	current *corev1.ConfigMap,
-) (int64, error) {
-	revision := ownership.RevisionOf(current)
-	if known == 0 || revision <= known {
-		return cmp.Or(known, revision), nil
-	}
-	kept, err := p.get(ctx, environment, environment.HistoryName(revision))
-	if kept == nil || err != nil {
-		return known, ignoreNameTaken(err)
-	}
-	if !filesOf(current).Equal(filesOf(kept).Only(environment.Spec.Datafile.Formats)) {
-		return known, nil
-	}
-	return revision, nil
-}
-
-// findKept returns the history's ConfigMap of the revision that is or was served, and nil where there is none. Where
-// revision is 0, because nobody knows it, the environment's status is believed, and after that the newest history.
-func (p *Publisher) findKept(
-	ctx context.Context,
-	environment *v1alpha1.FlagEnvironment,
-	revision int64,
-) (*corev1.ConfigMap, error) {
-	candidates := []int64{revision}
-	if revision == 0 {
-		highest, err := p.highest(ctx, environment)
-		if err != nil {
-			return nil, err
-		}
-		candidates = []int64{environment.Status.PublishedRevision, highest}
-	}
-	for _, candidate := range candidates {
-		if candidate == 0 {
-			continue
-		}
-		kept, err := p.get(ctx, environment, environment.HistoryName(candidate))
-		if kept != nil || err != nil && !isNameTaken(err) {
-			return kept, err
-		}
-	}
-	return nil, nil
-}
-
-// read takes the revision from a ConfigMap. What is no datafile at all counts as never published, except for its
-// number.
-func (s *Served) read(configMap *corev1.ConfigMap) error {
-	s.Revision = ownership.RevisionOf(configMap)
-	s.Digest = configMap.Annotations[v1alpha1.DigestAnnotation]
-	s.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
-	s.FlagdComplete = configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] == ""
-	s.Files = filesOf(configMap)
-	native, err := s.Files.Native()
-	if err != nil || native == nil {
-		s.Digest = ""
-		return nil //nolint:nilerr // A broken file is replaced by the next publish.
-	}
-	header, contents, err := datafile.Decode(native)
-	switch {
-	case errors.Is(err, datafile.ErrUnknownVersion):
-		return fmt.Errorf("read ConfigMap %q: %w", configMap.Name, err)
-	case err != nil, header.Compressed != "": // A header alone has lost the document that it names.
-		s.Digest = ""
-	default:
-		s.Contents = contents
-	}
-	return nil
+	// Seal is what published datafiles bear. Nil means that none is set, nor asked for.
+	Seal *ownership.Seal
 }
 
 // Publish makes content the next revision and serves it. A crash between its writes leaves a history entry that the
@@ -227,19 +124,19 @@ func (p *Publisher) Publish(
 	content Content,
 	served *Served,
 ) (*Served, error) {
-	highest, err := p.highest(ctx, environment)
+	numbers, err := p.numbers(ctx, environment, served)
 	if err != nil {
 		return nil, err
 	}
 	next := &Served{
-		Revision: max(highest, served.Revision, environment.Status.PublishedRevision),
+		Revision: numbers.highest,
 		Digest:   content.Digest(environment.Spec.Datafile.Formats),
 		// A second is what RFC 3339 in an annotation keeps.
 		PublishedAt: p.Clock.Now().UTC().Truncate(time.Second),
 		Contents:    content.Contents,
 		object:      served.object,
 	}
-	kept, err := p.keep(ctx, environment, content, next, served)
+	kept, err := p.keep(ctx, environment, content, next, served, numbers)
 	if err != nil {
 		return nil, err
 	}
@@ -253,6 +150,7 @@ func (p *Publisher) keep(
 	environment *v1alpha1.FlagEnvironment,
 	content Content,
 	next, served *Served,
+	numbers numbers,
 ) (*Served, error) {
 	if next.Revision > max(served.Revision, environment.Status.PublishedRevision) {
 		if kept, err := p.keptAs(ctx, environment, next); kept != nil || err != nil {
@@ -260,13 +158,16 @@ func (p *Publisher) keep(
 		}
 	}
 	for {
-		next.Revision++
+		if next.Revision = numbers.after(next.Revision); next.Revision > ownership.MaxRevision {
+			return nil, fmt.Errorf("keep a revision: no number up to %d is free", int64(ownership.MaxRevision))
+		}
 		header := datafile.Header{Project: environment.Namespace, Environment: environment.Name, Revision: next.Revision}
 		var err error
 		next.Files, next.FlagdComplete, err = Layout(header, content, environment.Spec.Datafile, served.Files)
 		if err != nil {
 			return nil, err
 		}
+		next.seal = p.sealOf(environment, next)
 		err = p.Client.Create(ctx, p.historyConfigMap(environment, next))
 		if err == nil {
 			return next, nil
@@ -287,14 +188,13 @@ func (p *Publisher) keptAs(ctx context.Context, environment *v1alpha1.FlagEnviro
 	if found == nil || err != nil {
 		return nil, ignoreNameTaken(err)
 	}
-	if found.Annotations[v1alpha1.DigestAnnotation] != next.Digest {
-		return nil, nil
-	}
 	kept := &Served{object: next.object}
-	if err := kept.read(found); err != nil {
+	if err := p.read(environment, found, kept); isTampered(err) {
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
-	if kept.Contents == nil {
+	if kept.Contents == nil || kept.Digest != next.Digest {
 		return nil, nil
 	}
 	return kept, nil
@@ -316,7 +216,8 @@ func (p *Publisher) Serve(ctx context.Context, environment *v1alpha1.FlagEnviron
 	return nil
 }
 
-// Kept returns a revision of the history as it is to be served in place of served. It fails with ErrRevisionNotFound.
+// Kept returns a revision of the history as it is to be served in place of served. It fails with ErrRevisionNotFound,
+// and with an *ownership.TamperedError where what has the name is not what was published.
 func (p *Publisher) Kept(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,
@@ -331,25 +232,20 @@ func (p *Publisher) Kept(
 		return nil, fmt.Errorf("%w %d", ErrRevisionNotFound, revision)
 	}
 	pinned := &Served{object: served.object}
-	return pinned, pinned.read(kept)
+	return pinned, p.read(environment, kept, pinned)
 }
 
-// Prune removes the oldest revisions of the history beyond the environment's limit, but never one of those to keep.
+// Prune removes the oldest revisions of the history beyond the environment's limit, but never one of those to keep. What
+// is forged takes nobody's place and stays for whoever looks into it.
 func (p *Publisher) Prune(ctx context.Context, environment *v1alpha1.FlagEnvironment, keep ...int64) error {
 	limit := 10
 	if environment.Spec.Publish.RevisionHistoryLimit != nil {
 		limit = int(*environment.Spec.Publish.RevisionHistoryLimit)
 	}
-	history, err := p.list(ctx, client.ObjectKeyFromObject(environment), v1alpha1.DatafileHistory)
+	history, _, err := p.history(ctx, environment)
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(
-		history,
-		func(a, b metav1.PartialObjectMetadata) int {
-			return cmp.Compare(ownership.RevisionOf(&a), ownership.RevisionOf(&b))
-		},
-	)
 	for i := range max(0, len(history)-limit) {
 		if slices.Contains(keep, ownership.RevisionOf(&history[i])) {
 			continue
@@ -418,16 +314,6 @@ func (p *Publisher) list(
 	return list.Items, nil
 }
 
-// highest is the highest revision of the history, and 0 where there is none.
-func (p *Publisher) highest(ctx context.Context, environment *v1alpha1.FlagEnvironment) (int64, error) {
-	history, err := p.list(ctx, client.ObjectKeyFromObject(environment), v1alpha1.DatafileHistory)
-	var highest int64
-	for i := range history {
-		highest = max(highest, ownership.RevisionOf(&history[i]))
-	}
-	return highest, err
-}
-
 func (p *Publisher) delete(ctx context.Context, object *metav1.PartialObjectMetadata) error {
 	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
 	err := p.Client.Delete(ctx, object, client.Preconditions{UID: &object.UID})
@@ -458,6 +344,7 @@ func (p *Publisher) servedConfigMap(environment *v1alpha1.FlagEnvironment, serve
 func keepTheirs(configMap *corev1.ConfigMap, seen *metav1.ObjectMeta) {
 	theirs := maps.Clone(seen.Annotations)
 	delete(theirs, v1alpha1.FlagdIncompleteAnnotation)
+	delete(theirs, v1alpha1.SealAnnotation)
 	configMap.Annotations = merge(theirs, configMap.Annotations)
 	configMap.Labels = merge(seen.Labels, configMap.Labels)
 	configMap.OwnerReferences, configMap.Finalizers = seen.OwnerReferences, seen.Finalizers
@@ -492,9 +379,19 @@ func (p *Publisher) configMap(
 		BinaryData: files.Binary,
 	}
 	if !served.FlagdComplete {
-		configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] = "true"
+		configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] = ownership.Incomplete(contentsOf(served), served.Files.Text[flagd.FileName])
+	}
+	if served.seal != "" {
+		configMap.Annotations[v1alpha1.SealAnnotation] = served.seal
 	}
 	return configMap
+}
+
+func contentsOf(served *Served) *datafile.Contents {
+	if served.Contents == nil {
+		return &datafile.Contents{}
+	}
+	return served.Contents
 }
 
 func filesOf(configMap *corev1.ConfigMap) Files {

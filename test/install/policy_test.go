@@ -97,7 +97,7 @@ var _ = Describe("The policy on the operator's own account", Ordered, ContinueOn
 	)
 
 	It("lets it fill its own Secrets and hold its own lease, and touch no others", func() {
-		for _, name := range []string{"jackstaff-webhook-certificate", "jackstaff-session-key"} {
+		for _, name := range []string{"jackstaff-webhook-certificate", "jackstaff-session-key", "jackstaff-seal"} {
 			secret := fetch(Default, c, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: name}})
 			secret.Data = map[string][]byte{"key": []byte("x")}
 			Expect(operator.Update(ctx, secret)).To(Succeed())

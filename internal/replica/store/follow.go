@@ -4,7 +4,9 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -94,6 +96,11 @@ func (f *follower) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 		return ctrl.Result{}, fmt.Errorf("get environment: %w", err)
 	}
 	document, version, err := f.read(ctx, environment)
+	if isTampered(err) || errors.Is(err, datafile.ErrUnknownVersion) {
+		// The operator restores it or reports it. The event of the next write leads here again.
+		log.FromContext(ctx).Info("Keeping what was served before a broken datafile", "because", err.Error())
+		err = nil
+	}
 	if err != nil {
 		// Keys that were revoked must not wait for the datafile.
 		_ = f.store.Set(environment, nil)
@@ -125,28 +132,68 @@ func (f *follower) read(ctx context.Context, environment *v1alpha1.FlagEnvironme
 	if served == nil || err != nil {
 		return nil, "", err
 	}
-	document := &Document{Digest: served.Annotations[v1alpha1.DigestAnnotation]}
+	document, err := f.document(ctx, environment, served)
+	return document, served.ResourceVersion, err
+}
+
+// document is what a served ConfigMap says. It fails with an *ownership.TamperedError where the operator has not
+// published that.
+func (f *follower) document(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	served *corev1.ConfigMap,
+) (*Document, error) {
+	read, err := ownership.Read(f.store.Seal, environment, served)
+	flagdFile, hasFlagd := served.Data[flagd.FileName]
+	if err == nil && read.Native == nil || isTampered(err) && !hasFlagd {
+		// The history has the native document also where it is not published, and the flagd file that the digest is over.
+		kept, historyErr := f.get(ctx, environment, environment.HistoryName(ownership.RevisionOf(served)), v1alpha1.DatafileHistory)
+		if historyErr != nil {
+			return nil, historyErr
+		}
+		if kept != nil {
+			read, err = f.asKept(environment, served, kept)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	document := &Document{Digest: read.Digest, Native: read.Native}
 	document.PublishedAt, _ = time.Parse(time.RFC3339, served.Annotations[v1alpha1.PublishedAtAnnotation])
-	if file, ok := served.Data[flagd.FileName]; ok {
-		document.Flagd = []byte(file)
+	if hasFlagd {
+		document.Flagd = []byte(flagdFile)
 	}
-	document.Native = nativeOf(served)
-	if document.Native == nil {
-		// Where the native format is not published, the history has it all the same.
-		history, err := f.get(
-			ctx,
-			environment,
-			"flags-"+environment.Name+"-r"+served.Annotations[v1alpha1.RevisionAnnotation],
-			v1alpha1.DatafileHistory,
-		)
-		if err != nil {
-			return nil, "", err
-		}
-		if history != nil {
-			document.Native = nativeOf(history)
+	return document, nil
+}
+
+// asKept reads the history entry of which a served ConfigMap has some of the files.
+func (f *follower) asKept(
+	environment *v1alpha1.FlagEnvironment,
+	served, kept *corev1.ConfigMap,
+) (*ownership.Datafile, error) {
+	read, err := ownership.Read(f.store.Seal, environment, kept)
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range served.Data {
+		if kept.Data[name] != text {
+			return nil, &ownership.TamperedError{Name: served.Name, Why: name + " is not that of the history"}
 		}
 	}
-	return document, served.ResourceVersion, nil
+	for name, data := range served.BinaryData {
+		if !bytes.Equal(kept.BinaryData[name], data) {
+			return nil, &ownership.TamperedError{Name: served.Name, Why: name + " is not that of the history"}
+		}
+	}
+	if served.Annotations[v1alpha1.DigestAnnotation] != read.Digest {
+		return nil, &ownership.TamperedError{Name: served.Name, Why: "its digest is not that of the history"}
+	}
+	return read, nil
+}
+
+func isTampered(err error) bool {
+	var tampered *ownership.TamperedError
+	return errors.As(err, &tampered)
 }
 
 // get reads a datafile of the environment live. It returns nil where there is none.
@@ -166,20 +213,6 @@ func (f *follower) get(
 		return nil, nil
 	}
 	return configMap, nil
-}
-
-// nativeOf returns the native document of a ConfigMap, decompressed. It is nil where there is none that can be read.
-func nativeOf(configMap *corev1.ConfigMap) []byte {
-	if compressed, ok := configMap.BinaryData[datafile.CompressedFileName]; ok {
-		if native, err := datafile.Decompress(compressed); err == nil {
-			return native
-		}
-		return nil
-	}
-	if text, ok := configMap.Data[datafile.FileName]; ok {
-		return []byte(text)
-	}
-	return nil
 }
 
 // start is which of the environments that there were at the start were read.

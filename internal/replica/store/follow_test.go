@@ -19,7 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
 // cluster is a fake API server that counts what is read live from it.
@@ -98,7 +100,13 @@ func configMap(name, kind string, document *Document) *corev1.ConfigMap {
 				v1alpha1.PublishedAtAnnotation: "2027-01-01T09:00:00Z",
 			},
 		},
-		Data: map[string]string{"datafile.json": string(document.Native), "flagd.json": "{}"},
+		Data: map[string]string{
+			"datafile.json": string(document.Native),
+			"flagd.json": string(flagd.Encode(
+				datafile.Header{Project: "shop", Environment: "production", Revision: 1},
+				&datafile.Section{},
+			)),
+		},
 	}
 }
 
@@ -123,7 +131,14 @@ func TestFollow(t *testing.T) {
 	if isClosed(changed) {
 		t.Error("a changed annotation counts as a revision")
 	}
-	c.change(served, func() { served.Data["datafile.json"] = string(oneFlag(2, "b").Native) })
+	c.change(served, func() {
+		next := configMap("flags-production", v1alpha1.DatafileServed, oneFlag(2, "b"))
+		served.Data, served.Annotations = next.Data, next.Annotations
+		served.Data["flagd.json"] = string(flagd.Encode(
+			datafile.Header{Project: "shop", Environment: "production", Revision: 2}, &datafile.Section{},
+		))
+		served.Annotations[v1alpha1.RevisionAnnotation] = "2"
+	})
 	c.sync()
 	if !isClosed(changed) || held.Revision().Number != 2 {
 		t.Error("the next revision is not served")
@@ -274,6 +289,60 @@ func TestEnvironmentOf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := environmentOf(t.Context(), tc.object); len(got) != tc.want || tc.want == 1 && got[0].Name != "production" {
 				t.Errorf("got %v, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestFollowServesNoForgery fails where clients get what an editor of ConfigMaps has written.
+func TestFollowServesNoForgery(t *testing.T) {
+	seal := ownership.NewSeal([]byte("an operator's key of at least 32 bytes"))
+	key := client.ObjectKey{Namespace: "shop", Name: "production"}
+	sealed := func(document *Document) *corev1.ConfigMap {
+		served := configMap("flags-production", v1alpha1.DatafileServed, document)
+		served.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(key, 1, document.Digest, "")
+		return served
+	}
+	confirmed := environment()
+	confirmed.Status.PublishedRevision, confirmed.Status.PublishedDigest = 1, oneFlag(1, "a").Digest
+	tests := map[string]struct {
+		environment *v1alpha1.FlagEnvironment
+		forge       func(*corev1.ConfigMap)
+		want        int64
+	}{
+		"nothing forged": {environment(), func(*corev1.ConfigMap) {}, 1},
+		"other contents": {environment(), func(m *corev1.ConfigMap) {
+			m.Data["datafile.json"] = string(oneFlag(1, "b").Native)
+		}, 0},
+		"other contents with their digest": {environment(), func(m *corev1.ConfigMap) {
+			m.Data["datafile.json"] = string(oneFlag(1, "b").Native)
+			m.Annotations[v1alpha1.DigestAnnotation] = oneFlag(1, "b").Digest
+		}, 0},
+		"another flagd file": {environment(), func(m *corev1.ConfigMap) { m.Data["flagd.json"] = `{"flags":{}}` }, 0},
+		"no seal":            {environment(), func(m *corev1.ConfigMap) { delete(m.Annotations, v1alpha1.SealAnnotation) }, 0},
+		"the seal of another environment": {environment(), func(m *corev1.ConfigMap) {
+			m.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(
+				client.ObjectKey{Namespace: "shop", Name: "staging"}, 1, oneFlag(1, "a").Digest, "")
+		}, 0},
+		"the seal of another revision": {environment(), func(m *corev1.ConfigMap) {
+			m.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(key, 2, oneFlag(1, "a").Digest, "")
+		}, 0},
+		"no seal, and the status confirms it": {confirmed, func(m *corev1.ConfigMap) {
+			delete(m.Annotations, v1alpha1.SealAnnotation)
+		}, 1},
+		"no seal and other contents than the status confirms": {confirmed, func(m *corev1.ConfigMap) {
+			delete(m.Annotations, v1alpha1.SealAnnotation)
+			m.Data["datafile.json"] = string(oneFlag(1, "b").Native)
+		}, 0},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			served := sealed(oneFlag(1, "a"))
+			tc.forge(served)
+			c := newCluster(t, served, tc.environment)
+			c.store.Seal = seal
+			if got := c.sync().Revision().Number; got != tc.want {
+				t.Errorf("revision %d is served, want %d", got, tc.want)
 			}
 		})
 	}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
 // KeyKind says what an SDK key opens.
@@ -47,6 +48,9 @@ type Store struct {
 	keys         map[keyHash]opened
 
 	start start
+
+	// Seal is what published datafiles bear. Nil means that none is asked for. It is set before SetupWithManager.
+	Seal *ownership.Seal
 }
 
 // NewStore returns a Store without environments. SetupWithManager makes it follow those of a cluster.

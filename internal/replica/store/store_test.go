@@ -60,8 +60,12 @@ func documentOf(revision int64, sections ...string) *Document {
 		sections[0],
 		revision,
 	)
+	digest := fmt.Sprintf("sha256:%064d", revision)
+	if _, contents, err := datafile.Decode([]byte(native)); err == nil {
+		digest = contents.Digest(&datafile.Section{})
+	}
 	return &Document{
-		Digest:      fmt.Sprintf("sha256:%064d", revision),
+		Digest:      digest,
 		PublishedAt: time.Unix(2000, 0),
 		Native:      []byte(native),
 	}

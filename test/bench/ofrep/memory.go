@@ -168,6 +168,7 @@ func fill(ctx context.Context, cluster client.Client, count int) error {
 	objects := []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-session-key"}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-seal"}},
 		builders.MakeEnvironment("production", "default").Defaulted().Obj(),
 	}
 	for _, object := range objects {

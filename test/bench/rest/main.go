@@ -416,7 +416,7 @@ func (b *bench) operate(
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(app.Mount(mgr, api), mgr.Add(api)); err != nil {
+	if err := errors.Join(app.Mount(mgr, api, nil), mgr.Add(api)); err != nil {
 		return err
 	}
 	go func() {
