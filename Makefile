@@ -38,9 +38,19 @@ help: ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: control-plane build ## Run the operator on a control plane of its own, with the samples. `make run SAMPLES=` starts empty.
-	@hack/progress.sh "Building make run" go build -v -o $(BIN)/run/run ./hack/run
+run: ## Run the operator on a control plane of its own, with the samples. `make run SAMPLES=` starts empty.
+	@$(MAKE) -j2 control-plane programs
+	@echo "Stage 3 of 3: starting"
 	@exec $(BIN)/run/run -assets "$(ASSETS)" -manager $(BIN)/manager -samples "$(SAMPLES)"
+
+# One go build for all programs, so that each package is compiled once, while the control plane is fetched or built.
+PROGRAMS := ./cmd/manager ./cmd/jackstaff ./hack/run
+.PHONY: programs
+programs:
+	@mkdir -p $(BIN)/run
+	@CGO_ENABLED=0 STAGE="2 of 3" PACKAGES="$(PROGRAMS)" hack/progress.sh "Building the manager, jackstaff and make run" \
+		go build -v -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/programs/ $(PROGRAMS)
+	@mv -f $(BIN)/programs/manager $(BIN)/programs/jackstaff $(BIN)/ && mv -f $(BIN)/programs/run $(BIN)/run/run
 
 .PHONY: build
 build: ## Build the manager and the command line into bin.
@@ -137,14 +147,11 @@ verify: control-plane $(CONTROLLER_GEN) $(LINTER) ## Check that generated files 
 ##@ Tools
 
 .PHONY: control-plane
-control-plane: ## Build kube-apiserver, etcd and kubectl into bin/k8s once. CONTROL_PLANE=download fetches them instead.
+control-plane: ## Download kube-apiserver, etcd and kubectl into bin/k8s once, or build them. CONTROL_PLANE=download or build forces one.
 ifdef KUBEBUILDER_ASSETS
 	@true
-else ifeq ($(CONTROL_PLANE),download)
-	@mkdir -p $(BIN)/k8s
-	@cp -f "$$(go run sigs.k8s.io/controller-runtime/tools/setup-envtest@v0.25.1 use 1.36.x --bin-dir $(BIN)/envtest -p path)"/* $(BIN)/k8s/
 else
-	@hack/controlplane/build.sh $(BIN)/k8s
+	@STAGE="$(if $(filter run,$(MAKECMDGOALS))$(filter programs,$(MAKECMDGOALS)),1 of 3)" hack/controlplane/get.sh $(BIN)/k8s $(CONTROL_PLANE)
 endif
 
 # The tools are built again when their versions change.
