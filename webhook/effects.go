@@ -72,8 +72,8 @@ func (r *featureFlags) effects(
 	var texts []string
 	for _, environment := range environments {
 		name := environment.Name
-		if !everywhere && compile.ForceDisabled(old, name) == compile.ForceDisabled(flag, name) &&
-			equality.Semantic.DeepEqual(compile.Config(old, name), compile.Config(flag, name)) {
+		if !everywhere && old.ForceDisabledIn(name) == flag.ForceDisabledIn(name) &&
+			equality.Semantic.DeepEqual(old.In(name), flag.In(name)) {
 			continue
 		}
 		said, err := c.compare(ctx, name, old, flag, nil)
@@ -276,7 +276,7 @@ func (c *comparer) compare(
 func only(flag *v1alpha1.FeatureFlag, environment string) *v1alpha1.FeatureFlag {
 	part := *flag
 	part.Spec.Environments = nil
-	if config := compile.Config(flag, environment); config != nil {
+	if config := flag.In(environment); config != nil {
 		part.Spec.Environments = []v1alpha1.EnvironmentConfig{*config}
 	}
 	return &part

@@ -121,7 +121,7 @@ func (r *featureFlags) guarded(ctx context.Context, old, flag *v1alpha1.FeatureF
 	for i := range environments {
 		name := environments[i].Name
 		switch {
-		case flag != nil && compile.ForceDisabled(flag, name) != (old != nil && compile.ForceDisabled(old, name)):
+		case flag != nil && flag.ForceDisabledIn(name) != (old != nil && old.ForceDisabledIn(name)):
 			needs = append(needs, need{name, "the annotation " + v1alpha1.ForceDisabledAnnotation + " changes for it"})
 		case isAutomatic(environments[i]) && (decidesKey || !samePart(flagPart(old, name), flagPart(flag, name))):
 			needs = append(needs, need{name, "what it publishes of the flag changes"})

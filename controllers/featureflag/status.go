@@ -46,8 +46,8 @@ func setStates(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
 	for _, environment := range s.environments[:min(len(s.environments), maxEnvironments)] {
 		state := v1alpha1.EnvironmentState{
 			Name:           environment.Name,
-			Enabled:        enabled(s.flag, environment.Name),
-			ForceDisabled:  compile.ForceDisabled(s.flag, environment.Name),
+			Enabled:        s.flag.EnabledIn(environment.Name),
+			ForceDisabled:  s.flag.ForceDisabledIn(environment.Name),
 			Configuration:  compile.Configuration(environment.entry.Outcome.Form, s.now),
 			PendingChanges: !environment.known || environment.entry.Pending,
 		}
@@ -80,11 +80,6 @@ func publishedRevision(environment *environment, before []v1alpha1.EnvironmentSt
 		return environment.facts.Revision
 	}
 	return known
-}
-
-func enabled(flag *v1alpha1.FeatureFlag, environment string) bool {
-	config := compile.Config(flag, environment)
-	return config != nil && config.Enabled && !compile.ForceDisabled(flag, environment)
 }
 
 // setTimes keeps when the flag was changed, archived and first enabled. The flag's change records know; they stay with

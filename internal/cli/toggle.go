@@ -11,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 )
 
@@ -34,7 +33,7 @@ func (a *App) toggleCommand() *cobra.Command {
 				return err
 			}
 			// What is meant is decided once, so that a retry does not switch back.
-			wanted := on || !off && !isOn(flag, environment)
+			wanted := on || !off && !flag.EnabledIn(environment)
 			how := ""
 			if err := edit(
 				cmd.Context(),
@@ -85,15 +84,9 @@ func (a *App) noteUnpublished(ctx context.Context, c *cluster, name string) {
 	}
 }
 
-// isOn reports whether a flag is on in an environment: its spec says so, and nobody has forced it off.
-func isOn(flag *v1alpha1.FeatureFlag, environment string) bool {
-	config := compile.Config(flag, environment)
-	return config != nil && config.Enabled && !compile.ForceDisabled(flag, environment)
-}
-
 // switchTo switches a flag, and says how where that is not by its spec.
 func switchTo(flag *v1alpha1.FeatureFlag, environment string, on bool) (how string, err error) {
-	config := compile.Config(flag, environment)
+	config := flag.In(environment)
 	if owner := gitops.ManagerOf(flag); owner != nil {
 		if config == nil || !config.Enabled {
 			if on {
@@ -101,7 +94,7 @@ func switchTo(flag *v1alpha1.FeatureFlag, environment string, on bool) (how stri
 			}
 			return "", nil
 		}
-		gitops.ForceDisable(flag, environment, !on)
+		flag.ForceDisableIn(environment, !on)
 		return fmt.Sprintf(", by the annotation %s, because %s owns the flag", v1alpha1.ForceDisabledAnnotation, owner), nil
 	}
 	if config == nil {
@@ -110,7 +103,7 @@ func switchTo(flag *v1alpha1.FeatureFlag, environment string, on bool) (how stri
 	}
 	config.Enabled = on
 	if on {
-		gitops.ForceDisable(flag, environment, false)
+		flag.ForceDisableIn(environment, false)
 	}
 	return "", nil
 }

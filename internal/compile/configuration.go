@@ -13,7 +13,7 @@ import (
 // Configuration sums up what a flag serves at a time: On or Off where every context gets the same answer, Off where
 // that is the flag's default variation, else Mixed. A nil form serves nothing, which is Off.
 func Configuration(form *datafile.Flag, now time.Time) v1alpha1.Configuration {
-	if form == nil || !form.Enabled || !onBySchedule(form.Schedule, now) {
+	if form == nil || !form.Enabled || !form.Schedule.OnAt(now) {
 		return v1alpha1.ConfigurationOff
 	}
 	served := servedVariations(form)
@@ -51,37 +51,18 @@ func OnlyVariation(form *datafile.Flag) (string, bool) {
 // NextChange returns the first instant after now at which a schedule turns the flag on or off, and whether there is
 // one.
 func NextChange(form *datafile.Flag, now time.Time) (time.Time, bool) {
-	var next time.Time
 	if form == nil || form.Schedule == nil {
-		return next, false
+		return time.Time{}, false
 	}
-	for _, text := range []string{form.Schedule.EnableAt, form.Schedule.DisableAt} {
-		if at, err := time.Parse(time.RFC3339, text); err == nil && at.After(now) && (next.IsZero() || at.Before(next)) {
-			next = at
-		}
+	instants, err := form.Schedule.Instants()
+	if err != nil {
+		return time.Time{}, false
 	}
-	return next, !next.IsZero()
-}
-
-func onBySchedule(schedule *datafile.Schedule, now time.Time) bool {
-	if schedule == nil {
-		return true
+	next, ok := instants.Next(now.Unix())
+	if !ok {
+		return time.Time{}, false
 	}
-	enableAt, enableErr := time.Parse(time.RFC3339, schedule.EnableAt)
-	disableAt, disableErr := time.Parse(time.RFC3339, schedule.DisableAt)
-	started, ended := !now.Before(enableAt), !now.Before(disableAt)
-	switch {
-	case enableErr != nil && disableErr != nil:
-		return true
-	case disableErr != nil:
-		return started
-	case enableErr != nil:
-		return !ended
-	case enableAt.Before(disableAt):
-		return started && !ended
-	default:
-		return !ended || started
-	}
+	return time.Unix(next, 0).UTC(), true
 }
 
 // servedVariations are the keys of the variations that some context may get while the flag is on.

@@ -8,7 +8,6 @@ package compile
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,10 +39,10 @@ func Flag(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag, error
 		}
 		form.Variations[i] = variation
 	}
-	config := Config(flag, environment)
-	if config == nil || !config.Enabled || ForceDisabled(flag, environment) {
+	if !flag.EnabledIn(environment) {
 		return form, nil
 	}
+	config := flag.In(environment)
 	form.Enabled = true
 	form.Fallthrough = optional(config.DefaultVariation, spec.DefaultVariation)
 	form.Schedule = compileSchedule(config.Schedule)
@@ -61,7 +60,7 @@ func Flag(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag, error
 	for _, ruleType := range []v1alpha1.RuleType{v1alpha1.RuleTypeABTest, v1alpha1.RuleTypeTargetedDelivery} {
 		for i := range config.Rules {
 			rule := &config.Rules[i]
-			if ruleTypeOf(rule) != ruleType || rule.Enabled != nil && !*rule.Enabled {
+			if ruleTypeOf(rule) != ruleType || !rule.IsEnabled() {
 				continue
 			}
 			compiled, err := compileRule(flag, rule)
@@ -72,26 +71,6 @@ func Flag(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag, error
 		}
 	}
 	return form, nil
-}
-
-// Config returns flag's entry for the environment, and nil where it has none.
-func Config(flag *v1alpha1.FeatureFlag, environment string) *v1alpha1.EnvironmentConfig {
-	for i := range flag.Spec.Environments {
-		if flag.Spec.Environments[i].Name == environment {
-			return &flag.Spec.Environments[i]
-		}
-	}
-	return nil
-}
-
-// ForceDisabled reports whether the flag's annotation turns it off in the environment whatever its spec says.
-func ForceDisabled(flag *v1alpha1.FeatureFlag, environment string) bool {
-	for name := range strings.SplitSeq(flag.Annotations[v1alpha1.ForceDisabledAnnotation], ",") {
-		if strings.TrimSpace(name) == environment {
-			return true
-		}
-	}
-	return false
 }
 
 func compileVariation(variation *v1alpha1.Variation) (datafile.Variation, error) {

@@ -10,6 +10,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 const (
@@ -88,11 +90,12 @@ func (c *comparison) prepareCuts() {
 func (c *comparison) periods() []period {
 	var instants []int64
 	for _, plan := range []*plan{c.before, c.after} {
-		enableAt, disableAt := plan.instants()
-		instants = append(instants, enableAt, disableAt)
+		if at, err := plan.schedule.Instants(); err == nil {
+			instants = append(instants, at.EnableAt, at.DisableAt)
+		}
 	}
 	slices.Sort(instants)
-	instants = slices.DeleteFunc(slices.Compact(instants), func(instant int64) bool { return instant == math.MaxInt64 })
+	instants = slices.DeleteFunc(slices.Compact(instants), func(instant int64) bool { return instant == datafile.Never })
 	var periods []period
 	var starts []int64
 	for _, start := range append([]int64{math.MinInt64}, instants...) {

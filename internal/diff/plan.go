@@ -6,7 +6,6 @@ package diff
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -221,37 +220,8 @@ func (p *plan) unreachable() []string {
 	return names
 }
 
-// instants are those of the schedule in seconds since 1970, the last possible one where there is none.
-func (p *plan) instants() (enableAt, disableAt int64) {
-	enableAt, disableAt = math.MaxInt64, math.MaxInt64
-	if p.schedule == nil {
-		return enableAt, disableAt
-	}
-	if t, err := time.Parse(time.RFC3339, p.schedule.EnableAt); err == nil {
-		enableAt = t.Unix()
-	}
-	if t, err := time.Parse(time.RFC3339, p.schedule.DisableAt); err == nil {
-		disableAt = t.Unix()
-	}
-	return enableAt, disableAt
-}
-
 // on reports whether the flag is on at a time in seconds since 1970.
-func (p *plan) on(now int64) bool {
-	enableAt, disableAt := p.instants()
-	switch {
-	case !p.enabled:
-		return false
-	case p.schedule == nil:
-		return true
-	case disableAt == math.MaxInt64:
-		return enableAt <= now
-	case enableAt < disableAt:
-		return enableAt <= now && now < disableAt
-	default:
-		return now < disableAt || enableAt != math.MaxInt64 && enableAt <= now
-	}
-}
+func (p *plan) on(now int64) bool { return p.enabled && p.schedule.OnAt(time.Unix(now, 0)) }
 
 // predicate are clauses that must all hold. The empty predicate holds for everybody.
 type predicate []clause

@@ -5,12 +5,9 @@
 package gitops
 
 import (
-	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
 // Manager is the tool that owns an object: what is written to it by hand, the tool undoes.
@@ -56,29 +53,4 @@ func ManagerOf(object metav1.Object) *Manager {
 		}
 	}
 	return nil
-}
-
-// ForceDisabled are the environments in which a flag is off whatever its spec says.
-func ForceDisabled(flag *v1alpha1.FeatureFlag) []string {
-	var names []string
-	for name := range strings.SplitSeq(flag.Annotations[v1alpha1.ForceDisabledAnnotation], ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// ForceDisable forces a flag off in an environment, or lets it on again.
-func ForceDisable(flag *v1alpha1.FeatureFlag, environment string, disabled bool) {
-	names := slices.DeleteFunc(ForceDisabled(flag), func(name string) bool { return name == environment })
-	if disabled {
-		names = append(names, environment)
-	}
-	if len(names) == 0 {
-		delete(flag.Annotations, v1alpha1.ForceDisabledAnnotation)
-		return
-	}
-	slices.Sort(names)
-	metav1.SetMetaDataAnnotation(&flag.ObjectMeta, v1alpha1.ForceDisabledAnnotation, strings.Join(names, ","))
 }

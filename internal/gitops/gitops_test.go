@@ -8,8 +8,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 )
 
@@ -38,20 +36,5 @@ func TestManagerOf(t *testing.T) {
 				t.Errorf("the manager is %q, want %q", got, tc.want)
 			}
 		})
-	}
-}
-
-func TestForceDisable(t *testing.T) {
-	flag := builders.MakeFlag("a", "shop").Annotation(v1alpha1.ForceDisabledAnnotation, "staging, production").Obj()
-	gitops.ForceDisable(flag, "production", true)
-	gitops.ForceDisable(flag, "preview", true)
-	if got, want := flag.Annotations[v1alpha1.ForceDisabledAnnotation], "preview,production,staging"; got != want {
-		t.Errorf("the annotation is %q, want %q", got, want)
-	}
-	for _, name := range []string{"preview", "production", "staging"} {
-		gitops.ForceDisable(flag, name, false)
-	}
-	if got, has := flag.Annotations[v1alpha1.ForceDisabledAnnotation]; has {
-		t.Errorf("the annotation is %q, and nothing is forced off", got)
 	}
 }

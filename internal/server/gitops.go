@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 )
 
@@ -40,38 +39,32 @@ func Toggle(
 			SetEnabled(flag, environment, enabled)
 			return nil
 		},
-		Part:   func(flag *v1alpha1.FeatureFlag) any { return Enabled(flag, environment) },
+		Part:   func(flag *v1alpha1.FeatureFlag) any { return flag.EnabledIn(environment) },
 		Rename: rename, IfMatch: ifMatch,
 	}
 	// What Git says is on may be forced off, and let on again; what Git says is off stays for Git to switch on.
-	if config := compile.Config(flag, environment); c.guard(flag) != nil && config != nil && config.Enabled {
+	if config := flag.In(environment); c.guard(flag) != nil && config != nil && config.Enabled {
 		edit.Unguarded = true
 		edit.Apply = func(flag *v1alpha1.FeatureFlag) error {
-			gitops.ForceDisable(flag, environment, !enabled)
+			flag.ForceDisableIn(environment, !enabled)
 			return nil
 		}
 	}
 	return Change(ctx, c, flag, edit)
 }
 
-// Enabled reports whether a flag is on in an environment: its part says so, and nobody has forced it off.
-func Enabled(flag *v1alpha1.FeatureFlag, environment string) bool {
-	config := compile.Config(flag, environment)
-	return config != nil && config.Enabled && !compile.ForceDisabled(flag, environment)
-}
-
 // SetEnabled switches a flag on or off in an environment.
 func SetEnabled(flag *v1alpha1.FeatureFlag, environment string, enabled bool) {
 	Part(flag, environment).Enabled = enabled
 	if enabled {
-		gitops.ForceDisable(flag, environment, false)
+		flag.ForceDisableIn(environment, false)
 	}
 }
 
 // Part returns the part of a flag for an environment, which it adds where there is none. The flag is changed through
 // it.
 func Part(flag *v1alpha1.FeatureFlag, environment string) *v1alpha1.EnvironmentConfig {
-	if config := compile.Config(flag, environment); config != nil {
+	if config := flag.In(environment); config != nil {
 		return config
 	}
 	flag.Spec.Environments = append(flag.Spec.Environments, v1alpha1.EnvironmentConfig{Name: environment})

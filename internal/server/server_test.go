@@ -86,7 +86,7 @@ func mountExample(_ ctrl.Manager, srv *server.Server) error {
 			return nil, err
 		}
 		output := &toggleOutput{ETag: server.ETag(flag)}
-		output.Body.Enabled = server.Enabled(flag, input.Environment)
+		output.Body.Enabled = flag.EnabledIn(input.Environment)
 		return output, nil
 	})
 	srv.Mount(view, "/example/")

@@ -413,8 +413,8 @@ func (f *flagFinder) required(ctx context.Context) error {
 
 // references warns of everything that the flag names and that is not there, once each.
 func (f *flagFinder) references(ctx context.Context) error {
-	for name := range strings.SplitSeq(f.flag.Annotations[v1alpha1.ForceDisabledAnnotation], ",") {
-		if name = strings.TrimSpace(name); f.environments[name] == nil && name != "" {
+	for _, name := range f.flag.ForceDisabled() {
+		if f.environments[name] == nil {
 			f.add(
 				NotFound,
 				metadataPath.Child("annotations").Key(v1alpha1.ForceDisabledAnnotation),
@@ -522,7 +522,7 @@ func (f *flagFinder) rules() {
 		for _, ruleType := range []v1alpha1.RuleType{v1alpha1.RuleTypeABTest, v1alpha1.RuleTypeTargetedDelivery} {
 			for j := range rules {
 				rule := &rules[j]
-				if cmp.Or(rule.Type, v1alpha1.RuleTypeTargetedDelivery) != ruleType || rule.Enabled != nil && !*rule.Enabled {
+				if cmp.Or(rule.Type, v1alpha1.RuleTypeTargetedDelivery) != ruleType || !rule.IsEnabled() {
 					continue
 				}
 				if decider != "" {

@@ -139,7 +139,7 @@ func instantsOf(flags []*Flag) []int64 {
 		}
 		seen[f] = true
 		if f.schedule != nil {
-			for _, instant := range []int64{f.schedule.enableAt, f.schedule.disableAt} {
+			for _, instant := range []int64{f.schedule.EnableAt, f.schedule.DisableAt} {
 				if instant != math.MaxInt64 {
 					instants = append(instants, instant)
 				}

@@ -6,7 +6,6 @@ package evaluate
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -80,7 +79,7 @@ type Flag struct {
 	constant   bool // Nothing but otherwise, or off, can be served.
 	scheduled  bool
 
-	schedule      *schedule
+	schedule      *datafile.Instants // Nil where there is no schedule.
 	prerequisites []prerequisite
 	overrides     map[string]*Variation
 	rules         []rule
@@ -94,22 +93,6 @@ type Flag struct {
 // maxEvaluations is how many evaluations for one flag are made without remembering the results of prerequisites. Flags
 // that require each other in many ways would otherwise take time without bounds.
 const maxEvaluations = 64
-
-// schedule holds instants in seconds since 1970, the last possible one where there is none.
-type schedule struct {
-	enableAt, disableAt int64
-}
-
-// on reports whether the flag is on in the second of now.
-func (s *schedule) on(now int64) bool {
-	if s.enableAt < s.disableAt && s.disableAt != math.MaxInt64 {
-		return s.enableAt <= now && now < s.disableAt
-	}
-	if s.disableAt == math.MaxInt64 {
-		return s.enableAt <= now
-	}
-	return now < s.disableAt || s.enableAt != math.MaxInt64 && s.enableAt <= now
-}
 
 type prerequisite struct {
 	key       string
@@ -227,7 +210,7 @@ func (e *evaluation) flag(f *Flag) (*Variation, Reason, string) {
 	case !f.enabled:
 		e.step(false, "the flag", "is disabled")
 		return f.off, Disabled, ""
-	case f.schedule != nil && !f.schedule.on(e.now):
+	case f.schedule != nil && !f.schedule.OnAt(e.now):
 		e.step(false, "the schedule", "has the flag off now")
 		return f.off, Disabled, ""
 	}

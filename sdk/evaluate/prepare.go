@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math"
 	"regexp/syntax"
-	"time"
 
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
@@ -250,28 +249,12 @@ func (f *Flag) variation(key string) (*Variation, error) {
 	return nil, fmt.Errorf("unknown variation %q", key)
 }
 
-func newSchedule(from *datafile.Schedule) (*schedule, error) {
+func newSchedule(from *datafile.Schedule) (*datafile.Instants, error) {
 	if from == nil {
 		return nil, nil //nolint:nilnil // A flag without a schedule has none.
 	}
-	s := &schedule{enableAt: math.MaxInt64, disableAt: math.MaxInt64}
-	for _, instant := range []struct {
-		text string
-		to   *int64
-	}{{from.EnableAt, &s.enableAt}, {from.DisableAt, &s.disableAt}} {
-		if instant.text == "" {
-			continue
-		}
-		t, err := time.Parse(time.RFC3339, instant.text)
-		if err != nil {
-			return nil, fmt.Errorf("schedule: %q is not an RFC 3339 time", instant.text)
-		}
-		*instant.to = t.Unix()
-	}
-	if s.enableAt == s.disableAt {
-		return nil, errors.New("schedule: enableAt and disableAt do not differ")
-	}
-	return s, nil
+	instants, err := from.Instants()
+	return &instants, err
 }
 
 func (p *preparer) prerequisites(f *Flag, from *datafile.Flag) error {

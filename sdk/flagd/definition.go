@@ -24,7 +24,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
@@ -231,22 +230,18 @@ func scheduled(schedule *datafile.Schedule) expression {
 		return always
 	}
 	now := variable("$flagd.timestamp")
-	var enableAt, disableAt time.Time
+	instants, err := schedule.Instants()
+	if err != nil {
+		return inexpressible("the schedule", "write two RFC 3339 times that differ, or one")
+	}
 	enabled, disabled := never, never // Since EnableAt; until DisableAt.
-	var err error
-	if schedule.EnableAt != "" {
-		if enableAt, err = time.Parse(time.RFC3339, schedule.EnableAt); err != nil {
-			return inexpressible("the schedule's enableAt", "write an RFC 3339 time")
-		}
-		enabled = apply(">=", now, number(float64(enableAt.Unix())))
+	if instants.EnableAt != datafile.Never {
+		enabled = apply(">=", now, number(float64(instants.EnableAt)))
 	}
-	if schedule.DisableAt != "" {
-		if disableAt, err = time.Parse(time.RFC3339, schedule.DisableAt); err != nil {
-			return inexpressible("the schedule's disableAt", "write an RFC 3339 time")
-		}
-		disabled = apply("<", now, number(float64(disableAt.Unix())))
+	if instants.DisableAt != datafile.Never {
+		disabled = apply("<", now, number(float64(instants.DisableAt)))
 	}
-	if schedule.EnableAt != "" && schedule.DisableAt != "" && enableAt.Before(disableAt) {
+	if instants.EnableAt < instants.DisableAt && instants.DisableAt != datafile.Never {
 		return and(enabled, disabled)
 	}
 	return or(disabled, enabled)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
@@ -186,7 +185,7 @@ func (v *view) change(
 	}
 	return server.Change(ctx, v.cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
 		Apply:  func(flag *v1alpha1.FeatureFlag) error { return turnOn(flag, environment, input.Replace) },
-		Part:   func(flag *v1alpha1.FeatureFlag) any { return compile.Config(flag, environment) },
+		Part:   func(flag *v1alpha1.FeatureFlag) any { return flag.In(environment) },
 		Rename: rename, IfMatch: input.IfMatch,
 	})
 }

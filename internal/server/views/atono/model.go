@@ -222,7 +222,7 @@ func turnOn(flag *v1alpha1.FeatureFlag, environment string, replace bool) error 
 	if err != nil {
 		return err
 	}
-	if lost := decides(compile.Config(flag, environment)); len(lost) > 0 && !replace {
+	if lost := decides(flag.In(environment)); len(lost) > 0 && !replace {
 		return server.InvalidField(
 			field,
 			"the flag has %s in environment %q, which this would remove; ask for it with ?replace=true",

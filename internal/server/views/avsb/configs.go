@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
@@ -81,8 +80,8 @@ func (v *view) updateConfig(ctx context.Context, input *updateConfigInput) (*tag
 		of.flag, err = v.change(ctx, of.flag, edit{
 			ifMatch: input.IfMatch,
 			part: func(flag *v1alpha1.FeatureFlag) any {
-				if config := compile.Config(flag, name); config != nil {
-					return []any{server.Enabled(flag, name), config.DefaultVariation, config.Schedule}
+				if config := flag.In(name); config != nil {
+					return []any{flag.EnabledIn(name), config.DefaultVariation, config.Schedule}
 				}
 				return nil
 			},
@@ -131,7 +130,7 @@ func (v *view) updateOverrides(ctx context.Context, input *overridesInput) (*tag
 	flag, err := v.change(ctx, of.flag, edit{
 		ifMatch: input.IfMatch,
 		part: func(flag *v1alpha1.FeatureFlag) any {
-			if config := compile.Config(flag, name); config != nil {
+			if config := flag.In(name); config != nil {
 				return config.Overrides
 			}
 			return nil
@@ -144,7 +143,7 @@ func (v *view) updateOverrides(ctx context.Context, input *overridesInput) (*tag
 					v1alpha1.Override{TargetingKey: override.UserID, Variation: variationKey(flag, override.VariationID)},
 				)
 			}
-			if len(overrides) > 0 || compile.Config(flag, name) != nil {
+			if len(overrides) > 0 || flag.In(name) != nil {
 				server.Part(flag, name).Overrides = overrides
 			}
 			return nil
@@ -154,7 +153,7 @@ func (v *view) updateOverrides(ctx context.Context, input *overridesInput) (*tag
 		return nil, err
 	}
 	overrides := []Override{}
-	if config := compile.Config(flag, name); config != nil {
+	if config := flag.In(name); config != nil {
 		overrides = showOverrides(config)
 	}
 	return &tagged[[]Override]{ETag: server.ETag(flag), Body: Data[[]Override]{overrides}}, nil

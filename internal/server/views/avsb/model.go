@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
@@ -253,7 +252,7 @@ func showTail(flag *v1alpha1.FeatureFlag) FlagTail {
 // statusOf is the phase of a flag as its spec says it, for the operator's word on it comes a moment later. Only what
 // was is the operator's to know.
 func statusOf(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironment) string {
-	isOn := func(environment *v1alpha1.FlagEnvironment) bool { return server.Enabled(flag, environment.Name) }
+	isOn := func(environment *v1alpha1.FlagEnvironment) bool { return flag.EnabledIn(environment.Name) }
 	switch {
 	case flag.Spec.Archived:
 		return "ARCHIVED"
@@ -286,7 +285,7 @@ func showFlag(flag *v1alpha1.FeatureFlag, around *surroundings) Flag {
 	named := map[string]bool{}
 	for _, environment := range around.environments {
 		shown.EnvironmentConfigs = append(shown.EnvironmentConfigs, showConfig(flag, environment, around))
-		if config := compile.Config(flag, environment.Name); config != nil {
+		if config := flag.In(environment.Name); config != nil {
 			for i := range config.Rules {
 				for _, name := range config.Rules[i].Audiences {
 					if !named[name] {
@@ -316,7 +315,7 @@ func showState(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment
 		EnvironmentKey:    environment.Name,
 		EnvironmentName:   environmentName(environment),
 		IsProduction:      environment.Spec.Production,
-		Enabled:           server.Enabled(flag, environment.Name),
+		Enabled:           flag.EnabledIn(environment.Name),
 		HasPendingChanges: isPending(flag, environment.Name),
 	}
 }
@@ -328,7 +327,7 @@ func environmentName(environment *v1alpha1.FlagEnvironment) string {
 // isPending reports whether a flag has changes that an environment has not published. Until the operator has looked at
 // what was written, it counts as pending wherever the flag is set up.
 func isPending(flag *v1alpha1.FeatureFlag, environment string) bool {
-	if flag.Generation != flag.Status.ObservedGeneration && compile.Config(flag, environment) != nil {
+	if flag.Generation != flag.Status.ObservedGeneration && flag.In(environment) != nil {
 		return true
 	}
 	i := slices.IndexFunc(
@@ -351,7 +350,7 @@ func showConfig(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironmen
 		Rules:              []Rule{},
 		Overrides:          []Override{},
 	}
-	config := compile.Config(flag, environment.Name)
+	config := flag.In(environment.Name)
 	if config == nil {
 		return shown
 	}
@@ -390,7 +389,7 @@ func showRule(config *v1alpha1.EnvironmentConfig, place int, around *surrounding
 		ID:                rule.Name,
 		Type:              ruleTypes[cmp.Or(rule.Type, v1alpha1.RuleTypeTargetedDelivery)],
 		Name:              ruleName(rule),
-		Enabled:           rule.Enabled == nil || *rule.Enabled,
+		Enabled:           rule.IsEnabled(),
 		SortOrder:         place,
 		TrafficAllocation: traffic(rule),
 		Variations: sharesOf(

@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
@@ -124,7 +123,7 @@ func (v *view) answerRule(
 	if err != nil {
 		return nil, err
 	}
-	config := compile.Config(flag, of.environment.Name)
+	config := flag.In(of.environment.Name)
 	place, err := ruleAt(config, name)
 	if err != nil {
 		return nil, err
@@ -222,7 +221,7 @@ func (v *view) rule(ctx context.Context, path *RulePath) (*target, string, error
 	if err != nil {
 		return nil, "", err
 	}
-	config := compile.Config(of.flag, of.environment.Name)
+	config := of.flag.In(of.environment.Name)
 	place, err := ruleAt(config, path.RuleID)
 	if err != nil {
 		return nil, "", err
@@ -233,7 +232,7 @@ func (v *view) rule(ctx context.Context, path *RulePath) (*target, string, error
 // rulePart is a rule of a flag.
 func rulePart(environment, name string) func(*v1alpha1.FeatureFlag) any {
 	return func(flag *v1alpha1.FeatureFlag) any {
-		config := compile.Config(flag, environment)
+		config := flag.In(environment)
 		place, err := ruleAt(config, name)
 		if err != nil {
 			return nil
@@ -269,14 +268,14 @@ func (v *view) reorderRules(ctx context.Context, input *reorderInput) (*tagged[[
 		ifMatch: input.IfMatch,
 		part: func(flag *v1alpha1.FeatureFlag) any {
 			var order []string
-			if config := compile.Config(flag, name); config != nil {
+			if config := flag.In(name); config != nil {
 				for i := range config.Rules {
 					order = append(order, config.Rules[i].Name)
 				}
 			}
 			return order
 		},
-		apply: func(flag *v1alpha1.FeatureFlag) error { return reorder(compile.Config(flag, name), input.Body.RuleIDs) },
+		apply: func(flag *v1alpha1.FeatureFlag) error { return reorder(flag.In(name), input.Body.RuleIDs) },
 	})
 	if err != nil {
 		return nil, err

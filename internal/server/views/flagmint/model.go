@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
@@ -211,7 +210,7 @@ func show(flag *v1alpha1.FeatureFlag, project *server.Project, environments []*v
 		shown.Description = &flag.Spec.Description
 	}
 	for _, environment := range environments {
-		if config := compile.Config(flag, environment.Name); config != nil {
+		if config := flag.In(environment.Name); config != nil {
 			shown.Environments = append(shown.Environments, showPart(flag, config, environment))
 		}
 	}
@@ -228,10 +227,10 @@ func showPart(
 		ID:   string(environment.UID),
 		Key:  environment.Name,
 		Name: cmp.Or(environment.Spec.DisplayName, environment.Name),
-		IsActive: server.Enabled(
-			flag,
-			environment.Name,
-		),
+		IsActive: flag.EnabledIn(
+
+			environment.Name),
+
 		DefaultVariation: cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation),
 		Rules:            []Rule{},
 	}

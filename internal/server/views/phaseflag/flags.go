@@ -218,7 +218,7 @@ func (v *view) toggle(ctx context.Context, input *toggleInput) (*toggleOutput, e
 	shown := &toggleOutput{ETag: server.ETag(flag)}
 	shown.Body.Data = Toggled{
 		ID:        string(flag.UID),
-		Enabled:   server.Enabled(flag, environment.Name),
+		Enabled:   flag.EnabledIn(environment.Name),
 		UpdatedAt: server.UpdatedAt(flag).UTC(),
 	}
 	return shown, nil

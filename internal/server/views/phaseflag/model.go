@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
@@ -128,14 +127,14 @@ func nameOf[T comparable](names map[string]T, value T) string {
 // show makes the whole flag as the environment has it.
 func show(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) *Flag {
 	shown := showWithoutRules(flag, environment)
-	shown.TargetingRules = showRules(compile.Config(flag, environment.Name))
+	shown.TargetingRules = showRules(flag.In(environment.Name))
 	return shown
 }
 
 // summarize makes the flag as lists have it.
 func summarize(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) *Flag {
 	shown, count := showWithoutRules(flag, environment), 0
-	if config := compile.Config(flag, environment.Name); config != nil {
+	if config := flag.In(environment.Name); config != nil {
 		count = len(config.Rules)
 	}
 	shown.TargetingRulesCount = &count
@@ -150,7 +149,7 @@ func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvi
 		Description:      flag.Spec.Description,
 		FlagType:         nameOf(types, flag.Spec.Type),
 		Status:           statusOf(flag),
-		Enabled:          server.Enabled(flag, environment.Name),
+		Enabled:          flag.EnabledIn(environment.Name),
 		Variations:       make([]Variation, len(flag.Spec.Variations)),
 		DefaultVariation: flag.Spec.DefaultVariation,
 		EnvironmentID: string(
@@ -171,7 +170,7 @@ func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvi
 			Value: variation.Value.Raw,
 		}
 	}
-	if config := compile.Config(flag, environment.Name); config != nil {
+	if config := flag.In(environment.Name); config != nil {
 		shown.DefaultVariation = cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation)
 	}
 	return shown
@@ -184,7 +183,7 @@ func displayName(flag *v1alpha1.FeatureFlag) string { return cmp.Or(flag.Spec.Di
 func statusOf(flag *v1alpha1.FeatureFlag) string {
 	isOn := slices.ContainsFunc(
 		flag.Spec.Environments,
-		func(config v1alpha1.EnvironmentConfig) bool { return server.Enabled(flag, config.Name) },
+		func(config v1alpha1.EnvironmentConfig) bool { return flag.EnabledIn(config.Name) },
 	)
 	switch {
 	case flag.Spec.Archived:
@@ -258,7 +257,7 @@ func (u *Update) apply(flag *v1alpha1.FeatureFlag, environment string) (order []
 
 // showDefault is the key of the variation that is served in an environment when no rule matches.
 func showDefault(flag *v1alpha1.FeatureFlag, environment string) string {
-	if config := compile.Config(flag, environment); config != nil {
+	if config := flag.In(environment); config != nil {
 		return cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation)
 	}
 	return flag.Spec.DefaultVariation
@@ -286,7 +285,7 @@ func (u *Update) part(flag *v1alpha1.FeatureFlag, environment string) any {
 	add(u.Tags != nil, flag.Spec.Tags)
 	add(u.Variations != nil, flag.Spec.Variations)
 	add(u.DefaultVariation != nil, showDefault(flag, environment))
-	if config := compile.Config(flag, environment); config != nil {
+	if config := flag.In(environment); config != nil {
 		add(u.TargetingRules != nil, config.Rules)
 	}
 	return part

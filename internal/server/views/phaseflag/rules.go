@@ -93,7 +93,7 @@ func showRule(rule *v1alpha1.Rule, priority int) Rule {
 	for i := range rule.Conditions {
 		shown.Conditions[i] = showCondition(&rule.Conditions[i])
 	}
-	if rule.Enabled != nil && !*rule.Enabled {
+	if !rule.IsEnabled() {
 		shown.Enabled = rule.Enabled
 	}
 	if traffic, err := rule.Traffic.Thousandths(); err == nil && traffic != v1alpha1.FullTraffic {

@@ -175,7 +175,7 @@ func (v *view) dependents(ctx context.Context, input *FlagScope) (*dependentsOut
 
 func requires(flag *v1alpha1.FeatureFlag, key string) bool {
 	return slices.ContainsFunc(flag.Spec.Environments, func(config v1alpha1.EnvironmentConfig) bool {
-		return server.Enabled(flag, config.Name) &&
+		return flag.EnabledIn(config.Name) &&
 			slices.ContainsFunc(
 				config.Prerequisites,
 				func(prerequisite v1alpha1.Prerequisite) bool { return prerequisite.Flag == key },

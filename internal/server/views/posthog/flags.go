@@ -14,7 +14,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
@@ -63,7 +62,7 @@ func (v *view) flagOutput(ctx context.Context, at *place, flag *v1alpha1.Feature
 // show is a flag in an answer.
 func (v *view) show(ctx context.Context, at *place, flag *v1alpha1.FeatureFlag) *Flag {
 	d := v.surroundings(ctx, at.environment).describeFlag(flag, at.environment.Name)
-	config := compile.Config(flag, at.environment.Name)
+	config := flag.In(at.environment.Name)
 	stored := server.ViewFields[kept](flag, viewName)
 	status, _ := statusOf(flag, v.lastCalled(at, flag), v.clock.Now())
 	shows := &Flag{
@@ -74,7 +73,7 @@ func (v *view) show(ctx context.Context, at *place, flag *v1alpha1.FeatureFlag) 
 		Key:     flag.Key(),
 		Filters: shown(&d.Filters),
 		Deleted: flag.Spec.Archived,
-		Active: server.Enabled(flag, at.environment.Name) &&
+		Active: flag.EnabledIn(at.environment.Name) &&
 			!flag.Spec.Archived,
 		CreatedAt:                  server.Time(flag.CreationTimestamp.Time),
 		Version:                    flag.Generation,
@@ -216,7 +215,7 @@ func (v *view) list(ctx context.Context, input *listInput) (*listOutput, error) 
 		case "STALE":
 			isFound = isFound && flag.Status.Stale != nil
 		case "true", "false":
-			isFound = isFound && server.Enabled(flag, at.environment.Name) == (input.Active == "true")
+			isFound = isFound && flag.EnabledIn(at.environment.Name) == (input.Active == "true")
 		}
 		return !isFound || flag.Spec.Archived
 	})
@@ -394,9 +393,9 @@ func (c *change) part(flag *v1alpha1.FeatureFlag) any {
 		part any
 	}{
 		{c.fields.Name.Sent, flag.Spec.DisplayName}, {c.fields.Deleted.Sent, flag.Spec.Archived}, {c.fields.Tags.Sent, flag.Spec.Tags},
-		{c.fields.EvaluationRuntime.Sent, flag.Spec.Runtime}, {c.fields.Active.Sent, server.Enabled(flag, c.at.environment.Name)},
+		{c.fields.EvaluationRuntime.Sent, flag.Spec.Runtime}, {c.fields.Active.Sent, flag.EnabledIn(c.at.environment.Name)},
 		{c.fields.Filters.Sent, flag.Spec.Variations},
-		{c.fields.Filters.Sent || c.fields.BucketingIdentifier.Sent, decisions(compile.Config(flag, c.at.environment.Name))},
+		{c.fields.Filters.Sent || c.fields.BucketingIdentifier.Sent, decisions(flag.In(c.at.environment.Name))},
 	} {
 		if field.sent {
 			parts = append(parts, field.part)

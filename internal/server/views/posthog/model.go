@@ -205,7 +205,7 @@ func (s *surroundings) describeFlag(flag *v1alpha1.FeatureFlag, environment stri
 		return broken
 	}
 	d := s.describe(flag.Key(), form)
-	if config := compile.Config(flag, environment); config != nil {
+	if config := flag.In(environment); config != nil {
 		for i := range d.Filters.Groups {
 			if rule := ruleOf(config, d.Filters.Groups[i].SortKey); rule != nil {
 				d.Filters.Groups[i].Description = rule.DisplayName
