@@ -193,7 +193,7 @@ var _ = Describe("Statuses", func() {
 			g.Expect(
 				conditions,
 			).To(
-				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.PendingReason, `"older"`),
+				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.KeyTakenReason, `"older"`),
 			)
 		}).Should(Succeed())
 		isServed(Default, namespace, "production", "checkout", true)
@@ -250,7 +250,7 @@ var _ = Describe("Statuses", func() {
 			g.Expect(
 				conditions,
 			).To(
-				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.PendingReason, "production"),
+				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.LastGoodReason, "production"),
 			)
 		}).Should(Succeed())
 		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Rules = nil })
@@ -283,6 +283,38 @@ var _ = Describe("Statuses", func() {
 			g.Expect(flagIn(g, configMap, "checkout")).NotTo(BeNil())
 			g.Expect(configMap.Data["flagd.json"]).NotTo(ContainSubstring("checkout"))
 			g.Expect(configMap.Data["flagd.json"]).To(ContainSubstring("search"))
+		}).Should(Succeed())
+	})
+
+	It("tell what is served, not what is wanted, of a frozen environment and of one that does not exist", func() {
+		environment, flag := builders.MakeEnvironment("production", namespace).Obj(), onFlag("checkout", namespace)
+		create(environment, flag)
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, flag).Status.Conditions).To(
+				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionTrue, v1alpha1.PublishedReason, "production"))
+		}).Should(Succeed())
+		edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Publish.Suspend = true })
+		edit(flag, func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
+		Eventually(func(g Gomega) {
+			status := fetch(g, flag).Status
+			g.Expect(status.Conditions).To(
+				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse, v1alpha1.SuspendedReason, "production"))
+			g.Expect(status.Conditions).To(
+				haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, ""))
+			g.Expect(status.Summary).To(Equal("production=on→off (frozen)"))
+			g.Expect(status.Environments).To(HaveExactElements(And(
+				HaveField("Wanted.Enabled", false), HaveField("Served.Enabled", true), HaveField("Served.Revision", int64(1)),
+			)))
+		}).Should(Succeed())
+		edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Publish.Suspend = false })
+		edit(flag, func(flag *v1alpha1.FeatureFlag) {
+			flag.Spec.Environments = append(flag.Spec.Environments, v1alpha1.EnvironmentConfig{Name: "prod", Enabled: true})
+		})
+		Eventually(func(g Gomega) {
+			status := fetch(g, flag).Status
+			g.Expect(status.Conditions).To(haveCondition(v1alpha1.PublishedCondition, metav1.ConditionFalse,
+				v1alpha1.EnvironmentNotFoundReason, `did you mean "production"?`))
+			g.Expect(status.Summary).To(HavePrefix("production=off prod=none→"))
 		}).Should(Succeed())
 	})
 

@@ -83,12 +83,16 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SDKKeyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SecretKeySelector"):
 		return &apiv1alpha1.SecretKeySelectorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ServedState"):
+		return &apiv1alpha1.ServedStateApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SplitEntry"):
 		return &apiv1alpha1.SplitEntryApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Stale"):
 		return &apiv1alpha1.StaleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Variation"):
 		return &apiv1alpha1.VariationApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WantedState"):
+		return &apiv1alpha1.WantedStateApplyConfiguration{}
 
 	}
 	return nil

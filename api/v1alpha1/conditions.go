@@ -23,7 +23,7 @@ const (
 	CompiledCondition = "Compiled"
 
 	// PublishedCondition on an environment is True when the served ConfigMap is the wanted revision. On a flag it is True
-	// when every environment that publishes by itself serves this generation of the flag.
+	// when every environment that the flag names serves it as its spec and annotations want.
 	PublishedCondition = "Published"
 
 	// DeliveredCondition on an environment is True when every selected namespace that accepts its datafile has the served
@@ -94,6 +94,12 @@ const (
 
 	// PinnedReason: a revision of the history is served because spec.publish.revision asks for it.
 	PinnedReason = "Pinned"
+
+	// BreakGlassReason: somebody wrote the datafile while the operator was away, and that stays until it is ended.
+	BreakGlassReason = "BreakGlass"
+
+	// EnvironmentNotFoundReason: the flag names a FlagEnvironment that does not exist.
+	EnvironmentNotFoundReason = "EnvironmentNotFound"
 
 	// RevisionNotFoundReason: the history does not hold the revision that spec.publish.revision asks for.
 	RevisionNotFoundReason = "RevisionNotFound"

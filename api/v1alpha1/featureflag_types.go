@@ -513,7 +513,8 @@ type FeatureFlagStatus struct {
 	// +optional
 	Phase Phase `json:"phase,omitempty"`
 
-	// summary lists the configuration in each environment, such as "production=on staging=mixed".
+	// summary lists what each environment serves, and what is wanted where that differs, such as
+	// "production=on→off (frozen) staging=mixed".
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=8192
@@ -528,6 +529,12 @@ type FeatureFlagStatus struct {
 	//
 	// +optional
 	LastChangedTime *metav1.Time `json:"lastChangedTime,omitempty"`
+
+	// lastChangedBy is the user name of whoever made that change. Empty where no change record says so.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	LastChangedBy string `json:"lastChangedBy,omitempty"`
 
 	// archivedTime is when the flag was archived. Empty while it is not.
 	//
@@ -574,7 +581,46 @@ type Stale struct {
 	Reason StaleReason `json:"reason"`
 }
 
-// EnvironmentState is a flag's state in one environment.
+// ServingState says whether an environment serves a flag as its spec and annotations want, and why not.
+//
+// +kubebuilder:validation:Enum=Served;Pending;AwaitingPublish;Frozen;Pinned;BreakGlass;NotFound;LastGood;KeyTaken;Elsewhere
+type ServingState string
+
+// The states of a flag in an environment.
+const (
+	// ServingStateServed: what is wanted is served.
+	ServingStateServed ServingState = "Served"
+	// ServingStatePending: what is wanted is being compiled and published.
+	ServingStatePending ServingState = "Pending"
+	// ServingStateAwaitingPublish: publish mode is Manual, and nobody has asked for a publish since the change.
+	ServingStateAwaitingPublish ServingState = "AwaitingPublish"
+	// ServingStateFrozen: publishing is suspended.
+	ServingStateFrozen ServingState = "Frozen"
+	// ServingStatePinned: the environment serves the revision that spec.publish.revision names.
+	ServingStatePinned ServingState = "Pinned"
+	// ServingStateBreakGlass: somebody wrote the datafile while the operator was away, and that stays.
+	ServingStateBreakGlass ServingState = "BreakGlass"
+	// ServingStateNotFound: there is no such FlagEnvironment.
+	ServingStateNotFound ServingState = "NotFound"
+	// ServingStateLastGood: the flag does not compile there, and what was served last stays.
+	ServingStateLastGood ServingState = "LastGood"
+	// ServingStateKeyTaken: an older flag holds the key and is served instead.
+	ServingStateKeyTaken ServingState = "KeyTaken"
+	// ServingStateElsewhere: another cluster serves the environment, because its publish mode is None.
+	ServingStateElsewhere ServingState = "Elsewhere"
+)
+
+// IsPending reports whether a change waits to be published.
+func (s ServingState) IsPending() bool {
+	switch s {
+	case ServingStatePending, ServingStateAwaitingPublish, ServingStateFrozen, ServingStatePinned, ServingStateBreakGlass:
+		return true
+	case ServingStateServed, ServingStateNotFound, ServingStateLastGood, ServingStateKeyTaken, ServingStateElsewhere:
+	}
+	return false
+}
+
+// EnvironmentState is what is wanted of a flag in one environment beside what the environment serves.
 type EnvironmentState struct {
 	// name is the name of the FlagEnvironment.
 	//
@@ -582,7 +628,25 @@ type EnvironmentState struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
 
-	// enabled is spec's enabled, and false where the flag is force-disabled.
+	// wanted is what the flag's spec and annotations ask for.
+	//
+	// +required
+	Wanted WantedState `json:"wanted"`
+
+	// served is what the served datafile holds for the flag. Absent where it holds nothing, and while that is not known.
+	//
+	// +optional
+	Served *ServedState `json:"served,omitempty"`
+
+	// state is Served where the environment serves what is wanted, else why it does not.
+	//
+	// +required
+	State ServingState `json:"state"`
+}
+
+// WantedState is what a flag's spec and annotations ask for in one environment.
+type WantedState struct {
+	// enabled is spec's enabled, and false where the flag is force-disabled or archived.
 	//
 	// +required
 	Enabled bool `json:"enabled"`
@@ -592,21 +656,28 @@ type EnvironmentState struct {
 	// +optional
 	ForceDisabled bool `json:"forceDisabled,omitempty"`
 
-	// configuration sums up what the flag serves.
+	// configuration sums up what the flag would serve. Absent where the flag does not compile.
 	//
 	// +optional
 	Configuration Configuration `json:"configuration,omitempty"`
+}
 
-	// pendingChanges is true while what the resources say is not what is published.
+// ServedState is what a served datafile holds for a flag.
+type ServedState struct {
+	// enabled is true where the served flag is on.
 	//
 	// +required
-	PendingChanges bool `json:"pendingChanges"`
+	Enabled bool `json:"enabled"`
 
-	// publishedRevision is the revision that last changed this flag's part of the datafile. Absent while the flag was
-	// never published there.
+	// configuration sums up what is served.
+	//
+	// +required
+	Configuration Configuration `json:"configuration"`
+
+	// revision is the revision that last changed this flag's part of the datafile. Absent where that is not known.
 	//
 	// +optional
-	PublishedRevision int64 `json:"publishedRevision,omitempty"`
+	Revision int64 `json:"revision,omitempty"`
 }
 
 // FeatureFlag is a feature flag of a project.
@@ -621,6 +692,12 @@ type EnvironmentState struct {
 // +kubebuilder:printcolumn:name="Pending",type=integer,JSONPath=`.status.pending`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Owner",type=string,priority=1,JSONPath=`.spec.owner`
+// +kubebuilder:printcolumn:name="Changed",type=date,priority=1,JSONPath=`.status.lastChangedTime`
+// +kubebuilder:printcolumn:name="By",type=string,priority=1,JSONPath=`.status.lastChangedBy`
+// +kubebuilder:selectablefield:JSONPath=`.spec.key`
+// +kubebuilder:selectablefield:JSONPath=`.spec.owner`
+// +kubebuilder:selectablefield:JSONPath=`.spec.type`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name has at most 63 characters"
 // +genclient
 type FeatureFlag struct {

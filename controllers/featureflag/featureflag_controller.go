@@ -178,6 +178,8 @@ type environment struct {
 	entry topics.Entry
 	// known is false where the environment has not compiled the flag's generation yet.
 	known bool
+	// missing is true where the flag names an environment that does not exist; the object has no more than the name.
+	missing bool
 }
 
 // Reconcile gathers what environments, other flags and references say of the flag, and reports it.
@@ -226,6 +228,13 @@ func (r *Reconciler) readEnvironments(ctx context.Context, s *scope) error {
 		found.known = found.known && found.entry.Outcome.Generation == s.flag.Generation
 		s.environments = append(s.environments, found)
 	}
+	for _, name := range s.flag.NamedEnvironments() {
+		if !slices.ContainsFunc(s.environments, func(e environment) bool { return e.Name == name }) {
+			missing := &v1alpha1.FlagEnvironment{}
+			missing.Name = name
+			s.environments = append(s.environments, environment{FlagEnvironment: missing, missing: true})
+		}
+	}
 	return nil
 }
 
@@ -248,7 +257,8 @@ func (r *Reconciler) validate(ctx context.Context, s *scope) error {
 // its end.
 func (r *Reconciler) wait(s *scope) time.Duration {
 	key := client.ObjectKeyFromObject(s.flag)
-	if !slices.ContainsFunc(s.environments, func(e environment) bool { return !e.known }) {
+	compiles := func(e environment) bool { return !e.known && !e.missing && !e.isElsewhere() }
+	if !slices.ContainsFunc(s.environments, compiles) {
 		r.waiting.Delete(key)
 		return 0
 	}

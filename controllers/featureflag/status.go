@@ -4,7 +4,6 @@
 package featureflag
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +20,9 @@ import (
 // maxEnvironments is how many environments a status tells of.
 const maxEnvironments = 100
 
+// maxActorBytes bounds the user name in a status.
+const maxActorBytes = 256
+
 // computeStatus makes the status of a flag from what was gathered and from the status before.
 func computeStatus(s *scope, staleAfter time.Duration, to *v1alpha1.FeatureFlagStatus) {
 	isNew := to.ObservedGeneration != s.flag.Generation
@@ -34,29 +36,22 @@ func computeStatus(s *scope, staleAfter time.Duration, to *v1alpha1.FeatureFlagS
 	setAccepted(conditions, s)
 	setResolvedRefs(conditions, s)
 	setFlagdCompatible(conditions, s)
-	setPublished(conditions, s)
+	setPublished(conditions, s, to.Environments)
 	conditions.SetReady(v1alpha1.AcceptedCondition, v1alpha1.ResolvedRefsCondition, v1alpha1.FlagdCompatibleCondition)
 }
 
-// setStates sets the state of the flag in each environment, and the summary and the count of those that are pending.
+// setStates sets the state of the flag in each environment, the summary, and how many of them have changes that wait.
 func setStates(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
 	before := to.Environments
 	to.Environments, to.Pending, to.Summary = nil, 0, ""
 	var summary []string
-	for _, environment := range s.environments[:min(len(s.environments), maxEnvironments)] {
-		state := v1alpha1.EnvironmentState{
-			Name:           environment.Name,
-			Enabled:        s.flag.EnabledIn(environment.Name),
-			ForceDisabled:  s.flag.ForceDisabledIn(environment.Name),
-			Configuration:  compile.Configuration(environment.entry.Outcome.Form, s.now),
-			PendingChanges: !environment.known || environment.entry.Pending,
-		}
-		state.PublishedRevision = publishedRevision(&environment, before, isNew)
-		if state.PendingChanges {
+	for i := range s.environments[:min(len(s.environments), maxEnvironments)] {
+		state := s.stateIn(&s.environments[i], before, isNew)
+		if state.State.IsPending() {
 			to.Pending++
 		}
 		to.Environments = append(to.Environments, state)
-		summary = append(summary, environment.Name+"="+strings.ToLower(string(state.Configuration)))
+		summary = append(summary, summaryOf(&state))
 	}
 	to.Summary = strings.Join(summary, " ")
 }
@@ -72,8 +67,8 @@ func publishedRevision(environment *environment, before []v1alpha1.EnvironmentSt
 	if i := slices.IndexFunc(
 		before,
 		func(state v1alpha1.EnvironmentState) bool { return state.Name == environment.Name },
-	); i >= 0 {
-		known = before[i].PublishedRevision
+	); i >= 0 && before[i].Served != nil {
+		known = before[i].Served.Revision
 	}
 	isServed := environment.known && !environment.entry.Pending && environment.entry.Outcome.Form != nil
 	if isServed && (known == 0 || isNew) {
@@ -88,6 +83,9 @@ func publishedRevision(environment *environment, before []v1alpha1.EnvironmentSt
 func setTimes(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
 	// Records that cannot be read know nothing.
 	records, _ := history.Decode(s.flag.Annotations[v1alpha1.ChangesAnnotation])
+	if (to.LastChangedTime == nil || isNew) && len(records) > 0 {
+		to.LastChangedBy = validation.Truncate(records[len(records)-1].Actor.Name, maxActorBytes)
+	}
 	switch {
 	case to.LastChangedTime == nil && len(records) == 0:
 		to.LastChangedTime = s.flag.CreationTimestamp.DeepCopy()
@@ -141,7 +139,7 @@ func phase(s *scope, to *v1alpha1.FeatureFlagStatus) v1alpha1.Phase {
 
 // isEnabled reports whether the flag is enabled in any environment.
 func isEnabled(to *v1alpha1.FeatureFlagStatus) bool {
-	return slices.ContainsFunc(to.Environments, func(state v1alpha1.EnvironmentState) bool { return state.Enabled })
+	return slices.ContainsFunc(to.Environments, func(state v1alpha1.EnvironmentState) bool { return state.Wanted.Enabled })
 }
 
 // setStale marks an active flag that has served one variation to everybody, everywhere, for staleAfter.
@@ -160,15 +158,19 @@ func rolledOut(s *scope, to *v1alpha1.FeatureFlagStatus) bool {
 	if to.Phase != v1alpha1.PhaseActive {
 		return false
 	}
-	var served string
-	for i, environment := range s.environments {
-		only, ok := compile.OnlyVariation(environment.entry.Outcome.Form)
-		if !ok || i > 0 && only != served {
+	served, seen := "", false
+	for i := range s.environments {
+		environment := &s.environments[i]
+		if environment.missing || environment.isElsewhere() {
+			continue
+		}
+		only, ok := compile.OnlyVariation(environment.entry.Served)
+		if !ok || seen && only != served {
 			return false
 		}
-		served = only
+		served, seen = only, true
 	}
-	return true
+	return seen
 }
 
 // nextLook is how long until the status changes by time alone, and 0 where it does not.
@@ -180,8 +182,10 @@ func nextLook(s *scope, to *v1alpha1.FeatureFlagStatus, staleAfter time.Duration
 		}
 	}
 	for _, environment := range s.environments {
-		if at, ok := compile.NextChange(environment.entry.Outcome.Form, s.now); ok {
-			consider(at)
+		for _, form := range environment.forms() {
+			if at, ok := compile.NextChange(form, s.now); ok {
+				consider(at)
+			}
 		}
 	}
 	if rolledOut(s, to) && to.Stale == nil {
@@ -263,31 +267,4 @@ func setFlagdCompatible(conditions status.Conditions, s *scope) {
 		v1alpha1.CompatibleReason,
 		"every flagd file can carry the flag",
 	)
-}
-
-// setPublished speaks of the environments that publish by themselves: in the others somebody has to ask for it.
-func setPublished(conditions status.Conditions, s *scope) {
-	var served, waiting []string
-	for _, environment := range s.environments {
-		entry := &environment.entry
-		switch {
-		case environment.known && !environment.facts.Automatic:
-			continue
-		case environment.known && !entry.Pending && entry.Outcome.Problem == compile.NoProblem && environment.facts.Revision > 0:
-			served = append(served, environment.Name)
-		case environment.known && entry.Outcome.Problem != compile.NoProblem:
-			waiting = append(waiting, environment.Name+" ("+entry.Outcome.Message+")")
-		default:
-			waiting = append(waiting, environment.Name)
-		}
-	}
-	switch {
-	case len(waiting) > 0:
-		conditions.Set(v1alpha1.PublishedCondition, false, v1alpha1.PendingReason,
-			fmt.Sprintf("generation %d is not served in %s", s.flag.Generation, strings.Join(waiting, ", ")))
-	case len(served) > 0:
-		conditions.Set(v1alpha1.PublishedCondition, true, v1alpha1.PublishedReason, "served in "+strings.Join(served, ", "))
-	default:
-		conditions.Set(v1alpha1.PublishedCondition, true, v1alpha1.PublishedReason, "no environment publishes by itself")
-	}
 }

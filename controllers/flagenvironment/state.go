@@ -114,14 +114,18 @@ func (s *state) report(to *topics.Ledger, key types.NamespacedName, automatic bo
 	entries := map[string]topics.Entry{}
 	for flagKey := range s.unreported {
 		_, pending := s.pending[flagKey]
-		for _, name := range s.compiled.FlagNames(flagKey) {
+		for i, name := range s.compiled.FlagNames(flagKey) {
 			outcome, _ := s.compiled.Outcome(name)
 			_, previous, _ := to.Read(key, name)
 			if previous.Outcome.UID != outcome.UID {
 				previous = topics.Entry{} // Another flag had that name.
 			}
+			served := outcome.Form
+			if pending && i == 0 { // The first one holds the key.
+				served = compile.ServedFlag(servedContents(s.served), flagKey)
+			}
 			entries[name] = topics.Entry{
-				Outcome: outcome, Pending: pending, Revision: cmp.Or(s.changed[flagKey], previous.Revision),
+				Served: served, Outcome: outcome, Pending: pending, Revision: cmp.Or(s.changed[flagKey], previous.Revision),
 				WasEnabled: previous.WasEnabled || outcome.Form != nil && outcome.Form.Enabled,
 			}
 		}

@@ -341,3 +341,16 @@ func readPart[T any](part datafile.Part) (*T, bool) {
 	value := new(T)
 	return value, json.Unmarshal(part.JSON, value) == nil
 }
+
+// ServedFlag reads the form of a flag from served contents. It returns nil where they do not hold the key, or hold it
+// only because others require it.
+func ServedFlag(served *datafile.Contents, key string) *datafile.Flag {
+	part, ok := served.Flags.Get(key)
+	if !ok {
+		return nil
+	}
+	if form, ok := readPart[datafile.Flag](part); ok && !form.Retained {
+		return form
+	}
+	return nil
+}

@@ -13,12 +13,15 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // Entry is what an environment has made of one flag.
 type Entry struct {
 	// Outcome is what the flag compiled to.
 	Outcome compile.Outcome
+	// Served is what is served under the flag's key, and nil where nothing is or the flag does not hold the key.
+	Served *datafile.Flag
 	// Pending is true while what compiled is not what is served.
 	Pending bool
 	// Revision is the revision that changed the flag's part last, and 0 where that was before this process began.

@@ -168,24 +168,18 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.EnvironmentState
   map:
     fields:
-    - name: configuration
-      type:
-        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Configuration
-    - name: enabled
-      type:
-        scalar: boolean
-    - name: forceDisabled
-      type:
-        scalar: boolean
     - name: name
       type:
         scalar: string
-    - name: pendingChanges
+    - name: served
       type:
-        scalar: boolean
-    - name: publishedRevision
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ServedState
+    - name: state
       type:
-        scalar: numeric
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ServingState
+    - name: wanted
+      type:
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.WantedState
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.EventType
   scalar: string
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FeatureFlag
@@ -300,6 +294,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: firstEnabledTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: lastChangedBy
+      type:
+        scalar: string
     - name: lastChangedTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -767,6 +764,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ServedState
+  map:
+    fields:
+    - name: configuration
+      type:
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Configuration
+    - name: enabled
+      type:
+        scalar: boolean
+    - name: revision
+      type:
+        scalar: numeric
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ServingState
+  scalar: string
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.SplitEntry
   map:
     fields:
@@ -821,6 +832,18 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: __untyped_deduced_
           elementRelationship: separable
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.WantedState
+  map:
+    fields:
+    - name: configuration
+      type:
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Configuration
+    - name: enabled
+      type:
+        scalar: boolean
+    - name: forceDisabled
+      type:
+        scalar: boolean
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
   map:
     fields:

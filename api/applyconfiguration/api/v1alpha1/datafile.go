@@ -14,14 +14,15 @@ import (
 //
 // Datafile says what is published.
 type DatafileApplyConfiguration struct {
-	// name is the name of the ConfigMap. Empty means flags- and the environment's name; any other name begins with flags- and
-	// has a dot, so that no other environment can need it. At most 253 characters.
+	// name is the name of the ConfigMap. Empty means flags- and the environment's name; any other name begins with flags-
+	// and has a dot, so that no other environment can need it. At most 253 characters.
 	Name *string `json:"name,omitempty"`
 	// formats are the formats in which the datafile is published. Default Native and Flagd.
 	Formats []apiv1alpha1.DatafileFormat `json:"formats,omitempty"`
 	// compression says whether the native document is compressed. Default Auto.
 	Compression *apiv1alpha1.Compression `json:"compression,omitempty"`
-	// clientMembers says whether client SDK keys may receive a datafile that names members of audiences or overrides. Default Deny.
+	// clientMembers says whether client SDK keys may receive a datafile that names members of audiences or overrides.
+	// Default Deny.
 	ClientMembers *apiv1alpha1.ClientMembers `json:"clientMembers,omitempty"`
 }
 

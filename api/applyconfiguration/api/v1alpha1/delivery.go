@@ -14,11 +14,12 @@ import (
 //
 // Delivery says who else gets the datafile, and how fast.
 type DeliveryApplyConfiguration struct {
-	// namespaceSelector selects namespaces that get a copy, where they accept it by the annotation flags.jackstaff.dev/accept-from.
-	// Absent means none, and an empty selector every namespace. The environment's own namespace never gets one.
+	// namespaceSelector selects namespaces that get a copy, where they accept it by the annotation
+	// flags.jackstaff.dev/accept-from. Absent means none, and an empty selector every namespace. The environment's own
+	// namespace never gets one.
 	NamespaceSelector *v1.LabelSelectorApplyConfiguration `json:"namespaceSelector,omitempty"`
-	// refreshPods makes running pods that mount the datafile see a new revision at once. It needs an operator that runs with
-	// --refresh-pods. Default false.
+	// refreshPods makes running pods that mount the datafile see a new revision at once. It needs an operator that runs
+	// with --refresh-pods. Default false.
 	RefreshPods *bool `json:"refreshPods,omitempty"`
 	// acknowledge counts the workloads that report which revision they have loaded. Default false.
 	Acknowledge *bool `json:"acknowledge,omitempty"`

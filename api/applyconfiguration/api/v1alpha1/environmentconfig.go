@@ -18,11 +18,13 @@ type EnvironmentConfigApplyConfiguration struct {
 	DefaultVariation *string `json:"defaultVariation,omitempty"`
 	// schedule turns an enabled flag on or off at an instant. Empty means no schedule.
 	Schedule *ScheduleApplyConfiguration `json:"schedule,omitempty"`
-	// prerequisites are other flags that must serve certain variations, else this flag serves spec.defaultVariation. At most 20.
+	// prerequisites are other flags that must serve certain variations, else this flag serves spec.defaultVariation. At
+	// most 20.
 	Prerequisites []PrerequisiteApplyConfiguration `json:"prerequisites,omitempty"`
 	// overrides pin single targeting keys to variations, before any rule. At most 1000.
 	Overrides []OverrideApplyConfiguration `json:"overrides,omitempty"`
-	// rules decide in order, those of type ABTest first: the first rule that matches, whose traffic includes the subject, serves. At most 100.
+	// rules decide in order, those of type ABTest first: the first rule that matches, whose traffic includes the subject,
+	// serves. At most 100.
 	Rules []RuleApplyConfiguration `json:"rules,omitempty"`
 }
 

@@ -12,20 +12,16 @@ import (
 // EnvironmentStateApplyConfiguration represents a declarative configuration of the EnvironmentState type for use
 // with apply.
 //
-// EnvironmentState is a flag's state in one environment.
+// EnvironmentState is what is wanted of a flag in one environment beside what the environment serves.
 type EnvironmentStateApplyConfiguration struct {
 	// name is the name of the FlagEnvironment.
 	Name *string `json:"name,omitempty"`
-	// enabled is spec's enabled, and false where the flag is force-disabled.
-	Enabled *bool `json:"enabled,omitempty"`
-	// forceDisabled is true where the annotation flags.jackstaff.dev/force-disabled names the environment.
-	ForceDisabled *bool `json:"forceDisabled,omitempty"`
-	// configuration sums up what the flag serves.
-	Configuration *apiv1alpha1.Configuration `json:"configuration,omitempty"`
-	// pendingChanges is true while what the resources say is not what is published.
-	PendingChanges *bool `json:"pendingChanges,omitempty"`
-	// publishedRevision is the revision that last changed this flag's part of the datafile. Absent while the flag was never published there.
-	PublishedRevision *int64 `json:"publishedRevision,omitempty"`
+	// wanted is what the flag's spec and annotations ask for.
+	Wanted *WantedStateApplyConfiguration `json:"wanted,omitempty"`
+	// served is what the served datafile holds for the flag. Absent where it holds nothing, and while that is not known.
+	Served *ServedStateApplyConfiguration `json:"served,omitempty"`
+	// state is Served where the environment serves what is wanted, else why it does not.
+	State *apiv1alpha1.ServingState `json:"state,omitempty"`
 }
 
 // EnvironmentStateApplyConfiguration constructs a declarative configuration of the EnvironmentState type for use with
@@ -42,42 +38,26 @@ func (b *EnvironmentStateApplyConfiguration) WithName(value string) *Environment
 	return b
 }
 
-// WithEnabled sets the Enabled field in the declarative configuration to the given value
+// WithWanted sets the Wanted field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the Enabled field is set to the value of the last call.
-func (b *EnvironmentStateApplyConfiguration) WithEnabled(value bool) *EnvironmentStateApplyConfiguration {
-	b.Enabled = &value
+// If called multiple times, the Wanted field is set to the value of the last call.
+func (b *EnvironmentStateApplyConfiguration) WithWanted(value *WantedStateApplyConfiguration) *EnvironmentStateApplyConfiguration {
+	b.Wanted = value
 	return b
 }
 
-// WithForceDisabled sets the ForceDisabled field in the declarative configuration to the given value
+// WithServed sets the Served field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the ForceDisabled field is set to the value of the last call.
-func (b *EnvironmentStateApplyConfiguration) WithForceDisabled(value bool) *EnvironmentStateApplyConfiguration {
-	b.ForceDisabled = &value
+// If called multiple times, the Served field is set to the value of the last call.
+func (b *EnvironmentStateApplyConfiguration) WithServed(value *ServedStateApplyConfiguration) *EnvironmentStateApplyConfiguration {
+	b.Served = value
 	return b
 }
 
-// WithConfiguration sets the Configuration field in the declarative configuration to the given value
+// WithState sets the State field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the Configuration field is set to the value of the last call.
-func (b *EnvironmentStateApplyConfiguration) WithConfiguration(value apiv1alpha1.Configuration) *EnvironmentStateApplyConfiguration {
-	b.Configuration = &value
-	return b
-}
-
-// WithPendingChanges sets the PendingChanges field in the declarative configuration to the given value
-// and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the PendingChanges field is set to the value of the last call.
-func (b *EnvironmentStateApplyConfiguration) WithPendingChanges(value bool) *EnvironmentStateApplyConfiguration {
-	b.PendingChanges = &value
-	return b
-}
-
-// WithPublishedRevision sets the PublishedRevision field in the declarative configuration to the given value
-// and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the PublishedRevision field is set to the value of the last call.
-func (b *EnvironmentStateApplyConfiguration) WithPublishedRevision(value int64) *EnvironmentStateApplyConfiguration {
-	b.PublishedRevision = &value
+// If called multiple times, the State field is set to the value of the last call.
+func (b *EnvironmentStateApplyConfiguration) WithState(value apiv1alpha1.ServingState) *EnvironmentStateApplyConfiguration {
+	b.State = &value
 	return b
 }

@@ -24,8 +24,8 @@ type FeatureFlagApplyConfiguration struct {
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
 	// spec is what the flag serves, to whom, in each environment.
 	Spec *FeatureFlagSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what the operator has made of the flag. Until it has looked at the object, observedGeneration is -1, by which tools see
-	// that the object is not ready yet.
+	// status is what the operator has made of the flag. Until it has looked at the object, observedGeneration is -1, by
+	// which tools see that the object is not ready yet.
 	Status *FeatureFlagStatusApplyConfiguration `json:"status,omitempty"`
 }
 

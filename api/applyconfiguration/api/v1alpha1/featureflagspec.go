@@ -41,9 +41,11 @@ type FeatureFlagSpecApplyConfiguration struct {
 	HistoryLimit *int32 `json:"historyLimit,omitempty"`
 	// variations are the values that the flag can take, 1 to 50. A Boolean flag has exactly two, true and false.
 	Variations []VariationApplyConfiguration `json:"variations,omitempty"`
-	// defaultVariation is the key of the variation that is served while the flag is disabled, and where nothing else decides.
+	// defaultVariation is the key of the variation that is served while the flag is disabled, and where nothing else
+	// decides.
 	DefaultVariation *string `json:"defaultVariation,omitempty"`
-	// environments is how the flag is served in each environment, at most 50. In an environment without an entry the flag is disabled.
+	// environments is how the flag is served in each environment, at most 50. In an environment without an entry the flag
+	// is disabled.
 	Environments []EnvironmentConfigApplyConfiguration `json:"environments,omitempty"`
 }
 

@@ -20,12 +20,15 @@ type FeatureFlagStatusApplyConfiguration struct {
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// phase is where the flag is in its life.
 	Phase *apiv1alpha1.Phase `json:"phase,omitempty"`
-	// summary lists the configuration in each environment, such as "production=on staging=mixed".
+	// summary lists what each environment serves, and what is wanted where that differs, such as
+	// "production=on→off (frozen) staging=mixed".
 	Summary *string `json:"summary,omitempty"`
 	// pending is the number of environments in which this flag has changes that are not published.
 	Pending *int32 `json:"pending,omitempty"`
 	// lastChangedTime is when the spec last changed.
 	LastChangedTime *v1.Time `json:"lastChangedTime,omitempty"`
+	// lastChangedBy is the user name of whoever made that change. Empty where no change record says so.
+	LastChangedBy *string `json:"lastChangedBy,omitempty"`
 	// archivedTime is when the flag was archived. Empty while it is not.
 	ArchivedTime *v1.Time `json:"archivedTime,omitempty"`
 	// firstEnabledTime is when the flag was first enabled in any environment.
@@ -81,6 +84,14 @@ func (b *FeatureFlagStatusApplyConfiguration) WithPending(value int32) *FeatureF
 // If called multiple times, the LastChangedTime field is set to the value of the last call.
 func (b *FeatureFlagStatusApplyConfiguration) WithLastChangedTime(value v1.Time) *FeatureFlagStatusApplyConfiguration {
 	b.LastChangedTime = &value
+	return b
+}
+
+// WithLastChangedBy sets the LastChangedBy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastChangedBy field is set to the value of the last call.
+func (b *FeatureFlagStatusApplyConfiguration) WithLastChangedBy(value string) *FeatureFlagStatusApplyConfiguration {
+	b.LastChangedBy = &value
 	return b
 }
 

@@ -24,8 +24,8 @@ type FlagAudienceApplyConfiguration struct {
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
 	// spec says which contexts are in the audience.
 	Spec *FlagAudienceSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what the operator has made of the audience. Until it has looked at the object, observedGeneration is -1, by which tools see
-	// that the object is not ready yet.
+	// status is what the operator has made of the audience. Until it has looked at the object, observedGeneration is -1,
+	// by which tools see that the object is not ready yet.
 	Status *FlagAudienceStatusApplyConfiguration `json:"status,omitempty"`
 }
 

@@ -8,8 +8,8 @@ package v1alpha1
 // FlagAudienceSpecApplyConfiguration represents a declarative configuration of the FlagAudienceSpec type for use
 // with apply.
 //
-// FlagAudienceSpec says which contexts are in an audience: those whose targeting key is a member, and those for which all
-// conditions of any group hold. An empty audience holds for nobody.
+// FlagAudienceSpec says which contexts are in an audience: those whose targeting key is a member, and those for which
+// all conditions of any group hold. An empty audience holds for nobody.
 type FlagAudienceSpecApplyConfiguration struct {
 	// displayName is the audience's name for people. At most 256 characters.
 	DisplayName *string `json:"displayName,omitempty"`

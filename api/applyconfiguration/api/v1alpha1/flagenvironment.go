@@ -20,12 +20,13 @@ import (
 // FlagEnvironment is where flags are served. It owns one datafile.
 type FlagEnvironmentApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration `json:""`
-	// metadata is the standard metadata. The name is a DNS label of at most 63 characters that does not end in -r and digits.
+	// metadata is the standard metadata. The name is a DNS label of at most 63 characters that does not end in -r and
+	// digits.
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
 	// spec says how the environment's datafile is published.
 	Spec *FlagEnvironmentSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what the operator has published. Until it has looked at the object, observedGeneration is -1, by which tools see
-	// that the object is not ready yet.
+	// status is what the operator has published. Until it has looked at the object, observedGeneration is -1, by which
+	// tools see that the object is not ready yet.
 	Status *FlagEnvironmentStatusApplyConfiguration `json:"status,omitempty"`
 }
 

@@ -39,12 +39,13 @@ type FlagEnvironmentStatusApplyConfiguration struct {
 	Delivery *DeliveryStatusApplyConfiguration `json:"delivery,omitempty"`
 	// sdkKeys are the environment's SDK keys, newest first, at most 3.
 	SDKKeys []SDKKeyApplyConfiguration `json:"sdkKeys,omitempty"`
-	// lastHandledRotateAt is the last value of the annotation flags.jackstaff.dev/rotate-keys-requested-at that was answered.
+	// lastHandledRotateAt is the last value of the annotation flags.jackstaff.dev/rotate-keys-requested-at that was
+	// answered.
 	LastHandledRotateAt *string `json:"lastHandledRotateAt,omitempty"`
 	// sdks are the SDKs that have sent a heartbeat, at most 50, the oldest dropped.
 	SDKs []SDKApplyConfiguration `json:"sdks,omitempty"`
-	// instances are the running workloads that report which revision they have loaded, by name, where spec.delivery.acknowledge is true. At
-	// most 500, the one that reported longest ago dropped.
+	// instances are the running workloads that report which revision they have loaded, by name, where
+	// spec.delivery.acknowledge is true. At most 500, the one that reported longest ago dropped.
 	Instances []InstanceApplyConfiguration `json:"instances,omitempty"`
 	// conditions are Ready, Compiled, Published, FlagdPublished, Delivered and Acknowledged.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`

@@ -24,8 +24,8 @@ type FlagEventApplyConfiguration struct {
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
 	// spec says what an experiment measures.
 	Spec *FlagEventSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what the operator has made of the event. Until it has looked at the object, observedGeneration is -1, by which tools see
-	// that the object is not ready yet.
+	// status is what the operator has made of the event. Until it has looked at the object, observedGeneration is -1, by
+	// which tools see that the object is not ready yet.
 	Status *FlagEventStatusApplyConfiguration `json:"status,omitempty"`
 }
 

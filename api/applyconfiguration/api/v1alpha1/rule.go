@@ -15,8 +15,8 @@ import (
 // Rule is a condition plus what it serves. It matches when the context is in any of its audiences (or it names none)
 // and all of its conditions hold.
 type RuleApplyConfiguration struct {
-	// name identifies the rule in this environment; it is a DNS label of at most 63 characters. The default salt depends on
-	// it, so renaming a rule moves subjects between variations.
+	// name identifies the rule in this environment; it is a DNS label of at most 63 characters. The default salt depends
+	// on it, so renaming a rule moves subjects between variations.
 	Name *string `json:"name,omitempty"`
 	// displayName is the rule's name for people. At most 256 characters.
 	DisplayName *string `json:"displayName,omitempty"`
@@ -24,7 +24,8 @@ type RuleApplyConfiguration struct {
 	Type *apiv1alpha1.RuleType `json:"type,omitempty"`
 	// enabled includes the rule. Default true.
 	Enabled *bool `json:"enabled,omitempty"`
-	// audiences are names of FlagAudiences of the flag's namespace, of which the context must be in one. Empty means everybody. At most 20.
+	// audiences are names of FlagAudiences of the flag's namespace, of which the context must be in one. Empty means
+	// everybody. At most 20.
 	Audiences []string `json:"audiences,omitempty"`
 	// conditions must all hold. At most 50.
 	Conditions []ConditionApplyConfiguration `json:"conditions,omitempty"`
@@ -34,9 +35,11 @@ type RuleApplyConfiguration struct {
 	Variation *string `json:"variation,omitempty"`
 	// split shares subjects out between variations. Exactly one of variation and split is set. 1 to 50 entries.
 	Split []SplitEntryApplyConfiguration `json:"split,omitempty"`
-	// hashAttribute is the dot path of the attribute that identifies the subject; it must be a string in the context. Default targetingKey.
+	// hashAttribute is the dot path of the attribute that identifies the subject; it must be a string in the context.
+	// Default targetingKey.
 	HashAttribute *string `json:"hashAttribute,omitempty"`
-	// salt goes into the hash before the subject. Empty means the flag's key, "/", the rule's name and "/". At most 256 characters.
+	// salt goes into the hash before the subject. Empty means the flag's key, "/", the rule's name and "/". At most 256
+	// characters.
 	Salt *string `json:"salt,omitempty"`
 	// metrics are keys of FlagEvents that the rule's experiment measures. At most 50.
 	Metrics []string `json:"metrics,omitempty"`

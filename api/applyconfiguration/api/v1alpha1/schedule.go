@@ -13,8 +13,8 @@ import (
 // with apply.
 //
 // Schedule turns an enabled flag on or off at an instant, by the clock of whoever evaluates.
-// With enableAt alone the flag is on from then; with disableAt alone until then. With both it is on in [enableAt, disableAt)
-// where enableAt is earlier, else off in [disableAt, enableAt).
+// With enableAt alone the flag is on from then; with disableAt alone until then. With both it is on in [enableAt,
+// disableAt) where enableAt is earlier, else off in [disableAt, enableAt).
 type ScheduleApplyConfiguration struct {
 	// enableAt is the instant from which the flag is on. Empty means no such instant.
 	EnableAt *v1.Time `json:"enableAt,omitempty"`

@@ -22,7 +22,8 @@ type SDKKeyApplyConfiguration struct {
 	ServerHash *string `json:"serverHash,omitempty"`
 	// clientHash is the SHA-256 of the client key, "sha256:" and 64 hexadecimal digits.
 	ClientHash *string `json:"clientHash,omitempty"`
-	// confirmed is true once the Secret was created. Keys that are not confirmed are not valid, and are dropped when they are found later.
+	// confirmed is true once the Secret was created. Keys that are not confirmed are not valid, and are dropped when they
+	// are found later.
 	Confirmed *bool `json:"confirmed,omitempty"`
 }
 

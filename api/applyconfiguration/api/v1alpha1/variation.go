@@ -18,7 +18,8 @@ type VariationApplyConfiguration struct {
 	Key *string `json:"key,omitempty"`
 	// displayName is the variation's name for people. At most 256 characters.
 	DisplayName *string `json:"displayName,omitempty"`
-	// value is what code gets: a JSON value of the flag's type. Integers lie between -(2^53-1) and 2^53-1, so that every language reads the same number.
+	// value is what code gets: a JSON value of the flag's type. Integers lie between -(2^53-1) and 2^53-1, so that every
+	// language reads the same number.
 	Value *apiv1alpha1.JSON `json:"value,omitempty"`
 	// payload is a JSON value that goes along with the variation. Empty means none.
 	Payload *apiv1alpha1.JSON `json:"payload,omitempty"`

@@ -194,7 +194,7 @@ func configuration(flag *v1alpha1.FeatureFlag, environment string, now time.Time
 	case err == nil:
 		summed = compile.Configuration(form, now)
 	case i >= 0:
-		summed = flag.Status.Environments[i].Configuration
+		summed = flag.Status.Environments[i].Wanted.Configuration
 	}
 	switch summed {
 	case v1alpha1.ConfigurationOn:

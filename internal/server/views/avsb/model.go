@@ -337,7 +337,7 @@ func isPending(flag *v1alpha1.FeatureFlag, environment string) bool {
 	if i < 0 {
 		return !flag.Spec.Archived
 	}
-	return flag.Status.Environments[i].PendingChanges
+	return flag.Status.Environments[i].State.IsPending()
 }
 
 func showConfig(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment, around *surroundings) Config {

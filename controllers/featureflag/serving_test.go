@@ -1,0 +1,177 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package featureflag
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/topics"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+)
+
+var (
+	off = &datafile.Flag{DefaultVariation: "off"}
+	on  = &datafile.Flag{DefaultVariation: "off", Enabled: true, Fallthrough: "on"}
+)
+
+// modes are the ways in which an environment publishes.
+var modes = map[string]func(*environment){
+	"automatic": func(*environment) {},
+	"manual":    func(e *environment) { e.Spec.Publish.Mode = v1alpha1.PublishModeManual },
+	"suspended": func(e *environment) { e.Spec.Publish.Suspend = true },
+	"pinned":    func(e *environment) { e.Spec.Publish.Revision = new(int64(3)) },
+	"pinned and suspended": func(e *environment) {
+		e.Spec.Publish.Revision, e.Spec.Publish.Suspend = new(int64(3)), true
+	},
+	"elsewhere": func(e *environment) { e.Spec.Publish.Mode, e.known = publishModeNone, false },
+	"missing":   func(e *environment) { e.missing, e.known, e.entry = true, false, topics.Entry{} },
+	"break glass": func(e *environment) {
+		meta.SetStatusCondition(&e.Status.Conditions, metav1.Condition{
+			Type: v1alpha1.PublishedCondition, Status: metav1.ConditionFalse, Reason: v1alpha1.BreakGlassReason,
+		})
+	},
+}
+
+func statusOf(
+	forms struct{ wanted, served *datafile.Flag },
+	change ...func(*scope, *environment),
+) v1alpha1.FeatureFlagStatus {
+	flag := &v1alpha1.FeatureFlag{}
+	flag.Name, flag.Generation = "checkout", 2
+	flag.Spec = v1alpha1.FeatureFlagSpec{
+		Type: v1alpha1.FlagTypeBoolean, DefaultVariation: "off",
+		Variations: []v1alpha1.Variation{
+			{Key: "off", Value: v1alpha1.JSON{Raw: []byte("false")}}, {Key: "on", Value: v1alpha1.JSON{Raw: []byte("true")}},
+		},
+		Environments: []v1alpha1.EnvironmentConfig{
+			{Name: "production", Enabled: forms.wanted == on, DefaultVariation: "on"},
+		},
+	}
+	e := environment{FlagEnvironment: &v1alpha1.FlagEnvironment{}, known: true, facts: topics.Environment{Revision: 7}}
+	e.Name = "production"
+	e.entry = topics.Entry{
+		Outcome: compile.Outcome{Generation: 2, Form: forms.wanted}, Served: forms.served,
+		Pending: forms.wanted != forms.served, Revision: 6,
+	}
+	s := &scope{flag: flag, now: time.Unix(0, 0)}
+	for _, change := range change {
+		change(s, &e)
+	}
+	s.environments = []environment{e}
+	var to v1alpha1.FeatureFlagStatus
+	computeStatus(s, time.Hour, &to)
+	return to
+}
+
+// On call reads Published and the column ENVIRONMENTS to know what users get. Either one that tells what is wanted
+// instead of what is served lets a broken flag pass for switched off.
+func TestPublishedTellsWhatIsServed(t *testing.T) {
+	type forms = struct{ wanted, served *datafile.Flag }
+	for name, tc := range map[string]struct {
+		mode   string
+		forms  forms
+		change func(*scope, *environment)
+		// reason is Published's, and empty where it is True.
+		reason  string
+		summary string
+		state   v1alpha1.ServingState
+	}{
+		"automatic, served":              {"automatic", forms{on, on}, nil, "", "production=on", "Served"},
+		"automatic, off as wanted":       {"automatic", forms{off, off}, nil, "", "production=off", "Served"},
+		"automatic, waiting":             {"automatic", forms{off, on}, nil, "Pending", "production=on→off (pending)", "Pending"},
+		"automatic, never served":        {"automatic", forms{on, nil}, nil, "Pending", "production=none→on (pending)", "Pending"},
+		"manual, served":                 {"manual", forms{on, on}, nil, "", "production=on", "Served"},
+		"manual, waiting":                {"manual", forms{off, on}, nil, "AwaitingPublish", "production=on→off (awaiting publish)", "AwaitingPublish"},
+		"manual, never served":           {"manual", forms{on, nil}, nil, "AwaitingPublish", "production=none→on (awaiting publish)", "AwaitingPublish"},
+		"suspended, served":              {"suspended", forms{on, on}, nil, "", "production=on", "Served"},
+		"suspended, killed":              {"suspended", forms{off, on}, nil, "Suspended", "production=on→off (frozen)", "Frozen"},
+		"suspended, never served":        {"suspended", forms{on, nil}, nil, "Suspended", "production=none→on (frozen)", "Frozen"},
+		"pinned, the same":               {"pinned", forms{on, on}, nil, "", "production=on", "Served"},
+		"pinned, killed":                 {"pinned", forms{off, on}, nil, "Pinned", "production=on→off (pinned)", "Pinned"},
+		"pinned, not in that revision":   {"pinned", forms{on, nil}, nil, "Pinned", "production=none→on (pinned)", "Pinned"},
+		"pinned and suspended":           {"pinned and suspended", forms{off, on}, nil, "Pinned", "production=on→off (pinned)", "Pinned"},
+		"elsewhere":                      {"elsewhere", forms{on, nil}, nil, "", "production=elsewhere", "Elsewhere"},
+		"missing":                        {"missing", forms{on, nil}, nil, "EnvironmentNotFound", "production=none→on (not found)", "NotFound"},
+		"missing, wanted off":            {"missing", forms{off, nil}, nil, "EnvironmentNotFound", "production=none→off (not found)", "NotFound"},
+		"break glass, as wanted":         {"break glass", forms{off, off}, nil, "", "production=off", "Served"},
+		"break glass, otherwise":         {"break glass", forms{on, off}, nil, "BreakGlass", "production=off→on (break glass)", "BreakGlass"},
+		"the same sum, another split":    {"suspended", forms{on, &datafile.Flag{Enabled: true, Fallthrough: "on"}}, nil, "Suspended", "production=on (frozen)", "Frozen"},
+		"not compiled yet":               {"automatic", forms{on, on}, func(_ *scope, e *environment) { e.known = false }, "Pending", "production=on (pending)", "Pending"},
+		"nothing published":              {"automatic", forms{nil, nil}, func(_ *scope, e *environment) { e.facts.Revision = 0 }, "Pending", "production=none→off (pending)", "Pending"},
+		"archived, gone":                 {"automatic", forms{nil, nil}, archived, "", "production=none", "Served"},
+		"archived, gone before anything": {"manual", forms{nil, nil}, func(s *scope, e *environment) { archived(s, e); e.facts.Revision = 0 }, "", "production=none", "Served"},
+		"archived, still served":         {"suspended", forms{nil, on}, archived, "Suspended", "production=on→off (frozen)", "Frozen"},
+		"key taken": {"automatic", forms{nil, nil}, func(_ *scope, e *environment) {
+			e.entry.Outcome.Problem, e.entry.Outcome.Message = compile.KeyTakenProblem, `the older flag "old" holds the key`
+		}, "KeyTaken", "production=none→off (key taken)", "KeyTaken"},
+		"last good": {"automatic", forms{on, on}, func(s *scope, e *environment) {
+			e.entry.Outcome.Problem, s.flag.Spec.Environments[0].DefaultVariation = compile.InvalidProblem, "gone"
+		}, "LastGood", "production=on (last good)", "LastGood"},
+		"another environment is frozen": {"suspended", forms{off, on}, func(s *scope, _ *environment) {
+			s.flag.Spec.Environments = nil
+		}, "", "production=on→off (frozen)", "Frozen"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := statusOf(tc.forms, func(s *scope, e *environment) {
+				modes[tc.mode](e)
+				if tc.change != nil {
+					tc.change(s, e)
+				}
+			})
+			if got.Summary != tc.summary {
+				t.Errorf("the column says %q, want %q", got.Summary, tc.summary)
+			}
+			if state := got.Environments[0].State; state != tc.state {
+				t.Errorf("the state is %s, want %s", state, tc.state)
+			}
+			published := meta.FindStatusCondition(got.Conditions, v1alpha1.PublishedCondition)
+			if want := tc.reason == ""; (published.Status == metav1.ConditionTrue) != want {
+				t.Errorf("Published is %s (%s), want %t", published.Status, published.Message, want)
+			}
+			if tc.reason != "" && published.Reason != tc.reason {
+				t.Errorf("the reason is %s, want %s", published.Reason, tc.reason)
+			}
+			if tc.reason != "" && !strings.Contains(published.Message, "production (") {
+				t.Errorf("the message %q does not say where and why", published.Message)
+			}
+			if ready := meta.FindStatusCondition(got.Conditions, v1alpha1.ReadyCondition); tc.mode != "missing" &&
+				ready.Status != metav1.ConditionTrue {
+				t.Errorf("Ready is %s, and what is not published is no part of it", ready.Status)
+			}
+		})
+	}
+}
+
+func archived(s *scope, _ *environment) { s.flag.Spec.Archived = true }
+
+// A brake shows as wanted off beside what is still served.
+func TestBrakeIsShownBesideWhatIsServed(t *testing.T) {
+	got := statusOf(struct{ wanted, served *datafile.Flag }{off, on}, func(s *scope, e *environment) {
+		s.flag.Spec.Environments[0].Enabled = true
+		s.flag.Annotations = map[string]string{v1alpha1.ForceDisabledAnnotation: "production"}
+		e.Spec.Publish.Suspend = true
+	})
+	state := got.Environments[0]
+	if state.Wanted.Enabled || !state.Wanted.ForceDisabled || !state.Served.Enabled || state.Served.Revision != 6 {
+		t.Errorf("the state is %+v beside %+v", state.Wanted, state.Served)
+	}
+	if got.Pending != 1 {
+		t.Errorf("%d environments are pending, want 1", got.Pending)
+	}
+}
+
+func TestServingStatesHaveWords(t *testing.T) {
+	for _, obstacle := range obstacles {
+		if stateWords[obstacle.state] == "" {
+			t.Errorf("the column ENVIRONMENTS has no word for %s", obstacle.state)
+		}
+	}
+}
