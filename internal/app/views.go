@@ -49,12 +49,21 @@ func Mount(mgr ctrl.Manager, srv *server.Server, seal *ownership.Seal) error {
 	if err := mgr.Add(heartbeats); err != nil {
 		return fmt.Errorf("gather heartbeats: %w", err)
 	}
-	avsb.Mount(srv, datafiles, heartbeats, clock.RealClock{})
-	flags := phaseflag.New(srv, datafiles, evaluations, mgr.GetClient(), clock.RealClock{})
-	srv.MountByQuery("environment_id", flags, atono.New(srv, clock.RealClock{}), "/api/v1/flags", "/api/v1/flags/")
-	srv.Mount(flags, "/api/v1/evaluate")
-	srv.Mount(flagmint.New(srv), "/projects/")
-	srv.Mount(posthog.New(srv, datafiles, mgr.GetClient(), evaluations, clock.RealClock{}), posthog.Patterns...)
+	deps := server.Deps{
+		Server:     srv,
+		Datafiles:  datafiles,
+		Usage:      evaluations,
+		Heartbeats: heartbeats,
+		History:    mgr.GetClient(),
+		Clock:      clock.RealClock{},
+	}
+	srv.Mount(
+		avsb.New(deps),
+		phaseflag.New(deps),
+		atono.New(deps),
+		flagmint.New(deps),
+		posthog.New(deps),
+	)
 	ofrep.Mount(srv, datafiles, evaluations, clock.RealClock{})
 	byKey := sdk.NewHandler(datafiles, clock.RealClock{}, srv.LimitAddress)
 	srv.Handle("/api/sdk/datafile/", byKey)

@@ -27,7 +27,8 @@ func (s *Server) mountMeta() {
 		return &plainError{Error: e.Message, Fields: e.Fields}
 	})
 	s.registerSessions(view)
-	s.Mount(view, "/api/session", "/")
+	view.Serve("/api/session", "/")
+	s.Mount(view)
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	// The page brings its own scripts and styles: it works where nothing beyond the cluster can be reached.
 	s.mux.Handle("GET /docs/", v5emb.New("Jackstaff", "/openapi.json", "/docs/"))

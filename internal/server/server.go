@@ -13,7 +13,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +75,8 @@ type Server struct {
 	prefixes map[string]http.Handler
 	handler  http.Handler
 	views    []*View
+	// routes are those of the views, by pattern.
+	routes map[string][]route
 	// listening has the address once the server listens there.
 	listening chan net.Addr
 	// stopping ends when the server begins to stop.
@@ -103,6 +104,7 @@ func New(of cluster.Cluster, options Options) (*Server, error) {
 		limits:    NewLimits(options.RequestsPerSecond, options.Clock),
 		mux:       http.NewServeMux(),
 		prefixes:  map[string]http.Handler{},
+		routes:    map[string][]route{},
 		listening: make(chan net.Addr, 1),
 	}
 	server.stopping, server.stop = context.WithCancel(
@@ -111,39 +113,6 @@ func New(of cluster.Cluster, options Options) (*Server, error) {
 	server.handler = server.observe(http.HandlerFunc(server.route))
 	server.mountMeta()
 	return server, nil
-}
-
-// Mount adds a view under the patterns of its paths, such as /api/orgs/, and to the OpenAPI document. A view may be
-// mounted more than once.
-func (s *Server) Mount(view *View, patterns ...string) {
-	s.document(view)
-	for _, pattern := range patterns {
-		s.mux.Handle(pattern, view)
-	}
-}
-
-// MountByQuery adds two views under the same patterns: a request with the query parameter is the first one's, every
-// other the second's.
-func (s *Server) MountByQuery(parameter string, with, without *View, patterns ...string) {
-	s.document(with, without)
-	for _, pattern := range patterns {
-		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Query().Has(parameter) {
-				with.ServeHTTP(w, r)
-			} else {
-				without.ServeHTTP(w, r)
-			}
-		})
-	}
-}
-
-// document adds views to the OpenAPI document.
-func (s *Server) document(views ...*View) {
-	for _, view := range views {
-		if !slices.Contains(s.views, view) {
-			s.views = append(s.views, view)
-		}
-	}
 }
 
 // Handle adds a handler that is no view, such as OFREP's, under a pattern.

@@ -89,7 +89,8 @@ func mountExample(_ ctrl.Manager, srv *server.Server) error {
 		output.Body.Enabled = flag.EnabledIn(input.Environment)
 		return output, nil
 	})
-	srv.Mount(view, "/example/")
+	view.Serve("/example/")
+	srv.Mount(view)
 	return nil
 }
 

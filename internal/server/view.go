@@ -61,6 +61,7 @@ type View struct {
 	envelope    func(*Error) any
 	errorSchema *huma.Schema
 	server      *Server
+	routes      []route
 }
 
 // NewView makes a view whose bodies are of the content type, application/json or one that ends in +json.

@@ -199,7 +199,9 @@ func startHeartbeats(minutes clock.WithTicker) (url string) {
 	)
 	Expect(err).NotTo(HaveOccurred())
 	gatherer := heartbeat.New(world.Manager.GetClient(), world.Manager.GetAPIReader(), minutes)
-	avsb.Mount(srv, datafiles, gatherer, clock.RealClock{})
+	srv.Mount(avsb.New(server.Deps{
+		Server: srv, Datafiles: datafiles, Heartbeats: gatherer, Clock: clock.RealClock{},
+	}))
 	Expect(world.Manager.Add(gatherer)).To(Succeed())
 	listening := httptest.NewServer(srv)
 	DeferCleanup(listening.Close)

@@ -34,9 +34,10 @@ var _ = BeforeSuite(func() {
 		if err != nil {
 			return err
 		}
-		other := phaseflag.New(srv, store.NewStore(), counter, mgr.GetClient(), clock.RealClock{})
-		srv.MountByQuery("environment_id", other, atono.New(srv, clock.RealClock{}), "/api/v1/flags", "/api/v1/flags/")
-		srv.Mount(other, "/api/v1/evaluate")
+		deps := server.Deps{
+			Server: srv, Datafiles: store.NewStore(), Usage: counter, History: mgr.GetClient(), Clock: clock.RealClock{},
+		}
+		srv.Mount(atono.New(deps), phaseflag.New(deps))
 		return nil
 	})
 })

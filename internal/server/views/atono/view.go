@@ -27,10 +27,10 @@ type view struct {
 }
 
 // New makes the view.
-func New(srv *server.Server, passive clock.PassiveClock) *server.View {
-	v := &view{cluster: srv.Cluster, clock: passive}
+func New(deps server.Deps) *server.View {
+	v := &view{cluster: deps.Server.Cluster, clock: deps.Clock}
 	shown := server.NewView(
-		srv,
+		deps.Server,
 		"atono",
 		"Flags, and whether they are on in each environment, as JSON:API documents.",
 		mediaType,
@@ -64,6 +64,7 @@ func New(srv *server.Server, passive clock.PassiveClock) *server.View {
 		Summary:     "Switch a flag on or off in an environment",
 		Description: "On serves everybody the variation on, or the first one that is not the flag's default.",
 	}, v.configure)
+	shown.Serve("/api/v1/flags", "/api/v1/flags/")
 	return shown
 }
 

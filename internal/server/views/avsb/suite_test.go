@@ -45,7 +45,9 @@ var _ = BeforeSuite(func() {
 			return err
 		}
 		gatherer := heartbeat.New(mgr.GetClient(), mgr.GetAPIReader(), minutes)
-		avsb.Mount(srv, datafiles, gatherer, clock.RealClock{})
+		srv.Mount(avsb.New(server.Deps{
+			Server: srv, Datafiles: datafiles, Heartbeats: gatherer, Clock: clock.RealClock{},
+		}))
 		return mgr.Add(gatherer)
 	})
 })

@@ -54,11 +54,13 @@ type view struct {
 	clock      clock.PassiveClock
 }
 
-// Mount adds the view to server. Store knows the SDK keys, and heartbeats takes what comes with them.
-func Mount(srv *server.Server, datafiles *store.Store, heartbeats *heartbeat.Gatherer, passive clock.PassiveClock) {
-	v := &view{cluster: srv.Cluster, store: datafiles, heartbeats: heartbeats, clock: passive}
+// New makes the view.
+func New(deps server.Deps) *server.View {
+	v := &view{
+		cluster: deps.Server.Cluster, store: deps.Datafiles, heartbeats: deps.Heartbeats, clock: deps.Clock,
+	}
 	api := server.NewView(
-		srv,
+		deps.Server,
 		"avsb",
 		"Flags, variations, rules and environments in the envelope {data} or {error}.",
 		"application/json",
@@ -70,8 +72,9 @@ func Mount(srv *server.Server, datafiles *store.Store, heartbeats *heartbeat.Gat
 	v.registerEnvironments(api)
 	v.registerCatalogue(api)
 	v.registerHeartbeat(api)
-	srv.Mount(api, "/api/orgs/")
-	srv.Handle(heartbeatPath, anyOrigin(api))
+	api.Serve("/api/orgs/")
+	api.ServeWith(anyOrigin(api), heartbeatPath)
+	return api
 }
 
 // operation describes an operation.

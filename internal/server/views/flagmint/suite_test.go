@@ -24,7 +24,7 @@ var world *servertest.World
 
 var _ = BeforeSuite(func() {
 	world = servertest.Start(server.Options{}, func(_ ctrl.Manager, srv *server.Server) error {
-		srv.Mount(flagmint.New(srv), "/projects/")
+		srv.Mount(flagmint.New(server.Deps{Server: srv}))
 		return nil
 	})
 })

@@ -21,10 +21,10 @@ type view struct {
 }
 
 // New makes the view.
-func New(srv *server.Server) *server.View {
-	v := &view{cluster: srv.Cluster}
+func New(deps server.Deps) *server.View {
+	v := &view{cluster: deps.Server.Cluster}
 	shown := server.NewView(
-		srv,
+		deps.Server,
 		"flagmint",
 		"The flags of a project, and templates for new ones.",
 		"application/json",
@@ -47,6 +47,7 @@ func New(srv *server.Server) *server.View {
 	server.Register(shown, huma.Operation{
 		OperationID: "get-flag", Method: http.MethodGet, Path: "/projects/{projectId}/flags/{flagId}", Summary: "Get a flag",
 	}, v.get)
+	shown.Serve("/projects/")
 	return shown
 }
 

@@ -40,9 +40,9 @@ var _ = BeforeSuite(func() {
 		if counted, err = usage.New(clock.RealClock{}, prometheus.NewRegistry()); err != nil {
 			return err
 		}
-		view := phaseflag.New(srv, datafiles, counted, mgr.GetClient(), clock.RealClock{})
-		srv.Mount(view, "/api/v1/flags", "/api/v1/flags/")
-		srv.Mount(view, "/api/v1/evaluate")
+		srv.Mount(phaseflag.New(server.Deps{
+			Server: srv, Datafiles: datafiles, Usage: counted, History: mgr.GetClient(), Clock: clock.RealClock{},
+		}))
 		return nil
 	})
 })

@@ -9,7 +9,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"k8s.io/utils/clock"
@@ -17,36 +16,30 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/usage"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
-	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
-
-// Counter counts evaluations.
-type Counter interface {
-	// Evaluated counts the answer that a context, which it must not change, got in an environment at a time.
-	Evaluated(environment *store.Environment, result *evaluate.Result, context map[string]any, now time.Time)
-}
 
 // view has what the operations need.
 type view struct {
 	cluster *server.Cluster
 	store   *store.Store
-	counter Counter
+	counter *usage.Recorder
 	history client.Reader
 	clock   clock.PassiveClock
 }
 
-// New makes the view. It evaluates what the store holds, which the counter counts; history reads ControllerRevisions.
-func New(
-	srv *server.Server,
-	datafiles *store.Store,
-	counter Counter,
-	history client.Reader,
-	passive clock.PassiveClock,
-) *server.View {
-	v := &view{cluster: srv.Cluster, store: datafiles, counter: counter, history: history, clock: passive}
+// New makes the view. Where another view has the same paths, requests with environment_id are this view's.
+func New(deps server.Deps) *server.View {
+	v := &view{
+		cluster: deps.Server.Cluster,
+		store:   deps.Datafiles,
+		counter: deps.Usage,
+		history: deps.History,
+		clock:   deps.Clock,
+	}
 	shown := server.NewView(
-		srv,
+		deps.Server,
 		"phaseflag",
 		"The flags of one environment, with targeting rules, history and evaluation.",
 		"application/json",
@@ -103,6 +96,8 @@ func New(
 		Summary:     "Evaluate flags as they are published",
 		Description: "Without environment_id it is the environment of the headers, else the project's default environment.",
 	}, v.evaluate)
+	shown.ServeBy("environment_id", "/api/v1/flags", "/api/v1/flags/")
+	shown.Serve("/api/v1/evaluate")
 	return shown
 }
 

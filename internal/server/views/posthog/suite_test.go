@@ -50,7 +50,9 @@ var _ = BeforeSuite(func() {
 		if err != nil {
 			return err
 		}
-		srv.Mount(New(srv, datafiles, mgr.GetClient(), recorder, clock.RealClock{}), Patterns...)
+		srv.Mount(New(server.Deps{
+			Server: srv, Datafiles: datafiles, Usage: recorder, History: mgr.GetClient(), Clock: clock.RealClock{},
+		}))
 		return nil
 	})
 })

@@ -66,8 +66,8 @@ type view struct {
 // flagsPath is where the flags of a project are.
 const flagsPath = "/api/projects/{project_id}/feature_flags"
 
-// Patterns are those under which the view is mounted.
-var Patterns = []string{
+// patterns are those under which the view is served.
+var patterns = []string{
 	"/api/projects/",
 	"/api/feature_flag/local_evaluation",
 	"/api/feature_flag/local_evaluation/",
@@ -92,21 +92,21 @@ var Patterns = []string{
 	"/s/",
 }
 
-// New returns the view of what store holds. History reads ControllerRevisions. With nil for telemetry, when and for
-// whom flags were evaluated is not known.
-func New(
-	srv *server.Server,
-	datafiles *store.Store,
-	history client.Reader,
-	telemetry Telemetry,
-	passive clock.PassiveClock,
-) *server.View {
-	if telemetry == nil {
-		telemetry = unknown{}
+// New makes the view. Without Deps.Usage, when and for whom flags were evaluated is not known.
+func New(deps server.Deps) *server.View {
+	v := &view{
+		server:    deps.Server,
+		cluster:   deps.Server.Cluster,
+		store:     deps.Datafiles,
+		history:   deps.History,
+		telemetry: unknown{},
+		clock:     deps.Clock,
 	}
-	v := &view{server: srv, cluster: srv.Cluster, store: datafiles, history: history, telemetry: telemetry, clock: passive}
+	if deps.Usage != nil {
+		v.telemetry = deps.Usage
+	}
 	shell := server.NewView(
-		srv,
+		deps.Server,
 		viewName,
 		"Flags in the form of PostHog's API, and what PostHog's clients ask for.",
 		"application/json",
@@ -118,6 +118,7 @@ func New(
 	v.registerClients(shell)
 	v.registerCapture(shell)
 	v.registerPage(shell)
+	shell.Serve(patterns...)
 	return shell
 }
 
