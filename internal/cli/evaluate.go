@@ -191,7 +191,7 @@ func (a *App) readDatafile(path string) (*datafile.Document, error) {
 
 // readContext reads a context from a file, if one is named, and adds attributes of the form name=value.
 func readContext(file string, attributes []string) (map[string]any, error) {
-	values := map[string]any{}
+	values := evaluate.Context{}
 	if file != "" {
 		data, err := os.ReadFile(file) //nolint:gosec // Reading the file that the user names is the purpose.
 		if err != nil {
@@ -206,8 +206,8 @@ func readContext(file string, attributes []string) (map[string]any, error) {
 		if !found || name == "" {
 			return nil, usagef("--context is name=value, not %q", attribute)
 		}
-		var value any
-		if err := json.Unmarshal([]byte(text), &value); err != nil {
+		value, err := evaluate.Decode([]byte(text))
+		if err != nil {
 			value = text
 		}
 		if _, isString := value.(string); name == targetingKey && !isString {

@@ -39,12 +39,12 @@ type testFile struct {
 }
 
 type testCase struct {
-	Name        string          `json:"name"`
-	Environment string          `json:"environment"`
-	Flag        string          `json:"flag"`
-	Context     map[string]any  `json:"context"`
-	At          string          `json:"at"`
-	Expect      testExpectation `json:"expect"`
+	Name        string           `json:"name"`
+	Environment string           `json:"environment"`
+	Flag        string           `json:"flag"`
+	Context     evaluate.Context `json:"context"`
+	At          string           `json:"at"`
+	Expect      testExpectation  `json:"expect"`
 }
 
 // testExpectation is what a case expects. What is left out may be anything.

@@ -17,7 +17,8 @@
 // Where the design leaves it open, the following holds, and the flagd file says the same:
 //   - A dot path leads through objects only. An object that has an element 0, other than null, is taken for a list and is not
 //     walked into, because the evaluators of flagd cannot tell the two apart.
-//   - Integers count as the nearest float64. NaN and the infinities are numbers to no operator.
+//   - Integers compare exactly, whatever their size; numbers with a fraction or an exponent count as the nearest float64.
+//     A float64 beyond 2^53-1 counts as the integer that JSON writes for it. NaN and the infinities are numbers to no operator.
 //   - In and NotIn compare with a string exactly; with a number where the value is a number as JSON writes it; with a boolean
 //     where the value is true or false. Elements of a list that are lists themselves equal nothing.
 //   - Members of an audience and overrides match a targeting key that is a string.

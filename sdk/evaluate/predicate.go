@@ -27,7 +27,9 @@ func (exists) holds(attribute any) bool { return attribute != nil }
 type set struct {
 	few     []string // The strings where they are at most maxFew, which are found faster one by one.
 	strings map[string]struct{}
+	// numbers are the values that are numbers, but for integers beyond 2^53-1, which large has by their digits.
 	numbers map[float64]struct{}
+	large   map[string]struct{}
 	isTrue  bool
 	isFalse bool
 }
@@ -44,15 +46,30 @@ func newSet(values []string) (predicate, error) {
 	} else {
 		s.strings = newStrings(values)
 	}
-	for _, value := range values {
-		if f, err := strconv.ParseFloat(value, 64); err == nil && jsonNumber.MatchString(value) {
-			if s.numbers == nil {
-				s.numbers = map[float64]struct{}{}
-			}
-			s.numbers[f] = struct{}{}
-		}
-	}
+	s.numbers, s.large = numbersOf(values)
 	return s, nil
+}
+
+// numbersOf returns the values that are numbers as JSON writes them, by how they compare.
+func numbersOf(values []string) (numbers map[float64]struct{}, large map[string]struct{}) {
+	for _, value := range values {
+		f, err := strconv.ParseFloat(value, 64)
+		if err != nil || !jsonNumber.MatchString(value) {
+			continue
+		}
+		if integer := largeInteger(value, f); integer != "" {
+			if large == nil {
+				large = map[string]struct{}{}
+			}
+			large[integer] = struct{}{}
+			continue
+		}
+		if numbers == nil {
+			numbers = map[float64]struct{}{}
+		}
+		numbers[f] = struct{}{}
+	}
+	return numbers, large
 }
 
 func (s *set) gate() gate {
@@ -101,7 +118,7 @@ func (s *set) has(value any) bool {
 		text, _ := text(v)
 		return s.hasText(text)
 	}
-	if s.numbers == nil {
+	if s.numbers == nil && s.large == nil {
 		return false
 	}
 	f, isNumber := number(value)
@@ -109,6 +126,13 @@ func (s *set) has(value any) bool {
 		return false
 	}
 	_, found := s.numbers[f]
+	return found || s.large != nil && isLarge(f) && s.hasInteger(value)
+}
+
+// hasInteger reports whether a number beyond 2^53-1 equals one of the values exactly.
+func (s *set) hasInteger(value any) bool {
+	var buffer [maxDigits]byte
+	_, found := s.large[string(integerOf(buffer[:0], value))]
 	return found
 }
 
@@ -189,6 +213,8 @@ func (o order) admits(result int) bool {
 type numberOrder struct {
 	order
 	number float64
+	// integer is the number where it is an integer beyond 2^53-1, and empty where it is not.
+	integer string
 }
 
 func newNumber(accepted order) func([]string) (predicate, error) {
@@ -201,7 +227,7 @@ func newNumber(accepted order) func([]string) (predicate, error) {
 		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 			return nil, fmt.Errorf("%q is not a number", value)
 		}
-		return &numberOrder{order: accepted, number: f}, nil
+		return &numberOrder{order: accepted, number: f, integer: largeInteger(value, f)}, nil
 	}
 }
 
@@ -236,6 +262,8 @@ func (p *numberOrder) holds(attribute any) bool {
 		return p.less
 	case f > p.number:
 		return p.greater
+	case p.integer != "":
+		return p.admits(compareIntegers(attribute, p.integer))
 	default:
 		return p.equal
 	}

@@ -29,6 +29,12 @@ func conditions(conditions []datafile.Condition) expression {
 // condition is false, not an error, wherever the attribute is missing or of another type than the operator's; the
 // negative operators are the negation of the positive ones, and so true there.
 func condition(condition *datafile.Condition) expression {
+	if value, rounded := condition.RoundedValue(); rounded {
+		return inexpressible(
+			fmt.Sprintf("with %s, which its numbers do not tell from the integers beside it", value),
+			"compare strings",
+		)
+	}
 	a := attribute(condition.Attribute)
 	if say, found := operators[condition.Operator]; found {
 		return say(a, condition.Values)

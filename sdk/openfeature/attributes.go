@@ -6,6 +6,8 @@ package jackstaff
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 // maxDepth is how deep a context is searched for values that are not plain. What lies deeper is treated as not plain,
@@ -77,6 +79,5 @@ func throughJSON(value any) (plain any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = json.Unmarshal(data, &plain)
-	return plain, err
+	return evaluate.Decode(data)
 }

@@ -277,6 +277,8 @@ type plan struct {
 
 // TestContext shows what of Go's types rules can be written for. A workload that keeps a country in a type of its own
 // would otherwise never match, and nothing would tell it why.
+type account int64
+
 func TestContext(t *testing.T) {
 	looped := map[string]any{}
 	looped["self"] = looped
@@ -290,6 +292,7 @@ func TestContext(t *testing.T) {
 			"gold",
 		),
 		rule("ids", "ids", datafile.In, "7"),
+		rule("account", "account", datafile.In, "1234567890123456789"),
 		rule("key", "targetingKey", datafile.In, "me"),
 		rule("time", "since", datafile.Before, "2026-01-01T00:00:00Z"),
 	)
@@ -322,6 +325,10 @@ func TestContext(t *testing.T) {
 		"a string type in a map":            {attributes: map[string]any{"plan": map[string]any{"name": country("gold")}}, want: true},
 		"a list of numbers":                 {attributes: map[string]any{"ids": []int{5, 7}}, want: true},
 		"a list of anything":                {attributes: map[string]any{"ids": []any{5, uint8(7)}}, want: true},
+		"an int64 beyond floats":            {attributes: map[string]any{"account": int64(1234567890123456789)}, want: true},
+		"an int64 beside it":                {attributes: map[string]any{"account": int64(1234567890123456788)}, want: false},
+		"an integer type beyond floats":     {attributes: map[string]any{"account": account(1234567890123456789)}, want: true},
+		"an integer type beside it":         {attributes: map[string]any{"account": account(1234567890123456788)}, want: false},
 		"a time":                            {attributes: map[string]any{"since": time.Unix(0, 0)}, want: true},
 		"a targeting key among attributes":  {attributes: map[string]any{"targetingKey": country("me")}, want: true},
 		"an empty list":                     {key: "present", attributes: map[string]any{"x": []string{}}, want: true},

@@ -14,6 +14,9 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 // maxDepth is how deep the values of a context are nested.
@@ -60,9 +63,10 @@ func (in *reader) release() {
 	readers.Put(in)
 }
 
-// ReadContext reads the context of a request's body, and nil where the body has none. Numbers are float64. What is in
-// the body beside the context is passed over, as the protocol may grow. It fails where the body is no JSON object, the
-// context no object, its targetingKey no string, a number no float64, or its nesting deeper than 32 levels.
+// ReadContext reads the context of a request's body, and nil where the body has none. Numbers are float64, and
+// json.Number where that would round an integer. What is in the body beside the context is passed over, as the protocol
+// may grow. It fails where the body is no JSON object, the context no object, its targetingKey no string, a number
+// beyond float64, or its nesting deeper than 32 levels.
 func ReadContext(body []byte) (map[string]any, *Failure) {
 	in, _ := readers.Get().(*reader)
 	defer in.release()
@@ -156,6 +160,9 @@ func (in *reader) value(depth int) (any, error) {
 		number, err := token.Float()
 		if err != nil || math.IsInf(number, 0) {
 			return nil, errNumber
+		}
+		if math.Abs(number) > datafile.MaxExactInteger {
+			return evaluate.Number(token.String())
 		}
 		return number, nil
 	case 't', 'f':

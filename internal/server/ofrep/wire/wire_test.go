@@ -25,11 +25,15 @@ func TestReadContext(t *testing.T) {
 				"targetingKey": "alice", "n": 1.5, "b": true, "none": nil, "list": []any{"x", 2.0}, "deep": map[string]any{"er": map[string]any{}},
 			},
 		},
-		"no context":                    {body: `{}`},
-		"a context that is null":        {body: `{"context": null}`},
-		"a name that comes twice":       {body: `{"context": {"a": 1, "a": 2}}`, want: map[string]any{"a": 2.0}},
-		"escapes":                       {body: `{"context": {"\u0061": "\ud83d\ude00"}}`, want: map[string]any{"a": "😀"}},
-		"a targeting key that is null":  {body: `{"context": {"targetingKey": null}}`, want: map[string]any{"targetingKey": nil}},
+		"no context":                   {body: `{}`},
+		"a context that is null":       {body: `{"context": null}`},
+		"a name that comes twice":      {body: `{"context": {"a": 1, "a": 2}}`, want: map[string]any{"a": 2.0}},
+		"escapes":                      {body: `{"context": {"\u0061": "\ud83d\ude00"}}`, want: map[string]any{"a": "😀"}},
+		"a targeting key that is null": {body: `{"context": {"targetingKey": null}}`, want: map[string]any{"targetingKey": nil}},
+		"integers beyond 2^53": {
+			body: `{"context": {"n": 1234567890123456789, "list": [-9007199254740993], "f": 1e21}}`,
+			want: map[string]any{"n": json.Number("1234567890123456789"), "list": []any{json.Number("-9007199254740993")}, "f": 1e21},
+		},
 		"a targeting key of a number":   {body: `{"context": {"targetingKey": 1}}`, code: InvalidContext},
 		"a context that is a list":      {body: `{"context": []}`, code: InvalidContext},
 		"a number too large":            {body: `{"context": {"n": 1e999}}`, code: InvalidContext},
@@ -102,11 +106,11 @@ func FuzzReadContext(f *testing.F) {
 		if got == nil {
 			return
 		}
-		var context map[string]any
+		var context evaluate.Context
 		if err := json.Unmarshal(want["context"], &context); err != nil {
 			t.Fatalf("encoding/json refuses the context of %q: %v", body, err)
 		}
-		if diff := cmp.Diff(context, got); diff != "" {
+		if diff := cmp.Diff(map[string]any(context), got); diff != "" {
 			t.Error(diff)
 		}
 	})

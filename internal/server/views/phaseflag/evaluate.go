@@ -27,8 +27,8 @@ type evaluateInput struct {
 
 // Subject is whom flags are evaluated for.
 type Subject struct {
-	UserKey    string         `json:"user_key,omitempty" doc:"Identifies the subject: the targeting key."`
-	Attributes map[string]any `json:"attributes,omitempty" doc:"What rules look at."`
+	UserKey    string           `json:"user_key,omitempty" doc:"Identifies the subject: the targeting key."`
+	Attributes evaluate.Context `json:"attributes,omitempty" doc:"What rules look at."`
 }
 
 // Evaluation is the answer for one flag.

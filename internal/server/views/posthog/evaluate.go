@@ -6,28 +6,30 @@ package posthog
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 // EvaluateBody is what PostHog's clients send. They send more than is used here.
 type EvaluateBody struct {
 	_ struct{} `additionalProperties:"true"`
 
-	Token            string         `json:"token,omitempty" maxLength:"256" doc:"An SDK key. It may also stand in the header Authorization."`
-	APIKey           string         `json:"api_key,omitempty" maxLength:"256" doc:"Another name for token."`
-	DistinctID       any            `json:"distinct_id" doc:"The targeting key: text or a number."`
-	Groups           any            `json:"groups,omitempty" doc:"Ignored: flags are released to people."`
-	PersonProperties map[string]any `json:"person_properties,omitempty" doc:"The attributes."`
-	GroupProperties  any            `json:"group_properties,omitempty" doc:"Ignored."`
-	FlagKeys         []string       `json:"flag_keys_to_evaluate,omitempty" maxItems:"10000" doc:"The flags to evaluate. Without it, all of them."`
-	DeviceID         string         `json:"$device_id,omitempty" doc:"The attribute $device_id."`
-	Contexts         []string       `json:"evaluation_contexts,omitempty" maxItems:"1000" doc:"Flags with evaluation tags are left out unless one of these is among them. Without it, none are."`
-	Environments     []string       `json:"evaluation_environments,omitempty" maxItems:"1000" doc:"The former name of evaluation_contexts."`
+	Token            string           `json:"token,omitempty" maxLength:"256" doc:"An SDK key. It may also stand in the header Authorization."`
+	APIKey           string           `json:"api_key,omitempty" maxLength:"256" doc:"Another name for token."`
+	DistinctID       json.RawMessage  `json:"distinct_id" doc:"The targeting key: text or a number."`
+	Groups           any              `json:"groups,omitempty" doc:"Ignored: flags are released to people."`
+	PersonProperties evaluate.Context `json:"person_properties,omitempty" doc:"The attributes."`
+	GroupProperties  any              `json:"group_properties,omitempty" doc:"Ignored."`
+	FlagKeys         []string         `json:"flag_keys_to_evaluate,omitempty" maxItems:"10000" doc:"The flags to evaluate. Without it, all of them."`
+	DeviceID         string           `json:"$device_id,omitempty" doc:"The attribute $device_id."`
+	Contexts         []string         `json:"evaluation_contexts,omitempty" maxItems:"1000" doc:"Flags with evaluation tags are left out unless one of these is among them. Without it, none are."`
+	Environments     []string         `json:"evaluation_environments,omitempty" maxItems:"1000" doc:"The former name of evaluation_contexts."`
 }
 
 // wants reports whether a request asks for a flag.
@@ -141,8 +143,9 @@ func (v *view) evaluate(path string) func(context.Context, *evaluateInput) (*eva
 			return nil, err
 		}
 		body := &input.Body
-		subject, isScalar := scalar(body.DistinctID)
-		if !isScalar || subject == "" {
+		distinctID, err := evaluate.Decode(body.DistinctID)
+		subject, isScalar := scalar(distinctID)
+		if err != nil || !isScalar || subject == "" {
 			return nil, server.InvalidField("distinct_id", "is text that is not empty")
 		}
 		of, err := v.admit(ctx, &Scope{Headers: input.Headers}, cmp.Or(body.Token, body.APIKey))

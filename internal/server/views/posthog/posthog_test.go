@@ -837,6 +837,14 @@ var _ = Describe("Clients", func() {
 		).NotTo(
 			ContainElement("server-only"),
 		)
+		// Numeric ids beyond 2^53 are text as they were sent, and compare so.
+		s.create(`{"key": "vip", "filters": {"groups": [{"properties": [{"key": "account", "operator": "exact", "value": ["1234567890123456789"]}]}]}}`)
+		s.awaitServed("vip")
+		for account, enabled := range map[string]bool{"1234567890123456789": true, "1234567890123456788": false} {
+			asked := world.Call("", http.MethodPost, "/flags?v=2", `{"token": "`+s.client+`", "distinct_id": `+account+
+				`, "person_properties": {"account": `+account+`}}`)
+			Expect(at(object(asked), "flags", "vip")).To(HaveKeyWithValue("enabled", enabled), account)
+		}
 		some := world.Call(
 			s.viewer,
 			http.MethodPost,
