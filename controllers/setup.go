@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -53,7 +52,7 @@ type Options struct {
 	Clock clock.PassiveClock
 }
 
-// CacheOptions keeps of ConfigMaps and ControllerRevisions only those that the operator wrote.
+// CacheOptions keeps of ConfigMaps and FlagChanges only those that the operator wrote.
 func CacheOptions() cache.Options {
 	configMaps := &metav1.PartialObjectMetadata{}
 	configMaps.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
@@ -63,11 +62,11 @@ func CacheOptions() cache.Options {
 	}}
 }
 
-// ClientOptions reads whole ConfigMaps, ControllerRevisions, Secrets and Namespaces live: the cache holds at most their
+// ClientOptions reads whole ConfigMaps, FlagChanges, Secrets and Namespaces live: the cache holds at most their
 // metadata.
 func ClientOptions() client.Options {
 	return client.Options{Cache: &client.CacheOptions{
-		DisableFor: []client.Object{&corev1.ConfigMap{}, &appsv1.ControllerRevision{}, &corev1.Secret{}, &corev1.Namespace{}},
+		DisableFor: []client.Object{&corev1.ConfigMap{}, &v1alpha1.FlagChange{}, &corev1.Secret{}, &corev1.Namespace{}},
 	}}
 }
 
@@ -88,6 +87,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	historian := func(object client.Object) *history.Reconciler {
 		return &history.Reconciler{
 			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Live: mgr.GetAPIReader(), Clock: options.Clock, Object: object,
+			Quiet: history.DefaultQuiet,
 		}
 	}
 	for name, controller := range map[string]registrable{
@@ -111,6 +111,10 @@ func Setup(mgr ctrl.Manager, options Options) error {
 		"history of flags":        historian(&v1alpha1.FeatureFlag{}),
 		"history of environments": historian(&v1alpha1.FlagEnvironment{}),
 		"history of audiences":    historian(&v1alpha1.FlagAudience{}),
+		"history of events":       historian(&v1alpha1.FlagEvent{}),
+		"history of old releases": &history.Migration{
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespaces: options.Namespaces,
+		},
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("set up the %s controller: %w", name, err)

@@ -99,17 +99,59 @@ func (h *historian) recordDeletion(ctx context.Context, kind string, object clie
 	if err := json.Unmarshal(request.OldObject.Raw, &stored); err != nil {
 		return apierrors.NewInternalError(fmt.Errorf("read the stored object: %w", err))
 	}
-	contents := history.Contents{Records: append(records, record), Spec: stored.Spec}
-	revision, err := history.NewRevision(kind, object, v1alpha1.HistoryRequested, contents)
+	changes, err := deletionChanges(kind, object, records, &record, stored.Spec)
 	if err != nil {
 		return apierrors.NewInternalError(err)
 	}
-	// A namespace that has begun to go takes nothing new, and keeps no history.
-	err = h.client.Create(ctx, revision)
-	if err != nil && !apierrors.IsAlreadyExists(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-		return apierrors.NewInternalError(fmt.Errorf("record the deletion; try again: %w", err))
+	for _, change := range changes {
+		// A namespace that has begun to go takes nothing new, and keeps no history.
+		err := h.client.Create(ctx, change)
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			return nil
+		}
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return apierrors.NewInternalError(fmt.Errorf("record the deletion; try again: %w", err))
+		}
 	}
 	return nil
+}
+
+// maxDetailed is how many changes that a deleted object still carries are recorded in detail. There is time for no
+// more before the API server gives up.
+const maxDetailed = 25
+
+// deletionChanges returns the FlagChanges of a deletion that is requested, and of the changes that the object carries,
+// which have happened whatever becomes of the deletion.
+func deletionChanges(
+	kind string,
+	object client.Object,
+	carried []history.Record,
+	deletion *history.Record,
+	spec json.RawMessage,
+) ([]*v1alpha1.FlagChange, error) {
+	of := history.ObjectOf(kind, object)
+	var changes []*v1alpha1.FlagChange
+	var older []v1alpha1.FlagChange
+	for i := range carried {
+		change, err := history.NewChange(object.GetNamespace(), of, v1alpha1.HistoryRecorded, &carried[i], nil)
+		if err != nil {
+			return nil, err
+		}
+		if i < len(carried)-maxDetailed {
+			older = append(older, *change)
+		} else {
+			changes = append(changes, change)
+		}
+	}
+	folded, err := history.Fold(older)
+	if err != nil {
+		return nil, err
+	}
+	change, err := history.NewChange(object.GetNamespace(), of, v1alpha1.HistoryRequested, deletion, spec)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(folded, changes...), change), nil
 }
 
 // isOwn reports whether a user name is the operator's own.

@@ -20,7 +20,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -95,10 +94,19 @@ var _ = Describe("A change record", func() {
 			metav1.SetMetaDataAnnotation(&flag.ObjectMeta, v1alpha1.ForceDisabledAnnotation, "staging")
 		})
 		change(ctx, alice, flag, func() { flag.Labels = map[string]string{"team": "checkout"} })
+		change(ctx, alice, flag, func() { flag.Finalizers = []string{"example.com/hold"} })
+		change(ctx, alice, flag, func() {
+			flag.OwnerReferences = []metav1.OwnerReference{
+				{APIVersion: "apps/v1", Kind: "Deployment", Name: "shop", UID: "d-1"},
+			}
+		})
 		records := carried(ctx, Default, flag)
 		Expect(told(records[1:])).To(Equal([]string{
 			"system:serviceaccount:ci:deployer flag.toggled spec.environments[staging].enabled",
 			"alice@example.com flag.toggled metadata.annotations[flags.jackstaff.dev/force-disabled]",
+			"alice@example.com flag.updated metadata.labels[team]",
+			"alice@example.com flag.updated metadata.finalizers[example.com/hold]",
+			"alice@example.com flag.updated metadata.ownerReferences[d-1]",
 		}))
 		Expect(records[0].Actor.Name).To(Equal("alice@example.com"))
 		Expect(records[0].Action).To(Equal(history.FlagCreated))
@@ -164,10 +172,10 @@ var _ = Describe("A change record", func() {
 		Expect(alice.Update(ctx, flag)).To(Succeed())
 		Expect(carried(ctx, Default, flag)).To(Equal(before))
 		Expect(alice.Delete(ctx, flag, client.DryRunAll)).To(Succeed())
-		Expect(revisionsOf(ctx, Default, namespace)).To(BeEmpty())
+		Expect(changesOf(ctx, Default, namespace)).To(BeEmpty())
 	})
 
-	It("is kept of environments and audiences too", func(ctx SpecContext) {
+	It("is kept of environments, audiences and events too", func(ctx SpecContext) {
 		production := builders.MakeEnvironment("production", namespace).Obj()
 		beta := builders.MakeAudience("beta", namespace).Members("alice@example.com").Obj()
 		Expect(alice.Create(ctx, production)).To(Succeed())
@@ -176,6 +184,11 @@ var _ = Describe("A change record", func() {
 		Expect(alice.Update(ctx, production)).To(Succeed())
 		beta.Spec.Members = []string{"bob@example.com"}
 		Expect(alice.Update(ctx, beta)).To(Succeed())
+		purchase := builders.MakeEvent("purchase", namespace).Obj()
+		Expect(alice.Create(ctx, purchase)).To(Succeed())
+		purchase.Spec.Description = "d"
+		Expect(alice.Update(ctx, purchase)).To(Succeed())
+		Expect(told(carried(ctx, Default, purchase)[1:])).To(Equal([]string{"alice@example.com event.updated spec.description"}))
 		Expect(told(carried(ctx, Default, production)[1:])).To(Equal([]string{
 			"alice@example.com environment.published metadata.annotations[flags.jackstaff.dev/publish-requested-at]",
 		}))
@@ -185,9 +198,9 @@ var _ = Describe("A change record", func() {
 	})
 })
 
-// revisionsOf returns the history's revisions of a namespace.
-func revisionsOf(ctx context.Context, g Gomega, namespace string) []appsv1.ControllerRevision {
-	list := &appsv1.ControllerRevisionList{}
+// changesOf returns the FlagChanges of a namespace.
+func changesOf(ctx context.Context, g Gomega, namespace string) []v1alpha1.FlagChange {
+	list := &v1alpha1.FlagChangeList{}
 	g.ExpectWithOffset(1, cluster.List(ctx, list, client.InNamespace(namespace))).To(Succeed())
 	return list.Items
 }
@@ -214,7 +227,9 @@ func startHistory(clock *clocktesting.FakePassiveClock) (stop func()) {
 		Client: manager.GetClient(), Ledger: topics.New(), Clock: clock, StaleAfter: time.Hour,
 		Status: status.Patcher{Client: manager.GetClient(), Recorder: manager.GetEventRecorder("featureflag-controller")},
 	}).SetupWithManager(manager)).To(Succeed())
-	for _, object := range []client.Object{&v1alpha1.FeatureFlag{}, &v1alpha1.FlagEnvironment{}, &v1alpha1.FlagAudience{}} {
+	for _, object := range []client.Object{
+		&v1alpha1.FeatureFlag{}, &v1alpha1.FlagEnvironment{}, &v1alpha1.FlagAudience{}, &v1alpha1.FlagEvent{},
+	} {
 		Expect((&historycontroller.Reconciler{
 			Client: manager.GetClient(), Metadata: manager.GetCache(), Live: manager.GetAPIReader(), Clock: clock, Object: object,
 		}).SetupWithManager(manager)).To(Succeed())
@@ -253,8 +268,12 @@ var _ = Describe("The history", func() {
 		Expect(alice.Create(ctx, flag)).To(Succeed())
 	})
 	list := func(ctx context.Context, g Gomega) []history.Record {
-		records, err := history.List(ctx, cluster, namespace, "new-checkout")
+		entries, err := history.List(ctx, cluster, namespace, "FeatureFlag", "new-checkout")
 		g.ExpectWithOffset(1, err).NotTo(HaveOccurred())
+		records := make([]history.Record, len(entries))
+		for i := range entries {
+			records[i] = entries[i].Record
+		}
 		return records
 	}
 	descriptions := func(records []history.Record) []string {
@@ -272,31 +291,35 @@ var _ = Describe("The history", func() {
 		GinkgoHelper()
 		Eventually(func(g Gomega) { g.Expect(carried(ctx, g, flag)).To(BeEmpty()) }).Should(Succeed())
 	}
-	// touch makes the controller look at each revision again.
+	// touch makes the controller look at each FlagChange again.
 	touch := func(ctx context.Context) {
 		GinkgoHelper()
-		revisions := revisionsOf(ctx, Default, namespace)
-		for i := range revisions {
-			before := revisions[i].DeepCopy()
-			metav1.SetMetaDataAnnotation(&revisions[i].ObjectMeta, "example.com/touched", clock.Now().String())
-			Expect(client.IgnoreNotFound(cluster.Patch(ctx, &revisions[i], client.MergeFrom(before)))).To(Succeed())
+		changes := changesOf(ctx, Default, namespace)
+		for i := range changes {
+			before := changes[i].DeepCopy()
+			metav1.SetMetaDataAnnotation(&changes[i].ObjectMeta, "example.com/touched", clock.Now().String())
+			Expect(client.IgnoreNotFound(impersonate(operator).Patch(ctx, &changes[i], client.MergeFrom(before)))).To(Succeed())
 		}
 	}
 
-	It("takes the records from the flag into revisions, which hold the spec", func(ctx SpecContext) {
+	It("takes the records from the flag into FlagChanges, which hold the spec", func(ctx SpecContext) {
 		moved(ctx)
 		change(ctx, bob, flag, func() { flag.Spec.Description = "1" })
 		moved(ctx)
 		Expect(told(list(ctx, Default)[:1])).To(Equal([]string{"bob@example.com flag.updated spec.description"}))
 		Expect(descriptions(list(ctx, Default))).To(Equal([]string{"1", "0"}))
-		revisions := revisionsOf(ctx, Default, namespace)
-		Expect(revisions).To(HaveLen(2))
-		for i := range revisions {
-			contents, err := history.ReadRevision(&revisions[i])
+		changes := changesOf(ctx, Default, namespace)
+		Expect(changes).To(HaveLen(2))
+		for i := range changes {
+			after, err := history.Spec(&changes[i])
 			Expect(err).NotTo(HaveOccurred())
 			spec := &v1alpha1.FeatureFlagSpec{}
-			Expect(json.Unmarshal(contents.Spec, spec)).To(Succeed())
-			Expect([]string{spec.Description}).To(Equal(descriptions(contents.Records)))
+			Expect(json.Unmarshal(after, spec)).To(Succeed())
+			Expect(changes[i].Spec.Object).To(Equal(v1alpha1.ChangedObject{
+				Kind: "FeatureFlag", Name: "new-checkout", Key: "new-checkout", UID: string(flag.UID),
+			}))
+			record := history.EntriesOf(&changes[i])[0].Record
+			Expect([]string{spec.Description}).To(Equal(descriptions([]history.Record{record})))
 		}
 	})
 
@@ -320,7 +343,7 @@ var _ = Describe("The history", func() {
 		Expect(flag.Status.ArchivedTime.Time).To(BeTemporally("==", records[2].Time.Truncate(time.Second)))
 	})
 
-	It("keeps as many revisions as the flag says", func(ctx SpecContext) {
+	It("keeps the detail of as many changes as the flag says, and of the others who, what and when", func(ctx SpecContext) {
 		change(ctx, alice, flag, func() { flag.Spec.HistoryLimit = new(int32(2)) })
 		for i := range 4 {
 			change(ctx, alice, flag, func() { flag.Spec.Description = strconv.Itoa(i + 1) })
@@ -329,11 +352,20 @@ var _ = Describe("The history", func() {
 			}
 		}
 		Eventually(func(g Gomega) { g.Expect(descriptions(list(ctx, g))).To(Equal([]string{"4", "3"})) }).Should(Succeed())
-		change(ctx, alice, flag, func() { flag.Spec.HistoryLimit = new(int32(0)) })
+		Eventually(func(g Gomega) { g.Expect(changesOf(ctx, g, namespace)).To(HaveLen(3)) }).Should(Succeed())
+		Expect(told(list(ctx, Default)[2:])).To(Equal([]string{
+			"alice@example.com flag.updated", "alice@example.com flag.updated", "alice@example.com flag.updated",
+			"alice@example.com flag.created",
+		}))
+		change(ctx, bob, flag, func() { flag.Spec.HistoryLimit = new(int32(0)) })
+		moved(ctx)
 		Eventually(func(g Gomega) {
-			g.Expect(list(ctx, g)).To(BeEmpty())
-			g.Expect(revisionsOf(ctx, g, namespace)).To(BeEmpty())
+			g.Expect(descriptions(list(ctx, g))).To(BeEmpty())
+			g.Expect(changesOf(ctx, g, namespace)).To(HaveLen(1))
 		}).Should(Succeed())
+		Expect(list(ctx, Default)).To(HaveLen(7))
+		Expect(list(ctx, Default)[0].Actor.Name).To(Equal("bob@example.com"))
+		Expect(changesOf(ctx, Default, namespace)[0].Spec.Summary).To(HavePrefix("7 older changes since "))
 	})
 
 	It("keeps no more than 256 KiB of a flag", func(ctx SpecContext) {
@@ -367,14 +399,10 @@ var _ = Describe("The history", func() {
 		Expect(carried(ctx, Default, flag)).To(HaveLen(22))
 		Expect(len(flag.Annotations[v1alpha1.ChangesAnnotation])).To(BeNumerically("<=", history.MaxAnnotationBytes))
 		By("not telling twice of what was moved before the operator went")
-		revision, err := history.NewRevision(
-			"FeatureFlag",
-			flag,
-			v1alpha1.HistoryRecorded,
-			history.Contents{Records: carried(ctx, Default, flag)[:1]},
-		)
+		again, err := history.NewChange(namespace, history.ObjectOf("FeatureFlag", flag), v1alpha1.HistoryRecorded,
+			&carried(ctx, Default, flag)[0], nil)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(cluster.Create(ctx, revision)).To(Succeed())
+		Expect(impersonate(operator).Create(ctx, again)).To(Succeed())
 		Expect(list(ctx, Default)).To(HaveLen(23))
 		stopHistory = startHistory(clock)
 		moved(ctx)
@@ -391,7 +419,7 @@ var _ = Describe("The history", func() {
 		stopHistory()
 		change(ctx, bob, flag, func() { flag.Spec.Description = "1" })
 		Expect(bob.Delete(ctx, flag)).To(Succeed())
-		Expect(told(list(ctx, Default))).To(HaveLen(1), "a deletion that nobody has confirmed yet is no part of the history")
+		Expect(told(list(ctx, Default))).To(HaveLen(2), "a deletion that nobody has confirmed yet is no part of the history")
 		stopHistory = startHistory(clock)
 		Eventually(func(g Gomega) {
 			g.Expect(told(list(ctx, g))).To(HaveExactElements(
@@ -453,11 +481,11 @@ var _ = Describe("The history", func() {
 			g.Expect(alice.Delete(ctx, flag, client.DryRunAll)).To(MatchError(apierrors.IsInternalError, "IsInternalError"))
 		}).Should(Succeed())
 		Expect(alice.Delete(ctx, flag)).NotTo(Succeed())
-		Expect(revisionsOf(ctx, Default, namespace)).To(HaveLen(2))
+		Expect(changesOf(ctx, Default, namespace)).To(HaveLen(2))
 		Expect(list(ctx, Default)).To(HaveLen(1))
 		clock.SetTime(time.Now().Add(2 * time.Minute))
 		touch(ctx)
-		Eventually(func(g Gomega) { g.Expect(revisionsOf(ctx, g, namespace)).To(HaveLen(1)) }).Should(Succeed())
+		Eventually(func(g Gomega) { g.Expect(changesOf(ctx, g, namespace)).To(HaveLen(1)) }).Should(Succeed())
 		Expect(list(ctx, Default)).To(HaveLen(1))
 		Expect(cluster.Delete(ctx, refuser)).To(Succeed())
 	})

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package webhook registers the admission webhooks of the four Kinds. The rules themselves are internal/validation's;
-// this package gives them the cluster's objects.
+// Package webhook registers the admission webhooks of the Kinds. The rules themselves are internal/validation's; this
+// package gives them the cluster's objects. FlagChange, which only the operator writes, has a webhook of its own.
 //
 // Both webhooks of a Kind refuse what is wrong with an object by itself. The API server looks at the Kind's schema
 // after the mutating webhook and before the validating one, and reports what the first of these three refuses: refusing
@@ -42,9 +42,9 @@ const maxWarnings = 15
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
-// +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=create
+// +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=flagchanges,verbs=create
 
-// Setup registers the webhooks of the four Kinds with mgr, whose cache has the indexes of internal/index. Compatible
+// Setup registers the webhooks of the Kinds with mgr, whose cache has the indexes of internal/index. Compatible
 // says why the flagd format cannot carry a flag; with nil, no look is taken at it. Setup fails where mgr's scheme lacks
 // a Kind.
 func Setup(mgr ctrl.Manager, compatible validation.Compatibility) error {
@@ -63,6 +63,7 @@ func setup(mgr ctrl.Manager, compatible validation.Compatibility, confined bool)
 		return err
 	}
 	historian := &historian{client: mgr.GetClient(), clock: clock.RealClock{}}
+	registerFlagChanges(mgr, historian)
 	return cmp.Or(
 		register(mgr, "FeatureFlag", &featureFlags{objects, compatible}, permission, historian),
 		register(mgr, "FlagEnvironment", &flagEnvironments{objects}, permission, historian),

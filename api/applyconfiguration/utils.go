@@ -19,6 +19,14 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=flags.jackstaff.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("ChangeActor"):
+		return &apiv1alpha1.ChangeActorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ChangedField"):
+		return &apiv1alpha1.ChangedFieldApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ChangedObject"):
+		return &apiv1alpha1.ChangedObjectApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ChangeRevision"):
+		return &apiv1alpha1.ChangeRevisionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Condition"):
 		return &apiv1alpha1.ConditionApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ConditionGroup"):
@@ -47,6 +55,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.FlagAudienceSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FlagAudienceStatus"):
 		return &apiv1alpha1.FlagAudienceStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FlagChange"):
+		return &apiv1alpha1.FlagChangeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FlagChangeSpec"):
+		return &apiv1alpha1.FlagChangeSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FlagChangeStatus"):
+		return &apiv1alpha1.FlagChangeStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FlagCounts"):
 		return &apiv1alpha1.FlagCountsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FlagEnvironment"):
@@ -65,6 +79,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.InstanceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NamespaceDelivery"):
 		return &apiv1alpha1.NamespaceDeliveryApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("OlderChange"):
+		return &apiv1alpha1.OlderChangeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Override"):
 		return &apiv1alpha1.OverrideApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PayloadSource"):

@@ -1,7 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package v1alpha1 holds the four Kinds of Jackstaff: FeatureFlag, FlagEnvironment, FlagAudience and FlagEvent.
+// Package v1alpha1 holds the Kinds of Jackstaff: FeatureFlag, FlagEnvironment, FlagAudience and FlagEvent, and
+// FlagChange, the record of a change of these.
 //
 // +kubebuilder:object:generate=true
 // +groupName=flags.jackstaff.dev
@@ -35,6 +36,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&FlagEnvironment{}, &FlagEnvironmentList{},
 		&FlagAudience{}, &FlagAudienceList{},
 		&FlagEvent{}, &FlagEventList{},
+		&FlagChange{}, &FlagChangeList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

@@ -45,15 +45,22 @@ const (
 	// characters.
 	AudienceLabel = "flags.jackstaff.dev/audience"
 
-	// HistoryLabel on a ControllerRevision says what its change records are: HistoryRecorded or HistoryRequested.
+	// EventLabel on a change record names the FlagEvent that was changed, or is a digest where the name has over 63
+	// characters.
+	EventLabel = "flags.jackstaff.dev/event"
+
+	// HistoryLabel on a FlagChange says what it records: HistoryRecorded, HistoryRequested or HistoryFolded.
 	HistoryLabel = "flags.jackstaff.dev/history"
 
-	// HistoryRecorded is the value of HistoryLabel on records of changes that were stored.
+	// HistoryRecorded is the value of HistoryLabel on the record of a change that was stored.
 	HistoryRecorded = "recorded"
 
 	// HistoryRequested is the value of HistoryLabel on the record of a deletion that was admitted and may not have
 	// happened.
 	HistoryRequested = "requested"
+
+	// HistoryFolded is the value of HistoryLabel on the record of many older changes, whose detail is gone.
+	HistoryFolded = "folded"
 
 	// UIDLabel on a change record is the UID of the object that was changed.
 	UIDLabel = "flags.jackstaff.dev/uid"
@@ -121,8 +128,8 @@ const (
 	// status is lost.
 	SDKKeysAnnotation = "flags.jackstaff.dev/sdk-keys"
 
-	// ChangesAnnotation on a FeatureFlag, FlagEnvironment or FlagAudience holds the change records that are not in the
-	// history yet. Only admission adds to it and only the operator takes from it; what others write there is ignored.
+	// ChangesAnnotation on a FeatureFlag, FlagEnvironment, FlagAudience or FlagEvent holds the change records that are not
+	// in the history yet. Only admission adds to it and only the operator takes from it; what others write there is ignored.
 	ChangesAnnotation = "flags.jackstaff.dev/changes"
 
 	// NameAnnotation on a change record is the name of the object that was changed.
@@ -131,8 +138,11 @@ const (
 	// ChangedAtAnnotation on a change record is the RFC 3339 time of the change, with microseconds.
 	ChangedAtAnnotation = "flags.jackstaff.dev/changed-at"
 
-	// BytesAnnotation on a change record is the size of its data, a decimal number.
+	// BytesAnnotation on a change record is the size of its spec, a decimal number.
 	BytesAnnotation = "flags.jackstaff.dev/bytes"
+
+	// CountAnnotation on a record of many older changes is their number, a decimal number.
+	CountAnnotation = "flags.jackstaff.dev/count"
 
 	// ViewAnnotationPrefix, followed by the name of a REST view, holds fields of that view that the Kind itself has no
 	// place for.

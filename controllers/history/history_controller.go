@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package history moves change records from the objects that carry them into ControllerRevisions, and keeps these
-// within their bounds.
+// Package history moves change records from the objects that carry them into FlagChanges, and keeps these within their
+// bounds.
 package history
 
 import (
@@ -11,11 +11,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,11 +34,21 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
 
-// +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=flagchanges,verbs=list;watch;create;patch;delete
 
 const (
-	// defaultLimit is how many revisions are kept of an object whose spec does not say.
+	// DefaultQuiet is how long records stay with their object after its last change, so that whoever edits it twice in a
+	// row is not interrupted by the operator's own write.
+	DefaultQuiet = 5 * time.Second
+
+	// maxCarried is how long records stay at most with an object that changes again and again, in units of Quiet.
+	maxCarried = 6
+
+	// maxCarriedBytes is the size of an annotation from which on records do not wait.
+	maxCarriedBytes = history.MaxAnnotationBytes / 2
+
+	// defaultLimit is how many detailed records are kept of an object whose spec does not say.
 	defaultLimit = 25
 
 	// grace is how long an admitted deletion may take to happen.
@@ -51,13 +59,15 @@ const (
 type Reconciler struct {
 	// Client reads the objects from a cache, and writes.
 	Client client.Client
-	// Metadata reads the metadata of ControllerRevisions from a cache with the indexes of package indexes.
+	// Metadata reads the metadata of FlagChanges from a cache with the indexes of package index.
 	Metadata client.Reader
 	// Live reads from the API server.
 	Live  client.Reader
 	Clock clock.PassiveClock
-	// Object is an empty object of the Kind: a FeatureFlag, FlagEnvironment or FlagAudience.
+	// Object is an empty object of the Kind: a FeatureFlag, FlagEnvironment, FlagAudience or FlagEvent.
 	Object client.Object
+	// Quiet is how long records stay with their object after its last change. Zero moves them at once.
+	Quiet time.Duration
 
 	kind string
 }
@@ -72,7 +82,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("history-"+strings.ToLower(r.kind)).
 		For(r.Object, builder.WithPredicates(carriesRecordsOrGoes())).
-		WatchesMetadata(&appsv1.ControllerRevision{}, handler.EnqueueRequestsFromMapFunc(r.subject)).
+		WatchesMetadata(&v1alpha1.FlagChange{}, handler.EnqueueRequestsFromMapFunc(r.subject)).
 		Complete(r)
 }
 
@@ -85,13 +95,13 @@ func carriesRecordsOrGoes() predicate.Predicate {
 	}
 }
 
-// subject maps a revision to the object whose history it belongs to.
-func (r *Reconciler) subject(_ context.Context, revision client.Object) []reconcile.Request {
-	kind, name, is := history.Subject(revision)
+// subject maps a FlagChange to the object whose history it belongs to.
+func (r *Reconciler) subject(_ context.Context, change client.Object) []reconcile.Request {
+	kind, name, is := history.Subject(change)
 	if !is || kind != r.kind {
 		return nil
 	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: revision.GetNamespace(), Name: name}}}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: change.GetNamespace(), Name: name}}}
 }
 
 // scope carries facts from phase to phase of one reconcile.
@@ -101,8 +111,8 @@ type scope struct {
 	object client.Object
 	// uid is that of object, and empty where it is gone.
 	uid types.UID
-	// revisions are those of all objects of that name, newest first.
-	revisions []metav1.PartialObjectMetadata
+	// changes are the FlagChanges of all objects of that name, newest first.
+	changes []metav1.PartialObjectMetadata
 	// now is when the reconcile began.
 	now time.Time
 	// again is when something is to be looked at again, and zero where nothing is.
@@ -116,11 +126,11 @@ func (s *scope) lookAgain(at time.Time) {
 	}
 }
 
-// Reconcile moves the records of one object, confirms or drops its deletion, and removes revisions that are out of
-// bounds.
+// Reconcile moves the records of one object, confirms or drops its deletion, and folds or removes FlagChanges that are
+// out of bounds.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	s := &scope{key: request.NamespacedName, now: r.Clock.Now()}
-	for _, phase := range []func(context.Context, *scope) error{r.read, r.move, r.settle, r.prune} {
+	for _, phase := range []func(context.Context, *scope) error{r.read, r.move, r.settle, r.expire, r.fold, r.trim} {
 		if err := phase(ctx, s); err != nil {
 			return ctrl.Result{}, err
 		}
@@ -140,13 +150,13 @@ func (r *Reconciler) read(ctx context.Context, s *scope) error {
 		s.object, s.uid = object, object.GetUID()
 	}
 	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("ControllerRevisionList"))
+	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("FlagChangeList"))
 	if err := r.Metadata.List(ctx, list, client.InNamespace(s.key.Namespace),
 		client.MatchingFields{index.HistoryOf: index.HistoryKey(r.kind, s.key.Name)}); err != nil {
 		return fmt.Errorf("list the history: %w", err)
 	}
-	s.revisions = list.Items
-	slices.SortFunc(s.revisions, func(a, b metav1.PartialObjectMetadata) int {
+	s.changes = list.Items
+	slices.SortFunc(s.changes, func(a, b metav1.PartialObjectMetadata) int {
 		return cmp.Or(changedAt(&b).Compare(changedAt(&a)), cmp.Compare(b.Name, a.Name))
 	})
 	return nil
@@ -166,7 +176,7 @@ func (r *Reconciler) get(ctx context.Context, reader client.Reader, key types.Na
 	return object, nil
 }
 
-// move makes a revision of each record that the object carries, and takes the records from the object only then. What
+// move makes a FlagChange of each record that the object carries, and takes the records from the object only then. What
 // is cut off in between is made again under the same name.
 func (r *Reconciler) move(ctx context.Context, s *scope) error {
 	if s.object == nil || s.object.GetAnnotations()[v1alpha1.ChangesAnnotation] == "" || !isTimed(s.object) {
@@ -174,26 +184,49 @@ func (r *Reconciler) move(ctx context.Context, s *scope) error {
 	}
 	records, err := history.Decode(s.object.GetAnnotations()[v1alpha1.ChangesAnnotation])
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Dropping what is no history")
+		log.FromContext(ctx).Error(err, "Ignoring malformed change records")
+	}
+	if at := r.due(s, records); at.After(s.now) {
+		s.lookAgain(at)
+		return nil
 	}
 	spec, err := specOf(s.object)
 	if err != nil {
 		return err
 	}
-	for i := max(0, len(records)-limitOf(s.object)); i < len(records); i++ {
-		contents := history.Contents{Records: records[i : i+1]}
+	of := history.ObjectOf(r.kind, s.object)
+	for i := range records {
+		var after json.RawMessage
 		if i == len(records)-1 {
-			contents.Spec = spec
+			after = spec
 		}
-		revision, err := history.NewRevision(r.kind, s.object, v1alpha1.HistoryRecorded, contents)
+		change, err := history.NewChange(s.key.Namespace, of, v1alpha1.HistoryRecorded, &records[i], after)
 		if err != nil {
 			return err
 		}
-		if err := r.Client.Create(ctx, revision); err != nil && !apierrors.IsAlreadyExists(err) {
-			return ignoreTerminating(fmt.Errorf("move record %q: %w", records[i].ID, err))
+		if err := r.Client.Create(ctx, change); err != nil && !apierrors.IsAlreadyExists(err) {
+			return ignoreTerminating(fmt.Errorf("record change %q of %s %q: %w", records[i].ID, r.kind, s.key.Name, err))
 		}
 	}
 	return r.clear(ctx, s.object)
+}
+
+// due is when the records of an object are moved: some seconds after the last change, so that an edit is not followed
+// at once by another write to the same object; but not for ever, and at once where they are many or the object goes.
+func (r *Reconciler) due(s *scope, records []history.Record) time.Time {
+	if len(records) == 0 || s.object.GetDeletionTimestamp() != nil ||
+		len(s.object.GetAnnotations()[v1alpha1.ChangesAnnotation]) > maxCarriedBytes {
+		return s.now
+	}
+	quiet, latest := records[len(records)-1].Time.Add(r.Quiet), records[0].Time.Add(maxCarried*r.Quiet)
+	if latest.Before(quiet) {
+		quiet = latest
+	}
+	// The clock of the replica that admitted the change may be ahead.
+	if limit := s.now.Add(r.Quiet); quiet.After(limit) {
+		return limit
+	}
+	return quiet
 }
 
 // clear takes all records from the object, unless it has changed since it was read, which is an event of its own.
@@ -223,10 +256,10 @@ func ignoreTerminating(err error) error {
 // settle decides what becomes of admitted deletions: where the object is gone, the newest is recorded; where it lives
 // on, none is.
 func (r *Reconciler) settle(ctx context.Context, s *scope) error {
-	isRequested := func(revision metav1.PartialObjectMetadata) bool {
-		return revision.Labels[v1alpha1.HistoryLabel] == v1alpha1.HistoryRequested
+	isRequested := func(change metav1.PartialObjectMetadata) bool {
+		return change.Labels[v1alpha1.HistoryLabel] == v1alpha1.HistoryRequested
 	}
-	if !slices.ContainsFunc(s.revisions, isRequested) {
+	if !slices.ContainsFunc(s.changes, isRequested) {
 		return nil
 	}
 	// A cache that lags behind would take a deletion for one that has happened, or the other way round.
@@ -235,22 +268,22 @@ func (r *Reconciler) settle(ctx context.Context, s *scope) error {
 		return err
 	}
 	recorded := map[string]bool{} // UIDs of objects whose deletion is recorded.
-	for i := range s.revisions {
-		revision := &s.revisions[i]
-		uid := revision.Labels[v1alpha1.UIDLabel]
+	for i := range s.changes {
+		change := &s.changes[i]
+		uid := change.Labels[v1alpha1.UIDLabel]
 		lives := live != nil && string(live.GetUID()) == uid
 		switch {
-		case !isRequested(*revision):
+		case !isRequested(*change):
 			continue
 		case !lives && !recorded[uid]:
 			recorded[uid] = true
-			err = r.confirm(ctx, revision)
+			err = r.confirm(ctx, change)
 		case lives && live.GetDeletionTimestamp() != nil:
 			continue // A finalizer holds it. Its going is an event.
-		case lives && s.now.Sub(revision.CreationTimestamp.Time) < grace:
-			s.lookAgain(revision.CreationTimestamp.Add(grace))
+		case lives && s.now.Sub(change.CreationTimestamp.Time) < grace:
+			s.lookAgain(change.CreationTimestamp.Add(grace))
 		default:
-			err = r.remove(ctx, revision)
+			err = r.remove(ctx, change)
 		}
 		if err != nil {
 			return err
@@ -259,64 +292,20 @@ func (r *Reconciler) settle(ctx context.Context, s *scope) error {
 	return nil
 }
 
-func (r *Reconciler) confirm(ctx context.Context, revision *metav1.PartialObjectMetadata) error {
-	before := revision.DeepCopy()
-	revision.Labels[v1alpha1.HistoryLabel] = v1alpha1.HistoryRecorded
-	if err := r.Client.Patch(ctx, revision, client.MergeFrom(before)); err != nil {
+func (r *Reconciler) confirm(ctx context.Context, change *metav1.PartialObjectMetadata) error {
+	before := change.DeepCopy()
+	change.Labels[v1alpha1.HistoryLabel] = v1alpha1.HistoryRecorded
+	if err := r.Client.Patch(ctx, change, client.MergeFrom(before)); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("record a deletion: %w", err))
 	}
 	return nil
 }
 
-func (r *Reconciler) remove(ctx context.Context, revision *metav1.PartialObjectMetadata) error {
-	if err := r.Client.Delete(ctx, revision, client.Preconditions{UID: &revision.UID}); err != nil {
-		return client.IgnoreNotFound(fmt.Errorf("remove revision %q of the history: %w", revision.Name, err))
+func (r *Reconciler) remove(ctx context.Context, change *metav1.PartialObjectMetadata) error {
+	if err := r.Client.Delete(ctx, change, client.Preconditions{UID: &change.UID}); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("remove change %q from the history: %w", change.Name, err))
 	}
 	return nil
-}
-
-// prune removes what the object may not keep, and what objects that are gone have left for long enough.
-func (r *Reconciler) prune(ctx context.Context, s *scope) error {
-	kept, size := 0, 0
-	expires := map[string]time.Time{} // By UID.
-	for i := range s.revisions {
-		revision := &s.revisions[i]
-		uid := revision.Labels[v1alpha1.UIDLabel]
-		if revision.Labels[v1alpha1.HistoryLabel] != v1alpha1.HistoryRecorded {
-			continue
-		}
-		var isOver bool
-		if s.object != nil && uid == string(s.uid) {
-			bytes, err := strconv.Atoi(revision.Annotations[v1alpha1.BytesAnnotation])
-			if err != nil {
-				bytes = 0 // Somebody has removed the annotation. Counting bounds the history all the same.
-			}
-			kept, size = kept+1, size+bytes
-			isOver = kept > limitOf(s.object) || kept > 1 && size > history.MaxStoredBytes
-		} else {
-			if _, has := expires[uid]; !has {
-				expires[uid] = changedAt(revision).Add(history.Retention)
-			}
-			if isOver = !s.now.Before(expires[uid]); !isOver {
-				s.lookAgain(expires[uid])
-			}
-		}
-		if isOver {
-			if err := r.remove(ctx, revision); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// changedAt is the time of a revision's change. A revision whose annotation somebody has removed is as old as itself.
-func changedAt(revision *metav1.PartialObjectMetadata) time.Time {
-	at, err := time.Parse(metav1.RFC3339Micro, revision.Annotations[v1alpha1.ChangedAtAnnotation])
-	if err != nil {
-		return revision.CreationTimestamp.Time
-	}
-	return at
 }
 
 // isTimed reports whether an object's status has taken its times from the records, which then may go.
@@ -340,6 +329,8 @@ func specOf(object client.Object) (json.RawMessage, error) {
 	case *v1alpha1.FlagEnvironment:
 		spec = object.Spec
 	case *v1alpha1.FlagAudience:
+		spec = object.Spec
+	case *v1alpha1.FlagEvent:
 		spec = object.Spec
 	}
 	data, err := json.Marshal(spec)

@@ -17,15 +17,15 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// Object is what has a history: a FeatureFlag, FlagEnvironment or FlagAudience.
+// Object is what has a history: a FeatureFlag, FlagEnvironment, FlagAudience or FlagEvent.
 type Object = metav1.Object
 
 // maxChanges is how many changes are looked at closely; no record has place for more.
 const maxChanges = 256
 
 // Compare returns the record of a change from before to after, still to be stamped. Before is nil where the object is
-// created, after where it is deleted. Spec, the annotations of this project, owner references and finalizers are
-// compared. The result is false where they do not differ, and for an object without a history. Defaults are expected to be set.
+// created, after where it is deleted. Spec, labels, finalizers, owners and the annotations of this project are compared.
+// The result is false where they do not differ, and for an object without a history. Defaults are expected to be set.
 func Compare(before, after Object) (Record, bool, error) {
 	of := after
 	if after == nil {
@@ -74,12 +74,11 @@ func actionsOf(object Object) (actions, bool) {
 	case *v1alpha1.FlagEnvironment:
 		return actions{EnvironmentCreated, EnvironmentUpdated, EnvironmentDeleted, environmentAction}, true
 	case *v1alpha1.FlagAudience:
-		return actions{
-			AudienceCreated,
-			AudienceUpdated,
-			AudienceDeleted,
-			func([]string, any) Action { return AudienceUpdated },
-		}, true
+		updated := func([]string, any) Action { return AudienceUpdated }
+		return actions{AudienceCreated, AudienceUpdated, AudienceDeleted, updated}, true
+	case *v1alpha1.FlagEvent:
+		updated := func([]string, any) Action { return EventUpdated }
+		return actions{EventCreated, EventUpdated, EventDeleted, updated}, true
 	default:
 		return actions{}, false
 	}
@@ -163,8 +162,13 @@ func document(object Object) (map[string]any, error) {
 			annotations[name] = value
 		}
 	}
+	labels := map[string]any{}
+	for name, value := range object.GetLabels() {
+		labels[name] = value
+	}
 	return map[string]any{"spec": fields.Spec, "metadata": map[string]any{
 		"annotations":     annotations,
+		"labels":          labels,
 		"ownerReferences": fields.Metadata.OwnerReferences,
 		"finalizers":      fields.Metadata.Finalizers,
 	}}, nil
@@ -287,7 +291,7 @@ func keysOf(list []any, name string) []string {
 
 func (d *differ) compareMaps(at position, before, after map[string]any) {
 	// Names in these maps are the user's.
-	free := at.path == "spec.metadata" || at.path == "metadata.annotations"
+	free := at.path == "spec.metadata" || at.path == "metadata.annotations" || at.path == "metadata.labels"
 	names := maps.Clone(before)
 	maps.Copy(names, after)
 	for _, name := range slices.Sorted(maps.Keys(names)) {

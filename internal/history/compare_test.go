@@ -112,9 +112,15 @@ func TestCompareFlags(t *testing.T) {
 			wantAction: history.FlagUpdated,
 			want:       []string{`spec.metadata[jira.issue]:  -> "SHOP-12"`},
 		},
+		"a label": {
+			change:     func(f *v1alpha1.FeatureFlag) { f.Labels = map[string]string{"a": "b"} },
+			wantAction: history.FlagUpdated,
+			want:       []string{`metadata.labels[a]:  -> "b"`},
+		},
 		"nothing of ours": {
 			change: func(f *v1alpha1.FeatureFlag) {
-				f.Labels, f.Generation, f.Status.Phase = map[string]string{"a": "b"}, 7, v1alpha1.PhaseActive
+				f.Annotations = map[string]string{"example.com/note": "n"}
+				f.Generation, f.Status.Phase = 7, v1alpha1.PhaseActive
 			},
 		},
 		"what deletes the flag with an owner, and what holds it": {
@@ -224,8 +230,14 @@ func TestCompareNamesTheMembersThatCameAndWent(t *testing.T) {
 	}
 }
 
-func TestCompareKeepsNothingOfEvents(t *testing.T) {
-	if _, changed, err := history.Compare(nil, builders.MakeEvent("purchase", "shop").Obj()); changed || err != nil {
-		t.Errorf("got %t, %v", changed, err)
+func TestCompareEvents(t *testing.T) {
+	before, after := builders.MakeEvent("purchase", "shop").Obj(), builders.MakeEvent("purchase", "shop").Obj()
+	after.Spec.Unit = "EUR"
+	record, changed, err := history.Compare(before, after)
+	if err != nil || !changed || record.Action != history.EventUpdated {
+		t.Fatalf("got %t, %s, %v", changed, record.Action, err)
+	}
+	if diff := cmp.Diff([]string{`spec.unit:  -> "EUR"`}, lines(record.Changes)); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 }

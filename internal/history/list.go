@@ -8,65 +8,166 @@ import (
 	"fmt"
 	"slices"
 
-	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// List returns the records of the flag of that name, newest first: those in the history, and those that the flag still
-// carries. The history of earlier flags of that name is part of it until it expires; one of a flag that is gone is the
-// only part. Reader must read ControllerRevisions. A revision that cannot be read is an error, for an incomplete
-// history must not look like a complete one.
-func List(ctx context.Context, reader client.Reader, namespace, flag string) ([]Record, error) {
-	// In this order, a record that is moved between the two reads is read twice rather than not at all.
-	carried, err := carriedBy(ctx, reader, namespace, flag)
+// pageSize is how many FlagChanges are read at a time.
+const pageSize = 500
+
+// Entry is a change as readers of the history see it.
+type Entry struct {
+	Record
+
+	// Object is what was changed.
+	Object v1alpha1.ChangedObject
+	// Environments are the names of the environments whose part changed, and empty where it is no part alone.
+	Environments []string
+	// Summary says in one line what changed.
+	Summary string
+	// Revisions are the revisions that published the change.
+	Revisions []v1alpha1.ChangeRevision
+	// Folded is true where the detail of the change is no longer kept.
+	Folded bool
+}
+
+// List returns the changes of the object of that Kind and name, newest first: those in the history, and those that the
+// object still carries. The history of earlier objects of that name is part of it until it expires; one of an object
+// that is gone is the only part. Reader must read the Kind and FlagChanges, the latter live.
+func List(ctx context.Context, reader client.Reader, namespace, kind, name string) ([]Entry, error) {
+	object, err := newObject(kind)
 	if err != nil {
 		return nil, err
 	}
-	revisions := &appsv1.ControllerRevisionList{}
-	if err := reader.List(
-		ctx,
-		revisions,
-		client.InNamespace(namespace),
-		client.MatchingLabels(Selector("FeatureFlag", flag)),
-	); err != nil {
-		return nil, fmt.Errorf("list the history of flag %q: %w", flag, err)
-	}
-	known := map[string]bool{}
-	var records []Record
-	add := func(more []Record) {
-		for i := range more {
-			if !known[more[i].ID] {
-				known[more[i].ID] = true
-				records = append(records, more[i])
-			}
-		}
-	}
-	add(carried)
-	for i := range revisions.Items {
-		if revisions.Items[i].Labels[v1alpha1.HistoryLabel] != v1alpha1.HistoryRecorded {
-			continue
-		}
-		contents, err := ReadRevision(&revisions.Items[i])
-		if err != nil {
+	// In this order, a record that is moved between the two reads is read twice rather than not at all.
+	var carried []Entry
+	switch err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, object); {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		return nil, fmt.Errorf("read %s %q: %w", kind, name, err)
+	default:
+		if carried, err = Carried(kind, object); err != nil {
 			return nil, err
 		}
-		add(contents.Records)
 	}
-	slices.SortFunc(records, newestFirst)
-	return records, nil
+	return merge(ctx, reader, carried, client.InNamespace(namespace), client.MatchingLabels(Selector(kind, name)))
 }
 
-// carriedBy returns the records that the flag still carries.
-func carriedBy(ctx context.Context, reader client.Reader, namespace, name string) ([]Record, error) {
-	flag := &v1alpha1.FeatureFlag{}
-	if err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, flag); apierrors.IsNotFound(err) {
-		return nil, nil
-	} else if err != nil {
-		return nil, fmt.Errorf("read flag %q: %w", name, err)
+// ListProject returns the changes of all objects of a namespace, newest first. Carried are the changes that its objects
+// still carry, read before the call.
+func ListProject(ctx context.Context, reader client.Reader, namespace string, carried []Entry) ([]Entry, error) {
+	return merge(ctx, reader, carried, client.InNamespace(namespace),
+		client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})
+}
+
+// newObject returns an empty object of a Kind that has a history.
+func newObject(kind string) (client.Object, error) {
+	switch kind {
+	case "FeatureFlag":
+		return &v1alpha1.FeatureFlag{}, nil
+	case "FlagEnvironment":
+		return &v1alpha1.FlagEnvironment{}, nil
+	case "FlagAudience":
+		return &v1alpha1.FlagAudience{}, nil
+	case "FlagEvent":
+		return &v1alpha1.FlagEvent{}, nil
+	default:
+		return nil, fmt.Errorf("%s has no history", kind)
 	}
-	return Decode(flag.Annotations[v1alpha1.ChangesAnnotation])
+}
+
+// Carried returns the changes that an object of that Kind still carries, oldest first.
+func Carried(kind string, object Object) ([]Entry, error) {
+	records, err := Decode(object.GetAnnotations()[v1alpha1.ChangesAnnotation])
+	if err != nil {
+		return nil, fmt.Errorf("read the changes of %s %q: %w", kind, object.GetName(), err)
+	}
+	of := ObjectOf(kind, object)
+	entries := make([]Entry, len(records))
+	for i := range records {
+		entries[i] = Entry{
+			Record: records[i], Object: of, Environments: records[i].environments(of), Summary: records[i].summary(),
+		}
+	}
+	return entries, nil
+}
+
+// merge adds to the changes that objects carry those of the history.
+func merge(
+	ctx context.Context,
+	reader client.Reader,
+	carried []Entry,
+	options ...client.ListOption,
+) ([]Entry, error) {
+	entries := slices.Clone(carried)
+	page := &v1alpha1.FlagChangeList{}
+	for {
+		err := reader.List(ctx, page, append(slices.Clip(options), client.Limit(pageSize), client.Continue(page.Continue))...)
+		if err != nil {
+			return nil, fmt.Errorf("list the history: %w", err)
+		}
+		for i := range page.Items {
+			entries = append(entries, EntriesOf(&page.Items[i])...)
+		}
+		if page.Continue == "" {
+			break
+		}
+	}
+	return sortOnce(entries), nil
+}
+
+// EntriesOf returns the changes that a FlagChange holds: itself, or the older ones that were folded into it. A deletion
+// that is only requested is none.
+func EntriesOf(change *v1alpha1.FlagChange) []Entry {
+	spec := &change.Spec
+	switch change.Labels[v1alpha1.HistoryLabel] {
+	case v1alpha1.HistoryRecorded:
+		return []Entry{{
+			Record: recordOf(spec), Object: spec.Object, Environments: spec.Environments, Summary: spec.Summary,
+			Revisions: change.Status.Revisions,
+		}}
+	case v1alpha1.HistoryFolded:
+		entries := make([]Entry, len(spec.Older))
+		for i := range spec.Older {
+			older := &spec.Older[i]
+			entries[i] = Entry{Object: spec.Object, Summary: older.Summary, Folded: true, Record: Record{
+				ID: older.ID, Action: Action(older.Action), Time: older.Time,
+				Actor: Actor{Name: older.Actor.Name, UID: older.Actor.UID},
+			}}
+		}
+		return entries
+	default:
+		return nil
+	}
+}
+
+// sortOnce sorts entries, newest first, with one for each change: that of the history before the carried one, which
+// knows no revisions, and this before a folded one.
+func sortOnce(entries []Entry) []Entry {
+	best := map[string]int{}
+	rank := func(entry *Entry) int {
+		switch {
+		case entry.Folded:
+			return 0
+		case len(entry.Revisions) == 0:
+			return 1
+		default:
+			return 2
+		}
+	}
+	for i := range entries {
+		if known, is := best[entries[i].ID]; !is || rank(&entries[i]) > rank(&entries[known]) {
+			best[entries[i].ID] = i
+		}
+	}
+	once := make([]Entry, 0, len(best))
+	for i := range entries {
+		if best[entries[i].ID] == i {
+			once = append(once, entries[i])
+		}
+	}
+	slices.SortFunc(once, func(a, b Entry) int { return newestFirst(a.Record, b.Record) })
+	return once
 }

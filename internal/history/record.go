@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package history keeps who changed what and when. Admission appends a Record of each change to an annotation of the
-// changed object, in the same write as the change, so that none is lost; the operator moves the records from there into
-// ControllerRevisions, which List reads.
+// changed object, in the same write as the change, so that none is lost. The operator moves the records from there into
+// FlagChanges, which List and ListProject read.
 package history
 
 import (
@@ -62,6 +62,13 @@ const (
 	AudienceCreated Action = "audience.created"
 	AudienceUpdated Action = "audience.updated"
 	AudienceDeleted Action = "audience.deleted"
+
+	EventCreated Action = "event.created"
+	EventUpdated Action = "event.updated"
+	EventDeleted Action = "event.deleted"
+
+	// ChangesFolded is the action of a FlagChange that stands for many older changes.
+	ChangesFolded Action = "changes.folded"
 )
 
 // Actor is the user who made a change, as the API server knows them.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 )
 
@@ -173,51 +172,6 @@ func TestOnlyTheOldestMayBeTakenAway(t *testing.T) {
 				t.Errorf("got %t", got)
 			}
 		})
-	}
-}
-
-func TestRevisionHoldsWhatItIsGiven(t *testing.T) {
-	flag := builders.MakeFlag("new-checkout", "shop").Boolean().Created(noon, "f-1").Obj()
-	contents := history.Contents{
-		Records: []history.Record{stamped(t, "a", nil, 2, 20)},
-		Spec:    json.RawMessage(`{"key":"k"}`),
-	}
-	revision, err := history.NewRevision("FeatureFlag", flag, "recorded", contents)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := history.NewRevision("FeatureFlag", flag, "recorded", contents)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(revision, again); diff != "" {
-		t.Errorf("a second attempt makes another revision:\n%s", diff)
-	}
-	got, err := history.ReadRevision(revision)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(contents, got); diff != "" {
-		t.Errorf("read something else (-want +got):\n%s", diff)
-	}
-	if kind, name, is := history.Subject(revision); kind != "FeatureFlag" || name != "new-checkout" || !is {
-		t.Errorf("the revision belongs to %s %s", kind, name)
-	}
-	audience := builders.MakeAudience(strings.Repeat("long-", 50)+"name", "shop").Obj()
-	if revision, err = history.NewRevision("FlagAudience", audience, "recorded", contents); err != nil {
-		t.Fatal(err)
-	}
-	for label, value := range revision.Labels {
-		if len(value) > 63 {
-			t.Errorf("label %s has %d characters", label, len(value))
-		}
-	}
-	if _, name, _ := history.Subject(revision); name != audience.Name {
-		t.Errorf("the revision belongs to %s", name)
-	}
-	revision.Data.Raw = []byte(`{"gzip":"bm8="}`)
-	if _, err := history.ReadRevision(revision); err == nil {
-		t.Error("a revision that is broken was read")
 	}
 }
 

@@ -48,8 +48,11 @@ const (
 	// slash.
 	CopyOrigin = "origin"
 
-	// HistoryOf finds the metadata of the history's ControllerRevisions by HistoryKey.
+	// HistoryOf finds the metadata of FlagChanges by HistoryKey.
 	HistoryOf = "history"
+
+	// HistoryFolded finds, by the value "true", the metadata of FlagChanges that stand for many older changes.
+	HistoryFolded = "folded"
 )
 
 // HistoryKey is the value by which HistoryOf finds the history of the object of that kind and name.
@@ -94,6 +97,12 @@ func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 				return nil
 			}
 			return []string{HistoryKey(kind, name)}
+		}},
+		{history.Metadata(), HistoryFolded, func(object client.Object) []string {
+			if object.GetLabels()[v1alpha1.HistoryLabel] != v1alpha1.HistoryFolded {
+				return nil
+			}
+			return []string{"true"}
 		}},
 		{&v1alpha1.FeatureFlag{}, UID, uid},
 		{&v1alpha1.FlagEnvironment{}, UID, uid},

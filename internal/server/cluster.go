@@ -31,6 +31,7 @@ const (
 	Environments = "flagenvironments"
 	Audiences    = "flagaudiences"
 	Events       = "flagevents"
+	Changes      = "flagchanges"
 )
 
 // Cluster is the resources, as the caller of a request may see and change them. Every reader takes the caller from the

@@ -4,7 +4,11 @@
 package install_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/json"
+	"fmt"
 	"net"
 	"strconv"
 	"time"
@@ -16,14 +20,47 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 )
 
+// leaveOldHistory makes a project in which a release up to 0.1 has left the history of a flag. It is called before the
+// manager starts.
+func (c *controlPlane) leaveOldHistory(project string) {
+	GinkgoHelper()
+	ctx := context.Background()
+	Expect(client.IgnoreAlreadyExists(
+		c.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: project}}),
+	)).To(Succeed())
+	var packed bytes.Buffer
+	writer := gzip.NewWriter(&packed)
+	_, err := fmt.Fprintf(
+		writer,
+		`{"records":[{"id":"old-1","action":"flag.toggled","actor":{"name":"alice@example.com"},"time":%q}]}`,
+		time.Now().UTC().Format(metav1.RFC3339Micro),
+	)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(writer.Close()).To(Succeed())
+	data, err := json.Marshal(map[string][]byte{"gzip": packed.Bytes()})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(c.admin.Create(ctx, &appsv1.ControllerRevision{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: project, Name: "jackstaff-history-old-1",
+			Labels: map[string]string{
+				v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.HistoryLabel: v1alpha1.HistoryRecorded,
+				v1alpha1.FlagLabel: "retired", v1alpha1.UIDLabel: "f-0",
+			},
+			Annotations: map[string]string{v1alpha1.NameAnnotation: "retired"},
+		},
+		Data: runtime.RawExtension{Raw: data}, Revision: 1,
+	})).To(Succeed())
+}
+
 // doTheJob has a running manager do everything that it does once, in a project that delivers to a customer, which are
-// namespaces. Both are made where they are not there.
+// namespaces. Both are made where they are not there. LeaveOldHistory made the project.
 func (c *controlPlane) doTheJob(project, customer string) {
 	GinkgoHelper()
 	ctx := context.Background()
@@ -47,6 +84,18 @@ func (c *controlPlane) doTheJob(project, customer string) {
 		namespace.Labels["tier"] = "customer"
 		namespace.Annotations = map[string]string{v1alpha1.AcceptFromAnnotation: project}
 	})
+
+	By("taking over the history of an older release")
+	Eventually(func(g Gomega) {
+		left := &appsv1.ControllerRevisionList{}
+		g.Expect(c.admin.List(ctx, left, client.InNamespace(project))).To(Succeed())
+		g.Expect(left.Items).To(BeEmpty())
+		changes := &v1alpha1.FlagChangeList{}
+		g.Expect(c.admin.List(ctx, changes, client.InNamespace(project),
+			client.MatchingFields{"spec.object.name": "retired"})).To(Succeed())
+		g.Expect(changes.Items).To(HaveLen(1))
+		g.Expect(changes.Items[0].Spec.Actor.Name).To(Equal("alice@example.com"))
+	}).WithTimeout(time.Minute).Should(Succeed())
 
 	By("publishing and delivering")
 	production := builders.MakeEnvironment(
@@ -83,7 +132,7 @@ func (c *controlPlane) doTheJob(project, customer string) {
 	Eventually(func(g Gomega) {
 		isPublished(g)
 		g.Expect(served.Data["datafile.json"]).To(ContainSubstring(`"checkout"`))
-		for _, subject := range []client.Object{flag, audience, production} {
+		for _, subject := range []client.Object{flag, audience, purchase, production} {
 			g.Expect(fetch(g, c, subject).GetAnnotations()).NotTo(HaveKey(v1alpha1.ChangesAnnotation), subject.GetName())
 		}
 		secrets := &corev1.SecretList{}
@@ -121,13 +170,13 @@ func (c *controlPlane) doTheJob(project, customer string) {
 		}).Should(Succeed())
 	}
 	Eventually(func(g Gomega) {
-		revisions := &appsv1.ControllerRevisionList{}
+		changes := &v1alpha1.FlagChangeList{}
 		g.Expect(
-			c.admin.List(ctx, revisions, client.InNamespace(project), client.MatchingLabels{v1alpha1.FlagLabel: flag.Name}),
+			c.admin.List(ctx, changes, client.InNamespace(project), client.MatchingLabels{v1alpha1.FlagLabel: flag.Name}),
 		).To(
 			Succeed(),
 		)
-		g.Expect(revisions.Items).To(HaveLen(1))
+		g.Expect(changes.Items).To(HaveLen(2), "one change in detail, and one record of the older ones")
 		files := &corev1.ConfigMapList{}
 		g.Expect(
 			c.admin.List(
@@ -209,7 +258,7 @@ func (c *controlPlane) doTheJob(project, customer string) {
 			)
 			g.Expect(files.Items).To(BeEmpty())
 		}
-		requested := &appsv1.ControllerRevisionList{}
+		requested := &v1alpha1.FlagChangeList{}
 		g.Expect(
 			c.admin.List(
 				ctx,

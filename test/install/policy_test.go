@@ -10,7 +10,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -19,7 +18,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -91,8 +89,11 @@ var _ = Describe("The policy on the operator's own account", Ordered, ContinueOn
 		},
 		Entry("of ConfigMaps", func(meta metav1.ObjectMeta) client.Object { return &corev1.ConfigMap{ObjectMeta: meta} }),
 		Entry("of Secrets", func(meta metav1.ObjectMeta) client.Object { return &corev1.Secret{ObjectMeta: meta} }),
-		Entry("of ControllerRevisions", func(meta metav1.ObjectMeta) client.Object {
-			return &appsv1.ControllerRevision{ObjectMeta: meta, Revision: 1, Data: runtime.RawExtension{Raw: []byte("{}")}}
+		Entry("of FlagChanges", func(meta metav1.ObjectMeta) client.Object {
+			return &v1alpha1.FlagChange{ObjectMeta: meta, Spec: v1alpha1.FlagChangeSpec{
+				ID: "a", Action: "flag.toggled", Time: metav1.NowMicro(),
+				Object: v1alpha1.ChangedObject{Kind: "FeatureFlag", Name: "payments"},
+			}}
 		}),
 	)
 

@@ -258,6 +258,7 @@ var _ = Describe("The operator in the whole cluster", Ordered, func() {
 		c := startControlPlane()
 		objects := overlay("refresh-pods")
 		c.install(withoutPods(objects))
+		c.leaveOldHistory("shop")
 		c.startManager("--leader-elect", "--refresh-pods")
 		c.doTheJob("shop", "customer")
 		c.isLeast(objects)
@@ -362,6 +363,7 @@ var _ = Describe("The operator in some namespaces", Ordered, func() {
 		for i := range arguments {
 			arguments[i] = strings.NewReplacer("=/certificates", "="+mounted, "=shop", "=shop,customer").Replace(arguments[i])
 		}
+		c.leaveOldHistory("shop")
 		c.startManager(arguments...)
 		c.doTheJob("shop", "customer")
 		Expect(

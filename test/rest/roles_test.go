@@ -9,7 +9,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -80,7 +79,7 @@ var acts = []act{
 			return world.Call(token, http.MethodGet, s.phaseflag("new-checkout", "/history", s.staging), nil).Status
 		},
 		kube: func(s *shop, as client.Client) error {
-			return as.List(context.Background(), &appsv1.ControllerRevisionList{}, client.InNamespace(s.namespace.Name))
+			return as.List(context.Background(), &v1alpha1.FlagChangeList{}, client.InNamespace(s.namespace.Name))
 		},
 	},
 	{

@@ -28,6 +28,70 @@ var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Bucketing
   scalar: string
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ChangeActor
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: uid
+      type:
+        scalar: string
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ChangeRevision
+  map:
+    fields:
+    - name: environment
+      type:
+        scalar: string
+    - name: revision
+      type:
+        scalar: numeric
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ChangedField
+  map:
+    fields:
+    - name: digested
+      type:
+        scalar: boolean
+    - name: from
+      type:
+        scalar: untyped
+        list:
+          elementType:
+            namedType: __untyped_atomic_
+          elementRelationship: atomic
+        map:
+          elementType:
+            namedType: __untyped_deduced_
+          elementRelationship: separable
+    - name: path
+      type:
+        scalar: string
+    - name: to
+      type:
+        scalar: untyped
+        list:
+          elementType:
+            namedType: __untyped_atomic_
+          elementRelationship: atomic
+        map:
+          elementType:
+            namedType: __untyped_deduced_
+          elementRelationship: separable
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ChangedObject
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+    - name: uid
+      type:
+        scalar: string
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Classification
   scalar: string
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ClientMembers
@@ -379,6 +443,91 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: usedByCount
       type:
         scalar: numeric
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagChange
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagChangeSpec
+    - name: status
+      type:
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagChangeStatus
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagChangeSpec
+  map:
+    fields:
+    - name: action
+      type:
+        scalar: string
+    - name: actor
+      type:
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ChangeActor
+    - name: changes
+      type:
+        list:
+          elementType:
+            namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ChangedField
+          elementRelationship: atomic
+    - name: enables
+      type:
+        scalar: boolean
+    - name: environments
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: id
+      type:
+        scalar: string
+    - name: lost
+      type:
+        scalar: numeric
+    - name: object
+      type:
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ChangedObject
+    - name: older
+      type:
+        list:
+          elementType:
+            namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.OlderChange
+          elementRelationship: associative
+          keys:
+          - id
+    - name: omitted
+      type:
+        scalar: numeric
+    - name: specGzip
+      type:
+        scalar: string
+    - name: summary
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagChangeStatus
+  map:
+    fields:
+    - name: published
+      type:
+        scalar: string
+    - name: revisions
+      type:
+        list:
+          elementType:
+            namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ChangeRevision
+          elementRelationship: associative
+          keys:
+          - environment
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagCounts
   map:
     fields:
@@ -601,6 +750,24 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: revision
       type:
         scalar: numeric
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.OlderChange
+  map:
+    fields:
+    - name: action
+      type:
+        scalar: string
+    - name: actor
+      type:
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.ChangeActor
+    - name: id
+      type:
+        scalar: string
+    - name: summary
+      type:
+        scalar: string
+    - name: time
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Operator
   scalar: string
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Override
@@ -937,6 +1104,8 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsOperationType
   scalar: string
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime
+  scalar: untyped
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
   map:
     fields:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
 // Event is one change of a flag.
@@ -53,7 +54,10 @@ func (v *view) changes(ctx context.Context, input *historyInput) (*historyOutput
 	if err != nil {
 		return nil, err
 	}
-	records, err := history.List(ctx, v.history, flag.Namespace, flag.Name)
+	if err := v.cluster.Authorize(ctx, "list", server.Changes, flag.Namespace, ""); err != nil {
+		return nil, err
+	}
+	records, err := history.List(ctx, v.history, flag.Namespace, "FeatureFlag", flag.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +65,7 @@ func (v *view) changes(ctx context.Context, input *historyInput) (*historyOutput
 	page, meta := slice(records, input.Paging)
 	output.Body.Data, output.Body.Meta = make([]Event, len(page)), meta
 	for i := range page {
-		output.Body.Data[i] = showRecord(&page[i], environment.Name)
+		output.Body.Data[i] = showRecord(&page[i].Record, environment.Name)
 	}
 	return output, nil
 }

@@ -7,14 +7,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
@@ -31,62 +27,44 @@ type changed struct {
 
 // changesOfFlag are the changes of a flag, newest first.
 func (v *view) changesOfFlag(ctx context.Context, flag *v1alpha1.FeatureFlag) ([]changed, error) {
-	records, err := history.List(ctx, v.history, flag.Namespace, flag.Name)
-	changes := make([]changed, 0, len(records))
-	for i := range records {
-		changes = append(changes, changed{Record: records[i], uid: flag.UID, name: flag.Key()})
+	if err := v.cluster.Authorize(ctx, "list", server.Changes, flag.Namespace, ""); err != nil {
+		return nil, err
+	}
+	entries, err := history.List(ctx, v.history, flag.Namespace, "FeatureFlag", flag.Name)
+	changes := make([]changed, 0, len(entries))
+	for i := range entries {
+		changes = append(changes, changed{Record: entries[i].Record, uid: flag.UID, name: flag.Key()})
 	}
 	return changes, err
 }
 
 // changesOf are the changes of all flags of a project, newest first, those that are gone included.
 func (v *view) changesOf(ctx context.Context, project string, flags []*v1alpha1.FeatureFlag) ([]changed, error) {
-	var changes []changed
-	known, keys := map[string]bool{}, map[string]string{}
-	add := func(records []history.Record, uid types.UID, name string) {
-		for i := range records {
-			if !known[records[i].ID] {
-				known[records[i].ID] = true
-				changes = append(changes, changed{Record: records[i], uid: uid, name: name})
-			}
-		}
+	if err := v.cluster.Authorize(ctx, "list", server.Changes, project, ""); err != nil {
+		return nil, err
 	}
+	var carried []history.Entry
+	keys := map[string]string{}
 	for _, flag := range flags {
 		keys[flag.Name] = flag.Key()
-		carried, err := history.Decode(flag.Annotations[v1alpha1.ChangesAnnotation])
-		if err != nil {
-			return nil, fmt.Errorf("read the changes of flag %q: %w", flag.Name, err)
-		}
-		add(carried, flag.UID, flag.Key())
-	}
-	revisions := &appsv1.ControllerRevisionList{}
-	if err := v.history.List(
-		ctx,
-		revisions,
-		client.InNamespace(project),
-		client.HasLabels{v1alpha1.FlagLabel},
-		client.MatchingLabels{
-			v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.HistoryLabel: v1alpha1.HistoryRecorded,
-		},
-	); err != nil {
-		return nil, fmt.Errorf("list the history of flags: %w", err)
-	}
-	for i := range revisions.Items {
-		revision := &revisions.Items[i]
-		_, name, is := history.Subject(revision)
-		if !is {
-			continue
-		}
-		contents, err := history.ReadRevision(revision)
+		of, err := history.Carried("FeatureFlag", flag)
 		if err != nil {
 			return nil, err
 		}
-		add(contents.Records, types.UID(revision.Labels[v1alpha1.UIDLabel]), cmp.Or(keys[name], name))
+		carried = append(carried, of...)
 	}
-	slices.SortFunc(
-		changes,
-		func(a, b changed) int { return cmp.Or(b.Time.Compare(a.Time.Time), cmp.Compare(b.ID, a.ID)) },
-	)
+	entries, err := history.ListProject(ctx, v.history, project, carried)
+	if err != nil {
+		return nil, err
+	}
+	changes := make([]changed, 0, len(entries))
+	for i := range entries {
+		if of := entries[i].Object; of.Kind == "FeatureFlag" {
+			changes = append(changes, changed{
+				Record: entries[i].Record, uid: types.UID(of.UID), name: cmp.Or(keys[of.Name], of.Key, of.Name),
+			})
+		}
+	}
 	return changes, nil
 }
 
