@@ -1,0 +1,131 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package install_test
+
+import (
+	"context"
+	"slices"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
+)
+
+// Kubernetes' own role edit lets its holders write every ConfigMap and Secret of a namespace.
+var _ = Describe("The policy on published datafiles", Ordered, ContinueOnFailure, func() {
+	var c *controlPlane
+	ctx := context.Background()
+	production := types.NamespacedName{Namespace: "shop", Name: "production"}
+
+	as := func(user string) client.Client {
+		GinkgoHelper()
+		config := rest.CopyConfig(c.config)
+		config.Impersonate = rest.ImpersonationConfig{UserName: user}
+		made, err := client.New(config, client.Options{Scheme: scheme})
+		Expect(err).NotTo(HaveOccurred())
+		return made
+	}
+	served := func(name string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: name, Labels: ownership.DatafileLabels(production, v1alpha1.DatafileServed),
+		}}
+	}
+	plain := func(name string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
+	}
+	isRefused := func(err error) {
+		GinkgoHelper()
+		Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
+		Expect(err).To(MatchError(And(ContainSubstring("jackstaff-datafiles"), ContainSubstring("the verb publish"))))
+	}
+
+	BeforeAll(func() {
+		c = startControlPlane()
+		c.install(slices.DeleteFunc(kustomize("config/default"), func(object *unstructured.Unstructured) bool {
+			return slices.Contains(
+				[]string{"Deployment", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"},
+				object.GetKind(),
+			)
+		}))
+		Expect(c.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}})).To(Succeed())
+		edit := rbacv1.PolicyRule{
+			APIGroups: []string{""}, Resources: []string{"configmaps", "secrets"}, Verbs: []string{"*"},
+		}
+		publish := rbacv1.PolicyRule{
+			APIGroups: []string{"flags.jackstaff.dev"}, Resources: []string{"flagenvironments"},
+			ResourceNames: []string{"production"}, Verbs: []string{"publish"},
+		}
+		for user, rules := range map[string][]rbacv1.PolicyRule{
+			"editor": {edit}, "publisher": {edit, publish}, "system:serviceaccount:kube-system:namespace-controller": {edit},
+		} {
+			name := metav1.ObjectMeta{Namespace: "shop", GenerateName: "role-"}
+			role := &rbacv1.Role{ObjectMeta: name, Rules: rules}
+			Expect(c.admin.Create(ctx, role)).To(Succeed())
+			Expect(c.admin.Create(ctx, &rbacv1.RoleBinding{
+				ObjectMeta: name, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
+				Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}},
+			})).To(Succeed())
+		}
+		Eventually(func() error { return as("editor").Create(ctx, served("probe"), client.DryRunAll) }).
+			Should(MatchError(ContainSubstring("jackstaff-datafiles")))
+	})
+
+	It("keeps an editor of ConfigMaps from what is published, before and after the write", func() {
+		editor := as("editor")
+		published := served("flags-production")
+		Expect(c.admin.Create(ctx, published)).To(Succeed())
+		isRefused(editor.Create(ctx, served("flags-other")))
+		for _, change := range []func(*corev1.ConfigMap){
+			func(m *corev1.ConfigMap) { m.Data = map[string]string{"datafile.json": "{}"} },
+			func(m *corev1.ConfigMap) { m.Labels = nil },
+			func(m *corev1.ConfigMap) { m.Labels[v1alpha1.EnvironmentLabel] = "staging" },
+			func(m *corev1.ConfigMap) {
+				m.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: "n", UID: "u"}}
+			},
+		} {
+			changed := published.DeepCopy()
+			change(changed)
+			isRefused(editor.Update(ctx, changed))
+			isRefused(editor.Patch(ctx, changed, client.MergeFrom(published)))
+		}
+		isRefused(editor.Delete(ctx, published))
+		isRefused(editor.DeleteAllOf(ctx, &corev1.ConfigMap{}, client.InNamespace("shop"),
+			client.MatchingLabels{v1alpha1.EnvironmentLabel: "production"}))
+
+		By("taking a name before it is needed")
+		isRefused(editor.Create(ctx, plain("flags-production-r9223372036854775807")))
+		isRefused(editor.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "flags-production-sdk-key-abcdefghij"},
+		}))
+
+		By("marking what is its own")
+		mine := plain("mine")
+		Expect(editor.Create(ctx, mine)).To(Succeed())
+		mine.Labels = ownership.DatafileLabels(production, v1alpha1.DatafileServed)
+		isRefused(editor.Update(ctx, mine))
+		Expect(editor.Delete(ctx, plain("mine"))).To(Succeed())
+	})
+
+	It("lets whoever may publish, the operator and the collectors write", func() {
+		publisher := as("publisher")
+		Expect(publisher.Create(ctx, served("flags-by-hand"))).To(Succeed())
+		staging := served("flags-staging")
+		staging.Labels[v1alpha1.EnvironmentLabel] = "staging"
+		isRefused(publisher.Create(ctx, staging))
+		Expect(publisher.Delete(ctx, served("flags-by-hand"))).To(Succeed())
+		operator := c.asAccount()
+		Expect(operator.Create(ctx, staging)).To(Succeed())
+		Expect(as("system:serviceaccount:kube-system:namespace-controller").Delete(ctx, staging.DeepCopy())).To(Succeed())
+	})
+})
