@@ -210,8 +210,8 @@ func (c *Cluster) EnvironmentOf(
 }
 
 // DefaultEnvironment returns the environment of a project that a request means where it names none: that of the
-// project's label flags.jackstaff.dev/default-environment, else its only production environment. It fails with an
-// *Error of status 400 where there is no such choice.
+// project's label flags.jackstaff.dev/default-environment, else its only environment, else its only production
+// environment. It fails with an *Error of status 400 where there is no such choice.
 func (c *Cluster) DefaultEnvironment(ctx context.Context, project *Project) (*v1alpha1.FlagEnvironment, error) {
 	if project.environment != "" {
 		return c.Environment(ctx, project, project.environment)
@@ -229,11 +229,15 @@ func (c *Cluster) DefaultEnvironment(ctx context.Context, project *Project) (*v1
 		return nil, err
 	}
 	production := slices.DeleteFunc(
-		all,
+		slices.Clone(all),
 		func(environment *v1alpha1.FlagEnvironment) bool { return !environment.Spec.Production },
 	)
-	if len(production) == 1 {
-		return c.Environment(ctx, project, production[0].Name)
+	only := production
+	if len(all) == 1 {
+		only = all
+	}
+	if len(only) == 1 {
+		return c.Environment(ctx, project, only[0].Name)
 	}
 	if err := c.Authorize(ctx, "list", Environments, project.Name, ""); err != nil {
 		return nil, err

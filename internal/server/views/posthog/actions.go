@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -54,9 +53,16 @@ func (v *view) registerActions(shell *server.View) {
 		),
 		v.dependents,
 	)
+	statusOperation := operation("status", http.MethodGet, flagsPath+"/{id}/status", "Where a flag is in its life")
+	statusOperation.Responses = map[string]*huma.Response{strconv.Itoa(http.StatusNotFound): {
+		Description: "There is no such flag, of which the status is unknown; or no such project.",
+		Content: map[string]*huma.MediaType{
+			"application/json": {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
+		},
+	}}
 	server.Register(
 		shell,
-		operation("status", http.MethodGet, flagsPath+"/{id}/status", "Where a flag is in its life"),
+		statusOperation,
 		v.status,
 	)
 	bulkKeys := operation("bulk-keys", http.MethodPost, flagsPath+"/bulk_keys", "The keys of flags by id")
@@ -84,11 +90,37 @@ func (v *view) registerActions(shell *server.View) {
 	)
 }
 
-// actionInput is the body of actions that take none, in which the reference lists the fields of a flag. They are read
-// and not used.
+// Unused are the fields of a flag, which the reference lists as the body of actions too. They are not used there, and
+// so may be anything.
+type Unused struct {
+	Name                       any `json:"name,omitempty"`
+	Key                        any `json:"key,omitempty"`
+	Filters                    any `json:"filters,omitempty"`
+	Deleted                    any `json:"deleted,omitempty"`
+	Active                     any `json:"active,omitempty"`
+	CreatedAt                  any `json:"created_at,omitempty"`
+	Version                    any `json:"version,omitempty"`
+	EnsureExperienceContinuity any `json:"ensure_experience_continuity,omitempty"`
+	RollbackConditions         any `json:"rollback_conditions,omitempty"`
+	PerformedRollback          any `json:"performed_rollback,omitempty"`
+	Tags                       any `json:"tags,omitempty"`
+	EvaluationTags             any `json:"evaluation_tags,omitempty"`
+	AnalyticsDashboards        any `json:"analytics_dashboards,omitempty"`
+	HasEnrichedAnalytics       any `json:"has_enriched_analytics,omitempty"`
+	CreationContext            any `json:"creation_context,omitempty"`
+	IsRemoteConfiguration      any `json:"is_remote_configuration,omitempty"`
+	HasEncryptedPayloads       any `json:"has_encrypted_payloads,omitempty"`
+	EvaluationRuntime          any `json:"evaluation_runtime,omitempty"`
+	BucketingIdentifier        any `json:"bucketing_identifier,omitempty"`
+	LastCalledAt               any `json:"last_called_at,omitempty"`
+	CreateInFolder             any `json:"_create_in_folder,omitempty"`
+	ShouldCreateUsageDashboard any `json:"_should_create_usage_dashboard,omitempty"`
+}
+
+// actionInput is the body of actions that take none.
 type actionInput struct {
 	FlagScope
-	Body *Fields `required:"false"`
+	Body *Unused `required:"false"`
 }
 
 type enrichOutput struct {
@@ -184,19 +216,34 @@ func requires(flag *v1alpha1.FeatureFlag, key string) bool {
 }
 
 type statusOutput struct {
-	Body struct {
-		Status string `json:"status" enum:"active,stale,archived,deleted"`
+	Status int
+	Body   struct {
+		Status string `json:"status" enum:"active,stale,deleted,unknown"`
 		Reason string `json:"reason"`
 	}
 }
 
+// status says where a flag is in its life. Of a flag that is not there it says so, with status 404.
 func (v *view) status(ctx context.Context, input *FlagScope) (*statusOutput, error) {
-	at, flag, err := v.find(ctx, input)
+	output := &statusOutput{Status: http.StatusOK}
+	project, err := v.project(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
-	output := &statusOutput{}
-	output.Body.Status, output.Body.Reason = statusOf(flag, v.lastCalled(at, flag), v.clock.Now())
+	flag, err := v.flag(ctx, project, input.ID)
+	if refused, is := asRefusal(err); is && refused.Status == http.StatusNotFound && project.UID != "" {
+		output.Status = http.StatusNotFound
+		output.Body.Status, output.Body.Reason = "unknown", "Flag could not be found"
+		return output, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	at, err := v.place(ctx, &input.Scope)
+	if err != nil {
+		return nil, err
+	}
+	output.Body.Status, output.Body.Reason = statusOf(flag, at.environment.Name, v.lastCalled(at, flag), v.clock.Now())
 	return output, nil
 }
 
@@ -215,16 +262,16 @@ func (v *view) lastCalled(at *place, flag *v1alpha1.FeatureFlag) *time.Time {
 type bulkKeysInput struct {
 	Scope
 	Body struct {
-		Fields
+		Unused
 
-		IDs []any `json:"ids" maxItems:"1000" doc:"Ids of flags, as numbers or text."`
+		IDs []any `json:"ids,omitempty" nullable:"true" maxItems:"1000" doc:"Ids of flags, as numbers or text."`
 	}
 }
 
 type bulkKeysOutput struct {
 	Status int
 	Body   struct {
-		Keys    map[string]string `json:"keys,omitempty"`
+		Keys    map[string]string `json:"keys,omitzero"`
 		Warning string            `json:"warning,omitempty"`
 		Error   string            `json:"error,omitempty"`
 	}
@@ -242,7 +289,9 @@ func (v *view) bulkKeys(ctx context.Context, input *bulkKeysInput) (*bulkKeysOut
 	}
 	keys := map[string]string{}
 	for _, flag := range all {
-		keys[strconv.FormatInt(idOf(flag.UID), 10)] = flag.Key()
+		if !flag.Spec.Archived {
+			keys[strconv.FormatInt(idOf(flag.UID), 10)] = flag.Key()
+		}
 	}
 	output := &bulkKeysOutput{Status: http.StatusOK}
 	output.Body.Keys = map[string]string{}
@@ -271,10 +320,10 @@ func (v *view) bulkKeys(ctx context.Context, input *bulkKeysInput) (*bulkKeysOut
 type blastRadiusInput struct {
 	Scope
 	Body struct {
-		Fields
+		Unused
 
-		Condition      Group `json:"condition" doc:"The group. Its share and variant do not matter."`
-		GroupTypeIndex *int  `json:"group_type_index,omitempty" nullable:"true" doc:"Only null is possible."`
+		Condition      server.Optional[Group] `json:"condition" doc:"The group. Its share and variant do not matter. Null is everybody."`
+		GroupTypeIndex *int                   `json:"group_type_index,omitempty" nullable:"true" doc:"Only null is possible."`
 	}
 }
 
@@ -295,7 +344,7 @@ func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blast
 		return nil, server.InvalidField("group_type_index", "flags are released to people, not to groups of them")
 	}
 	output := &blastRadiusOutput{}
-	flag, mistakes := v.ruleOf(ctx, at, &input.Body.Condition)
+	flag, mistakes := v.ruleOf(ctx, at, &input.Body.Condition.Value)
 	if len(mistakes) > 0 {
 		return nil, server.Invalid(mistakes...)
 	}
@@ -365,7 +414,7 @@ func (v *view) ruleOf(ctx context.Context, at *place, group *Group) (*datafile.F
 type Activity struct {
 	ID        string         `json:"id"`
 	User      ActivityUser   `json:"user"`
-	Activity  string         `json:"activity" enum:"created,updated,deleted"`
+	Activity  string         `json:"activity" enum:"created,updated,deleted,restored"`
 	Scope     string         `json:"scope" enum:"FeatureFlag"`
 	ItemID    string         `json:"item_id" doc:"The id of the flag."`
 	Detail    ActivityDetail `json:"detail"`
@@ -469,19 +518,4 @@ func (v *view) page(ctx context.Context, scope *Scope, changes []changed, page *
 		output.Body.Previous = link(ctx, "page", page.Page-1)
 	}
 	return output
-}
-
-// activityField is the name of a changed field, as seen from an environment.
-func activityField(path, environment string) string {
-	here := fmt.Sprintf("spec.environments[%s]", environment)
-	switch {
-	case path == here+".enabled":
-		return "active"
-	case strings.HasPrefix(path, here):
-		return "filters"
-	case strings.HasPrefix(path, "spec.environments"):
-		return strings.TrimPrefix(path, "spec.")
-	default:
-		return strings.TrimPrefix(renameField(path), "spec.")
-	}
 }

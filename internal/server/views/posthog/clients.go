@@ -364,7 +364,8 @@ func (v *view) remoteConfig(ctx context.Context, input *remoteConfigInput) (*rem
 	return &remoteConfigOutput{Body: data}, err
 }
 
-// payload is what the flag serves to everybody, and nil where that is nothing.
+// payload is what the flag, when on, serves to everybody, and nil where that is nothing. PostHog does not ask whether it
+// is on.
 func (v *view) payload(ctx context.Context, of *access, flag *v1alpha1.FeatureFlag) (*string, error) {
 	if of.served == nil {
 		return nil, nil
@@ -374,7 +375,13 @@ func (v *view) payload(ctx context.Context, of *access, flag *v1alpha1.FeatureFl
 		return nil, err
 	}
 	form := published.document.Flags[flag.Key()]
+	if form == nil {
+		return nil, nil
+	}
 	only, is := compile.OnlyVariation(form)
+	if !form.Enabled {
+		only, is = compile.OnlyVariation(asOn(flag, of.environment))
+	}
 	if !is {
 		return nil, nil
 	}
@@ -441,15 +448,39 @@ type reasonsOutput struct {
 	Body map[string]Reasons
 }
 
+// disabledReason is the reason of flags that are off, here only.
+const disabledReason = "disabled"
+
+// evaluationReasons answers for all flags that are not deleted. Those that are off are false, whatever they serve.
 func (v *view) evaluationReasons(ctx context.Context, input *reasonsInput) (*reasonsOutput, error) {
 	answers, err := v.answersFor(ctx, &input.Somebody, input.DistinctID)
+	if err != nil {
+		return nil, err
+	}
+	at, err := v.place(ctx, &input.Scope)
+	if err != nil {
+		return nil, err
+	}
+	flags, err := v.flags(ctx, at.project)
+	if err != nil {
+		return nil, err
+	}
 	output := &reasonsOutput{Body: map[string]Reasons{}}
 	for i := range answers {
 		reasons := Reasons{Value: answers[i].value}
 		reasons.Evaluation.Reason, reasons.Evaluation.ConditionIndex = answers[i].code, answers[i].index
-		output.Body[answers[i].key] = reasons
+		if answers[i].code != flagDisabled {
+			output.Body[answers[i].key] = reasons
+		}
 	}
-	return output, err
+	for key, flag := range flags {
+		if _, answered := output.Body[key]; !answered && !flag.Spec.Archived && !flag.EnabledIn(at.environment.Name) {
+			reasons := Reasons{Value: false}
+			reasons.Evaluation.Reason = disabledReason
+			output.Body[key] = reasons
+		}
+	}
+	return output, nil
 }
 
 // MyFlag is a flag, and what it is for the caller.

@@ -42,7 +42,6 @@ func (v *view) writeDashboard(ctx context.Context, flag *v1alpha1.FeatureFlag) e
 	if err != nil {
 		return fmt.Errorf("encode dashboard: %w", err)
 	}
-	asIs := func(path string) string { return path }
 	writer := v.cluster.AsCaller()
 	owner := metav1.OwnerReference{
 		APIVersion: v1alpha1.GroupVersion.String(),
@@ -59,18 +58,32 @@ func (v *view) writeDashboard(ctx context.Context, flag *v1alpha1.FeatureFlag) e
 	}
 	err = writer.Create(ctx, wanted.DeepCopy())
 	if !apierrors.IsAlreadyExists(err) {
-		return server.FromKubernetes(err, asIs)
+		return dashboardRefusal(ctx, flag, err)
 	}
 	existing := &corev1.ConfigMap{}
 	if err := writer.Get(ctx, client.ObjectKeyFromObject(wanted), existing); err != nil {
-		return server.FromKubernetes(err, asIs)
+		return dashboardRefusal(ctx, flag, err)
 	}
 	if len(existing.OwnerReferences) != 1 || existing.OwnerReferences[0].UID != flag.UID {
 		return server.Errorf(http.StatusBadRequest, "the ConfigMap %s is not that of this flag", wanted.Name)
 	}
 	changed := existing.DeepCopy()
 	changed.Data, changed.Labels = wanted.Data, wanted.Labels
-	return server.FromKubernetes(writer.Patch(ctx, changed, client.MergeFrom(existing)), asIs)
+	return dashboardRefusal(ctx, flag, writer.Patch(ctx, changed, client.MergeFrom(existing)))
+}
+
+// dashboardRefusal is the answer to an error of writing a dashboard. The roles for flags give no right to ConfigMaps,
+// because the datafiles are such too, so that it says which right is missing.
+func dashboardRefusal(ctx context.Context, flag *v1alpha1.FeatureFlag, err error) error {
+	if apierrors.IsForbidden(err) {
+		return server.Errorf(
+			http.StatusForbidden,
+			"a dashboard is a ConfigMap, and %s may not create, get and patch configmaps in project %q; bind a role that allows it, such as Kubernetes' edit",
+			server.CallerFrom(ctx).User.GetName(),
+			flag.Namespace,
+		)
+	}
+	return server.FromKubernetes(err, func(path string) string { return path })
 }
 
 // dashboard is Grafana's JSON of a dashboard with one panel.

@@ -310,7 +310,7 @@ func (d *describer) variants(served map[string]bool) {
 
 // payloads gives those of what the flag can serve.
 func (d *describer) payloads() {
-	d.Filters.Payloads = map[string]string{}
+	d.Filters.Payloads = map[string]Payload{}
 	for i := range d.form.Variations {
 		variation := &d.form.Variations[i]
 		if len(variation.Payload) == 0 {
@@ -318,9 +318,9 @@ func (d *describer) payloads() {
 		}
 		switch {
 		case !d.isBoolean():
-			d.Filters.Payloads[variation.Key] = asText(variation.Payload)
+			d.Filters.Payloads[variation.Key] = payloadOf(variation.Payload)
 		case isTrue(variation.Value):
-			d.Filters.Payloads[payloadTrue] = asText(variation.Payload)
+			d.Filters.Payloads[payloadTrue] = payloadOf(variation.Payload)
 		}
 	}
 }

@@ -4,6 +4,7 @@
 package posthog
 
 import (
+	"bytes"
 	"encoding/json"
 	"hash/fnv"
 	"maps"
@@ -11,15 +12,16 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 // Filters are whom a flag is released to, in PostHog's form. The last fields are what other flags of PostHog may have:
 // they are read, and refused where they say something.
 type Filters struct {
-	Groups       []Group           `json:"groups,omitempty" maxItems:"101" doc:"Who gets the flag: the first group that holds decides."`
-	Multivariate *Multivariate     `json:"multivariate,omitempty" doc:"The variants of a flag that has more to say than true."`
-	Payloads     map[string]string `json:"payloads,omitempty" doc:"JSON as text, by variant; \"true\" is the variant of a flag without variants."`
+	Groups       []Group            `json:"groups,omitempty" maxItems:"101" doc:"Who gets the flag: the first group that holds decides."`
+	Multivariate *Multivariate      `json:"multivariate,omitempty" doc:"The variants of a flag that has more to say than true."`
+	Payloads     map[string]Payload `json:"payloads,omitempty" nullable:"true" doc:"JSON, or JSON as text, by variant; \"true\" is the variant of a flag without variants."`
 
 	AggregationGroupTypeIndex *int `json:"aggregation_group_type_index,omitempty" nullable:"true" doc:"Only null is possible: flags are released to people."`
 	SuperGroups               any  `json:"super_groups,omitempty" doc:"Only null or [] is possible."`
@@ -27,7 +29,46 @@ type Filters struct {
 	HoldoutGroups             any  `json:"holdout_groups,omitempty" doc:"Only null or [] is possible."`
 	FeatureEnrollment         any  `json:"feature_enrollment,omitempty" doc:"Only null or false is possible."`
 	EarlyExit                 any  `json:"early_exit,omitempty" doc:"Only null or false is possible."`
+
+	// noVariants is true where multivariate is null, rather than missing.
+	noVariants bool
 }
+
+// UnmarshalJSON reads filters. Null for the payloads says that there are none.
+func (f *Filters) UnmarshalJSON(data []byte) error {
+	type plain Filters
+	if err := json.Unmarshal(data, (*plain)(f)); err != nil {
+		return err
+	}
+	sent := map[string]json.RawMessage{}
+	if err := json.Unmarshal(data, &sent); err != nil {
+		return err
+	}
+	f.noVariants = string(sent["multivariate"]) == "null"
+	if string(sent["payloads"]) == "null" {
+		f.Payloads = map[string]Payload{}
+	}
+	return nil
+}
+
+// Payload is JSON as text. It is read from such a text, or from the JSON itself.
+type Payload string
+
+// UnmarshalJSON reads a text as it is, and any other JSON as the text of it.
+func (p *Payload) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte(`"`)) {
+		return json.Unmarshal(data, (*string)(p))
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, data); err != nil {
+		return err
+	}
+	*p = Payload(compact.String())
+	return nil
+}
+
+// Schema allows everything.
+func (Payload) Schema(huma.Registry) *huma.Schema { return &huma.Schema{} }
 
 // Group is a set of people: those for whom all properties hold, or a share of them.
 type Group struct {
@@ -125,6 +166,9 @@ func isTrue(value []byte) bool { return string(value) == "true" }
 
 // asText is JSON as the text that payloads are given as.
 func asText(payload json.RawMessage) string { return string(payload) }
+
+// payloadOf is JSON as a payload.
+func payloadOf(payload json.RawMessage) Payload { return Payload(payload) }
 
 // sortedKeys are the keys of a map, in order.
 func sortedKeys[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of)) }

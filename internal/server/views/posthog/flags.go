@@ -6,7 +6,6 @@ package posthog
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,7 +63,7 @@ func (v *view) show(ctx context.Context, at *place, flag *v1alpha1.FeatureFlag) 
 	d := v.surroundings(ctx, at.environment).describeFlag(flag, at.environment.Name)
 	config := flag.In(at.environment.Name)
 	stored := server.ViewFields[kept](flag, viewName)
-	status, _ := statusOf(flag, v.lastCalled(at, flag), v.clock.Now())
+	status, _ := statusOf(flag, at.environment.Name, v.lastCalled(at, flag), v.clock.Now())
 	shows := &Flag{
 		ID: idOf(
 			flag.UID,
@@ -180,121 +179,10 @@ func byKey(all []*v1alpha1.FeatureFlag) map[string]*v1alpha1.FeatureFlag {
 	return flags
 }
 
-type listInput struct {
-	Scope
-	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"How many flags."`
-	Offset int    `query:"offset" default:"0" minimum:"0" doc:"How many flags to leave out."`
-	Search string `query:"search" maxLength:"256" doc:"A part of key or name, without regard to case."`
-	Active string `query:"active" enum:"true,false,STALE" doc:"Only flags that are on, off or stale."`
-}
-
-type listOutput struct {
-	Body struct {
-		Count    int     `json:"count"`
-		Next     *string `json:"next"`
-		Previous *string `json:"previous"`
-		Results  []*Flag `json:"results" nullable:"false"`
-	}
-}
-
-// list leaves out archived flags, which are deleted ones here.
-func (v *view) list(ctx context.Context, input *listInput) (*listOutput, error) {
-	at, err := v.place(ctx, &input.Scope)
-	if err != nil {
-		return nil, err
-	}
-	all, err := v.cluster.Flags(ctx, at.project)
-	if err != nil {
-		return nil, err
-	}
-	search := strings.ToLower(input.Search)
-	all = slices.DeleteFunc(slices.Clone(all), func(flag *v1alpha1.FeatureFlag) bool {
-		isFound := strings.Contains(strings.ToLower(flag.Key()), search) ||
-			strings.Contains(strings.ToLower(flag.Spec.DisplayName), search)
-		switch input.Active {
-		case "STALE":
-			isFound = isFound && flag.Status.Stale != nil
-		case "true", "false":
-			isFound = isFound && flag.EnabledIn(at.environment.Name) == (input.Active == "true")
-		}
-		return !isFound || flag.Spec.Archived
-	})
-	slices.SortFunc(all, func(a, b *v1alpha1.FeatureFlag) int { return strings.Compare(a.Key(), b.Key()) })
-	output := &listOutput{}
-	output.Body.Count, output.Body.Results = len(all), []*Flag{}
-	from, to := min(input.Offset, len(all)), min(input.Offset+input.Limit, len(all))
-	for _, flag := range all[from:to] {
-		output.Body.Results = append(output.Body.Results, v.show(ctx, at, flag))
-	}
-	if to < len(all) {
-		output.Body.Next = link(ctx, "offset", to)
-	}
-	if input.Offset > 0 {
-		output.Body.Previous = link(ctx, "offset", max(input.Offset-input.Limit, 0))
-	}
-	return output, nil
-}
-
-// link is the address of the request with another value of a parameter.
-func link(ctx context.Context, parameter string, value int) *string {
-	request := exchangeOf(ctx).request
-	query := request.URL.Query()
-	query.Set(parameter, strconv.Itoa(value))
-	address := url.URL{
-		Scheme:   "http",
-		Host:     request.Host,
-		Path:     request.URL.Path,
-		RawPath:  request.URL.RawPath,
-		RawQuery: query.Encode(),
-	}
-	if request.TLS != nil {
-		address.Scheme = "https"
-	}
-	return new(address.String())
-}
-
 func (v *view) retrieve(ctx context.Context, input *FlagScope) (*flagOutput, error) {
 	at, flag, err := v.find(ctx, input)
 	if err != nil {
 		return nil, err
-	}
-	return v.flagOutput(ctx, at, flag), nil
-}
-
-type createInput struct {
-	Scope
-	Body Fields
-}
-
-func (v *view) create(ctx context.Context, input *createInput) (*flagOutput, error) {
-	at, err := v.place(ctx, &input.Scope)
-	if err != nil {
-		return nil, err
-	}
-	fields := &input.Body
-	if fields.Key.Value == "" {
-		return nil, server.InvalidField("key", "a flag has a key")
-	}
-	if fields.IsRemoteConfiguration.Value && len(fields.Filters.Value.Groups) == 0 {
-		fields.Filters.Sent, fields.Filters.Value.Groups = true, []Group{{}}
-	}
-	flag := &v1alpha1.FeatureFlag{}
-	flag.Spec.Key = fields.Key.Value
-	if err := v.cluster.NameFlag(ctx, at.project, flag); err != nil {
-		return nil, err
-	}
-	newFlag(flag, &fields.Filters.Value)
-	server.SetEnabled(flag, at.environment.Name, !fields.Active.Sent || fields.Active.Value)
-	change := v.change(ctx, at, fields, false)
-	if err := change.apply(flag); err != nil {
-		return nil, err
-	}
-	if err := server.Create(ctx, v.cluster, at.project, flag, change.rename); err != nil {
-		return nil, err
-	}
-	if !fields.ShouldCreateUsageDashboard.Sent || fields.ShouldCreateUsageDashboard.Value {
-		// Whoever may create flags may not be allowed to write ConfigMaps, and the flag is created already.
-		_ = v.writeDashboard(ctx, flag)
 	}
 	return v.flagOutput(ctx, at, flag), nil
 }
@@ -319,6 +207,9 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 			flag.Generation,
 			version,
 		)
+	}
+	if err := fields.check(v.show(ctx, at, flag)); err != nil {
+		return nil, err
 	}
 	if fields.isOnlyActive() {
 		flag, err = server.Toggle(ctx, v.cluster, flag, at.environment.Name, fields.Active.Value, renameField, input.IfMatch)
@@ -473,7 +364,8 @@ func (c *change) filters(flag *v1alpha1.FeatureFlag, stored *kept) error {
 	shows := c.view.surroundings(c.ctx, c.at.environment).describeFlag(flag, environment)
 	filters := c.fields.Filters.Value
 	c.writer = &writer{references: *c.references, flag: flag, filters: &filters, shown: shows}
-	if len(shows.Lost) > 0 && c.writer.replaces() && !c.replace {
+	// A new flag has nothing to lose. What is wrong with it, such as its key, is said before it is written.
+	if len(shows.Lost) > 0 && c.writer.replaces() && !c.replace && flag.UID != "" {
 		return server.InvalidField(
 			"filters",
 			"the flag has what filters do not show and this would lose: %s; change it in its manifest, or ask with ?replace=true",

@@ -6,7 +6,6 @@ package posthog
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -68,53 +67,28 @@ func (v *view) changesOf(ctx context.Context, project string, flags []*v1alpha1.
 	return changes, nil
 }
 
+// userOf is who made a change.
+func userOf(actor *history.Actor) ActivityUser {
+	user := ActivityUser{FirstName: actor.Name}
+	if strings.Contains(actor.Name, "@") {
+		user.Email = actor.Name
+	}
+	return user
+}
+
 // show is a change in an answer, as seen from an environment.
 func (c *changed) show(environment string) Activity {
 	activity := Activity{
-		ID:       c.ID,
-		User:     ActivityUser{FirstName: c.Actor.Name},
-		Activity: "updated",
-		Scope:    "FeatureFlag",
-		ItemID: strconv.FormatInt(
-			idOf(c.uid),
-			10,
-		),
-		Detail:    ActivityDetail{Changes: []ActivityChange{}, Name: c.name},
+		ID:        c.ID,
+		User:      userOf(&c.Actor),
+		Activity:  "updated",
+		Scope:     "FeatureFlag",
+		ItemID:    strconv.FormatInt(idOf(c.uid), 10),
+		Detail:    ActivityDetail{Changes: changesIn(&c.Record, environment), Name: c.name},
 		CreatedAt: server.Time(c.Time.Time),
 	}
-	if strings.Contains(c.Actor.Name, "@") {
-		activity.User.Email = c.Actor.Name
-	}
-	switch c.Action {
-	case history.FlagCreated:
-		activity.Activity = "created"
-	case history.FlagDeleted:
-		activity.Activity = "deleted"
-	default:
-	}
-	for i := range c.Changes {
-		change := &c.Changes[i]
-		shows := ActivityChange{
-			Type:   "FeatureFlag",
-			Action: "changed",
-			Field:  activityField(change.Path, environment),
-			Before: orNull(change.From),
-			After:  orNull(change.To),
-		}
-		switch {
-		case len(change.From) == 0:
-			shows.Action = "created"
-		case len(change.To) == 0:
-			shows.Action = "deleted"
-		}
-		activity.Detail.Changes = append(activity.Detail.Changes, shows)
+	if word, is := activities[c.Action]; is {
+		activity.Activity = word
 	}
 	return activity
-}
-
-func orNull(value json.RawMessage) json.RawMessage {
-	if len(value) == 0 {
-		return json.RawMessage("null")
-	}
-	return value
 }

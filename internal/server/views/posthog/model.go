@@ -77,12 +77,16 @@ type Fields struct {
 	LastCalledAt               server.Optional[time.Time]       `json:"last_called_at,omitzero" doc:"Ignored."`
 	CreateInFolder             server.Optional[string]          `json:"_create_in_folder,omitzero" maxLength:"1024" doc:"Stored."`
 	ShouldCreateUsageDashboard server.Optional[bool]            `json:"_should_create_usage_dashboard,omitzero" doc:"Whether a new flag gets a dashboard of its evaluations. Default true."`
+
+	ReadOnly
+	Exported
 }
 
 // isOnlyActive reports whether a request does nothing but switch a flag on or off.
 func (f *Fields) isOnlyActive() bool {
 	others := *f
 	others.Active, others.Version = server.Optional[bool]{}, server.Optional[int64]{}
+	others.ReadOnly, others.Exported = ReadOnly{}, Exported{}
 	return f.Active.Sent && reflect.ValueOf(others).IsZero()
 }
 
@@ -111,7 +115,7 @@ type Flag struct {
 	LastCalledAt               *string         `json:"last_called_at"`
 	CreateInFolder             *string         `json:"_create_in_folder"`
 	UpdatedAt                  string          `json:"updated_at" format:"date-time"`
-	Status                     string          `json:"status" doc:"ACTIVE, STALE, ARCHIVED or DELETED."`
+	Status                     string          `json:"status" doc:"ACTIVE, STALE or DELETED."`
 	NotShown                   []string        `json:"not_shown" doc:"What the filters do not show. A PATCH of filters refuses to lose it, unless it has ?replace=true."`
 	EvaluatedByServer          []string        `json:"evaluated_by_server" doc:"Why clients that evaluate by themselves ask the server about this flag. Empty where they need not."`
 	ManagedBy                  *manager        `json:"managed_by" doc:"The GitOps tool that owns the flag."`
@@ -129,9 +133,9 @@ func (manager) Schema(registry huma.Registry) *huma.Schema {
 
 // ShownFilters are the filters of an answer.
 type ShownFilters struct {
-	Groups       []Group           `json:"groups"`
-	Multivariate *Multivariate     `json:"multivariate"`
-	Payloads     map[string]string `json:"payloads"`
+	Groups       []Group            `json:"groups"`
+	Multivariate *Multivariate      `json:"multivariate"`
+	Payloads     map[string]Payload `json:"payloads"`
 }
 
 func shown(filters *Filters) ShownFilters {
@@ -200,7 +204,7 @@ func asOn(flag *v1alpha1.FeatureFlag, environment string) *datafile.Flag {
 func (s *surroundings) describeFlag(flag *v1alpha1.FeatureFlag, environment string) *description {
 	form := asOn(flag, environment)
 	if form == nil {
-		broken := &description{Filters: Filters{Groups: []Group{}, Payloads: map[string]string{}}}
+		broken := &description{Filters: Filters{Groups: []Group{}, Payloads: map[string]Payload{}}}
 		broken.lose("the flag breaks a rule of the Kind; its status says which")
 		return broken
 	}
@@ -288,18 +292,23 @@ func runtimeOf(word string) v1alpha1.Runtime {
 }
 
 // statusOf is where a flag is in its life, and why.
-func statusOf(flag *v1alpha1.FeatureFlag, lastCalled *time.Time, now time.Time) (status, reason string) {
+func statusOf(
+	flag *v1alpha1.FeatureFlag,
+	environment string,
+	lastCalled *time.Time,
+	now time.Time,
+) (status, reason string) {
 	switch {
-	case flag.DeletionTimestamp != nil:
-		return "deleted", "The flag is being deleted"
-	case flag.Spec.Archived:
-		return "archived", "The flag is archived"
+	case flag.DeletionTimestamp != nil || flag.Spec.Archived:
+		return "deleted", "Flag has been deleted"
+	case !flag.EnabledIn(environment):
+		return "active", "Flag is not stale: it is disabled"
 	case flag.Status.Stale != nil:
 		return "stale", "The flag has served one variation to everybody since " + server.Time(flag.Status.Stale.Since.Time)
 	case lastCalled != nil && now.Sub(*lastCalled) > staleAfter:
 		return "stale", "The flag was last evaluated on " + server.Time(*lastCalled)
 	default:
-		return "active", "The flag is not stale"
+		return "active", "Flag is not stale"
 	}
 }
 

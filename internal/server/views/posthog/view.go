@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -204,11 +205,19 @@ func (v *view) place(ctx context.Context, scope *Scope) (*place, error) {
 	return at, nil
 }
 
+// keyPrefix in front of a key says that it is one, for keys that are words of the API, such as activity.
+const keyPrefix = "key:"
+
 // flag finds a flag by the integer that stands for it, or by UID, key or name.
 func (v *view) flag(ctx context.Context, project *server.Project, id string) (*v1alpha1.FeatureFlag, error) {
 	number, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
-		return v.cluster.Flag(ctx, project, id)
+		flag, err := v.cluster.Flag(ctx, project, id)
+		refused, is := asRefusal(err)
+		if key, has := strings.CutPrefix(id, keyPrefix); has && is && refused.Status == http.StatusNotFound {
+			return v.cluster.Flag(ctx, project, key)
+		}
+		return flag, err
 	}
 	flags, err := v.cluster.Flags(ctx, project)
 	if err != nil {

@@ -85,6 +85,9 @@ func groupField(i int) string { return fmt.Sprintf("filters.groups[%d]", i) }
 // as they are.
 func (w *writer) write() {
 	w.refuseOthers()
+	if w.filters.noVariants && !w.isBoolean() {
+		w.refuse("filters.multivariate", "a flag with variants keeps at least one; create another flag without variants")
+	}
 	replaces := w.replaces()
 	if w.filters.Groups == nil {
 		w.filters.Groups = w.shown.Filters.Groups
@@ -193,7 +196,7 @@ func (w *writer) payloads() {
 		return
 	}
 	for _, key := range sortedKeys(w.filters.Payloads) {
-		field, text := "filters.payloads."+key, w.filters.Payloads[key]
+		field, text := "filters.payloads."+key, string(w.filters.Payloads[key])
 		variation := w.payloadVariation(key)
 		switch {
 		case variation == nil:
@@ -645,6 +648,11 @@ func (w *writer) cohort(rule *v1alpha1.Rule, property *Property, field string) {
 // newName is a name that no rule has or had.
 func (w *writer) newName(before *v1alpha1.EnvironmentConfig, i int) string {
 	group := &w.filters.Groups[i]
+	taken := func(label string) bool { return ruleOf(w.config, label) != nil }
+	// A flag that is copied from another project keeps the names of its rules.
+	if w.flag.UID == "" && group.SortKey != "" && server.Label(group.SortKey, "", taken) == group.SortKey {
+		return group.SortKey
+	}
 	return server.Label(group.Description, "group-"+strconv.Itoa(i+1), func(label string) bool {
 		named := func(other Group) bool { return other.SortKey == label }
 		return ruleOf(w.config, label) != nil || ruleOf(before, label) != nil || slices.ContainsFunc(w.filters.Groups, named)
@@ -654,8 +662,20 @@ func (w *writer) newName(before *v1alpha1.EnvironmentConfig, i int) string {
 // rulePath is the path of a rule, and of what is in it.
 var rulePath = regexp.MustCompile(`^spec\.environments\[\d+\]\.rules\[(\d+)\](?:\.conditions\[(\d+)\])?(.*)$`)
 
+// payloadPath is the path of a variation's payload.
+var payloadPath = regexp.MustCompile(`^spec\.variations\[(\d+)\]\.payload`)
+
 // rename gives the names that fields of the flag have in the request.
 func (w *writer) rename(path string) string {
+	if found := payloadPath.FindStringSubmatch(path); found != nil && w != nil {
+		if i, err := strconv.Atoi(found[1]); err == nil && i < len(w.flag.Spec.Variations) {
+			key := w.flag.Spec.Variations[i].Key
+			if w.isBoolean() {
+				key = payloadTrue
+			}
+			return "filters.payloads." + key
+		}
+	}
 	if found := rulePath.FindStringSubmatch(path); found != nil && w != nil {
 		rule, _ := strconv.Atoi(found[1])
 		if rule >= len(w.places) {

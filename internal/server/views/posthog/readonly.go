@@ -1,0 +1,76 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package posthog
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+)
+
+// ReadOnly are the fields that answers have and nobody can write. A PATCH takes them where they are as they were read,
+// so that what was read can be sent back. A POST does not look at them.
+type ReadOnly struct {
+	ID                server.Optional[json.RawMessage] `json:"id,omitzero" doc:"As it was read."`
+	UpdatedAt         server.Optional[json.RawMessage] `json:"updated_at,omitzero" doc:"As it was read."`
+	Status            server.Optional[json.RawMessage] `json:"status,omitzero" doc:"As it was read."`
+	NotShown          server.Optional[json.RawMessage] `json:"not_shown,omitzero" doc:"As it was read."`
+	EvaluatedByServer server.Optional[json.RawMessage] `json:"evaluated_by_server,omitzero" doc:"As it was read."`
+	ManagedBy         server.Optional[json.RawMessage] `json:"managed_by,omitzero" doc:"As it was read."`
+}
+
+// Exported are fields that PostHog's own answers have, and this server's have not. They are not looked at.
+type Exported struct {
+	TeamID                 any `json:"team_id,omitempty" doc:"Ignored."`
+	CreatedBy              any `json:"created_by,omitempty" doc:"Ignored."`
+	LastModifiedBy         any `json:"last_modified_by,omitempty" doc:"Ignored."`
+	IsSimpleFlag           any `json:"is_simple_flag,omitempty" doc:"Ignored."`
+	RolloutPercentage      any `json:"rollout_percentage,omitempty" doc:"Ignored."`
+	ExperimentSet          any `json:"experiment_set,omitempty" doc:"Ignored."`
+	ExperimentSetMetadata  any `json:"experiment_set_metadata,omitempty" doc:"Ignored."`
+	Surveys                any `json:"surveys,omitempty" doc:"Ignored."`
+	Features               any `json:"features,omitempty" doc:"Ignored."`
+	UsageDashboard         any `json:"usage_dashboard,omitempty" doc:"Ignored."`
+	UserAccessLevel        any `json:"user_access_level,omitempty" doc:"Ignored."`
+	CanEdit                any `json:"can_edit,omitempty" doc:"Ignored."`
+	IsUsedInReplaySettings any `json:"is_used_in_replay_settings,omitempty" doc:"Ignored."`
+	EvaluationContexts     any `json:"evaluation_contexts,omitempty" doc:"Ignored; evaluation_tags are read."`
+}
+
+// check fails with an *Error of status 422 that names the fields which are not as the flag shows them.
+func (r *ReadOnly) check(shows *Flag) error {
+	data, err := json.Marshal(shows)
+	if err != nil {
+		return fmt.Errorf("encode the flag: %w", err)
+	}
+	is := map[string]json.RawMessage{}
+	if err := json.Unmarshal(data, &is); err != nil {
+		return fmt.Errorf("encode the flag: %w", err)
+	}
+	var mistakes []server.FieldError
+	fields := reflect.ValueOf(*r)
+	for i := range fields.NumField() {
+		name, _, _ := strings.Cut(fields.Type().Field(i).Tag.Get("json"), ",")
+		sent, _ := fields.Field(i).Interface().(server.Optional[json.RawMessage])
+		if !sent.Sent || sent.Null && string(is[name]) == "null" || isSameJSON(sent.Value, is[name]) {
+			continue
+		}
+		mistakes = append(mistakes, server.FieldError{
+			Field: name, Message: fmt.Sprintf("cannot be written; it is %s, leave it out", is[name]),
+		})
+	}
+	if len(mistakes) > 0 {
+		return server.Invalid(mistakes...)
+	}
+	return nil
+}
+
+// isSameJSON reports whether two texts are the same JSON value.
+func isSameJSON(a, b json.RawMessage) bool {
+	var inA, inB any
+	return json.Unmarshal(a, &inA) == nil && json.Unmarshal(b, &inB) == nil && reflect.DeepEqual(inA, inB)
+}
