@@ -7,9 +7,14 @@
 //   {"local": {flag: [value]}, "fallback": {flag: [value]}, "remote": {flag: [value]}, "payloads": {flag: [payload]}, "configs": {flag: payload}}
 // with the values in the order of the subjects. A local value is null where the client would have to ask the server.
 
+import { createRequire } from 'node:module'
 import { text } from 'node:stream/consumers'
 import { PostHog } from 'posthog-node'
-import { PostHog as PostHog4 } from 'posthog-node-4'
+import { PostHog as PostHog418 } from 'posthog-node-4'
+
+const require = createRequire(import.meta.url)
+const { PostHog: PostHog36 } = require('posthog-node-3')
+const { PostHog: PostHog42 } = require('posthog-node-4.2')
 
 const input = JSON.parse(await text(process.stdin))
 console.warn = () => {} // It warns of flags that it asks the server about, which are meant.
@@ -47,7 +52,7 @@ async function ask(Client, personalApiKey) {
       }
     }
   }
-  for (const flag of input.configs) {
+  for (const flag of local.getRemoteConfigPayload ? input.configs : []) {
     let payload = await local.getRemoteConfigPayload(flag)
     answers.configs[flag] = typeof payload === 'string' ? JSON.parse(payload) : payload // Version 4 gives the JSON as text.
   }
@@ -55,6 +60,14 @@ async function ask(Client, personalApiKey) {
   return answers
 }
 
-process.stdout.write(
-  JSON.stringify({ current: await ask(PostHog, input.key), old: await ask(PostHog4, input.key), token: await ask(PostHog, input.token) })
-)
+const answers = {}
+for (const [name, Client, key] of [
+  ['5 with a key', PostHog, input.key],
+  ['5 with a token', PostHog, input.token],
+  ['4.18', PostHog418, input.key],
+  ['4.2', PostHog42, input.key],
+  ['3.6', PostHog36, input.key],
+]) {
+  answers[name] = await ask(Client, key)
+}
+process.stdout.write(JSON.stringify(answers))
