@@ -8,13 +8,17 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
@@ -24,6 +28,9 @@ type historyEntry struct {
 	PublishedAt string `json:"publishedAt"`
 	Digest      string `json:"digest"`
 	Served      bool   `json:"served"`
+	// By and What sum up the changes that the revision brought.
+	By   string `json:"by,omitempty"`
+	What string `json:"what,omitempty"`
 
 	// name is that of the ConfigMap.
 	name string
@@ -33,28 +40,81 @@ func (a *App) historyCommand() *cobra.Command {
 	var output string
 	var c *cluster
 	cmd := &cobra.Command{
-		Use:     "history ENVIRONMENT",
-		Short:   "Show the published revisions of an environment, the newest first",
+		Use:   "history ENVIRONMENT|FLAG",
+		Short: "Show the revisions of an environment, or the changes of a flag, the newest first",
+		Long: "Show what was published for an environment, by whom it was changed, and which revision is served; or who changed a flag.\n" +
+			"environment/NAME and flag/NAME say which is meant where both have the name.",
+		Example: "  jackstaff history production\n  jackstaff history new-checkout -o json",
 		GroupID: clusterGroup,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
 			if _, err := newPrinter(output); err != nil {
 				return err
 			}
-			environment, err := c.environment(cmd.Context(), arguments[0])
-			if err != nil {
-				return err
-			}
-			history, err := c.history(cmd.Context(), environment)
-			if err != nil {
-				return err
-			}
-			return a.printHistory(output, history)
+			return a.history(cmd.Context(), c, output, arguments[0])
 		}),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "The format: json, yaml or name. Default a table.")
 	c = a.newCluster(cmd, contextFlag)
 	return cmd
+}
+
+// history shows the history of an environment, or of a flag where no environment has the name.
+func (a *App) history(ctx context.Context, c *cluster, output, name string) error {
+	if flag, is := strings.CutPrefix(name, "flag/"); is {
+		return a.flagHistory(ctx, c, output, flag)
+	}
+	wanted, isEnvironment := strings.CutPrefix(name, "environment/")
+	if strings.Contains(wanted, "/") { // It can be a key alone.
+		return a.flagHistory(ctx, c, output, name)
+	}
+	environment, err := c.environment(ctx, wanted)
+	if !isEnvironment && apierrors.IsNotFound(err) {
+		if err := a.flagHistory(ctx, c, output, name); err != nil {
+			return fmt.Errorf("there is no environment %q, and %w", name, err)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	revisions, err := c.history(ctx, environment)
+	if err != nil {
+		return err
+	}
+	entries, err := c.log(ctx)
+	if apierrors.IsForbidden(err) {
+		// What was published is no secret to those who may not read who changed it.
+		a.notef("You may not read who changed what: %v", err)
+	} else if err != nil {
+		return err
+	}
+	for i := range revisions {
+		revisions[i].By, revisions[i].What = sumUp(bringing(revisions, i, environment.Name, entries))
+	}
+	return a.printHistory(output, revisions)
+}
+
+// flagHistory shows the changes of a flag, which may be gone.
+func (a *App) flagHistory(ctx context.Context, c *cluster, output, nameOrKey string) error {
+	if err := checkListOutput(output); err != nil {
+		return err
+	}
+	flag, err := c.flag(ctx, nameOrKey)
+	name := nameOrKey
+	if err == nil {
+		name = flag.Name
+	} else if c.client == nil {
+		return err
+	}
+	entries, listErr := history.List(ctx, c.client, c.namespace, "FeatureFlag", name)
+	if listErr != nil {
+		return listErr
+	}
+	if len(entries) == 0 && err != nil {
+		return err
+	}
+	return a.printChangeEntries(output, entries, false)
 }
 
 // history returns the revisions that the history of an environment holds, the newest first.
@@ -83,28 +143,32 @@ func (c *cluster) history(ctx context.Context, environment *v1alpha1.FlagEnviron
 	return history, nil
 }
 
-func (a *App) printHistory(output string, history []historyEntry) error {
+func (a *App) printHistory(output string, revisions []historyEntry) error {
 	switch output {
 	case jsonOutput:
-		return printJSON(a.Streams.Out, history)
+		return printJSON(a.Streams.Out, revisions)
 	case "yaml":
-		data, err := yaml.Marshal(history)
+		data, err := yaml.Marshal(revisions)
 		a.printf("%s", data)
 		return err
 	case "name":
-		for _, entry := range history {
+		for _, entry := range revisions {
 			a.printf("configmap/%s\n", entry.name)
 		}
 		return nil
 	}
 	w := printers.GetNewTabWriter(a.Streams.Out)
-	_, _ = fmt.Fprintln(w, "REVISION\tPUBLISHED\tDIGEST\tSERVED")
-	for _, entry := range history {
+	_, _ = fmt.Fprintln(w, "REVISION\tAGE\tBY\tWHAT\tSERVED")
+	for _, entry := range revisions {
 		served := ""
 		if entry.Served {
 			served = "served"
 		}
-		_, _ = fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", entry.Revision, entry.PublishedAt, entry.Digest, served)
+		age := "unknown"
+		if at, err := time.Parse(time.RFC3339, entry.PublishedAt); err == nil {
+			age = a.age(at)
+		}
+		_, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%d\t%s\t%s\t%s\t%s", entry.Revision, age, entry.By, entry.What, served)))
 	}
 	return w.Flush()
 }

@@ -107,6 +107,7 @@ func (a *App) Command() *cobra.Command {
 		a.publishCommand(),
 		a.freezeCommand(),
 		a.historyCommand(),
+		a.logCommand(),
 		a.rollbackCommand(),
 		a.exportCommand(),
 	)

@@ -1,0 +1,239 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/cli-runtime/pkg/printers"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
+)
+
+// defaultSince is how far back the log goes where nobody says.
+const defaultSince = 24 * time.Hour
+
+// changeEntry is one change as it is printed.
+type changeEntry struct {
+	ID           string                    `json:"id"`
+	Time         metav1.MicroTime          `json:"time"`
+	By           string                    `json:"by"`
+	Object       v1alpha1.ChangedObject    `json:"object"`
+	Action       history.Action            `json:"action"`
+	Environments []string                  `json:"environments,omitempty"`
+	Summary      string                    `json:"summary"`
+	Changes      []history.Change          `json:"changes,omitempty"`
+	Revisions    []v1alpha1.ChangeRevision `json:"revisions,omitempty"`
+}
+
+func (a *App) logCommand() *cobra.Command {
+	var output, by string
+	var since time.Duration
+	var c *cluster
+	cmd := &cobra.Command{
+		Use:   "log",
+		Short: "Show who changed what in a namespace, the newest first",
+		Long: "Show the changes of flags, environments, audiences and events, those that are gone included. Of older changes the history keeps who,\n" +
+			"what and when.",
+		Example: "  jackstaff log -n shop --since 2h\n  jackstaff log --since 168h --by alice@example.com -o json",
+		GroupID: clusterGroup,
+		Args:    cobra.NoArgs,
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
+			if err := checkListOutput(output); err != nil {
+				return err
+			}
+			if since <= 0 {
+				return usagef("--since is more than 0, such as 2h")
+			}
+			if err := c.connect(); err != nil {
+				return err
+			}
+			entries, err := c.log(cmd.Context())
+			if err != nil {
+				return err
+			}
+			after := a.Clock.Now().Add(-since)
+			entries = slices.DeleteFunc(entries, func(entry history.Entry) bool {
+				return entry.Time.Time.Before(after) || by != "" && entry.Actor.Name != by
+			})
+			return a.printChangeEntries(output, entries, true)
+		}),
+	}
+	cmd.Flags().DurationVar(&since, "since", defaultSince, "How far back, such as 30m or 2h.")
+	cmd.Flags().StringVar(&by, "by", "", "Show the changes of this user alone.")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "The format: json. Default a table.")
+	c = a.newCluster(cmd, contextFlag)
+	return cmd
+}
+
+func checkListOutput(output string) error {
+	if output != "" && output != jsonOutput {
+		return usagef("--output is %s", jsonOutput)
+	}
+	return nil
+}
+
+// log returns the changes of all objects of the namespace, newest first.
+func (c *cluster) log(ctx context.Context) ([]history.Entry, error) {
+	var carried []history.Entry
+	for kind, list := range map[string]client.ObjectList{
+		"FeatureFlag": &v1alpha1.FeatureFlagList{}, "FlagEnvironment": &v1alpha1.FlagEnvironmentList{},
+		"FlagAudience": &v1alpha1.FlagAudienceList{}, "FlagEvent": &v1alpha1.FlagEventList{},
+	} {
+		if err := c.client.List(ctx, list, client.InNamespace(c.namespace)); err != nil {
+			return nil, fmt.Errorf("list objects of Kind %s: %w", kind, err)
+		}
+		for _, object := range objectsOf(list) {
+			of, err := history.Carried(kind, object)
+			if err != nil {
+				return nil, err
+			}
+			carried = append(carried, of...)
+		}
+	}
+	return history.ListProject(ctx, c.client, c.namespace, carried)
+}
+
+// objectsOf returns the objects of a list of one of the Kinds.
+func objectsOf(list client.ObjectList) []history.Object {
+	var objects []history.Object
+	switch list := list.(type) {
+	case *v1alpha1.FeatureFlagList:
+		for i := range list.Items {
+			objects = append(objects, &list.Items[i])
+		}
+	case *v1alpha1.FlagEnvironmentList:
+		for i := range list.Items {
+			objects = append(objects, &list.Items[i])
+		}
+	case *v1alpha1.FlagAudienceList:
+		for i := range list.Items {
+			objects = append(objects, &list.Items[i])
+		}
+	case *v1alpha1.FlagEventList:
+		for i := range list.Items {
+			objects = append(objects, &list.Items[i])
+		}
+	}
+	return objects
+}
+
+// printChangeEntries prints changes, with their objects where these are several.
+func (a *App) printChangeEntries(output string, entries []history.Entry, withObject bool) error {
+	if output == jsonOutput {
+		shown := make([]changeEntry, len(entries))
+		for i := range entries {
+			entry := &entries[i]
+			shown[i] = changeEntry{
+				ID: entry.ID, Time: entry.Time, By: entry.Actor.Name, Object: entry.Object, Action: entry.Action,
+				Environments: entry.Environments, Summary: entry.Summary, Changes: entry.Changes, Revisions: entry.Revisions,
+			}
+		}
+		return printJSON(a.Streams.Out, shown)
+	}
+	if len(entries) == 0 {
+		a.notef("There are no changes.")
+		return nil
+	}
+	w := printers.GetNewTabWriter(a.Streams.Out)
+	header := "AGE\tBY\tACTION\tWHAT"
+	if withObject {
+		header = "AGE\tBY\tOBJECT\tACTION\tWHAT"
+	}
+	_, _ = fmt.Fprintln(w, header)
+	for i := range entries {
+		entry := &entries[i]
+		columns := []string{a.age(entry.Time.Time), entry.Actor.Name, string(entry.Action), entry.Summary}
+		if withObject {
+			columns = slices.Insert(columns, 2, cmp.Or(entry.Object.Key, entry.Object.Name))
+		}
+		_, _ = fmt.Fprintln(w, printable(strings.Join(columns, "\t")))
+	}
+	return w.Flush()
+}
+
+// age is how long ago something was, as kubectl shows it.
+func (a *App) age(at time.Time) string { return duration.HumanDuration(max(a.Clock.Now().Sub(at), 0)) }
+
+// printable drops from a line what a terminal would take for a command. User names are the cluster's, not ours.
+func printable(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return '�'
+		}
+		return r
+	}, line)
+}
+
+// bringing returns the changes that a revision brought, newest first: those that say so, and of the others those of the
+// environment that were made since the revision before it. Revisions are newest first.
+func bringing(revisions []historyEntry, i int, environment string, entries []history.Entry) []history.Entry {
+	published := func(i int) time.Time {
+		at, err := time.Parse(time.RFC3339, revisions[i].PublishedAt)
+		if err != nil {
+			return time.Time{}
+		}
+		// Times of revisions are cut off at seconds, times of changes are not.
+		return at.Add(time.Second)
+	}
+	until, since := published(i), time.Time{}
+	if i+1 < len(revisions) {
+		since = published(i + 1)
+	}
+	var brought []history.Entry
+	for j := range entries {
+		entry := &entries[j]
+		says := slices.IndexFunc(entry.Revisions, func(by v1alpha1.ChangeRevision) bool { return by.Environment == environment })
+		switch {
+		case says >= 0:
+			if entry.Revisions[says].Revision == revisions[i].Revision {
+				brought = append(brought, *entry)
+			}
+		case !concerns(entry, environment):
+		case !entry.Time.Time.Before(since) && entry.Time.Time.Before(until):
+			brought = append(brought, *entry)
+		}
+	}
+	return brought
+}
+
+// concerns reports whether a change may change what an environment serves.
+func concerns(entry *history.Entry, environment string) bool {
+	switch {
+	case entry.Object.Kind == "FlagEnvironment":
+		return entry.Object.Name == environment
+	case entry.Object.Kind == "FeatureFlag" && len(entry.Environments) > 0:
+		return slices.Contains(entry.Environments, environment)
+	default:
+		return true
+	}
+}
+
+// sumUp says in one line who made changes, and what these are, the oldest first.
+func sumUp(entries []history.Entry) (by, what string) {
+	const most = 4
+	var actors, phrases []string
+	for _, entry := range slices.Backward(entries) {
+		if !slices.Contains(actors, entry.Actor.Name) {
+			actors = append(actors, entry.Actor.Name)
+		}
+		if len(phrases) < most {
+			phrases = append(phrases, cmp.Or(entry.Object.Key, entry.Object.Name)+" "+entry.Summary)
+		}
+	}
+	if more := len(entries) - most; more > 0 {
+		phrases = append(phrases, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(actors, ", "), strings.Join(phrases, "; ")
+}
