@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -30,6 +31,11 @@ var keyPaths = []string{"/api/sdk/datafile/", "/api/sdk/stream/", "/array/"}
 var (
 	noSniff = []string{"nosniff"}
 	noStore = []string{"no-store"}
+	// The page at /docs/ has scripts and styles of its own, in line.
+	contentPolicy = []string{"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; " +
+		"img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"}
+	noFrames   = []string{"DENY"}
+	noReferrer = []string{"no-referrer"}
 )
 
 // observe gives each request an id, logs what becomes of it, and answers for a handler that panics.
@@ -43,6 +49,10 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		header[RequestIDHeader] = []string{id}
 		header["X-Content-Type-Options"] = noSniff
 		header["Cache-Control"] = noStore
+		header["Content-Security-Policy"] = contentPolicy
+		header["X-Frame-Options"] = noFrames
+		header["Referrer-Policy"] = noReferrer
+		r.RemoteAddr = clientAddress(r, s.options.TrustedProxies)
 		recorded := &recorder{ResponseWriter: w, began: s.options.Clock.Now()}
 		logger := recorded.log.of(log.FromContext(r.Context()), id, r)
 		defer func() {
@@ -71,7 +81,25 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		}()
 		r.Body = http.MaxBytesReader(recorded, r.Body, maxBody)
 		next.ServeHTTP(recorded, r.WithContext(log.IntoContext(r.Context(), logger)))
+		s.drain(recorded, r)
 	})
+}
+
+const (
+	// maxDrained is how much of a body is read that its handler did not want, in bytes, as net/http does for HTTP/1.
+	maxDrained = 256 << 10
+	// drainTimeout is how long that may take.
+	drainTimeout = 5 * time.Second
+)
+
+// drain reads what a handler has left of a request's body. Over HTTP/2 the stream would otherwise be reset after the
+// answer, and clients such as curl 7.88 then lose the answer.
+func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 || r.Header.Get("Expect") != "" {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(s.options.Clock.Now().Add(drainTimeout))
+	_, _ = io.CopyN(io.Discard, r.Body, maxDrained) // It ends where the body does.
 }
 
 // requestLog is a logger that knows of which request it speaks. What it says of that is put together only when

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -41,6 +42,16 @@ const (
 	shutdownTimeout = 20 * time.Second
 )
 
+// suites are those of TLS 1.2 that encrypt and authenticate at once: none with CBC or SHA-1. TLS 1.3 has no others.
+var suites = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+}
+
 // Options are what an administrator chooses for the server.
 type Options struct {
 	// Address is where the server listens, such as :8090.
@@ -55,6 +66,8 @@ type Options struct {
 	AllowGitOpsWrites bool
 	// RequestsPerSecond is how many requests each identity may make, and 0 for no limit.
 	RequestsPerSecond float64
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For says where a request comes from.
+	TrustedProxies []netip.Prefix
 	// Confined is for an operator that has rights in some namespaces only: callers are asked who they are and what they
 	// may do under their own tokens.
 	Confined bool
@@ -183,7 +196,11 @@ func (s *Server) Start(ctx context.Context) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return base },
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.options.GetCertificate},
+		TLSConfig: &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			CipherSuites:   suites,
+			GetCertificate: s.options.GetCertificate,
+		},
 	}
 	server.RegisterOnShutdown(s.stop)
 	stopped := make(chan error, 1)

@@ -141,7 +141,7 @@ var _ = Describe("What all views have in common", func() {
 			Equal(http.StatusPreconditionFailed),
 		)
 		Expect(
-			world.Call(editor, http.MethodPut, path, `{"enabled": false}`, "If-Match", answer.Header.Get("ETag")).Status,
+			world.Call(editor, http.MethodPut, path, `{"enabled": false}`, "If-Match", "W/"+answer.Header.Get("ETag")).Status,
 		).To(
 			Equal(http.StatusOK),
 		)

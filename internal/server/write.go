@@ -171,10 +171,8 @@ func matches(object client.Object, ifMatch string) error {
 	if ifMatch == "" {
 		return nil
 	}
-	for candidate := range strings.SplitSeq(ifMatch, ",") {
-		if candidate = strings.TrimSpace(candidate); candidate == "*" || candidate == ETag(object) {
-			return nil
-		}
+	if MatchesETag(ifMatch, ETag(object)) {
+		return nil
 	}
 	return Errorf(http.StatusPreconditionFailed, "it was changed: its ETag is now %s", ETag(object))
 }

@@ -71,7 +71,7 @@ func (h *handler) cors(serve http.HandlerFunc) http.Handler {
 			header.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
 			header.Set(
 				"Access-Control-Allow-Headers",
-				"Content-Type, Authorization, X-API-Key, If-None-Match, "+server.ProjectHeader+", "+server.EnvironmentHeader,
+				"Content-Type, Authorization, X-API-Key, If-None-Match, traceparent, tracestate, baggage, "+server.ProjectHeader+", "+server.EnvironmentHeader,
 			)
 			header.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)
@@ -149,19 +149,18 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	if body[len(body)-1] == ',' {
 		body = body[:len(body)-1]
 	}
-	body = append(body, `],"metadata":{"revision":`...)
-	body = append(strconv.AppendInt(body, revision.Number, 10), '}')
 	evaluated := len(body)
 	if from.sdkKey != "" {
-		body = strconv.AppendInt(append(strconv.AppendInt(body, periodOf(now), 10), ' '), version.Instant, 10)
+		body = append(strconv.AppendInt(body, periodOf(now), 10), ' ')
 		body = append(body, from.sdkKey...)
 	}
 	etag := etagOf(body)
-	body = body[:evaluated]
+	body = append(body[:evaluated], `],"metadata":{"revision":`...)
+	body = append(strconv.AppendInt(body, revision.Number, 10), '}')
 	header := w.Header()
 	header["Etag"] = []string{etag}
 	header["Cache-Control"] = revalidate
-	if matches(r.Header.Get("If-None-Match"), etag) {
+	if server.MatchesETag(r.Header.Get("If-None-Match"), etag) {
 		buffer.body = body
 		w.WriteHeader(http.StatusNotModified)
 		return
@@ -170,22 +169,12 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	write(w, buffer.body)
 }
 
-// etagOf tells bodies apart. Nobody gains by two that have the same one, so that the hash need not be hard to turn
-// around.
+// etagOf tells bodies apart, weakly, because replicas differ in the address of the stream. A non-cryptographic hash is
+// enough: a collision gains an attacker nothing.
 func etagOf(body []byte) string {
 	high, low := murmur3.Sum128(body)
 	digest := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, high), low)
-	return `"` + hex.EncodeToString(digest) + `"`
-}
-
-// matches says whether a header If-None-Match names the ETag.
-func matches(header, etag string) bool {
-	for candidate := range strings.SplitSeq(header, ",") {
-		if candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/"); candidate == etag || candidate == "*" {
-			return true
-		}
-	}
-	return false
+	return `W/"` + hex.EncodeToString(digest) + `"`
 }
 
 // buffer is the memory of one request.
@@ -273,7 +262,8 @@ func readAll(to []byte, r *http.Request) ([]byte, error) {
 	}
 	for {
 		if len(to) == cap(to) {
-			to = append(to, make([]byte, max(512, int(r.ContentLength)+1))...)[:len(to)]
+			// What a request announces is not believed: memory grows with what was read.
+			to = append(to, make([]byte, max(512, len(to)))...)[:len(to)]
 		}
 		n, err := r.Body.Read(to[len(to):cap(to)])
 		to = to[:len(to)+n]
@@ -295,7 +285,8 @@ func write(w http.ResponseWriter, body []byte) {
 	_, _ = w.Write(body) // Nobody is left to be told.
 }
 
-// deny answers who may not ask: by the status alone, as the protocol has it, but for a 400, 429 or 503.
+// deny answers who may not ask. The protocol has 401 and 403 without a body, but clients that parse an answer before
+// they look at its status, as those of Java do, would miss the status and Retry-After.
 func (h *handler) deny(w http.ResponseWriter, r *http.Request, key string, err error) {
 	refused := (*server.Error)(nil)
 	if !errors.As(err, &refused) {
@@ -306,12 +297,7 @@ func (h *handler) deny(w http.ResponseWriter, r *http.Request, key string, err e
 		}
 	}
 	maps.Copy(w.Header(), refused.GetHeaders())
-	switch refused.Status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
-		w.WriteHeader(refused.Status)
-	default:
-		h.refuse(w, r, key, &wire.Failure{Status: refused.Status, Code: wire.General, Details: refused.Text()})
-	}
+	h.refuse(w, r, key, &wire.Failure{Status: refused.Status, Code: wire.General, Details: refused.Text()})
 }
 
 // refuse answers with an error of the protocol.

@@ -289,7 +289,7 @@ var _ = Describe("A single evaluation", Ordered, func() {
 			Expect(answer.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
 			Expect(answer.Header.Get("Access-Control-Allow-Methods")).To(ContainSubstring("POST"))
 			allowed := strings.ToLower(answer.Header.Get("Access-Control-Allow-Headers"))
-			for _, header := range []string{"content-type", "authorization", "x-api-key", "if-none-match"} {
+			for _, header := range []string{"content-type", "authorization", "x-api-key", "if-none-match", "traceparent", "tracestate", "baggage"} {
 				Expect(allowed).To(ContainSubstring(header))
 			}
 		}
@@ -314,13 +314,13 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 		Expect(as("size", "Authorization", "bearer "+s.client).Status).To(Equal(http.StatusOK))
 	})
 
-	It("is told nothing but 401 without a valid credential", func() {
+	It("is told 401 as JSON without a valid credential", func() {
 		for _, headers := range [][]string{
 			nil, {"X-API-Key", "sdk_" + strings.Repeat("0", 64)}, {"X-API-Key", "cli_x"}, {"X-API-Key", "nonsense"}, {"Authorization", "Bearer nonsense"}, {"Authorization", "Basic YTpi"},
 		} {
 			answer := as("size", headers...)
 			Expect(answer.Status).To(Equal(http.StatusUnauthorized), strings.Join(headers, ": "))
-			Expect(answer.Body).To(BeEmpty())
+			Expect(answer.JSON).To(And(HaveKeyWithValue("errorCode", "GENERAL"), HaveKey("errorDetails")))
 			Expect(answer.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
 		}
 	})
@@ -356,12 +356,12 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 		Expect(missing.JSON).To(Equal(failure("size", "GENERAL", `there is no environment "made-up"`)))
 	})
 
-	It("is told nothing but 403 of projects of others", func() {
+	It("is told 403 as JSON of projects of others", func() {
 		other := world.Token(world.Project().Name, "reader", servertest.Read...)
 		for _, environment := range []string{"production", "made-up"} {
 			answer := as("size", "X-API-Key", other, server.ProjectHeader, s.name, server.EnvironmentHeader, environment)
 			Expect(answer.Status).To(Equal(http.StatusForbidden))
-			Expect(answer.Body).To(BeEmpty())
+			Expect(answer.JSON).To(And(HaveKeyWithValue("key", "size"), HaveKeyWithValue("errorCode", "GENERAL")))
 		}
 	})
 
@@ -389,7 +389,7 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 		refused := ask(s.client)
 		Expect(refused.Code).To(Equal(http.StatusTooManyRequests))
 		Expect(refused.Header().Get("Retry-After")).To(Equal("1"))
-		Expect(refused.Body.String()).To(BeEmpty())
+		Expect(refused.Body.String()).To(ContainSubstring(`"errorDetails":"too many requests"`))
 		Expect(ask("sdk_wrong").Code).To(Equal(http.StatusTooManyRequests))
 		for range 5 {
 			Expect(ask(s.server).Code).To(Equal(http.StatusOK), "servers are not limited")
@@ -493,9 +493,9 @@ var _ = Describe("An evaluation of all flags", func() {
 			map[string]any{"key": "ui/dark-mode", "reason": "DEFAULT", "variant": "off", "value": false},
 		)))
 		etag := first.Header.Get("ETag")
-		Expect(etag).To(MatchRegexp(`^"[0-9a-f]{32}"$`))
+		Expect(etag).To(MatchRegexp(`^W/"[0-9a-f]{32}"$`))
 
-		for _, header := range []string{etag, "W/" + etag, `"other", ` + etag, "*"} {
+		for _, header := range []string{etag, strings.TrimPrefix(etag, "W/"), `"other", ` + etag, "*"} {
 			again := world.Call(
 				s.server,
 				http.MethodPost,
@@ -690,7 +690,7 @@ var _ = Describe("The stream of changes", func() {
 		for _, forged := range []string{"", "nonsense", token[:len(token)-6] + "AAAAA=", s.server} {
 			answer := world.Call("", http.MethodGet, ofrep.StreamPath+"?token="+url.QueryEscape(forged), nil)
 			Expect(answer.Status).To(Equal(http.StatusUnauthorized))
-			Expect(answer.Body).To(BeEmpty())
+			Expect(answer.JSON).To(And(HaveKeyWithValue("errorCode", "GENERAL"), HaveKey("errorDetails")))
 			Expect(answer.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
 		}
 		passive := clocktesting.NewFakeClock(time.Now().Add(30 * time.Minute))

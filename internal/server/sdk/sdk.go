@@ -34,7 +34,7 @@ type handler struct {
 func NewHandler(datafiles *store.Store, clock clock.WithTicker, limit func(http.Handler) http.Handler) http.Handler {
 	h, mux := &handler{store: datafiles, clock: clock}, http.NewServeMux()
 	for path, serve := range map[string]http.HandlerFunc{DatafilePath: h.datafile, StreamPath: h.stream} {
-		mux.Handle("GET "+path, limit(serve)) // HEAD too.
+		mux.Handle("GET "+path, h.limited(serve, limit(serve))) // HEAD too.
 		mux.HandleFunc("OPTIONS "+path, preflight)
 	}
 	// Any page may ask: what it needs is a key, and no cookie is looked at.
@@ -45,11 +45,22 @@ func NewHandler(datafiles *store.Store, clock clock.WithTicker, limit func(http.
 	})
 }
 
+// limited exempts server keys from limits: only clients share theirs with anybody.
+func (h *handler) limited(serve http.HandlerFunc, limited http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, kind, found := h.store.ByKey(r.PathValue("sdkKey")); found && kind == store.ServerKey {
+			serve(w, r)
+			return
+		}
+		limited.ServeHTTP(w, r)
+	}
+}
+
 // preflight lets pages of other origins send what the answers depend on.
 func preflight(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Allow", "GET, HEAD, OPTIONS")
 	w.Header().Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
-	w.Header().Set("Access-Control-Allow-Headers", "If-None-Match, Last-Event-ID, Cache-Control")
+	w.Header().Set("Access-Control-Allow-Headers", "If-None-Match, Last-Event-ID, Cache-Control, traceparent, tracestate, baggage")
 	w.Header().Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
 }

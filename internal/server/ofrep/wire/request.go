@@ -22,6 +22,13 @@ import (
 // maxDepth is how deep the values of a context are nested.
 const maxDepth = 32
 
+const (
+	// maxElements is how many values a context holds, those in its lists and objects among them.
+	maxElements = 10_000
+	// maxText is how long a name or text in a context is, in bytes. What rules cost grows with it.
+	maxText = 16 << 10
+)
+
 // Code is what the protocol calls an error.
 type Code string
 
@@ -44,14 +51,18 @@ type Failure struct {
 }
 
 var (
-	errDepth  = errors.New("the context is nested deeper than 32 levels")
-	errNumber = errors.New("the context has a number that no float64 holds")
+	errDepth    = errors.New("the context is nested deeper than 32 levels")
+	errElements = errors.New("the context holds more than 10,000 values")
+	errText     = errors.New("the context has a name or text of more than 16 KiB")
+	errNumber   = errors.New("the context has a number that no float64 holds")
 )
 
 // reader reads JSON. It is used again.
 type reader struct {
 	decoder jsontext.Decoder
-	bytes   bytes.Buffer // Which the decoder reads without copying it.
+	// elements is how many values have been read.
+	elements int
+	bytes    bytes.Buffer // Which the decoder reads without copying it.
 }
 
 var readers = sync.Pool{New: func() any { return &reader{} }}
@@ -70,12 +81,12 @@ func (in *reader) release() {
 func ReadContext(body []byte) (map[string]any, *Failure) {
 	in, _ := readers.Get().(*reader)
 	defer in.release()
-	in.bytes = *bytes.NewBuffer(body)
+	in.bytes, in.elements = *bytes.NewBuffer(body), 0
 	// Of a name that comes twice the last one counts, as in most of the world's readers.
 	in.decoder.Reset(&in.bytes, jsontext.AllowDuplicateNames(true))
 	context, err := in.request()
 	switch {
-	case errors.Is(err, errDepth), errors.Is(err, errNumber), errors.Is(err, errContext), errors.Is(err, errTargetingKey):
+	case errors.Is(err, errDepth), errors.Is(err, errElements), errors.Is(err, errText), errors.Is(err, errNumber), errors.Is(err, errContext), errors.Is(err, errTargetingKey):
 		return nil, &Failure{http.StatusBadRequest, InvalidContext, err.Error()}
 	case err != nil:
 		return nil, &Failure{http.StatusBadRequest, ParseError, "the body is not JSON: " + err.Error()}
@@ -145,6 +156,9 @@ func (in *reader) value(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errDepth
 	}
+	if in.elements++; in.elements > maxElements {
+		return nil, errElements
+	}
 	token, err := in.decoder.ReadToken()
 	if err != nil {
 		return nil, err
@@ -155,7 +169,7 @@ func (in *reader) value(depth int) (any, error) {
 	case '[':
 		return in.array(depth)
 	case '"':
-		return token.String(), nil
+		return text(token)
 	case '0':
 		number, err := token.Float()
 		if err != nil || math.IsInf(number, 0) {
@@ -172,6 +186,14 @@ func (in *reader) value(depth int) (any, error) {
 	}
 }
 
+func text(token jsontext.Token) (string, error) {
+	value := token.String()
+	if len(value) > maxText {
+		return "", errText
+	}
+	return value, nil
+}
+
 func (in *reader) object(depth int) (map[string]any, error) {
 	object := map[string]any{}
 	for in.decoder.PeekKind() != '}' {
@@ -179,7 +201,10 @@ func (in *reader) object(depth int) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		key := name.String()
+		key, err := text(name)
+		if err != nil {
+			return nil, err
+		}
 		if object[key], err = in.value(depth + 1); err != nil {
 			return nil, err
 		}
