@@ -23,6 +23,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -119,8 +120,7 @@ func register[T any, P pointer[T]](
 	if err := ctrl.NewWebhookManagedBy(mgr, P(new(T))).WithValidator(webhook).Complete(); err != nil {
 		return fmt.Errorf("register webhooks of %s: %w", kind, err)
 	}
-	mutating := admission.WithDefaulter[P](mgr.GetScheme(), webhook)
-	mutating.Handler = schemaFirst[T]{mutating.Handler}
+	mutating := &admission.Webhook{Handler: &mutating[T, P]{webhook}}
 	path := "/mutate-" + strings.ReplaceAll(
 		v1alpha1.GroupVersion.Group,
 		".",
@@ -132,21 +132,62 @@ func register[T any, P pointer[T]](
 	return nil
 }
 
-// schemaFirst lets objects through whose fields have other types than the Kind's, such as a variation's key that YAML
-// reads as a boolean because it is not quoted. A webhook could only say that it cannot read them; the schema, which is
-// looked at next, refuses them with the path of each field.
-type schemaFirst[T any] struct{ admission.Handler }
+// mutating answers the requests of the mutating webhook.
+type mutating[T any, P pointer[T]] struct{ *webhook[T, P] }
 
-// Handle lets another handler answer, but where that cannot read the object because of a field's type.
-func (h schemaFirst[T]) Handle(ctx context.Context, request admission.Request) admission.Response {
-	response := h.Handler.Handle(ctx, request)
-	if response.Allowed || response.Result.Code != http.StatusBadRequest {
-		return response
+// Handle patches what Default changes and nothing else: what the author wrote, a time with an offset among it, is not
+// written in another way, so that a GitOps tool finds no difference.
+func (m *mutating[T, P]) Handle(ctx context.Context, request admission.Request) admission.Response {
+	object := P(new(T))
+	if err := json.Unmarshal(request.Object.Raw, object); err != nil {
+		if response, mistyped := m.mistyped(ctx, &request); mistyped {
+			return response
+		}
+		return admission.Errored(http.StatusBadRequest, err)
 	}
-	if typeError := (*json.UnmarshalTypeError)(nil); errors.As(json.Unmarshal(request.Object.Raw, new(T)), &typeError) {
-		return admission.Allowed("")
+	before, err := json.Marshal(object)
+	if err != nil {
+		return admission.Errored(http.StatusInternalServerError, err)
 	}
-	return response
+	if err := m.Default(admission.NewContextWithRequest(ctx, request), object); err != nil {
+		return refusal(err)
+	}
+	after, err := json.Marshal(object)
+	if err != nil {
+		return admission.Errored(http.StatusInternalServerError, err)
+	}
+	return admission.PatchResponseFromRaw(before, after)
+}
+
+// mistyped refuses an object whose fields have other types than the Kind's, such as a variation's key that YAML reads as
+// a boolean because it is not quoted. It tells of the other mistakes too. The schema, which is looked at next, would
+// only name the types.
+func (m *mutating[T, P]) mistyped(ctx context.Context, request *admission.Request) (admission.Response, bool) {
+	fields := map[string]any{}
+	if err := utiljson.Unmarshal(request.Object.Raw, &fields); err != nil {
+		return admission.Response{}, false
+	}
+	object := P(new(T))
+	list := validation.Types(fields, object)
+	if len(list) == 0 {
+		return admission.Response{}, false
+	}
+	if data, err := json.Marshal(fields); err == nil && json.Unmarshal(data, object) == nil {
+		setDefaults(object)
+		if further, err := m.rules.mistakes(ctx, nil, object); err == nil {
+			list = validation.Merge(list, further)
+		}
+	}
+	return refusal(apierrors.NewInvalid(m.kind, request.Name, list)), true
+}
+
+// refusal answers with an error of the API.
+func refusal(err error) admission.Response {
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
+		result := status.Status()
+		return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &result}}
+	}
+	return admission.Denied(err.Error())
 }
 
 // Default sets defaults, refuses what would be refused after that, and records the change.

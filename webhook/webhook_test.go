@@ -109,12 +109,13 @@ spec:
   type: Boolean
   variations: [{key: off, value: false}, {key: "on", value: true}]
   defaultVariation: off
+  owner: `+strings.Repeat("x", 300)+`
 `), &flag.Object)).To(Succeed())
 		Expect(causes(cluster.Create(ctx, flag))).To(ContainElements(
-			HavePrefix(
-				`spec.variations[0].key: Invalid value: "boolean"`,
-			),
-			HavePrefix(`spec.defaultVariation: Invalid value: "boolean"`),
+			`spec.variations[0].key: Invalid value: "false": must be text; YAML reads on, off, yes, no, true and false as a boolean `+
+				`unless they are in quotes: write "off" in quotes`,
+			HavePrefix(`spec.defaultVariation: Invalid value: "false": must be text`),
+			HavePrefix(`spec.owner: Too long`),
 		))
 	})
 
@@ -624,3 +625,34 @@ func kubeconfig() string {
 	Expect(os.WriteFile(path, environment.KubeConfig, 0o600)).To(Succeed())
 	return path
 }
+
+var _ = Describe("Admission of what the author wrote", func() {
+	var namespace string
+	BeforeEach(func(ctx SpecContext) { namespace = newNamespace(ctx) })
+
+	// Argo CD compares what Git says with what is stored: a time written in another way is a difference for ever.
+	It("leaves times as they are written", func(ctx SpecContext) {
+		flag := &unstructured.Unstructured{}
+		Expect(yaml.Unmarshal([]byte(`
+apiVersion: flags.jackstaff.dev/v1alpha1
+kind: FeatureFlag
+metadata: {name: x, namespace: `+namespace+`}
+spec:
+  type: Boolean
+  environments:
+  - name: production
+    schedule: {enableAt: "2027-03-15T09:00:00.5+01:00", disableAt: "2027-03-16T09:00:00+00:00"}
+`), &flag.Object)).To(Succeed())
+		Expect(cluster.Create(ctx, flag)).To(Succeed())
+		environments, _, err := unstructured.NestedSlice(flag.Object, "spec", "environments")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(environments[0]).To(HaveKeyWithValue("schedule", Equal(map[string]any{
+			"enableAt": "2027-03-15T09:00:00.5+01:00", "disableAt": "2027-03-16T09:00:00+00:00",
+		})))
+		By("giving a Boolean without variations off and on")
+		variations, _, err := unstructured.NestedSlice(flag.Object, "spec", "variations")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(variations).To(HaveExactElements(
+			Equal(map[string]any{"key": "off", "value": false}), Equal(map[string]any{"key": "on", "value": true})))
+	})
+})

@@ -16,6 +16,12 @@ func (f *FeatureFlag) Default() {
 	setDefault(&spec.Runtime, RuntimeAll)
 	setDefault(&spec.Bucketing, BucketingMurmur3)
 	setDefault(&spec.HistoryLimit, new(int32(25)))
+	if spec.Type == FlagTypeBoolean && len(spec.Variations) == 0 {
+		spec.Variations = []Variation{
+			{Key: "off", Value: JSON{Raw: []byte("false")}}, {Key: "on", Value: JSON{Raw: []byte("true")}},
+		}
+		setDefault(&spec.DefaultVariation, "off")
+	}
 	for i := range spec.Environments {
 		for j := range spec.Environments[i].Rules {
 			rule := &spec.Environments[i].Rules[j]

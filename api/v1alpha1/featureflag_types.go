@@ -154,7 +154,8 @@ type FeatureFlagSpec struct {
 	// +kubebuilder:validation:Maximum=1000
 	HistoryLimit *int32 `json:"historyLimit,omitempty"`
 
-	// variations are the values that the flag can take, 1 to 50. A Boolean flag has exactly two, true and false.
+	// variations are the values that the flag can take, 1 to 50. A Boolean flag has exactly two, true and false; where it
+	// names none, admission gives it off and on, and off for defaultVariation.
 	//
 	// +required
 	// +listType=map

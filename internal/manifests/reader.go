@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -131,12 +130,14 @@ func (r *reader) object(ctx context.Context, at *locator, fields map[string]any)
 	for _, path := range unknown {
 		r.problem(at, UnknownFieldRule, path, "the Kind has no such field")
 	}
-	broken := kindSchema.validate(ctx, fields)
 	object := newObject(kind)
+	mistyped := validation.Types(fields, object)
+	completeBoolean(kind, fields)
+	broken := kindSchema.validate(ctx, fields)
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, object); err != nil {
 		// The schema knows which field it is.
-		r.fieldErrors(at, broken)
-		if len(broken) == 0 {
+		r.fieldErrors(at, validation.Merge(mistyped, broken))
+		if len(broken)+len(mistyped) == 0 {
 			r.problem(at, string(field.ErrorTypeInvalid), "", err.Error())
 		}
 		return
@@ -144,13 +145,8 @@ func (r *reader) object(ctx context.Context, at *locator, fields map[string]any)
 	if object, has := object.(interface{ Default() }); has {
 		object.Default()
 	}
-	list := mistakes(object)
-	for _, further := range append(broken, validateMetadata(object)...) {
-		if !reports(list, further.Field) {
-			list = append(list, further)
-		}
-	}
-	r.fieldErrors(at, list)
+	list := validation.Merge(mistyped, mistakes(object))
+	r.fieldErrors(at, validation.Merge(list, append(broken, validateMetadata(object)...)))
 	r.objects = append(r.objects, read{object: object, kind: kind, at: at})
 }
 
@@ -160,13 +156,21 @@ func (r *reader) fieldErrors(at *locator, list field.ErrorList) {
 	}
 }
 
-// reports reports whether list speaks of a field, or of a field in it: rules of admission and the schema say the same
-// in two ways.
-func reports(list field.ErrorList, path string) bool {
-	return slices.ContainsFunc(list, func(err *field.Error) bool {
-		rest, within := strings.CutPrefix(err.Field, path)
-		return within && (rest == "" || rest[0] == '.' || rest[0] == '[')
-	})
+// completeBoolean gives a Boolean flag without variations those that admission gives it, which the schema asks for.
+func completeBoolean(kind string, fields map[string]any) {
+	spec, _ := fields["spec"].(map[string]any)
+	if kind != "FeatureFlag" || spec["type"] != string(v1alpha1.FlagTypeBoolean) {
+		return
+	}
+	if variations, given := spec["variations"].([]any); given && len(variations) > 0 {
+		return
+	}
+	spec["variations"] = []any{
+		map[string]any{"key": "off", "value": false}, map[string]any{"key": "on", "value": true},
+	}
+	if spec["defaultVariation"] == nil || spec["defaultVariation"] == "" {
+		spec["defaultVariation"] = "off"
+	}
 }
 
 func newObject(kind string) client.Object {

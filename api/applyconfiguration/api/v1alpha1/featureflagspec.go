@@ -40,7 +40,8 @@ type FeatureFlagSpecApplyConfiguration struct {
 	// historyLimit is the number of changes that are kept in detail, from 0 to 1000. Of older ones who, what and when stay.
 	// Default 25.
 	HistoryLimit *int32 `json:"historyLimit,omitempty"`
-	// variations are the values that the flag can take, 1 to 50. A Boolean flag has exactly two, true and false.
+	// variations are the values that the flag can take, 1 to 50. A Boolean flag has exactly two, true and false; where it
+	// names none, admission gives it off and on, and off for defaultVariation.
 	Variations []VariationApplyConfiguration `json:"variations,omitempty"`
 	// defaultVariation is the key of the variation that is served while the flag is disabled, and where nothing else
 	// decides.
