@@ -68,7 +68,7 @@ func (w *webhook[T, P]) guardedMetadata(
 	}
 	var needs []need
 	for _, environment := range environments {
-		needs = append(needs, need{environment, changedLifecycle(changed)})
+		needs = append(needs, need{environment, changedLifecycle(changed), nil})
 	}
 	return needs, nil
 }

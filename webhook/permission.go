@@ -43,6 +43,9 @@ type need struct {
 	environment string
 	// reason is what the change does to it.
 	reason string
+	// waived reports whether the permission is not needed after all. It is asked about users who lack the permission, and
+	// nil where there is nothing to ask.
+	waived func(context.Context) (bool, error)
 }
 
 // permission asks the API server whether users have the verb publish.
@@ -64,9 +67,9 @@ func newPermission(config *rest.Config, httpClient *http.Client, confined bool) 
 // check refuses a request whose user lacks the permission on any environment of needs, naming all of these.
 func (p *permission) check(ctx context.Context, request *admission.Request, needs []need) error {
 	asking := identity.User(&request.UserInfo)
-	byEnvironment := map[string][]string{}
+	byEnvironment := map[string][]need{}
 	for _, need := range needs {
-		byEnvironment[need.environment] = append(byEnvironment[need.environment], need.reason)
+		byEnvironment[need.environment] = append(byEnvironment[need.environment], need)
 	}
 	var refusals []string
 	for _, environment := range slices.Sorted(maps.Keys(byEnvironment)) {
@@ -79,11 +82,15 @@ func (p *permission) check(ctx context.Context, request *admission.Request, need
 				fmt.Errorf("ask whether %q may publish flagenvironments/%s; try again: %w", asking.GetName(), environment, err),
 			)
 		}
-		if decision != authorizer.DecisionAllow {
-			refusals = append(
-				refusals,
-				fmt.Sprintf("flagenvironments/%s (%s)", environment, strings.Join(byEnvironment[environment], ", ")),
-			)
+		if decision == authorizer.DecisionAllow {
+			continue
+		}
+		reasons, err := notWaived(ctx, byEnvironment[environment])
+		if err != nil {
+			return apierrors.NewInternalError(err)
+		}
+		if len(reasons) > 0 {
+			refusals = append(refusals, fmt.Sprintf("flagenvironments/%s (%s)", environment, strings.Join(reasons, ", ")))
 		}
 	}
 	if len(refusals) == 0 {
@@ -97,6 +104,24 @@ func (p *permission) check(ctx context.Context, request *admission.Request, need
 		request.Namespace,
 		strings.Join(refusals, " and on "),
 	))
+}
+
+// notWaived returns the reasons of the needs that are not waived.
+func notWaived(ctx context.Context, needs []need) ([]string, error) {
+	var reasons []string
+	for _, need := range needs {
+		if need.waived != nil {
+			waived, err := need.waived(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if waived {
+				continue
+			}
+		}
+		reasons = append(reasons, need.reason)
+	}
+	return reasons, nil
 }
 
 // isAutomatic reports whether an environment publishes changes by itself. Suspending or pinning only delays that.
@@ -118,13 +143,19 @@ func (r *featureFlags) guarded(ctx context.Context, old, flag *v1alpha1.FeatureF
 		return nil, err
 	}
 	var needs []need
-	for i := range environments {
-		name := environments[i].Name
+	for _, environment := range environments {
+		name := environment.Name
+		isBraked := flag != nil && flag.ForceDisabledIn(name)
+		wasBraked := old != nil && old.ForceDisabledIn(name)
 		switch {
-		case flag != nil && flag.ForceDisabledIn(name) != (old != nil && old.ForceDisabledIn(name)):
-			needs = append(needs, need{name, "the annotation " + v1alpha1.ForceDisabledAnnotation + " changes for it"})
-		case isAutomatic(environments[i]) && (decidesKey || !samePart(flagPart(old, name), flagPart(flag, name))):
-			needs = append(needs, need{name, "what it publishes of the flag changes"})
+		case flag == nil && wasBraked:
+			needs = append(needs, need{name, "the flag is force-disabled in it, which its deletion ends", nil})
+		case isBraked != wasBraked:
+			needs = append(needs, need{name, "the annotation " + v1alpha1.ForceDisabledAnnotation + " changes for it", nil})
+		case isAutomatic(environment) && (decidesKey || !samePart(flagPart(old, name), flagPart(flag, name))):
+			needs = append(needs, need{name, "what it publishes of the flag changes", func(ctx context.Context) (bool, error) {
+				return r.isDraft(ctx, old, flag, environment)
+			}})
 		}
 	}
 	return needs, nil
@@ -172,7 +203,7 @@ func (o *objects) guardedIn(ctx context.Context, namespace, what string, before,
 	var needs []need
 	for i := range environments {
 		if isAutomatic(environments[i]) {
-			needs = append(needs, need{environments[i].Name, "what it publishes of the " + what + " changes"})
+			needs = append(needs, need{environments[i].Name, "what it publishes of the " + what + " changes", nil})
 		}
 	}
 	return needs, nil
@@ -230,22 +261,22 @@ func (r *flagEnvironments) guarded(ctx context.Context, old, environment *v1alph
 		if err != nil || left == "" {
 			return nil, err
 		}
-		return []need{{name, fmt.Sprintf("it takes up ConfigMap %q, which a production environment has left", left)}}, nil
+		return []need{{name, fmt.Sprintf("it takes up ConfigMap %q, which a production environment has left", left), nil}}, nil
 	case (old == nil || !old.Spec.Production) && (environment == nil || !environment.Spec.Production):
 		return nil, nil
 	case old == nil:
-		return []need{{name, "it is created as a production environment"}}, nil
+		return []need{{name, "it is created as a production environment", nil}}, nil
 	case environment == nil:
-		return []need{{name, "it is deleted"}}, nil
+		return []need{{name, "it is deleted", nil}}, nil
 	}
 	var needs []need
 	was, is := old.Spec, environment.Spec
 	was.DisplayName, was.Order, is.DisplayName, is.Order = "", 0, "", 0
 	if !equality.Semantic.DeepEqual(was, is) {
-		needs = append(needs, need{name, "its spec changes"})
+		needs = append(needs, need{name, "its spec changes", nil})
 	}
 	if annotations := changedAnnotations(old, environment); len(annotations) > 0 {
-		needs = append(needs, need{name, "its annotations change: " + strings.Join(annotations, ", ")})
+		needs = append(needs, need{name, "its annotations change: " + strings.Join(annotations, ", "), nil})
 	}
 	return needs, nil
 }

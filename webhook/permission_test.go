@@ -180,7 +180,9 @@ var _ = Describe("The permission", Ordered, func() {
 
 	It("is needed to create and to delete", func(ctx SpecContext) {
 		for _, object := range []client.Object{
-			builders.MakeFlag("x", namespace).Boolean().Obj(), builders.MakeAudience("x", namespace).Members("a").Obj(),
+			builders.MakeFlag("x", namespace).Boolean().Environment("production").
+				Annotation(v1alpha1.ConfirmDeleteAnnotation, "x").Obj(),
+			builders.MakeAudience("x", namespace).Members("a").Obj(),
 			builders.MakeEvent("x", namespace).Obj(), builders.MakeEnvironment("x", namespace).Production().Obj(),
 		} {
 			Expect(editor.Create(ctx, object.DeepCopyObject().(client.Object))).To(isForbidden)

@@ -548,6 +548,15 @@ type FeatureFlagStatus struct {
 	// +optional
 	FirstEnabledTime *metav1.Time `json:"firstEnabledTime,omitempty"`
 
+	// neverEnabledIn are environments of which the operator knows that the flag was never enabled there, the first 100.
+	// There the flag is a draft, and editors change it without the verb publish.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=63
+	NeverEnabledIn []string `json:"neverEnabledIn,omitempty"`
+
 	// stale says since when and why the flag is stale. Empty while it is not.
 	//
 	// +optional

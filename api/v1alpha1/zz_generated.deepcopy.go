@@ -379,6 +379,11 @@ func (in *FeatureFlagStatus) DeepCopyInto(out *FeatureFlagStatus) {
 		in, out := &in.FirstEnabledTime, &out.FirstEnabledTime
 		*out = (*in).DeepCopy()
 	}
+	if in.NeverEnabledIn != nil {
+		in, out := &in.NeverEnabledIn, &out.NeverEnabledIn
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Stale != nil {
 		in, out := &in.Stale, &out.Stale
 		*out = new(Stale)

@@ -27,6 +27,7 @@ const maxActorBytes = 256
 func computeStatus(s *scope, staleAfter time.Duration, to *v1alpha1.FeatureFlagStatus) {
 	isNew := to.ObservedGeneration != s.flag.Generation
 	setStates(s, isNew, to)
+	setNeverEnabledIn(s, to)
 	setTimes(s, isNew, to)
 	to.ObservedGeneration = s.flag.Generation
 	to.Phase = phase(s, to)

@@ -262,3 +262,12 @@ func IsShortened(records, shorter []Record) bool {
 func newestFirst(a, b Record) int {
 	return cmp.Or(b.Time.Compare(a.Time.Time), cmp.Compare(b.ID, a.ID))
 }
+
+// EnablesIn reports whether the change enables a flag in the environment, or may do so as far as the record tells.
+func (r Record) EnablesIn(environment string) bool {
+	isIn := func(change Change) bool {
+		return change.Path == "spec.environments" ||
+			strings.HasPrefix(change.Path, "spec.environments["+environment+"]")
+	}
+	return r.Enables && (r.Omitted > 0 || len(r.Changes) == 0 || slices.ContainsFunc(r.Changes, isIn))
+}

@@ -364,6 +364,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: lastChangedTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: neverEnabledIn
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: observedGeneration
       type:
         scalar: numeric

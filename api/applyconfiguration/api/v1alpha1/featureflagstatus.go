@@ -33,6 +33,9 @@ type FeatureFlagStatusApplyConfiguration struct {
 	ArchivedTime *v1.Time `json:"archivedTime,omitempty"`
 	// firstEnabledTime is when the flag was first enabled in any environment.
 	FirstEnabledTime *v1.Time `json:"firstEnabledTime,omitempty"`
+	// neverEnabledIn are environments of which the operator knows that the flag was never enabled there, the first 100.
+	// There the flag is a draft, and editors change it without the verb publish.
+	NeverEnabledIn []string `json:"neverEnabledIn,omitempty"`
 	// stale says since when and why the flag is stale. Empty while it is not.
 	Stale *StaleApplyConfiguration `json:"stale,omitempty"`
 	// environments is the flag's state in each environment of the namespace, in the order of display, the first 100.
@@ -108,6 +111,16 @@ func (b *FeatureFlagStatusApplyConfiguration) WithArchivedTime(value v1.Time) *F
 // If called multiple times, the FirstEnabledTime field is set to the value of the last call.
 func (b *FeatureFlagStatusApplyConfiguration) WithFirstEnabledTime(value v1.Time) *FeatureFlagStatusApplyConfiguration {
 	b.FirstEnabledTime = &value
+	return b
+}
+
+// WithNeverEnabledIn adds the given value to the NeverEnabledIn field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the NeverEnabledIn field.
+func (b *FeatureFlagStatusApplyConfiguration) WithNeverEnabledIn(values ...string) *FeatureFlagStatusApplyConfiguration {
+	for i := range values {
+		b.NeverEnabledIn = append(b.NeverEnabledIn, values[i])
+	}
 	return b
 }
 
