@@ -27,6 +27,9 @@ LINTER := $(TOOLS)/golangci-lint-kube-api-linter
 ASSETS := $(or $(KUBEBUILDER_ASSETS),$(BIN)/k8s)
 KUBECTL := $(ASSETS)/kubectl
 
+# kube-controller-manager, which nothing but `make hostile` needs.
+CONTROLLER_MANAGER := $(BIN)/controller-manager/kube-controller-manager
+
 # Every Go module below the root has its own go.mod.
 MODULES = $(shell git ls-files --cached --others --exclude-standard -- '*/go.mod' | xargs -r dirname)
 TEST_MODULES = $(filter test/%,$(MODULES))
@@ -121,7 +124,11 @@ test: control-plane ## Run all tests, on a control plane of their own.
 	cd api && go test ./...
 	cd hack/image && go test ./...
 	cd test/rest && KUBEBUILDER_ASSETS=$(ASSETS) go test -race -timeout 20m ./...
-	@$(MAKE) conformance installation
+	@$(MAKE) hostile conformance installation
+
+.PHONY: hostile
+hostile: control-plane $(CONTROLLER_MANAGER) ## Try what docs/security.md says nobody can do, as each account, beside a real kube-controller-manager.
+	cd test/hostile && KUBEBUILDER_ASSETS=$(ASSETS) KUBE_CONTROLLER_MANAGER=$(CONTROLLER_MANAGER) go test -timeout 20m ./...
 
 .PHONY: conformance
 conformance: control-plane ## Run the tests against the real clients of the published formats and of OFREP.
@@ -153,6 +160,11 @@ ifdef KUBEBUILDER_ASSETS
 else
 	@STAGE="$(if $(filter run,$(MAKECMDGOALS))$(filter programs,$(MAKECMDGOALS)),1 of 3)" hack/controlplane/get.sh $(BIN)/k8s $(CONTROL_PLANE)
 endif
+
+# It is built again when its version changes.
+$(CONTROLLER_MANAGER): hack/controlplane/go.mod hack/controlplane/controller-manager.sh
+	@hack/controlplane/controller-manager.sh $(dir $@)
+	@touch $@
 
 # The tools are built again when their versions change.
 $(CONTROLLER_GEN) $(LINTER): $(TOOLS)/.built
