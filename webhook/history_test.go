@@ -205,8 +205,14 @@ func changesOf(ctx context.Context, g Gomega, namespace string) []v1alpha1.FlagC
 	return list.Items
 }
 
-// startHistory runs the controllers that keep the history, with the operator's rights, until stop is called.
+// startHistory runs the controllers that keep the history, with the operator's rights, until stop is called. They move
+// records at once.
 func startHistory(clock *clocktesting.FakePassiveClock) (stop func()) {
+	return startQuietHistory(clock, 0)
+}
+
+// startQuietHistory is startHistory with controllers that leave records with their object for some time.
+func startQuietHistory(clock *clocktesting.FakePassiveClock, quiet time.Duration) (stop func()) {
 	GinkgoHelper()
 	manager, err := ctrl.NewManager(
 		impersonation(operator, "system:serviceaccounts", "system:authenticated"),
@@ -232,6 +238,7 @@ func startHistory(clock *clocktesting.FakePassiveClock) (stop func()) {
 	} {
 		Expect((&historycontroller.Reconciler{
 			Client: manager.GetClient(), Metadata: manager.GetCache(), Live: manager.GetAPIReader(), Clock: clock, Object: object,
+			Quiet: quiet,
 		}).SetupWithManager(manager)).To(Succeed())
 	}
 	var running sync.WaitGroup
@@ -321,6 +328,34 @@ var _ = Describe("The history", func() {
 			record := history.EntriesOf(&changes[i])[0].Record
 			Expect([]string{spec.Description}).To(Equal(descriptions([]history.Record{record})))
 		}
+	})
+
+	It("leaves a flag alone for some seconds after an edit, so that the next edit does not conflict", func(ctx SpecContext) {
+		moved(ctx)
+		stopHistory()
+		clock.SetTime(time.Now())
+		stopHistory = startQuietHistory(clock, time.Second)
+		for i := range 3 {
+			before := flag.DeepCopy()
+			flag.Spec.Description = strconv.Itoa(i + 1)
+			Expect(alice.Patch(ctx, flag, client.MergeFrom(before))).To(Succeed())
+			Eventually(func(g Gomega) {
+				g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(flag), flag)).To(Succeed())
+				g.Expect(flag.Status.ObservedGeneration).To(Equal(flag.Generation))
+			}).Should(Succeed())
+			Consistently(func(g Gomega) {
+				now := &v1alpha1.FeatureFlag{}
+				g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(flag), now)).To(Succeed())
+				g.Expect(now.ResourceVersion).To(Equal(flag.ResourceVersion), "somebody else wrote to the flag after the edit")
+			}).WithTimeout(300 * time.Millisecond).Should(Succeed())
+			flag.Spec.Description += "!"
+			Expect(alice.Update(ctx, flag)).To(Succeed())
+		}
+		By("moving the records in one batch once nobody edits any more")
+		Expect(carried(ctx, Default, flag)).To(HaveLen(6))
+		clock.SetTime(time.Now().Add(time.Minute))
+		moved(ctx)
+		Expect(list(ctx, Default)).To(HaveLen(7))
 	})
 
 	It("gives the status its times, whenever the controller comes to look", func(ctx SpecContext) {
