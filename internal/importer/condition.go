@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -165,10 +166,12 @@ func (t *targeting) reference(arguments []any, not bool) (ways, error) {
 		}
 		audience.Spec.MatchAny = append(audience.Spec.MatchAny, group)
 	}
-	if other := t.audiences[audience.Name]; other != nil && other.Spec.DisplayName != name || len(met) == 0 {
+	// Another evaluator may have the same name, be it of another document.
+	place := t.namespace + "/" + audience.Name
+	if other := t.audiences[place]; len(met) == 0 || other != nil && !equality.Semantic.DeepEqual(other, audience) {
 		return met, nil
 	}
-	t.audiences[audience.Name] = audience
+	t.audiences[place] = audience
 	return ways{{{audience: audience.Name}}}, nil
 }
 

@@ -10,17 +10,18 @@
 package importer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	jackstaffvalidation "github.com/jackstaff-dev/jackstaff/internal/validation"
@@ -41,97 +42,108 @@ type Result struct {
 	Audiences []*v1alpha1.FlagAudience
 	// Losses are in the order of flags.
 	Losses []Loss
+	// Skipped counts the resources of other Kinds, by "Kind of apiVersion".
+	Skipped map[string]int `json:",omitempty"`
 }
 
-// definitions are a flagd file, or the flagSpec of a resource.
-type definitions struct {
-	Flags      map[string]definition `json:"flags"`
-	Evaluators map[string]any        `json:"$evaluators"`
-	Metadata   map[string]any        `json:"metadata"`
+// DefaultNamespace is the namespace of what has none of its own.
+const DefaultNamespace = "default"
+
+// Options say what the imported flags are for.
+type Options struct {
+	// Namespace is that of all flags. Empty means the namespace of each resource, and DefaultNamespace for files.
+	Namespace string
+	// Environment is the one that the flags are served in.
+	Environment string
 }
 
-type definition struct {
-	State          string                     `json:"state"`
-	Variants       map[string]json.RawMessage `json:"variants"`
-	DefaultVariant string                     `json:"defaultVariant"`
-	Targeting      any                        `json:"targeting"`
-	Metadata       map[string]any             `json:"metadata"`
+// Importer imports one file after the other. Names are unique over all of them.
+type Importer struct {
+	options Options
+	// names are those that flags have taken in each namespace, as namespace/name.
+	names map[string]struct{}
+	// audiences are by namespace/name.
+	audiences map[string]*v1alpha1.FlagAudience
+	// read is how many documents had flags.
+	read   int
+	result Result
 }
 
-// Flagd imports a document in JSON or YAML, to be served in an environment. It fails where that is neither a flagd file
-// nor a FeatureFlag of the OpenFeature operator.
-func Flagd(data []byte, namespace, environment string) (*Result, error) {
-	var document struct {
-		definitions
+// New makes an importer that has imported nothing yet.
+func New(options Options) *Importer {
+	return &Importer{
+		options:   options,
+		names:     map[string]struct{}{},
+		audiences: map[string]*v1alpha1.FlagAudience{},
+		result:    Result{Skipped: map[string]int{}},
+	}
+}
 
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
-		Spec       struct {
-			FlagSpec definitions `json:"flagSpec"`
-		} `json:"spec"`
+// Result returns what was imported of all files. It fails where none of them had a flagd file or a FeatureFlag of the
+// OpenFeature operator.
+func (i *Importer) Result() (*Result, error) {
+	if skipped := slices.Sorted(maps.Keys(i.result.Skipped)); i.read == 0 && len(skipped) > 0 {
+		return nil, fmt.Errorf("there is no FeatureFlag of core.openfeature.dev, but %s", strings.Join(skipped, ", "))
 	}
-	if err := yaml.Unmarshal(data, &document); err != nil {
-		return nil, fmt.Errorf("read flag definitions: %w", err)
-	}
-	from := &document.definitions
-	if document.Kind != "" {
-		if document.Kind != "FeatureFlag" || !strings.HasPrefix(document.APIVersion, "core.openfeature.dev/") {
-			return nil, fmt.Errorf("%s of %s is no FeatureFlag of core.openfeature.dev", document.Kind, document.APIVersion)
-		}
-		from = &document.Spec.FlagSpec
-	}
-	if from.Flags == nil {
-		return nil, errors.New("the document has no flags")
-	}
-	i := &importer{
-		from:        from,
-		namespace:   namespace,
-		environment: environment,
-		names:       map[string]struct{}{},
-		used:        map[string]struct{}{},
-		audiences:   map[string]*v1alpha1.FlagAudience{},
-	}
-	if len(from.Metadata) > 0 {
-		i.lose("", "metadata of the whole file has no place; copy it to the flags that need it")
-	}
-	for _, key := range slices.Sorted(maps.Keys(from.Flags)) {
-		i.flag(key)
-	}
-	for _, name := range slices.Sorted(maps.Keys(from.Evaluators)) {
-		if _, used := i.used[name]; !used {
-			i.lose("", "shared evaluator %q is used by no flag, and left out", name)
-		}
-	}
+	result := i.result
 	for _, name := range slices.Sorted(maps.Keys(i.audiences)) {
-		i.result.Audiences = append(i.result.Audiences, i.audiences[name])
+		result.Audiences = append(result.Audiences, i.audiences[name])
 	}
-	return &i.result, nil
+	return &result, nil
 }
 
-type importer struct {
-	from                   *definitions
-	namespace, environment string
-	// names are those that flags have taken, and used the shared evaluators that flags refer to.
-	names, used map[string]struct{}
-	audiences   map[string]*v1alpha1.FlagAudience
-	result      Result
+// Flagd imports one file, to be served in an environment. It fails where that holds no flags.
+func Flagd(data []byte, namespace, environment string) (*Result, error) {
+	i := New(Options{Namespace: namespace, Environment: environment})
+	if err := i.Add(data); err != nil {
+		return nil, err
+	}
+	return i.Result()
 }
 
-func (i *importer) lose(flag, format string, arguments ...any) {
+func (i *Importer) lose(flag, format string, arguments ...any) {
 	i.result.Losses = append(i.result.Losses, Loss{Flag: flag, Reason: fmt.Sprintf(format, arguments...)})
 }
 
+// part is one document, whose shared evaluators are its own.
+type part struct {
+	*Importer
+
+	from      *definitions
+	namespace string
+	// used are the shared evaluators that flags refer to.
+	used map[string]struct{}
+}
+
+// flags imports the flags of the document, and says which shared evaluators none of them uses.
+func (p *part) flags() {
+	for _, key := range slices.Sorted(maps.Keys(p.from.Flags)) {
+		p.flag(key)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.from.Evaluators)) {
+		if _, used := p.used[name]; !used {
+			p.lose("", "shared evaluator %q is used by no flag, and left out", name)
+		}
+	}
+}
+
 // flag imports one flag, or says why it cannot.
-func (i *importer) flag(key string) {
-	from := i.from.Flags[key]
+func (p *part) flag(key string) {
+	from := definition{}
+	if err := json.Unmarshal(p.from.Flags[key], &from); err != nil {
+		p.lose(key, "the flag is left out: %s", malformed(err))
+		return
+	}
 	flag := &v1alpha1.FeatureFlag{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "FeatureFlag"},
-		ObjectMeta: metav1.ObjectMeta{Name: i.name(key), Namespace: i.namespace},
-		Spec:       v1alpha1.FeatureFlagSpec{Key: key, DefaultVariation: from.DefaultVariant},
+		ObjectMeta: metav1.ObjectMeta{Name: p.name(key), Namespace: p.namespace},
+		Spec: v1alpha1.FeatureFlagSpec{
+			Key: key, Description: from.Description, DefaultVariation: from.DefaultVariant,
+		},
 	}
 	var err error
 	if flag.Spec.Type, err = typeOf(from.Variants); err != nil {
-		i.lose(key, "the flag is left out: %v", err)
+		p.lose(key, "the flag is left out: %v", err)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(from.Variants)) {
@@ -144,35 +156,67 @@ func (i *importer) flag(key string) {
 		if flag.Spec.Metadata == nil {
 			flag.Spec.Metadata = map[string]string{}
 		}
-		flag.Spec.Metadata[name] = fmt.Sprint(from.Metadata[name])
+		flag.Spec.Metadata[name] = textOf(from.Metadata[name])
 	}
-	config := v1alpha1.EnvironmentConfig{Name: i.environment, Enabled: from.State != "DISABLED"}
+	config := v1alpha1.EnvironmentConfig{
+		Name: p.options.Environment, Enabled: !strings.EqualFold(from.State, "DISABLED"),
+	}
 	if !config.Enabled {
-		i.lose(key, "while it is disabled the flag serves its default variation, and code no longer gets its own default")
+		p.lose(key, "while it is disabled the flag serves its default variation, and code no longer gets its own default")
 	}
-	t := &targeting{importer: i, key: key, def: from.DefaultVariant, variants: from.Variants}
+	t := &targeting{part: p, key: key, def: from.DefaultVariant, variants: from.Variants}
 	if err := t.top(from.Targeting, &config); err != nil {
 		config.Rules, config.DefaultVariation = nil, ""
-		i.lose(key, "targeting is left out, so that everybody gets the default variation: %v", err)
+		p.lose(key, "targeting is left out, so that everybody gets the default variation: %v", err)
 	}
 	flag.Spec.Environments = []v1alpha1.EnvironmentConfig{config}
 	judged := flag.DeepCopy()
 	judged.Default()
 	if mistakes := jackstaffvalidation.FeatureFlag(judged); len(mistakes) > 0 {
-		i.lose(key, "the flag is left out: %v", mistakes.ToAggregate())
+		p.lose(key, "the flag is left out: %v", mistakes.ToAggregate())
 		return
 	}
-	i.result.Flags = append(i.result.Flags, flag)
+	p.result.Flags = append(p.result.Flags, flag)
+}
+
+// malformed says which field of a flag has the wrong type.
+func malformed(err error) string {
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+		return fmt.Sprintf("%s is of type %s; it must be of type %s",
+			cmp.Or(wrong.Field, "the definition"), wrong.Value, kindOf(wrong.Type))
+	}
+	return err.Error()
+}
+
+// kindOf names a type as JSON does.
+func kindOf(of reflect.Type) string {
+	switch of.Kind() {
+	case reflect.Map, reflect.Struct:
+		return "object"
+	case reflect.String:
+		return "string"
+	default:
+		return of.String()
+	}
+}
+
+// textOf returns a value of metadata as text: a string without its quotes, anything else as JSON, with every digit.
+func textOf(value json.RawMessage) string {
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	return string(value)
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
 // name makes an object's name of a key, which no other object has.
-func (i *importer) name(key string) string {
+func (p *part) name(key string) string {
 	name := label(key)
 	for n := 2; ; n++ {
-		if _, taken := i.names[name]; !taken {
-			i.names[name] = struct{}{}
+		if _, taken := p.names[p.namespace+"/"+name]; !taken {
+			p.names[p.namespace+"/"+name] = struct{}{}
 			return name
 		}
 		suffix := fmt.Sprintf("-%d", n)

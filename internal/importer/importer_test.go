@@ -6,15 +6,20 @@ package importer_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/murmur3"
 	"sigs.k8s.io/yaml"
 
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/importer"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
@@ -77,7 +82,7 @@ func TestWrongDocuments(t *testing.T) {
 		"no flags":         {`{}`, "has no flags"},
 		"another Kind":     {`{"apiVersion": "v1", "kind": "ConfigMap"}`, "ConfigMap of v1"},
 		"not even a file":  {`[`, "read flag definitions"},
-		"our own resource": {`{"apiVersion": "flags.jackstaff.dev/v1alpha1", "kind": "FeatureFlag"}`, "no FeatureFlag of core.openfeature.dev"},
+		"our own resource": {`{"apiVersion": "flags.jackstaff.dev/v1alpha1", "kind": "FeatureFlag"}`, "no FeatureFlag of core.openfeature.dev, but FeatureFlag of flags.jackstaff.dev/v1alpha1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := importer.Flagd(
@@ -89,6 +94,114 @@ func TestWrongDocuments(t *testing.T) {
 				t.Errorf("the error is %v, want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// TestFilesAsTheyAre imports what real repositories and clusters hold.
+func TestFilesAsTheyAre(t *testing.T) {
+	const flag = `{"variants": {"on": true, "off": false}, "defaultVariant": "off"}`
+	resource := func(namespace, key string) string {
+		return `{"apiVersion": "core.openfeature.dev/v1beta1", "kind": "FeatureFlag", "metadata": {"name": "x", "namespace": "` +
+			namespace + `"}, "spec": {"flagSpec": {"flags": {"` + key + `": ` + flag + `}}}}`
+	}
+	for name, tc := range map[string]struct {
+		namespace string
+		files     []string
+		// want are namespace/key=description state metadata of each flag, lost the keys that were left out.
+		want, lost []string
+		skipped    map[string]int
+	}{
+		"several documents, other Kinds among them": {
+			files: []string{resource("shop", "a") + "\n---\n{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\"}\n---\n\n---\n" +
+				resource("pay", "b")},
+			want:    []string{"shop/a", "pay/b"},
+			skipped: map[string]int{"ConfigMap of v1": 1},
+		},
+		"a List": {
+			files: []string{`{"apiVersion": "v1", "kind": "List", "items": [` + resource("shop", "a") + `,` + resource("shop", "b") + `]}`},
+			want:  []string{"shop/a", "shop/b"},
+		},
+		"several files": {
+			files: []string{`{"flags": {"a": ` + flag + `}}`, resource("shop", "a")},
+			want:  []string{"default/a", "shop/a"},
+		},
+		"a namespace that is asked for": {
+			namespace: "team",
+			files:     []string{resource("shop", "a")},
+			want:      []string{"team/a"},
+		},
+		"one wrong type loses one flag": {
+			files: []string{`{"flags": {"a": ` + flag + `, "b": {"variants": ["on"]}, "c": 3, "d": {"state": 1}}}`},
+			want:  []string{"default/a"},
+			lost: []string{
+				"b: the flag is left out: variants is of type array; it must be of type object",
+				"c: the flag is left out: the definition is of type number; it must be of type object",
+				"d: the flag is left out: state is of type number; it must be of type string",
+			},
+		},
+		"YAML as flagd reads it": {
+			files: []string{"flags:\n  a:\n    description: Off again\n    state: disabled\n    variants: {on: true, off: false}\n" +
+				"    defaultVariant: on\n    metadata: {id: 12345678901234567890, rate: 1.50, text: \"7\"}\n"},
+			want: []string{"default/a=Off again disabled [id=12345678901234567890 rate=1.50 text=7]"},
+			lost: []string{"a: while it is disabled the flag serves its default variation, and code no longer gets its own default"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			imported := importer.New(importer.Options{Namespace: tc.namespace, Environment: "production"})
+			for _, file := range tc.files {
+				if err := imported.Add([]byte(file)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			result, err := imported.Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, lost []string
+			for _, flag := range result.Flags {
+				got = append(got, flag.Namespace+"/"+flag.Spec.Key+told(flag))
+			}
+			for _, loss := range result.Losses {
+				lost = append(lost, loss.Flag+": "+loss.Reason)
+			}
+			if delta := cmp.Diff(tc.want, got); delta != "" {
+				t.Errorf("flags (-want +got):\n%s", delta)
+			}
+			if delta := cmp.Diff(tc.lost, lost); delta != "" {
+				t.Errorf("losses (-want +got):\n%s", delta)
+			}
+			if delta := cmp.Diff(tc.skipped, result.Skipped, cmpopts.EquateEmpty()); delta != "" {
+				t.Errorf("skipped (-want +got):\n%s", delta)
+			}
+		})
+	}
+}
+
+// told is what else a flag says of itself.
+func told(flag *v1alpha1.FeatureFlag) string {
+	if flag.Spec.Description == "" {
+		return ""
+	}
+	state := "enabled"
+	if !flag.Spec.Environments[0].Enabled {
+		state = "disabled"
+	}
+	var metadata []string
+	for _, key := range slices.Sorted(maps.Keys(flag.Spec.Metadata)) {
+		metadata = append(metadata, key+"="+flag.Spec.Metadata[key])
+	}
+	return fmt.Sprintf("=%s %s %v", flag.Spec.Description, state, metadata)
+}
+
+// TestAliases fails where a small file with aliases of aliases takes the memory of a large one.
+func TestAliases(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
+	for i := 1; i < 9; i++ {
+		fmt.Fprintf(&text, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+	}
+	if _, err := importer.Flagd([]byte(text.String()), "", "production"); err == nil || !strings.Contains(err.Error(), "values") {
+		t.Errorf("the error is %v", err)
 	}
 }
 

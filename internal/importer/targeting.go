@@ -19,7 +19,7 @@ import (
 
 // targeting turns the targeting of one flag into rules.
 type targeting struct {
-	*importer
+	*part
 
 	key, def string
 	variants map[string]json.RawMessage
