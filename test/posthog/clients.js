@@ -7,14 +7,9 @@
 //   {"local": {flag: [value]}, "fallback": {flag: [value]}, "remote": {flag: [value]}, "payloads": {flag: [payload]}, "configs": {flag: payload}}
 // with the values in the order of the subjects. A local value is null where the client would have to ask the server.
 
-import { createRequire } from 'node:module'
 import { text } from 'node:stream/consumers'
 import { PostHog } from 'posthog-node'
 import { PostHog as PostHog418 } from 'posthog-node-4'
-
-const require = createRequire(import.meta.url)
-const { PostHog: PostHog36 } = require('posthog-node-3')
-const { PostHog: PostHog42 } = require('posthog-node-4.2')
 
 const input = JSON.parse(await text(process.stdin))
 console.warn = () => {} // It warns of flags that it asks the server about, which are meant.
@@ -65,8 +60,6 @@ for (const [name, Client, key] of [
   ['5 with a key', PostHog, input.key],
   ['5 with a token', PostHog, input.token],
   ['4.18', PostHog418, input.key],
-  ['4.2', PostHog42, input.key],
-  ['3.6', PostHog36, input.key],
 ]) {
   answers[name] = await ask(Client, key)
 }

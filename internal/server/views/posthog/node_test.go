@@ -279,15 +279,13 @@ var _ = Describe("PostHog's own clients", func() {
 			Configs                           map[string]any
 		}
 		Expect(json.Unmarshal(output, &clients)).To(Succeed(), string(output))
-		Expect(clients).To(HaveLen(5))
+		Expect(clients).To(HaveLen(3))
 
 		served, _ := datafiles.Environment(s.name, "production")
 		revision, err := (&published{}).of(served)
 		Expect(err).NotTo(HaveOccurred())
 		for name, client := range clients {
-			if name != "4.2" && name != "3.6" { // These know no remote configurations.
-				Expect(client.Configs).To(Equal(map[string]any{"config": map[string]any{"a": 1.0}}), name)
-			}
+			Expect(client.Configs).To(Equal(map[string]any{"config": map[string]any{"a": 1.0}}), name)
 			for _, key := range flags {
 				form := revision.document.Flags[key]
 				seen := map[string]bool{}
@@ -298,8 +296,7 @@ var _ = Describe("PostHog's own clients", func() {
 					want := valueFor(form, &result)
 					seen[fmt.Sprint(want)] = true
 					what := fmt.Sprintf("client %s, flag %s, subject %s %v", name, key, who.ID, who.Properties)
-					// Old clients ask the server about operators and dependencies that they do not know.
-					if got := client.Local[key][i]; local[key] && name != "4.2" && name != "3.6" || got != nil {
+					if got := client.Local[key][i]; local[key] || got != nil {
 						Expect(got).To(Equal(want), "evaluated locally: %s", what)
 					}
 					Expect(client.Fallback[key][i]).To(Equal(want), "evaluated locally where possible: %s", what)
