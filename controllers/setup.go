@@ -103,7 +103,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 			Client: mgr.GetClient(), Ledger: shared, Status: patcher("featureflag-controller"), Clock: options.Clock, StaleAfter: options.StaleAfter,
 		},
 		"sdkkeys": &sdkkeys.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorderFor(mgr, "sdkkeys-controller"), Clock: options.Clock,
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorderFor(mgr, "sdkkeys-controller"), Clock: options.Clock, Seal: options.Seal,
 		},
 		"flagaudience": &flagaudience.Reconciler{Client: mgr.GetClient(), Status: patcher("flagaudience-controller")},
 		"flagevent":    &flagevent.Reconciler{Client: mgr.GetClient(), Status: patcher("flagevent-controller")},

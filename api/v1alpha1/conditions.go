@@ -144,6 +144,9 @@ const (
 	// SDKKeysRevokedReason: SDK keys are no longer valid.
 	SDKKeysRevokedReason = "SDKKeysRevoked"
 
+	// SDKKeySharedReason: two environments have one SDK key, which therefore opens neither.
+	SDKKeySharedReason = "SDKKeyShared"
+
 	// SDKKeysLimitReason: there are as many SDK keys as there may be; a request for more waits until some are revoked.
 	SDKKeysLimitReason = "SDKKeysLimit"
 )

@@ -94,7 +94,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 func keysChanged() predicate.Predicate {
 	keysOf := func(object client.Object) string {
 		environment, _ := object.(*v1alpha1.FlagEnvironment)
-		return publish.KeysOf(&environment.Status).Encode()
+		return publish.KeysOf(&environment.Status).Encode(nil, types.NamespacedName{})
 	}
 	return predicate.Funcs{
 		UpdateFunc: func(e event.UpdateEvent) bool { return keysOf(e.ObjectOld) != keysOf(e.ObjectNew) },

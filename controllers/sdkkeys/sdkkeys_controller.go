@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 )
@@ -47,6 +48,8 @@ type Reconciler struct {
 	Live     client.Reader
 	Recorder events.EventRecorder
 	Clock    clock.PassiveClock
+	// Seal is what mirrored keys bear. Nil means that none is asked for.
+	Seal *ownership.Seal
 }
 
 // SetupWithManager registers the controller.
@@ -71,6 +74,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	environment := &v1alpha1.FlagEnvironment{}
 	if err := r.Client.Get(ctx, request.NamespacedName, environment); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if err := r.tellOfShared(ctx, environment); err != nil {
+		return ctrl.Result{}, err
 	}
 	p := planFor(environment, r.Clock.Now())
 	if !environment.DeletionTimestamp.IsZero() || p.idle(&environment.Status) {
@@ -149,9 +155,11 @@ func (r *Reconciler) rebuild(ctx context.Context, environment *v1alpha1.FlagEnvi
 	if !ok || !ownership.IsDatafile(client.ObjectKeyFromObject(environment), served, v1alpha1.DatafileServed) {
 		return nil
 	}
-	keys, err := publish.DecodeKeys(mirrored)
+	keys, err := publish.DecodeKeys(mirrored, r.Seal, client.ObjectKeyFromObject(environment))
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Making new SDK keys, because those of the served ConfigMap cannot be read")
+		log.FromContext(ctx).Info("Making new SDK keys, because those of the served ConfigMap are not believed", "because", err.Error())
+		r.Recorder.Eventf(environment, nil, corev1.EventTypeWarning, v1alpha1.TamperedReason, "CreateSDKKeys",
+			"the SDK keys that ConfigMap %q mirrors are not believed, and new ones are made: %s", served.Name, err)
 		return nil
 	}
 	environment.Status.SDKKeys, environment.Status.LastHandledRotateAt = keys.Keys, keys.LastHandledRotateAt
@@ -202,6 +210,29 @@ func (r *Reconciler) update(
 		return nil, fmt.Errorf("update SDK keys: %w", err)
 	}
 	return environment, nil
+}
+
+// tellOfShared records, on all environments concerned, that one of the environment's keys is another's as well. No
+// replica answers such a key: hashes are no secrets, and nobody can tell whose it is.
+func (r *Reconciler) tellOfShared(ctx context.Context, environment *v1alpha1.FlagEnvironment) error {
+	for i := range environment.Status.SDKKeys {
+		key := &environment.Status.SDKKeys[i]
+		for _, hash := range []string{key.ServerHash, key.ClientHash} {
+			sharing := &v1alpha1.FlagEnvironmentList{}
+			if err := r.Client.List(ctx, sharing, client.MatchingFields{index.SDKKeyHash: hash}); err != nil {
+				return fmt.Errorf("look for other environments with an SDK key: %w", err)
+			}
+			if len(sharing.Items) < 2 {
+				continue
+			}
+			for j := range sharing.Items {
+				r.Recorder.Eventf(&sharing.Items[j], nil, corev1.EventTypeWarning, v1alpha1.SDKKeySharedReason, "RefuseSDKKey",
+					"an SDK key with the hash %s… is that of another environment too, and opens neither; rotate the keys, then revoke "+
+						"those of before by the annotation %s", hash[:min(len(hash), 19)], v1alpha1.RevokeKeysBeforeAnnotation)
+			}
+		}
+	}
+	return nil
 }
 
 // tell records what the user is to know of a plan that was carried out.

@@ -44,6 +44,9 @@ const (
 	// EnvironmentDelivers finds, by the value "true", the FlagEnvironments that select namespaces to deliver to.
 	EnvironmentDelivers = "spec.delivery.namespaceSelector"
 
+	// SDKKeyHash finds FlagEnvironments by the hashes of their confirmed SDK keys.
+	SDKKeyHash = "status.sdkKeys.hash"
+
 	// CopyOrigin finds the metadata of copies of datafiles by namespace and name of their FlagEnvironment, separated by a
 	// slash.
 	CopyOrigin = "origin"
@@ -76,6 +79,19 @@ func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 				return nil
 			}
 			return []string{cmp.Or(event.Spec.Key, event.Name)}
+		}},
+		{&v1alpha1.FlagEnvironment{}, SDKKeyHash, func(object client.Object) []string {
+			environment, ok := object.(*v1alpha1.FlagEnvironment)
+			if !ok {
+				return nil
+			}
+			var hashes []string
+			for _, key := range environment.Status.SDKKeys {
+				if key.Confirmed {
+					hashes = append(hashes, key.ServerHash, key.ClientHash)
+				}
+			}
+			return hashes
 		}},
 		{&v1alpha1.FlagEnvironment{}, EnvironmentDelivers, func(object client.Object) []string {
 			environment, ok := object.(*v1alpha1.FlagEnvironment)

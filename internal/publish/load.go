@@ -174,7 +174,7 @@ func (p *Publisher) read(environment *v1alpha1.FlagEnvironment, configMap *corev
 	to.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
 	to.FlagdComplete = configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] == ""
 	to.Files = filesOf(configMap)
-	to.seal = p.sealOf(environment, to)
+	to.sealer, to.seal = p.Seal, p.sealOf(environment, to)
 	return nil
 }
 

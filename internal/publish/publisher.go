@@ -67,6 +67,8 @@ type Served struct {
 	object metav1.ObjectMeta
 	// floor is a revision that a ConfigMap of which nothing else is believed was once said to be. It is passed over.
 	floor int64
+	// sealer seals the SDK keys that the served ConfigMap mirrors.
+	sealer *ownership.Seal
 	// seal is what the served ConfigMap is to bear, and empty where this process has no seal.
 	seal string
 	// formats are those in which the served ConfigMap is what it should be, and nil where it is not.
@@ -90,7 +92,8 @@ func (s *Served) Intact(environment *v1alpha1.FlagEnvironment) bool {
 // is not made yet.
 func (s *Served) hasKeysOf(environment *v1alpha1.FlagEnvironment) bool {
 	keys := KeysOf(&environment.Status)
-	return len(keys.Keys) == 0 || s.object.Annotations[v1alpha1.SDKKeysAnnotation] == keys.Encode()
+	return len(keys.Keys) == 0 || s.object.Annotations[v1alpha1.SDKKeysAnnotation] ==
+		keys.Encode(s.sealer, client.ObjectKeyFromObject(environment))
 }
 
 // Named reports whether the served ConfigMap has that name.
@@ -135,6 +138,7 @@ func (p *Publisher) Publish(
 		PublishedAt: p.Clock.Now().UTC().Truncate(time.Second),
 		Contents:    content.Contents,
 		object:      served.object,
+		sealer:      p.Seal,
 	}
 	kept, err := p.keep(ctx, environment, content, next, served, numbers)
 	if err != nil {
@@ -332,7 +336,7 @@ func (p *Publisher) servedConfigMap(environment *v1alpha1.FlagEnvironment, serve
 	configMap.Labels[v1alpha1.ProductionLabel] = strconv.FormatBool(environment.Spec.Production)
 	configMap.Annotations[configTrackingAnnotation] = "disabled"
 	if keys := KeysOf(&environment.Status); len(keys.Keys) > 0 {
-		configMap.Annotations[v1alpha1.SDKKeysAnnotation] = keys.Encode()
+		configMap.Annotations[v1alpha1.SDKKeysAnnotation] = keys.Encode(p.Seal, client.ObjectKeyFromObject(environment))
 	}
 	if served.object.Name == configMap.Name {
 		keepTheirs(configMap, &served.object)

@@ -4,9 +4,7 @@
 package store
 
 import (
-	"cmp"
 	"sync/atomic"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -24,8 +22,7 @@ type Environment struct {
 	// UID is the UID of the FlagEnvironment.
 	UID types.UID
 
-	created time.Time
-	state   atomic.Pointer[state]
+	state atomic.Pointer[state]
 	// keys are the hashes that open the environment. The store's lock guards them.
 	keys map[keyHash]struct{}
 	// read is the resource version of the ConfigMap that was read last. Only who follows the environment uses it.
@@ -46,7 +43,6 @@ func newEnvironment(from *v1alpha1.FlagEnvironment) *Environment {
 		Project: from.Namespace,
 		Name:    from.Name,
 		UID:     from.UID,
-		created: from.CreationTimestamp.Time,
 		keys:    map[keyHash]struct{}{},
 	}
 	environment.state.Store(&state{revision: unpublished, changed: make(chan struct{})})
@@ -88,9 +84,4 @@ func (e *Environment) end() {
 		&state{revision: before.revision, clientMembers: before.clientMembers, gone: true, changed: make(chan struct{})},
 	)
 	close(before.changed)
-}
-
-// isOlderThan says which of two environments was there first, the same in every replica.
-func (e *Environment) isOlderThan(other *Environment) bool {
-	return cmp.Or(e.created.Compare(other.created), cmp.Compare(e.UID, other.UID)) < 0
 }

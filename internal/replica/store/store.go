@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -45,7 +46,8 @@ type opened struct {
 type Store struct {
 	mu           sync.RWMutex
 	environments map[types.NamespacedName]*Environment
-	keys         map[keyHash]opened
+	// keys are the environments that claim a key. A key that more than one claims opens none.
+	keys map[keyHash][]opened
 
 	start start
 
@@ -55,7 +57,7 @@ type Store struct {
 
 // NewStore returns a Store without environments. SetupWithManager makes it follow those of a cluster.
 func NewStore() *Store {
-	return &Store{environments: map[types.NamespacedName]*Environment{}, keys: map[keyHash]opened{}}
+	return &Store{environments: map[types.NamespacedName]*Environment{}, keys: map[keyHash][]opened{}}
 }
 
 // Environment returns an environment, and whether there is one.
@@ -73,8 +75,11 @@ func (s *Store) ByKey(key string) (*Environment, KeyKind, bool) {
 	hash := keyHash(sha256.Sum256([]byte(key)))
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	found, ok := s.keys[hash]
-	return found.environment, found.kind, ok
+	claimed := s.keys[hash]
+	if len(claimed) != 1 {
+		return nil, 0, false
+	}
+	return claimed[0].environment, claimed[0].kind, true
 }
 
 // Set makes the store hold an environment as it is now, with document as what it serves. A nil document means that what
@@ -119,8 +124,8 @@ func (s *Store) Remove(key types.NamespacedName) {
 }
 
 // setKeys makes the confirmed keys of a status open the environment, and no others. It reports whether that changed
-// anything. A hash that an older environment has already is left to it: hashes are no secrets, and whoever copies one
-// must not get the other's callers.
+// anything. A hash that two environments claim opens neither: hashes are no secrets, and whoever copies one must not get
+// the other's callers.
 func (s *Store) setKeys(environment *Environment, status *v1alpha1.FlagEnvironmentStatus) bool {
 	wanted := map[keyHash]KeyKind{}
 	for i := range status.SDKKeys {
@@ -136,25 +141,32 @@ func (s *Store) setKeys(environment *Environment, status *v1alpha1.FlagEnvironme
 	}
 	changed := false
 	for hash := range environment.keys {
-		if kind, stays := wanted[hash]; !stays || s.keys[hash].kind != kind {
-			delete(s.keys, hash)
-			delete(environment.keys, hash)
+		if !slices.ContainsFunc(s.keys[hash], func(claim opened) bool {
+			kind, stays := wanted[hash]
+			return claim.environment == environment && stays && claim.kind == kind
+		}) {
+			s.dropKey(environment, hash)
 			changed = true
 		}
 	}
 	for hash, kind := range wanted {
-		other := s.keys[hash].environment
-		if other == environment || other != nil && other.isOlderThan(environment) {
+		if _, has := environment.keys[hash]; has {
 			continue
 		}
-		if other != nil {
-			delete(other.keys, hash)
-		}
-		s.keys[hash] = opened{environment: environment, kind: kind}
+		s.keys[hash] = append(s.keys[hash], opened{environment: environment, kind: kind})
 		environment.keys[hash] = struct{}{}
 		changed = true
 	}
 	return changed
+}
+
+// dropKey ends an environment's claim to a key.
+func (s *Store) dropKey(environment *Environment, hash keyHash) {
+	delete(environment.keys, hash)
+	s.keys[hash] = slices.DeleteFunc(s.keys[hash], func(claim opened) bool { return claim.environment == environment })
+	if len(s.keys[hash]) == 0 {
+		delete(s.keys, hash)
+	}
 }
 
 // parseHash reads a hash of a status.
