@@ -65,6 +65,11 @@ func NextChange(form *datafile.Flag, now time.Time) (time.Time, bool) {
 	return time.Unix(next, 0).UTC(), true
 }
 
+// OnBySchedule reports whether the schedule of a flag that is enabled has it on at a time. Without one it is on.
+func OnBySchedule(schedule *v1alpha1.Schedule, now time.Time) bool {
+	return compileSchedule(schedule).OnAt(now)
+}
+
 // servedVariations are the keys of the variations that some context may get while the flag is on.
 func servedVariations(form *datafile.Flag) map[string]bool {
 	served := map[string]bool{}

@@ -43,6 +43,7 @@ type Cluster struct {
 	writer     client.Client
 	authorizer authorizer.Authorizer
 	options    Options
+	turns      turns
 }
 
 // newWriter makes a client that writes with the token of the context's caller, never with the operator's own rights.

@@ -114,18 +114,21 @@ func FromKubernetes(err error, rename Rename) error {
 		return fmt.Errorf("ask the API server: %w", err)
 	}
 	answer := status.Status()
-	refused := &Error{Status: int(answer.Code), Message: answer.Message, Cause: err}
+	refused := &Error{Status: int(answer.Code), Message: plain(answer.Message), Cause: err}
 	switch {
 	case apierrors.IsInvalid(err):
 		refused.Status, refused.Message = http.StatusUnprocessableEntity, "the request breaks a rule"
 		for _, cause := range causes(answer) {
-			refused.Fields = append(refused.Fields, FieldError{Field: rename(cause.Field), Message: cause.Message})
+			refused.Fields = append(refused.Fields, FieldError{Field: rename(cause.Field), Message: plain(cause.Message)})
 		}
+	case apierrors.IsNotFound(err):
+		refused.Message = fmt.Sprintf("%s is gone; read it again", named(answer))
+	case apierrors.IsAlreadyExists(err):
+		refused.Message = fmt.Sprintf("there is %s already; choose another key", named(answer))
+	case apierrors.IsConflict(err):
+		refused.Message = fmt.Sprintf("somebody else has changed %s in the meantime; read it again", named(answer))
 	case apierrors.IsUnauthorized(err),
 		apierrors.IsForbidden(err),
-		apierrors.IsNotFound(err),
-		apierrors.IsConflict(err),
-		apierrors.IsAlreadyExists(err),
 		apierrors.IsRequestEntityTooLargeError(err),
 		apierrors.IsBadRequest(err):
 	case apierrors.IsTooManyRequests(err):
@@ -140,6 +143,15 @@ func FromKubernetes(err error, rename Rename) error {
 		return fmt.Errorf("ask the API server: %w", err)
 	}
 	return refused
+}
+
+// named is the object of an answer of the API server, such as flag "checkout".
+func named(answer metav1.Status) string {
+	if answer.Details == nil || answer.Details.Name == "" {
+		return "it"
+	}
+	kind := strings.TrimSuffix(resources[answer.Details.Kind], "s")
+	return strings.TrimSpace(kind + " " + quote(answer.Details.Name))
 }
 
 func causes(answer metav1.Status) []metav1.StatusCause {

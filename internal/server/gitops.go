@@ -6,10 +6,12 @@ package server
 import (
 	"context"
 	"net/http"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 )
 
@@ -51,6 +53,35 @@ func Toggle(
 		}
 	}
 	return Change(ctx, c, flag, edit)
+}
+
+// EnabledAt reports whether a flag is on in an environment at a time: it is enabled, and its schedule, if any, has it on.
+func EnabledAt(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
+	config := flag.In(environment)
+	return flag.EnabledIn(environment) && !flag.Spec.Archived && compile.OnBySchedule(config.Schedule, now)
+}
+
+// ScheduledAt is when the schedule of a flag enables it in an environment, and false where that is not ahead.
+func ScheduledAt(flag *v1alpha1.FeatureFlag, environment string, now time.Time) (time.Time, bool) {
+	config := flag.In(environment)
+	if config == nil || config.Schedule == nil || config.Schedule.EnableAt == nil ||
+		!config.Schedule.EnableAt.After(now) || compile.OnBySchedule(config.Schedule, now) {
+		return time.Time{}, false
+	}
+	return config.Schedule.EnableAt.Time, true
+}
+
+// OffBySchedule says why a flag would be off in an environment though somebody switches it on, such as "its schedule
+// enables it at 2027-01-02T15:04:05Z". It is empty where no schedule is in the way.
+func OffBySchedule(flag *v1alpha1.FeatureFlag, environment string, now time.Time) string {
+	config := flag.In(environment)
+	if config == nil || compile.OnBySchedule(config.Schedule, now) {
+		return ""
+	}
+	if at, ahead := ScheduledAt(flag, environment, now); ahead {
+		return "its schedule enables it at " + Time(at)
+	}
+	return "its schedule disabled it at " + Time(config.Schedule.DisableAt.Time)
 }
 
 // SetEnabled switches a flag on or off in an environment.

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,6 +55,9 @@ type View struct {
 	TrailingSlash bool
 	// Around wraps the view, for what its requests need before they are told apart. It may be nil.
 	Around func(http.Handler) http.Handler
+	// Words are the view's words for the Kinds' in messages, such as scheduledEnableAt for enableAt. What is in quotes stays
+	// as it is. It may be nil.
+	Words *strings.Replacer
 
 	api         huma.API
 	mux         *http.ServeMux
@@ -66,7 +70,7 @@ type View struct {
 
 // NewView makes a view whose bodies are of the content type, application/json or one that ends in +json.
 func NewView[E any](server *Server, name, description, contentType string, envelope Envelope[E]) *View {
-	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: json.Unmarshal}
+	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: readBody}
 	namer := func(t reflect.Type, hint string) string {
 		return strings.ToUpper(name[:1]) + name[1:] + huma.DefaultSchemaNamer(t, hint)
 	}
@@ -183,6 +187,9 @@ func (v *View) admit(public, limitsItself bool) func(huma.Context, func(huma.Con
 			return
 		}
 		caller, err := v.server.Authenticate(request)
+		if err == nil {
+			err = checkQuery(ctx.Operation(), request.URL.Query())
+		}
 		if err != nil {
 			v.refuse(ctx, err)
 			return
@@ -223,7 +230,7 @@ func refusal(ctx context.Context, err error) *Error {
 // transform writes errors in the view's envelope.
 func (v *View) transform(_ huma.Context, _ string, body any) (any, error) {
 	if refused, ok := body.(*Error); ok {
-		return v.envelope(refused), nil
+		return v.envelope(v.inWords(refused)), nil
 	}
 	return body, nil
 }
@@ -297,12 +304,16 @@ func (v *View) write(w http.ResponseWriter, refused *Error) {
 	maps.Copy(w.Header(), refused.GetHeaders())
 	w.Header().Set("Content-Type", v.contentType)
 	w.WriteHeader(refused.Status)
-	_ = json.NewEncoder(w).Encode(v.envelope(refused)) // The caller has gone where this fails.
+	_ = json.NewEncoder(w).Encode(v.envelope(v.inWords(refused))) // The caller has gone where this fails.
 }
+
+// required is what huma says of a property that is missing.
+var required = regexp.MustCompile(`^expected required property (.+) to be present$`)
 
 // Huma makes its own errors by a function of the package; this is how it is told to make ours. Parameters that are
 // wrong are malformed requests; a body that is not of its schema breaks a rule, unless it is not JSON at all.
 func init() {
+	huma.ValidateStrictCasing = true
 	huma.NewErrorWithContext = func(_ huma.Context, status int, message string, details ...error) huma.StatusError {
 		refused := &Error{Status: status, Message: message}
 		for _, detail := range details {
@@ -320,10 +331,14 @@ func init() {
 			if place != "body" {
 				refused.Status = http.StatusBadRequest
 			}
-			refused.Fields = append(
-				refused.Fields,
-				FieldError{Field: cmp.Or(name, place), Message: detailed.ErrorDetail().Message},
-			)
+			said := FieldError{Field: cmp.Or(name, place), Message: detailed.ErrorDetail().Message}
+			if field, isNull := strings.CutSuffix(said.Message, nullSuffix); isNull && name == "" {
+				said = FieldError{Field: field, Message: strings.TrimPrefix(nullSuffix, ": ")}
+			}
+			if missing := required.FindStringSubmatch(said.Message); missing != nil {
+				said.Message = fmt.Sprintf("the property %q is missing", missing[1])
+			}
+			refused.Fields = append(refused.Fields, said)
 		}
 		return refused
 	}

@@ -310,6 +310,40 @@ var _ = Describe("On", func() {
 	})
 })
 
+var _ = Describe("What was read", func() {
+	It("can be sent back, with everything around it", func() {
+		s := newShop()
+		s.create()
+		for _, environment := range []string{"prod", "dev"} {
+			path := "/improve-patch/environments/" + environment
+			read := world.Call(s.viewer, http.MethodGet, flags+path, nil)
+			before := s.stored("improve-patch")
+			body := strings.Replace(string(read.Body), "{", `{"jsonapi": {"version": "1.1"}, `, 1)
+			answer := s.patch(s.editor, path, body)
+			Expect(answer.Status).To(Equal(http.StatusOK), string(answer.Body))
+			Expect(answer.Body).To(MatchJSON(read.Body))
+			Expect(s.stored("improve-patch").Spec.Environments).To(ContainElements(before.Spec.Environments))
+			failed(s.patch(s.viewer, path, body), http.StatusForbidden, "", "may not patch")
+			failed(s.patch(s.editor, path, strings.Replace(body, `"environmentCode":"`, `"environmentCode":"x`, 1)),
+				http.StatusUnprocessableEntity, "/data/meta", "read-only")
+		}
+	})
+})
+
+var _ = Describe("A query", func() {
+	It("that is not implemented is refused with the parameter", func() {
+		s := newShop()
+		s.create()
+		for _, query := range []string{"sort=key", "filter[key]=x", "include=bogus", "include=slices&include=slices", "page[size]=1"} {
+			answer := world.Call(s.viewer, http.MethodGet, flags+"?"+query, nil)
+			Expect(answer.Status).To(Equal(http.StatusBadRequest), query)
+			Expect(answer.JSON).To(HaveKeyWithValue("errors", ContainElement(
+				HaveKeyWithValue("source", HaveKeyWithValue("parameter", strings.Split(query, "=")[0])))))
+		}
+		Expect(world.Call(s.viewer, http.MethodGet, flags+"/improve-patch?include=slices", nil).Status).To(Equal(http.StatusOK))
+	})
+})
+
 var _ = Describe("A change", func() {
 	It("holds where somebody else changed another part, and not where the flag is another than was seen", func() {
 		s := newShop()

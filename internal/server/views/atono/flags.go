@@ -5,6 +5,7 @@ package atono
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -87,8 +88,13 @@ type flagOutput struct {
 	}
 }
 
-func (v *view) get(ctx context.Context, input *FlagScope) (*flagOutput, error) {
-	flag, environments, err := v.find(ctx, *input)
+type getInput struct {
+	FlagScope
+	Include string `query:"include" enum:"slices" doc:"The configuration in each environment, which the answer always has."`
+}
+
+func (v *view) get(ctx context.Context, input *getInput) (*flagOutput, error) {
+	flag, environments, err := v.find(ctx, input.FlagScope)
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +163,11 @@ func (v *view) configure(ctx context.Context, input *configureInput) (*sliceOutp
 	} else if id := sliceID(flag, environment); given.ID != "" && given.ID != id {
 		return nil, conflict("data.id", "that of the path is "+id)
 	}
+	readOnly := input.Body.Data.SliceReadOnly
+	readOnly.Links = nil
+	if err := server.CheckReadOnly(readOnly, showSlice(flag, environment, v.clock.Now()), nil); err != nil {
+		return nil, inData(err)
+	}
 	if flag, err = v.change(ctx, flag, environment.Name, input); err != nil {
 		return nil, err
 	}
@@ -173,7 +184,15 @@ func (v *view) change(
 	rename := func(string) string { return field }
 	switch input.Body.Data.Attributes.Configuration {
 	case mixed:
-		return nil, server.InvalidField(field, "MIXED is what rules make; set on or off")
+		if configuration(flag, environment, v.clock.Now()) != mixed {
+			return nil, server.InvalidField(field, "MIXED is what rules make; set on or off")
+		}
+		// It is so already, and whoever may not change it may not say so either.
+		return server.Change(ctx, v.cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
+			Apply:  func(*v1alpha1.FeatureFlag) error { return nil },
+			Part:   func(flag *v1alpha1.FeatureFlag) any { return flag.In(environment) },
+			Rename: rename, IfMatch: input.IfMatch,
+		})
 	case off:
 		return server.Toggle(ctx, v.cluster, flag, environment, false, rename, input.IfMatch)
 	}
@@ -188,6 +207,16 @@ func (v *view) change(
 		Part:   func(flag *v1alpha1.FeatureFlag) any { return flag.In(environment) },
 		Rename: rename, IfMatch: input.IfMatch,
 	})
+}
+
+// inData puts the fields of an error into the member data.
+func inData(err error) error {
+	if refused := (*server.Error)(nil); errors.As(err, &refused) {
+		for i := range refused.Fields {
+			refused.Fields[i].Field = "data." + refused.Fields[i].Field
+		}
+	}
+	return err
 }
 
 func conflict(field, message string) error {

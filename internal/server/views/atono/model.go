@@ -115,12 +115,23 @@ type RelatedLink struct {
 // SliceUpdate is the body of a request to switch a flag on or off.
 type SliceUpdate struct {
 	Data struct {
+		SliceReadOnly
 		Type       string `json:"type" doc:"flag_environment."`
 		ID         string `json:"id,omitempty" doc:"Where it is given, that of the resource of the path."`
 		Attributes struct {
 			Configuration string `json:"configuration" enum:"on,off,MIXED" doc:"On or off. MIXED is what rules make, and cannot be set."`
 		} `json:"attributes"`
 	} `json:"data"`
+	JSONAPI json.RawMessage `json:"jsonapi,omitempty" doc:"The version of JSON:API that the client speaks. Not looked at."`
+	Meta    json.RawMessage `json:"meta,omitempty" doc:"Not looked at."`
+	Links   json.RawMessage `json:"links,omitempty" doc:"Not looked at."`
+}
+
+// SliceReadOnly are what a flag_environment has beside its configuration. They may be sent back as they were read.
+type SliceReadOnly struct {
+	Relationships json.RawMessage `json:"relationships,omitempty" doc:"Read-only."`
+	Meta          json.RawMessage `json:"meta,omitempty" doc:"Read-only."`
+	Links         json.RawMessage `json:"links,omitempty" doc:"Not looked at."`
 }
 
 func path(flag *v1alpha1.FeatureFlag) string { return "/api/v1/flags/" + string(flag.UID) }

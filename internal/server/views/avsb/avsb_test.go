@@ -178,7 +178,7 @@ var _ = Describe("Flags", func() {
 
 		s.call(s.editor, http.StatusCreated, http.MethodPost, "/flags", checkout)
 		Expect(
-			message(s.call(s.editor, http.StatusUnprocessableEntity, http.MethodPost, "/flags", checkout)),
+			message(s.call(s.editor, http.StatusConflict, http.MethodPost, "/flags", checkout)),
 		).To(
 			ContainSubstring("key"),
 		)
@@ -471,7 +471,7 @@ var _ = Describe("A flag in an environment", func() {
 			`{"schedulingEnabled": true}`:                                       "scheduledEnableAt",
 			`{"timezone": "UTC"}`:                                               "scheduledEnableAt",
 			`{"scheduledEnableAt": "tomorrow"}`:                                 "scheduledEnableAt",
-			`{"enabled": true, "rules": []}`:                                    "rules",
+			`{"enabled": true, "rules": [{"id": "x"}]}`:                         "rules",
 			`{"scheduledEnableAt": "2031-01-01T00:00:00Z", "timezone": "Mars"}`: "timezone",
 			`{"scheduledEnableAt": "2031-01-01T00:00:00Z", "scheduledDisableAt": "2031-01-01T00:00:00Z"}`: "scheduledDisableAt",
 			`{"schedulingEnabled": false, "scheduledDisableAt": "2031-01-01T00:00:00Z"}`:                  "scheduledDisableAt",
@@ -934,7 +934,7 @@ var _ = Describe("Events and audiences", func() {
 			Equal(created), HaveKeyWithValue("type", "NUMERIC")))
 		for body, says := range map[string]string{
 			`{"name": "x", "key": "x"}`: "type", `{"name": "x", "key": "x", "type": "COUNT"}`: "type", `{"name": "x", "key": "a b", "type": "NUMERIC"}`: "key",
-			`{"name": "x", "key": "purchase", "type": "NUMERIC"}`: "key", `{"name": "x", "key": "x", "type": "NUMERIC", "unit": "EUR"}`: "unit",
+			`{"name": "x", "key": "x", "type": "NUMERIC", "unit": "EUR"}`: "unit",
 		} {
 			Expect(
 				message(s.call(s.editor, http.StatusUnprocessableEntity, http.MethodPost, "/flag-events", body)),

@@ -6,12 +6,12 @@ package avsb
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -45,7 +45,7 @@ type createFlagInput struct {
 		Key                 string           `json:"key" minLength:"1"`
 		Type                string           `json:"type" enum:"BOOLEAN,STRING,NUMBER,JSON"`
 		Description         string           `json:"description,omitempty"`
-		Variations          []VariationInput `json:"variations" nullable:"false"`
+		Variations          []VariationInput `json:"variations" nullable:"false" minItems:"1"`
 		DefaultVariationKey string           `json:"defaultVariationKey"`
 	}
 }
@@ -54,11 +54,36 @@ type updateFlagInput struct {
 	FlagPath
 	Precondition
 	Body struct {
-		Name        *string `json:"name,omitempty" minLength:"1"`
-		Description *string `json:"description,omitempty"`
-		Key         *string `json:"key,omitempty" doc:"Cannot be changed."`
-		Type        *string `json:"type,omitempty" enum:"BOOLEAN,STRING,NUMBER,JSON" doc:"Cannot be changed."`
+		Name        *string                 `json:"name,omitempty" minLength:"1"`
+		Description server.Optional[string] `json:"description,omitzero" doc:"Null: none."`
+		Key         *string                 `json:"key,omitempty" doc:"Cannot be changed."`
+		Type        *string                 `json:"type,omitempty" enum:"BOOLEAN,STRING,NUMBER,JSON" doc:"Cannot be changed."`
+		FlagReadOnly
 	}
+}
+
+// FlagReadOnly are the fields of a flag that PATCH does not change. They may be sent back as they were read.
+type FlagReadOnly struct {
+	ID                  json.RawMessage `json:"id,omitempty" doc:"Read-only."`
+	Status              json.RawMessage `json:"status,omitempty" doc:"Read-only."`
+	IsStale             json.RawMessage `json:"isStale,omitempty" doc:"Not looked at."`
+	DefaultVariationKey json.RawMessage `json:"defaultVariationKey,omitempty" doc:"Read-only: PUT …/variations changes it."`
+	Variations          json.RawMessage `json:"variations,omitempty" doc:"Read-only: PUT …/variations changes them."`
+	EnvironmentConfigs  json.RawMessage `json:"environmentConfigs,omitempty" doc:"Read-only: PATCH …/envs/{envId} changes them."`
+	Audiences           json.RawMessage `json:"audiences,omitempty" doc:"Read-only."`
+	CreatedAt           json.RawMessage `json:"createdAt,omitempty" doc:"Read-only."`
+	UpdatedAt           json.RawMessage `json:"updatedAt,omitempty" doc:"Not looked at."`
+	ManagedBy           json.RawMessage `json:"managedBy,omitempty" doc:"Read-only."`
+}
+
+// readOnlyHints say how what is read-only is changed.
+var readOnlyHints = map[string]string{
+	"status":              "POST …/archive archives the flag, and enabling it in an environment activates it",
+	"defaultVariationKey": "PUT …/variations changes it",
+	"variations":          "PUT …/variations changes them",
+	"environmentConfigs":  "PATCH …/envs/{envId} changes them",
+	"rules":               "the paths below …/rules change them",
+	"overrides":           "PUT …/overrides changes them",
 }
 
 type deleteInput struct {
@@ -108,7 +133,7 @@ func (v *view) listFlags(ctx context.Context, input *listInput) (*answer[[]FlagS
 	}
 	summaries := make([]FlagSummary, 0, len(flags))
 	for _, flag := range flags {
-		summaries = append(summaries, showSummary(flag, environments))
+		summaries = append(summaries, showSummary(flag, environments, v.clock.Now()))
 	}
 	return &answer[[]FlagSummary]{Body: Data[[]FlagSummary]{summaries}}, nil
 }
@@ -131,7 +156,7 @@ func (v *view) answerFlag(
 	if err != nil {
 		return nil, err
 	}
-	return &tagged[Flag]{ETag: server.ETag(flag), Body: Data[Flag]{showFlag(flag, around)}}, nil
+	return &tagged[Flag]{ETag: server.ETag(flag), Body: Data[Flag]{showFlag(flag, around, v.clock.Now())}}, nil
 }
 
 func (v *view) createFlag(ctx context.Context, input *createFlagInput) (*tagged[Flag], error) {
@@ -141,7 +166,6 @@ func (v *view) createFlag(ctx context.Context, input *createFlagInput) (*tagged[
 	}
 	body := &input.Body
 	flag := &v1alpha1.FeatureFlag{
-		ObjectMeta: metav1.ObjectMeta{Name: v.freeName(ctx, project, body.Key, "flag", &v1alpha1.FeatureFlag{})},
 		Spec: v1alpha1.FeatureFlagSpec{
 			Key:              body.Key,
 			DisplayName:      body.Name,
@@ -153,7 +177,7 @@ func (v *view) createFlag(ctx context.Context, input *createFlagInput) (*tagged[
 	if flag.Spec.Variations, _, err = readVariations(flag, body.Variations); err != nil {
 		return nil, err
 	}
-	if err := server.Create(ctx, v.cluster, project, flag, rename); err != nil {
+	if err := server.CreateFlag(ctx, v.cluster, project, flag, rename, "DELETE removes it"); err != nil {
 		return nil, err
 	}
 	return v.answerFlag(ctx, project, flag)
@@ -212,7 +236,10 @@ func readVariations(
 		if err != nil {
 			mistakes = append(mistakes, server.FieldError{Field: fmt.Sprintf("variations[%d].value", i), Message: err.Error()})
 		}
-		variation.Key, variation.DisplayName, variation.Value = input.Key, cmp.Or(input.Name, variation.DisplayName), value
+		if input.Name != "" && input.Name != cmp.Or(variation.DisplayName, variation.Key) {
+			variation.DisplayName = input.Name // A name that is only shown is not written.
+		}
+		variation.Key, variation.Value = input.Key, value
 		variations = append(variations, variation)
 	}
 	if len(mistakes) > 0 {
@@ -233,12 +260,23 @@ func (v *view) updateFlag(ctx context.Context, input *updateFlagInput) (*tagged[
 	if body.Type != nil && flagTypes.kind(*body.Type) != flag.Spec.Type {
 		return nil, server.InvalidField("type", "cannot be changed; it is %s", flagTypes[flag.Spec.Type])
 	}
+	around, err := v.surroundings(ctx, project, flag)
+	if err != nil {
+		return nil, err
+	}
 	flag, err = v.change(ctx, flag, edit{
 		ifMatch: input.IfMatch,
 		part:    func(flag *v1alpha1.FeatureFlag) any { return []string{flag.Spec.DisplayName, flag.Spec.Description} },
 		apply: func(flag *v1alpha1.FeatureFlag) error {
-			set(&flag.Spec.DisplayName, body.Name)
-			set(&flag.Spec.Description, body.Description)
+			if err := server.CheckReadOnly(body.FlagReadOnly, showFlag(flag, around, v.clock.Now()), readOnlyHints); err != nil {
+				return err
+			}
+			if body.Name != nil && *body.Name != cmp.Or(flag.Spec.DisplayName, flag.Name) {
+				flag.Spec.DisplayName = *body.Name
+			}
+			if body.Description.Sent {
+				flag.Spec.Description = body.Description.Value
+			}
 			return nil
 		},
 	})

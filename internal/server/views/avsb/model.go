@@ -265,26 +265,28 @@ func statusOf(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironme
 	}
 }
 
-func showSummary(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironment) FlagSummary {
+func showSummary(
+	flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnvironment, now time.Time,
+) FlagSummary {
 	summary := FlagSummary{
 		FlagFields:         showFields(flag, environments),
 		EnvironmentConfigs: make([]ConfigState, 0, len(environments)),
 		FlagTail:           showTail(flag),
 	}
 	for _, environment := range environments {
-		summary.EnvironmentConfigs = append(summary.EnvironmentConfigs, showState(flag, environment))
+		summary.EnvironmentConfigs = append(summary.EnvironmentConfigs, showState(flag, environment, now))
 	}
 	return summary
 }
 
-func showFlag(flag *v1alpha1.FeatureFlag, around *surroundings) Flag {
+func showFlag(flag *v1alpha1.FeatureFlag, around *surroundings, now time.Time) Flag {
 	shown := Flag{
 		FlagFields: showFields(flag, around.environments), EnvironmentConfigs: make([]Config, 0, len(around.environments)),
 		Audiences: []AudienceReference{}, FlagTail: showTail(flag),
 	}
 	named := map[string]bool{}
 	for _, environment := range around.environments {
-		shown.EnvironmentConfigs = append(shown.EnvironmentConfigs, showConfig(flag, environment, around))
+		shown.EnvironmentConfigs = append(shown.EnvironmentConfigs, showConfig(flag, environment, around, now))
 		if config := flag.In(environment.Name); config != nil {
 			for i := range config.Rules {
 				for _, name := range config.Rules[i].Audiences {
@@ -307,7 +309,9 @@ func (s *surroundings) audience(name string) AudienceReference {
 	return AudienceReference{ID: name, Name: name, Key: name}
 }
 
-func showState(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) ConfigState {
+func showState(
+	flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment, now time.Time,
+) ConfigState {
 	return ConfigState{
 		EnvironmentID: string(
 			environment.UID,
@@ -315,7 +319,7 @@ func showState(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment
 		EnvironmentKey:    environment.Name,
 		EnvironmentName:   environmentName(environment),
 		IsProduction:      environment.Spec.Production,
-		Enabled:           flag.EnabledIn(environment.Name),
+		Enabled:           server.EnabledAt(flag, environment.Name, now),
 		HasPendingChanges: isPending(flag, environment.Name),
 	}
 }
@@ -340,12 +344,11 @@ func isPending(flag *v1alpha1.FeatureFlag, environment string) bool {
 	return flag.Status.Environments[i].State.IsPending()
 }
 
-func showConfig(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment, around *surroundings) Config {
+func showConfig(
+	flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment, around *surroundings, now time.Time,
+) Config {
 	shown := Config{
-		ConfigState: showState(
-			flag,
-			environment,
-		),
+		ConfigState:        showState(flag, environment, now),
 		DefaultVariationID: flag.Spec.DefaultVariation,
 		Rules:              []Rule{},
 		Overrides:          []Override{},
@@ -397,13 +400,16 @@ func showRule(config *v1alpha1.EnvironmentConfig, place int, around *surrounding
 		),
 		AudienceIDs:   make([]string, 0, len(rule.Audiences)),
 		Conditions:    showConditions(rule.Conditions),
-		HashAttribute: cmp.Or(rule.HashAttribute, "targetingKey"),
+		HashAttribute: cmp.Or(rule.HashAttribute, targetingKey),
 	}
 	for _, name := range rule.Audiences {
 		shown.AudienceIDs = append(shown.AudienceIDs, around.audience(name).ID)
 	}
 	return shown
 }
+
+// targetingKey is the attribute that identifies users where a rule names none.
+const targetingKey = "targetingKey"
 
 func ruleName(rule *v1alpha1.Rule) string { return cmp.Or(rule.DisplayName, rule.Name) }
 

@@ -4,7 +4,9 @@
 package avsb
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,15 +31,16 @@ type RuleInput struct {
 
 // RuleChanges is what a request says of a rule. What it leaves out stays.
 type RuleChanges struct {
-	Type              *string     `json:"type,omitempty" enum:"AB_TEST,TARGETED_DELIVERY"`
-	Name              *string     `json:"name,omitempty" minLength:"1" doc:"The id stays, and with it who gets what."`
-	TrafficAllocation *float64    `json:"trafficAllocation,omitempty" minimum:"0" maximum:"1"`
-	Variations        []Share     `json:"variations,omitempty" minItems:"1" nullable:"false" doc:"The percentages sum to 1."`
-	AudienceIDs       []string    `json:"audienceIds,omitempty" nullable:"false"`
-	Conditions        []Condition `json:"conditions,omitempty" nullable:"false"`
-	HashAttribute     *string     `json:"hashAttribute,omitempty"`
-	SortOrder         *int        `json:"sortOrder,omitempty" minimum:"0"`
-	Enabled           *bool       `json:"enabled,omitempty"`
+	Type              *string                 `json:"type,omitempty" enum:"AB_TEST,TARGETED_DELIVERY"`
+	Name              *string                 `json:"name,omitempty" minLength:"1" doc:"The id stays, and with it who gets what."`
+	TrafficAllocation *float64                `json:"trafficAllocation,omitempty" minimum:"0" maximum:"1"`
+	Variations        []Share                 `json:"variations,omitempty" minItems:"1" nullable:"false" doc:"The percentages sum to 1."`
+	AudienceIDs       []string                `json:"audienceIds,omitempty" nullable:"false"`
+	Conditions        []Condition             `json:"conditions,omitempty" nullable:"false"`
+	HashAttribute     server.Optional[string] `json:"hashAttribute,omitzero" doc:"Null: targetingKey."`
+	SortOrder         *int                    `json:"sortOrder,omitempty" minimum:"0"`
+	Enabled           *bool                   `json:"enabled,omitempty"`
+	ID                json.RawMessage         `json:"id,omitempty" doc:"Read-only: it may be sent back as it was read."`
 }
 
 type createRuleInput struct {
@@ -89,9 +92,11 @@ func (v *view) createRule(ctx context.Context, input *createRuleInput) (*tagged[
 		Variations:        body.Variations,
 		AudienceIDs:       body.AudienceIDs,
 		Conditions:        body.Conditions,
-		HashAttribute:     body.HashAttribute,
 		SortOrder:         body.SortOrder,
 		Enabled:           body.Enabled,
+	}
+	if body.HashAttribute != nil {
+		changes.HashAttribute = server.Optional[string]{Sent: true, Value: *body.HashAttribute}
 	}
 	audiences, err := v.audienceNames(ctx, of.project, body.AudienceIDs)
 	if err != nil {
@@ -156,11 +161,13 @@ func applyRule(
 	audiences []string,
 ) error {
 	rule := &config.Rules[place]
-	set(&rule.DisplayName, asked.Name)
+	if asked.Name != nil && *asked.Name != ruleName(rule) {
+		rule.DisplayName = *asked.Name
+	}
 	if asked.Type != nil {
 		rule.Type = ruleTypes.kind(*asked.Type)
 	}
-	if asked.Enabled != nil {
+	if asked.Enabled != nil && *asked.Enabled != (rule.Enabled == nil || *rule.Enabled) {
 		rule.Enabled = asked.Enabled
 	}
 	if asked.TrafficAllocation != nil {
@@ -179,7 +186,9 @@ func applyRule(
 	if asked.Conditions != nil {
 		rule.Conditions = readConditions(asked.Conditions)
 	}
-	set(&rule.HashAttribute, asked.HashAttribute)
+	if asked.HashAttribute.Sent && asked.HashAttribute.Value != cmp.Or(rule.HashAttribute, targetingKey) {
+		rule.HashAttribute = asked.HashAttribute.Value
+	}
 	if asked.SortOrder != nil {
 		moved := *rule
 		config.Rules = slices.Delete(config.Rules, place, place+1)
@@ -195,6 +204,17 @@ func (v *view) updateRule(ctx context.Context, input *updateRuleInput) (*tagged[
 	}
 	audiences, err := v.audienceNames(ctx, of.project, input.Body.AudienceIDs)
 	if err != nil {
+		return nil, err
+	}
+	if err := server.CheckReadOnly(
+		struct {
+			ID json.RawMessage `json:"id,omitempty"`
+		}{input.Body.ID},
+		struct {
+			ID string `json:"id"`
+		}{name},
+		nil,
+	); err != nil {
 		return nil, err
 	}
 	flag, err := v.change(ctx, of.flag, edit{
@@ -286,7 +306,7 @@ func (v *view) reorderRules(ctx context.Context, input *reorderInput) (*tagged[[
 	}
 	return &tagged[[]Rule]{
 		ETag: server.ETag(flag),
-		Body: Data[[]Rule]{showConfig(flag, of.environment, around).Rules},
+		Body: Data[[]Rule]{showConfig(flag, of.environment, around, v.clock.Now()).Rules},
 	}, nil
 }
 

@@ -8,6 +8,7 @@ package avsb
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"k8s.io/utils/clock"
@@ -72,6 +73,9 @@ func New(deps server.Deps) *server.View {
 	v.registerEnvironments(api)
 	v.registerCatalogue(api)
 	v.registerHeartbeat(api)
+	api.Words = strings.NewReplacer(
+		"enableAt", "scheduledEnableAt", "disableAt", "scheduledDisableAt", "variation and split", "one or more variations",
+	)
 	api.Serve("/api/orgs/")
 	api.ServeWith(anyOrigin(api), heartbeatPath)
 	return api

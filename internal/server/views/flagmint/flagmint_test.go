@@ -143,10 +143,14 @@ var _ = Describe("The reference", func() {
 		))
 		Expect(string(answer.Body)).To(ContainSubstring("12345678901234567890"))
 		Expect(flag).To(HaveKeyWithValue("environments", decode(fmt.Sprintf(`[{
+			"id": %q, "key": "production", "name": "production", "is_active": false, "default_variation": "off",
+			"rules": [{"id": "gradual-rollout", "name": "Gradual rollout", "type": "targeted_delivery",
+				"shares": [{"variation": "on", "weight": 0}, {"variation": "off", "weight": 100}]}]
+		}, {
 			"id": %q, "key": "staging", "name": "staging", "is_active": true, "default_variation": "off",
 			"rules": [{"id": "gradual-rollout", "name": "Gradual rollout", "type": "targeted_delivery",
 				"shares": [{"variation": "on", "weight": 0}, {"variation": "off", "weight": 100}]}]
-		}]`, s.staging.UID))))
+		}]`, s.production.UID, s.staging.UID))))
 		for _, id := range []string{"new_checkout", "new-checkout", fmt.Sprint(flag["id"])} {
 			Expect(data(http.StatusOK, world.Call(s.viewer, http.MethodGet, s.path+"/"+id, nil))).To(Equal(flag))
 		}
@@ -265,7 +269,7 @@ var _ = Describe("The template", func() {
 		}
 		failed(
 			world.Call(s.editor, http.MethodPost, s.path, `{"name": "Test", "template": "ab_test"}`),
-			http.StatusBadRequest,
+			http.StatusUnprocessableEntity,
 			"flavor",
 		)
 		failed(
@@ -295,7 +299,7 @@ var _ = Describe("What is wrong", func() {
 			{`{"name": "X", "key": ""}`, invalid, "key"},
 			{`{"name": "X", "key": "not a key"}`, invalid, "key"},
 			{`{"name": "X", "key": "` + strings.Repeat("x", 129) + `"}`, invalid, "key"},
-			{`{"name": "X", "key": "taken"}`, http.StatusUnprocessableEntity, "taken"},
+			{`{"name": "X", "key": "taken"}`, http.StatusConflict, "taken"},
 			{`{"name": "X", "type": "string"}`, invalid, "type"},
 			{`{"name": "X", "description": "` + strings.Repeat("x", 4097) + `"}`, invalid, "description"},
 			{`{"name": "X", "is_active": "yes"}`, invalid, "is_active"},

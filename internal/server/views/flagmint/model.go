@@ -6,7 +6,6 @@ package flagmint
 import (
 	"cmp"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -109,9 +108,10 @@ func variation(key, value string) v1alpha1.Variation {
 	return v1alpha1.Variation{Key: key, Value: v1alpha1.JSON{Raw: []byte(value)}}
 }
 
-// create makes the flag of a request, with a part for each of the environments. It fails with an *Error where the
+// create makes the flag of a request, with a part for each environment in which it is created. The template
+// gradual_rollout seeds its rule in all environments, and enables it only within. It fails with an *Error where the
 // template lacks its flavor, or where there is more to keep than an annotation holds.
-func (n *NewFlag) create(environments []*v1alpha1.FlagEnvironment) (*v1alpha1.FeatureFlag, error) {
+func (n *NewFlag) create(within, all []*v1alpha1.FlagEnvironment) (*v1alpha1.FeatureFlag, error) {
 	flag := &v1alpha1.FeatureFlag{Spec: v1alpha1.FeatureFlagSpec{
 		Key: n.Key, DisplayName: n.Name, Type: v1alpha1.FlagTypeBoolean, Runtime: v1alpha1.RuntimeAll,
 		Variations: experiments[v1alpha1.FlagTypeBoolean], DefaultVariation: "off",
@@ -151,8 +151,16 @@ func (n *NewFlag) create(environments []*v1alpha1.FlagEnvironment) (*v1alpha1.Fe
 			},
 		}
 	}
-	for _, environment := range environments {
+	seeded := within
+	if n.Template == "gradual_rollout" {
+		seeded = all
+	}
+	enabled := part.Enabled
+	for _, environment := range seeded {
 		part.Name = environment.Name
+		part.Enabled = enabled && slices.ContainsFunc(within, func(other *v1alpha1.FlagEnvironment) bool {
+			return other.Name == environment.Name
+		})
 		flag.Spec.Environments = append(flag.Spec.Environments, *part.DeepCopy())
 	}
 	flag = flag.DeepCopy() // The variations are everybody's.
@@ -170,20 +178,16 @@ func (n *NewFlag) create(environments []*v1alpha1.FlagEnvironment) (*v1alpha1.Fe
 
 // checkFlavor refuses an experiment without a type that is known.
 func (n *NewFlag) checkFlavor() error {
-	switch {
-	case n.Flavor == "":
-		return &server.Error{
-			Status: http.StatusBadRequest, Message: "the template ab_test needs a flavor",
-			Fields: []server.FieldError{{Field: "flavor", Message: "is required: boolean, string, number or json"}},
-		}
-	case types[n.Flavor] == "":
-		return server.InvalidField("flavor", "is boolean, string, number or json")
+	if types[n.Flavor] != "" {
+		return nil
 	}
-	return nil
+	return server.InvalidField("flavor", "the template ab_test needs one: boolean, string, number or json")
 }
 
 // show makes a flag of a project with those environments.
-func show(flag *v1alpha1.FeatureFlag, project *server.Project, environments []*v1alpha1.FlagEnvironment) *Flag {
+func show(
+	flag *v1alpha1.FeatureFlag, project *server.Project, environments []*v1alpha1.FlagEnvironment, now time.Time,
+) *Flag {
 	fields := server.ViewFields[kept](flag, viewName)
 	shown := &Flag{
 		ID: string(
@@ -211,7 +215,7 @@ func show(flag *v1alpha1.FeatureFlag, project *server.Project, environments []*v
 	}
 	for _, environment := range environments {
 		if config := flag.In(environment.Name); config != nil {
-			shown.Environments = append(shown.Environments, showPart(flag, config, environment))
+			shown.Environments = append(shown.Environments, showPart(flag, config, environment, now))
 		}
 	}
 	shown.IsActive = slices.ContainsFunc(shown.Environments, func(part Environment) bool { return part.IsActive })
@@ -222,15 +226,13 @@ func showPart(
 	flag *v1alpha1.FeatureFlag,
 	config *v1alpha1.EnvironmentConfig,
 	environment *v1alpha1.FlagEnvironment,
+	now time.Time,
 ) Environment {
 	shown := Environment{
-		ID:   string(environment.UID),
-		Key:  environment.Name,
-		Name: cmp.Or(environment.Spec.DisplayName, environment.Name),
-		IsActive: flag.EnabledIn(
-
-			environment.Name),
-
+		ID:               string(environment.UID),
+		Key:              environment.Name,
+		Name:             cmp.Or(environment.Spec.DisplayName, environment.Name),
+		IsActive:         server.EnabledAt(flag, environment.Name, now),
 		DefaultVariation: cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation),
 		Rules:            []Rule{},
 	}

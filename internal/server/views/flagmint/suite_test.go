@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/jackstaff-dev/jackstaff/internal/server"
@@ -24,7 +25,7 @@ var world *servertest.World
 
 var _ = BeforeSuite(func() {
 	world = servertest.Start(server.Options{}, func(_ ctrl.Manager, srv *server.Server) error {
-		srv.Mount(flagmint.New(server.Deps{Server: srv}))
+		srv.Mount(flagmint.New(server.Deps{Server: srv, Clock: clock.RealClock{}}))
 		return nil
 	})
 })

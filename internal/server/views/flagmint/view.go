@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
@@ -18,11 +19,12 @@ import (
 // view has what the operations need.
 type view struct {
 	cluster *server.Cluster
+	clock   clock.PassiveClock
 }
 
 // New makes the view.
 func New(deps server.Deps) *server.View {
-	v := &view{cluster: deps.Server.Cluster}
+	v := &view{cluster: deps.Server.Cluster, clock: deps.Clock}
 	shown := server.NewView(
 		deps.Server,
 		"flagmint",
@@ -80,7 +82,7 @@ type flagOutput struct {
 	Body Envelope[*Flag]
 }
 
-func output(
+func (v *view) output(
 	status int,
 	flag *v1alpha1.FeatureFlag,
 	project *server.Project,
@@ -90,7 +92,7 @@ func output(
 		ETag: server.ETag(
 			flag,
 		),
-		Body: Envelope[*Flag]{StatusCode: status, Message: "OK", Data: show(flag, project, environments)},
+		Body: Envelope[*Flag]{StatusCode: status, Message: "OK", Data: show(flag, project, environments, v.clock.Now())},
 	}
 }
 
@@ -118,17 +120,14 @@ func (v *view) create(ctx context.Context, input *createInput) (*flagOutput, err
 	if err != nil {
 		return nil, err
 	}
-	flag, err := input.Body.create(within)
+	flag, err := input.Body.create(within, environments)
 	if err != nil {
 		return nil, err
 	}
-	if err := v.cluster.NameFlag(ctx, project, flag); err != nil {
+	if err := server.CreateFlag(ctx, v.cluster, project, flag, rename); err != nil {
 		return nil, err
 	}
-	if err := server.Create(ctx, v.cluster, project, flag, rename); err != nil {
-		return nil, err
-	}
-	return output(http.StatusCreated, flag, project, environments), nil
+	return v.output(http.StatusCreated, flag, project, environments), nil
 }
 
 // within are the environments in which a flag is created: that of an id, else all.
@@ -160,7 +159,7 @@ func (v *view) list(ctx context.Context, input *Scope) (*listOutput, error) {
 	}
 	output := &listOutput{Body: Envelope[[]*Flag]{StatusCode: http.StatusOK, Message: "OK", Data: []*Flag{}}}
 	for _, flag := range flags {
-		output.Body.Data = append(output.Body.Data, show(flag, project, environments))
+		output.Body.Data = append(output.Body.Data, show(flag, project, environments, v.clock.Now()))
 	}
 	return output, nil
 }
@@ -179,5 +178,5 @@ func (v *view) get(ctx context.Context, input *getInput) (*flagOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return output(http.StatusOK, flag, project, environments), nil
+	return v.output(http.StatusOK, flag, project, environments), nil
 }

@@ -56,7 +56,7 @@ func (v *view) list(ctx context.Context, input *listInput) (*listOutput, error) 
 	page, meta := slice(found, input.Paging)
 	output.Body.Data, output.Body.Meta = make([]*Flag, len(page)), meta
 	for i, flag := range page {
-		output.Body.Data[i] = summarize(flag, environment)
+		output.Body.Data[i] = summarize(flag, environment, v.clock.Now())
 	}
 	return output, nil
 }
@@ -89,9 +89,9 @@ type flagOutput struct {
 	}
 }
 
-func output(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) *flagOutput {
+func (v *view) output(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) *flagOutput {
 	shown := &flagOutput{ETag: server.ETag(flag)}
-	shown.Body.Data = show(flag, environment)
+	shown.Body.Data = show(flag, environment, v.clock.Now())
 	return shown
 }
 
@@ -100,7 +100,7 @@ func (v *view) get(ctx context.Context, input *FlagScope) (*flagOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return output(flag, environment), nil
+	return v.output(flag, environment), nil
 }
 
 type createInput struct {
@@ -117,13 +117,12 @@ func (v *view) create(ctx context.Context, input *createInput) (*flagOutput, err
 	if err != nil {
 		return nil, err
 	}
-	if err := v.cluster.NameFlag(ctx, project, flag); err != nil {
+	if err := server.CreateFlag(
+		ctx, v.cluster, project, flag, names(flag, environment.Name, nil), `PUT {"archived": false} restores it`,
+	); err != nil {
 		return nil, err
 	}
-	if err := server.Create(ctx, v.cluster, project, flag, names(flag, environment.Name, nil)); err != nil {
-		return nil, err
-	}
-	return output(flag, environment), nil
+	return v.output(flag, environment), nil
 }
 
 type updateInput struct {
@@ -140,6 +139,9 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 	rename := names(flag, environment.Name, nil)
 	changed, err := server.Change(ctx, v.cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
 		Apply: func(flag *v1alpha1.FeatureFlag) error {
+			if err := input.Body.check(flag, environment, v.clock.Now()); err != nil {
+				return err
+			}
 			order, err := input.Body.apply(flag, environment.Name)
 			rename = names(flag, environment.Name, order)
 			return err
@@ -151,7 +153,7 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 	if err != nil {
 		return nil, err
 	}
-	return output(changed, environment), nil
+	return v.output(changed, environment), nil
 }
 
 type archiveInput struct {
@@ -180,7 +182,8 @@ type toggleInput struct {
 	FlagScope
 	IfMatch string `header:"If-Match" doc:"The ETag of the state that the change is for."`
 	Body    struct {
-		Enabled bool `json:"enabled" doc:"Whether the flag is on in the environment."`
+		Enabled       bool `json:"enabled" doc:"Whether the flag is on in the environment."`
+		ClearSchedule bool `json:"clear_schedule,omitempty" doc:"Removes the environment's schedule of the flag, which otherwise decides."`
 	}
 }
 
@@ -203,23 +206,47 @@ func (v *view) toggle(ctx context.Context, input *toggleInput) (*toggleOutput, e
 	if err != nil {
 		return nil, err
 	}
-	flag, err = server.Toggle(
-		ctx,
-		v.cluster,
-		flag,
-		environment.Name,
-		input.Body.Enabled,
-		names(flag, environment.Name, nil),
-		input.IfMatch,
-	)
+	flag, err = v.switchFlag(ctx, flag, environment.Name, input)
 	if err != nil {
 		return nil, err
 	}
 	shown := &toggleOutput{ETag: server.ETag(flag)}
 	shown.Body.Data = Toggled{
 		ID:        string(flag.UID),
-		Enabled:   flag.EnabledIn(environment.Name),
+		Enabled:   server.EnabledAt(flag, environment.Name, v.clock.Now()),
 		UpdatedAt: server.UpdatedAt(flag).UTC(),
 	}
 	return shown, nil
+}
+
+// switchFlag switches a flag on or off. One that its schedule keeps off is not switched on without a word.
+func (v *view) switchFlag(
+	ctx context.Context, flag *v1alpha1.FeatureFlag, environment string, input *toggleInput,
+) (*v1alpha1.FeatureFlag, error) {
+	rename := names(flag, environment, nil)
+	if input.Body.ClearSchedule {
+		return server.Change(ctx, v.cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
+			Apply: func(flag *v1alpha1.FeatureFlag) error {
+				server.Part(flag, environment).Schedule = nil
+				server.SetEnabled(flag, environment, input.Body.Enabled)
+				return nil
+			},
+			Part: func(flag *v1alpha1.FeatureFlag) any {
+				if config := flag.In(environment); config != nil {
+					return []any{config.Schedule, flag.EnabledIn(environment)}
+				}
+				return nil
+			},
+			Rename:  rename,
+			IfMatch: input.IfMatch,
+		})
+	}
+	if why := server.OffBySchedule(flag, environment, v.clock.Now()); input.Body.Enabled && why != "" {
+		return nil, server.InvalidField(
+			"enabled",
+			`the flag stays off, because %s; send "clear_schedule": true with "enabled": true to enable it now`,
+			why,
+		)
+	}
+	return server.Toggle(ctx, v.cluster, flag, environment, input.Body.Enabled, rename, input.IfMatch)
 }

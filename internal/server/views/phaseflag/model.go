@@ -85,16 +85,37 @@ type NewFlag struct {
 
 // Update is the body of a request to change a flag. What it leaves out stays.
 type Update struct {
-	Key              *string     `json:"key,omitempty" doc:"The flag's key, which cannot be changed."`
-	Name             *string     `json:"name,omitempty" minLength:"1" maxLength:"256" doc:"The name for people."`
-	Description      *string     `json:"description,omitempty" maxLength:"4096" doc:"What the flag does."`
-	FlagType         *string     `json:"flag_type,omitempty" enum:"boolean,string,number,json" doc:"The flag's type, which cannot be changed."`
-	Variations       []Variation `json:"variations,omitempty" nullable:"false" minItems:"1" maxItems:"50" doc:"All values that the flag can take."`
-	DefaultVariation *string     `json:"default_variation,omitempty" minLength:"1" doc:"The key of the variation that is served in this environment when no rule matches."`
-	TargetingRules   []Rule      `json:"targeting_rules,omitempty" nullable:"false" maxItems:"100" doc:"All rules of this environment."`
-	Tags             []string    `json:"tags,omitempty" nullable:"false" maxItems:"50" doc:"Words to find the flag by."`
-	Classification   *string     `json:"classification,omitempty" enum:"release,experiment,ops_killswitch,permission,migration" doc:"What the flag is for."`
-	Archived         *bool       `json:"archived,omitempty" doc:"False restores an archived flag."`
+	Key              *string                 `json:"key,omitempty" doc:"The flag's key, which cannot be changed."`
+	Name             *string                 `json:"name,omitempty" minLength:"1" maxLength:"256" doc:"The name for people."`
+	Description      server.Optional[string] `json:"description,omitzero" maxLength:"4096" doc:"What the flag does. Null: none."`
+	FlagType         *string                 `json:"flag_type,omitempty" enum:"boolean,string,number,json" doc:"The flag's type, which cannot be changed."`
+	Variations       []Variation             `json:"variations,omitempty" nullable:"false" minItems:"1" maxItems:"50" doc:"All values that the flag can take."`
+	DefaultVariation *string                 `json:"default_variation,omitempty" minLength:"1" doc:"The key of the variation that is served in this environment when no rule matches."`
+	TargetingRules   []Rule                  `json:"targeting_rules,omitempty" nullable:"false" maxItems:"100" doc:"All rules of this environment."`
+	Tags             []string                `json:"tags,omitempty" nullable:"false" maxItems:"50" doc:"Words to find the flag by."`
+	Classification   *string                 `json:"classification,omitempty" enum:"release,experiment,ops_killswitch,permission,migration" doc:"What the flag is for."`
+	Archived         *bool                   `json:"archived,omitempty" doc:"False restores an archived flag."`
+	ReadOnly
+}
+
+// ReadOnly are the fields of a flag that PUT does not change. They may be sent back as they were read.
+type ReadOnly struct {
+	ID                  json.RawMessage `json:"id,omitempty" doc:"Read-only."`
+	Status              json.RawMessage `json:"status,omitempty" doc:"Read-only: archived and toggle change it."`
+	Enabled             json.RawMessage `json:"enabled,omitempty" doc:"Read-only: POST toggle changes it."`
+	TargetingRulesCount json.RawMessage `json:"targeting_rules_count,omitempty" doc:"Read-only."`
+	EnvironmentID       json.RawMessage `json:"environment_id,omitempty" doc:"Read-only: the query parameter says it."`
+	CreatedAt           json.RawMessage `json:"created_at,omitempty" doc:"Read-only."`
+	UpdatedAt           json.RawMessage `json:"updated_at,omitempty" doc:"Not looked at, because every change moves it; If-Match compares."`
+	ManagedBy           json.RawMessage `json:"managed_by,omitempty" doc:"Read-only."`
+}
+
+// check refuses fields that a request wants to be others than they are.
+func (r *ReadOnly) check(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment, now time.Time) error {
+	return server.CheckReadOnly(r, summarize(flag, environment, now), map[string]string{
+		"status":  "archived and POST …/toggle change it",
+		"enabled": "POST …/toggle changes it",
+	})
 }
 
 // The names that the view has for what the Kinds enumerate.
@@ -125,15 +146,15 @@ func nameOf[T comparable](names map[string]T, value T) string {
 }
 
 // show makes the whole flag as the environment has it.
-func show(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) *Flag {
-	shown := showWithoutRules(flag, environment)
-	shown.TargetingRules = showRules(flag.In(environment.Name))
+func show(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment, now time.Time) *Flag {
+	shown := showWithoutRules(flag, environment, now)
+	shown.TargetingRules = showRules(flag.In(environment.Name), spellingsOf(flag, environment.Name))
 	return shown
 }
 
 // summarize makes the flag as lists have it.
-func summarize(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) *Flag {
-	shown, count := showWithoutRules(flag, environment), 0
+func summarize(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment, now time.Time) *Flag {
+	shown, count := showWithoutRules(flag, environment, now), 0
 	if config := flag.In(environment.Name); config != nil {
 		count = len(config.Rules)
 	}
@@ -141,7 +162,7 @@ func summarize(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment
 	return shown
 }
 
-func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) *Flag {
+func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment, now time.Time) *Flag {
 	shown := &Flag{
 		ID:               string(flag.UID),
 		Key:              flag.Key(),
@@ -149,7 +170,7 @@ func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvi
 		Description:      flag.Spec.Description,
 		FlagType:         nameOf(types, flag.Spec.Type),
 		Status:           statusOf(flag),
-		Enabled:          flag.EnabledIn(environment.Name),
+		Enabled:          server.EnabledAt(flag, environment.Name, now),
 		Variations:       make([]Variation, len(flag.Spec.Variations)),
 		DefaultVariation: flag.Spec.DefaultVariation,
 		EnvironmentID: string(
@@ -214,7 +235,10 @@ func variations(before []v1alpha1.Variation, given []Variation) ([]v1alpha1.Vari
 		if kept := slices.IndexFunc(before, func(v v1alpha1.Variation) bool { return v.Key == variation.Key }); kept >= 0 {
 			made[i] = before[kept]
 		}
-		made[i].Key, made[i].DisplayName = variation.Key, variation.Name
+		if variation.Name != cmp.Or(made[i].DisplayName, made[i].Key) { // A name that is only shown is not written.
+			made[i].DisplayName = variation.Name
+		}
+		made[i].Key = variation.Key
 		if err := made[i].Value.UnmarshalJSON(variation.Value); err != nil {
 			return nil, server.InvalidField(fmt.Sprintf("variations[%d].value", i), "%v", err)
 		}
@@ -231,8 +255,12 @@ func (u *Update) apply(flag *v1alpha1.FeatureFlag, environment string) (order []
 	if u.FlagType != nil && types[*u.FlagType] != flag.Spec.Type {
 		return nil, server.InvalidField("flag_type", "is immutable; it is %q", nameOf(types, flag.Spec.Type))
 	}
-	set(&flag.Spec.DisplayName, u.Name)
-	set(&flag.Spec.Description, u.Description)
+	if u.Name != nil && *u.Name != displayName(flag) { // A name that is only shown is not written.
+		flag.Spec.DisplayName = *u.Name
+	}
+	if u.Description.Sent {
+		flag.Spec.Description = u.Description.Value
+	}
 	set(&flag.Spec.Archived, u.Archived)
 	if u.Classification != nil {
 		flag.Spec.Classification = classifications[*u.Classification]
@@ -249,8 +277,13 @@ func (u *Update) apply(flag *v1alpha1.FeatureFlag, environment string) (order []
 		server.Part(flag, environment).DefaultVariation = *u.DefaultVariation
 	}
 	if u.TargetingRules != nil {
+		if config := flag.In(environment); config == nil && len(u.TargetingRules) == 0 {
+			return nil, nil // The flag has no part there and needs none.
+		}
 		part := server.Part(flag, environment)
-		part.Rules, order, err = replaceRules(part.Rules, u.TargetingRules)
+		if part.Rules, order, err = replaceRules(part.Rules, u.TargetingRules); err == nil {
+			err = keepSpellings(flag, part, u.TargetingRules, order)
+		}
 	}
 	return order, err
 }
@@ -279,7 +312,7 @@ func (u *Update) part(flag *v1alpha1.FeatureFlag, environment string) any {
 		}
 	}
 	add(u.Name != nil, flag.Spec.DisplayName)
-	add(u.Description != nil, flag.Spec.Description)
+	add(u.Description.Sent, flag.Spec.Description)
 	add(u.Archived != nil, flag.Spec.Archived)
 	add(u.Classification != nil, flag.Spec.Classification)
 	add(u.Tags != nil, flag.Spec.Tags)

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
@@ -74,24 +76,28 @@ func inOrder(rules []v1alpha1.Rule) []int {
 }
 
 // showRules makes the rules of an environment's part, which is nil where there is none.
-func showRules(config *v1alpha1.EnvironmentConfig) []Rule {
+func showRules(config *v1alpha1.EnvironmentConfig, sent spellings) []Rule {
 	shown := []Rule{}
 	if config == nil {
 		return shown
 	}
 	for priority, i := range inOrder(config.Rules) {
-		shown = append(shown, showRule(&config.Rules[i], priority+1))
+		shown = append(shown, showRule(&config.Rules[i], priority+1, sent))
 	}
 	return shown
 }
 
-func showRule(rule *v1alpha1.Rule, priority int) Rule {
+func showRule(rule *v1alpha1.Rule, priority int, sent spellings) Rule {
 	shown := Rule{
 		ID: rule.Name, Priority: priority, Name: showName(rule), Conditions: make([]Condition, len(rule.Conditions)),
 		Variation: rule.Variation, PercentageRollout: showSplit(rule.Split), Audiences: rule.Audiences,
 	}
 	for i := range rule.Conditions {
-		shown.Conditions[i] = showCondition(&rule.Conditions[i])
+		spelled, found := sent.of(rule.Name, &rule.Conditions[i])
+		if !found {
+			spelled = showCondition(&rule.Conditions[i])
+		}
+		shown.Conditions[i] = spelled
 	}
 	if !rule.IsEnabled() {
 		shown.Enabled = rule.Enabled
@@ -165,9 +171,8 @@ func showCondition(condition *v1alpha1.Condition) Condition {
 // replaceRules makes the rules that a request gives out of those before it. It returns which of the request's rules
 // each of them is.
 //
-// A rule before is matched by its id, else by its name, else by its place in evaluation, and keeps what the request
-// does not give: its name in the Kind, and so its salt. One that only has the place of another does not keep whom that
-// was for.
+// A rule before is matched by its id, else by its name, and keeps what the request does not give: its name in the Kind,
+// and so its salt. Every other rule is new, also where its id is that of another environment.
 func replaceRules(before []v1alpha1.Rule, given []Rule) (rules []v1alpha1.Rule, order []int, err error) {
 	order = byPriority(given)
 	matched, err := match(before, given, order)
@@ -183,7 +188,7 @@ func replaceRules(before []v1alpha1.Rule, given []Rule) (rules []v1alpha1.Rule, 
 		if matched[i] != nil {
 			rule = *matched[i].DeepCopy()
 		} else {
-			rule.Name = server.Label(given[i].Name, "rule", func(name string) bool { return taken[name] })
+			rule.Name = newName(&given[i], taken)
 			taken[rule.Name] = true
 		}
 		path := fmt.Sprintf("targeting_rules[%d]", i)
@@ -200,7 +205,43 @@ func replaceRules(before []v1alpha1.Rule, given []Rule) (rules []v1alpha1.Rule, 
 		}
 		rules = append(rules, rule)
 	}
+	if sameInOrder(before, rules) {
+		return before, inStored(before, order), nil
+	}
 	return rules, order, nil
+}
+
+// sameInOrder reports whether rules are those before, in the order of evaluation. Then the stored order stays.
+func sameInOrder(before, rules []v1alpha1.Rule) bool {
+	places := inOrder(before)
+	if len(places) != len(rules) {
+		return false
+	}
+	for place, i := range places {
+		if !equality.Semantic.DeepEqual(before[i], rules[place]) {
+			return false
+		}
+	}
+	return true
+}
+
+// inStored says which of the request's rules each stored rule is, from their order of evaluation.
+func inStored(before []v1alpha1.Rule, order []int) []int {
+	stored := make([]int, len(order))
+	for place, i := range inOrder(before) {
+		stored[i] = order[place]
+	}
+	return stored
+}
+
+// newName is the name in the Kind of a rule that is new: its id where that may be one, so that a rule which is copied
+// from another environment keeps it, else one made from its name for people.
+func newName(given *Rule, taken map[string]bool) string {
+	isTaken := func(name string) bool { return taken[name] }
+	if given.ID != "" && server.Label(given.ID, "", func(string) bool { return false }) == given.ID && !taken[given.ID] {
+		return given.ID
+	}
+	return server.Label(cmp.Or(given.Name, given.ID), "rule", isTaken)
 }
 
 // byPriority are the indexes of rules in the order of their priorities. A rule without one has that of its place in the
@@ -219,7 +260,7 @@ func byPriority(given []Rule) []int {
 
 // match finds for each rule of a request the rule that it was before, and nil for a new one.
 func match(before []v1alpha1.Rule, given []Rule, order []int) ([]*v1alpha1.Rule, error) {
-	matched, used := make([]*v1alpha1.Rule, len(given)), map[string]bool{}
+	matched, used, ids := make([]*v1alpha1.Rule, len(given)), map[string]bool{}, map[string]bool{}
 	take := func(i int, is func(*v1alpha1.Rule) bool) {
 		for j := range before {
 			if matched[i] == nil && !used[before[j].Name] && is(&before[j]) {
@@ -229,32 +270,24 @@ func match(before []v1alpha1.Rule, given []Rule, order []int) ([]*v1alpha1.Rule,
 		}
 	}
 	for i := range given {
-		if given[i].ID == "" {
+		id := given[i].ID
+		if id == "" {
 			continue
 		}
-		take(i, func(rule *v1alpha1.Rule) bool { return rule.Name == given[i].ID })
-		if matched[i] == nil {
+		if ids[id] {
 			return nil, server.InvalidField(
 				fmt.Sprintf("targeting_rules[%d].id", i),
-				"there is no further rule %q in this environment",
-				given[i].ID,
+				"rule %q is there twice; leave the id out of the new rule",
+				id,
 			)
 		}
+		ids[id] = true
+		take(i, func(rule *v1alpha1.Rule) bool { return rule.Name == id })
 	}
 	for _, i := range order {
 		if given[i].Name != "" {
 			take(i, func(rule *v1alpha1.Rule) bool { return showName(rule) == given[i].Name })
 		}
-	}
-	places := inOrder(before)
-	for place, i := range order {
-		if place >= len(places) || matched[i] != nil || used[before[places[place]].Name] {
-			continue
-		}
-		rule := before[places[place]].DeepCopy()
-		rule.Audiences, rule.Traffic, rule.Enabled = nil, "", nil
-		matched[i] = rule
-		used[rule.Name] = true
 	}
 	return matched, nil
 }
@@ -275,7 +308,9 @@ func (r *Rule) apply(rule *v1alpha1.Rule, path string) error {
 		if err != nil {
 			return err
 		}
-		rule.Traffic = server.Percent(thousandths)
+		if before, err := rule.Traffic.Thousandths(); err != nil || before != thousandths || rule.Traffic == "" {
+			rule.Traffic = server.Percent(thousandths)
+		}
 	}
 	if (r.Variation == "") == (len(r.PercentageRollout) == 0) {
 		return server.InvalidField(path, "exactly one of variation and percentage_rollout is required")
@@ -413,3 +448,12 @@ var ruleNames = strings.NewReplacer(
 	".traffic",
 	".traffic_percentage",
 )
+
+// words are the view's words for those of the Kinds in messages.
+func words() *strings.Replacer {
+	pairs := []string{"variation and split", "variation and percentage_rollout", "defaultVariation", "default_variation"}
+	for i := len(operators) - 1; i >= 0; i-- { // Of two names for one, a message has the one that takes a list.
+		pairs = append(pairs, "operator "+string(operators[i].of)+" ", "operator "+operators[i].name+" ")
+	}
+	return strings.NewReplacer(pairs...)
+}

@@ -96,6 +96,7 @@ func New(deps server.Deps) *server.View {
 		Summary:     "Evaluate flags as they are published",
 		Description: "Without environment_id it is the environment of the headers, else the project's default environment.",
 	}, v.evaluate)
+	shown.Words = words()
 	shown.ServeBy("environment_id", "/api/v1/flags", "/api/v1/flags/")
 	shown.Serve("/api/v1/evaluate")
 	return shown

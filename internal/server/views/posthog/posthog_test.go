@@ -391,7 +391,7 @@ var _ = Describe("Flags", func() {
 		Expect(
 			world.Call(s.editor, http.MethodPost, s.flags, `{"key": "new-checkout"}`).Status,
 		).To(
-			Equal(http.StatusUnprocessableEntity),
+			Equal(http.StatusConflict),
 		)
 		Expect(world.Call(s.editor, http.MethodGet, s.flags+"?limit=0", nil).Status).To(Equal(http.StatusBadRequest))
 		Expect(s.resource("new-checkout").ResourceVersion).To(Equal(before))

@@ -1,0 +1,71 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"regexp"
+	"strings"
+)
+
+var (
+	// denied begins what the API server makes of a webhook's refusal.
+	denied = regexp.MustCompile(`^admission webhook "[^"]*" denied the request: `)
+	// noRight is what the API server says to somebody without a right.
+	noRight = regexp.MustCompile(
+		`^\S+ "?[^"]*"? ?is forbidden: User "([^"]*)" cannot (\w+) resource "([^"]*)" in API group "[^"]*"(?: in the namespace "([^"]*)")?`,
+	)
+	// forbidden begins what a webhook says to somebody without a right.
+	forbidden = regexp.MustCompile(`^\S+ "[^"]*" is forbidden: `)
+)
+
+// kinds are the views' words for the Kinds.
+var kinds = strings.NewReplacer(
+	"FeatureFlag", "flag", "FlagEnvironment", "environment", "FlagAudience", "audience", "FlagEvent", "event",
+)
+
+// resources are the views' words for resources.
+var resources = map[string]string{
+	Flags: "flags", Environments: "environments", Audiences: "audiences", Events: "events",
+}
+
+// plain is what the API server says, without the words of its own machinery.
+func plain(message string) string {
+	message = denied.ReplaceAllString(message, "")
+	if found := noRight.FindStringSubmatch(message); found != nil {
+		what := found[3]
+		if found[4] != "" {
+			what += " in project " + quote(found[4])
+		}
+		return found[1] + " may not " + found[2] + " " + what
+	}
+	return forbidden.ReplaceAllString(message, "")
+}
+
+func quote(text string) string { return `"` + text + `"` }
+
+// unquoted changes what a message says outside of quotes: what is inside is somebody's data.
+func unquoted(message string, change func(string) string) string {
+	parts := strings.Split(message, `"`)
+	for i := 0; i < len(parts); i += 2 {
+		parts[i] = change(parts[i])
+	}
+	return strings.Join(parts, `"`)
+}
+
+// inWords is an error in the words of the view.
+func (v *View) inWords(refused *Error) *Error {
+	word := func(text string) string {
+		if v.Words != nil {
+			text = v.Words.Replace(text)
+		}
+		return kinds.Replace(text)
+	}
+	said := *refused
+	said.Message = unquoted(refused.Message, word)
+	said.Fields = nil
+	for _, field := range refused.Fields {
+		said.Fields = append(said.Fields, FieldError{Field: field.Field, Message: unquoted(field.Message, word)})
+	}
+	return &said
+}
