@@ -83,10 +83,16 @@ func showRecord(record *history.Record, environment string) Event {
 		event.Actor.Email = &record.Actor.Name
 	}
 	for _, change := range record.Changes {
-		if change.Path == partOf(environment) && !change.Digested {
+		switch {
+		case !isShown(change.Path):
+		case change.Path == partOf(environment) && !change.Digested:
 			showPart(event.Changes, change)
-		} else {
+		case change.Digested:
 			event.Changes[showPath(change.Path, environment)] = FieldChange{From: change.From, To: change.To}
+		default:
+			event.Changes[showPath(change.Path, environment)] = FieldChange{
+				From: showValue(change.Path, change.From), To: showValue(change.Path, change.To),
+			}
 		}
 	}
 	return event
@@ -103,7 +109,7 @@ func showPart(changes map[string]FieldChange, change history.Change) {
 	for _, fields := range []map[string]json.RawMessage{from, to} {
 		for name := range fields {
 			if name != "name" && string(from[name]) != string(to[name]) {
-				changes[showPath(name, "")] = FieldChange{From: from[name], To: to[name]}
+				changes[showPath(name, "")] = FieldChange{From: showValue(name, from[name]), To: showValue(name, to[name])}
 			}
 		}
 	}
@@ -123,8 +129,10 @@ func showPath(path, environment string) string {
 	if path == "type" {
 		return "flag_type"
 	}
-	if rules, ok := strings.CutPrefix(path, "rules"); ok {
-		path = "targeting_rules" + ruleNames.Replace(rules)
+	if before, rules, ok := strings.Cut(path, "rules["); ok && (before == "" || strings.HasSuffix(before, "].")) {
+		path = before + "targeting_rules[" + ruleNames.Replace(rules)
+	} else if path == "rules" {
+		path = "targeting_rules"
 	}
 	return fieldNames.Replace(path)
 }

@@ -291,6 +291,25 @@ var _ = Describe("The reference", func() {
 		Expect(moved).To(Equal(events))
 	})
 
+	It("says what changed in the words of the view", func() {
+		s := newShop()
+		s.create()
+		s.put("new-checkout-flow", `{"targeting_rules": [{"name": "Beta", "variation": "on", "traffic_percentage": 12.5,
+			"conditions": [{"attribute": "plan", "operator": "one_of", "value": ["beta"]}]}], "classification": "ops_killswitch"}`)
+		Eventually(func(g Gomega) {
+			answer := world.Call(s.viewer, http.MethodGet, s.path("/new-checkout-flow/history"), nil)
+			events, _ := list(answer)
+			g.Expect(events).To(HaveLen(2))
+			g.Expect(events[0]).To(HaveKeyWithValue("changes", And(
+				HaveKeyWithValue("classification", matchJSON(`{"from": "release", "to": "ops_killswitch"}`)),
+				Or(HaveKey("targeting_rules"), HaveKey("targeting_rules[beta]")),
+			)))
+			g.Expect(string(answer.Body)).To(And(ContainSubstring(`"operator":"is"`), ContainSubstring("12.5"),
+				ContainSubstring(`"to":"boolean"`)))
+			g.Expect(string(answer.Body)).NotTo(MatchRegexp(`annotations|"In"|"Boolean"|KillSwitch|TargetedDelivery|"split"`))
+		}).Should(Succeed())
+	})
+
 	It("shows people by their email address", func() {
 		s := newShop()
 		s.create()
