@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -32,28 +33,56 @@ func (s *Server) mountMeta() {
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	// The page brings its own scripts and styles: it works where nothing beyond the cluster can be reached.
 	s.mux.Handle("GET /docs/", v5emb.New("Jackstaff", "/openapi.json", "/docs/"))
-	document := sync.OnceValues(s.openAPI)
-	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
-		data, err := document()
+	documents := sync.OnceValues(s.documents)
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		all, err := documents()
 		if err != nil {
 			view.write(w, refusal(r.Context(), err))
 			return
 		}
+		data, found := all[r.URL.Path]
+		if !found {
+			names := slices.Sorted(maps.Keys(all))
+			view.write(w, Errorf(http.StatusNotFound, "there is no such document; there are %s", strings.Join(names, ", ")))
+			return
+		}
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(data) // The caller has gone where this fails.
-	})
+	}
+	s.mux.HandleFunc("GET /openapi.json", serve)
+	s.mux.HandleFunc("GET /openapi/{document}", serve)
 }
 
-// openAPI is the document of all views. Where two of them share a path and method, which only content types and
-// parameters tell apart, the operation has those of both.
-func (s *Server) openAPI() ([]byte, error) {
+// documents are the OpenAPI documents by their paths: one of all views, and one of each, which a client is generated
+// from where two views share a path.
+func (s *Server) documents() (map[string][]byte, error) {
+	joined, err := openAPI("Jackstaff", s.views)
+	if err != nil {
+		return nil, err
+	}
+	documents := map[string][]byte{"/openapi.json": joined}
+	for _, view := range s.views {
+		own, err := openAPI("Jackstaff: "+view.Name, []*View{view})
+		if err != nil {
+			return nil, err
+		}
+		documents["/openapi/"+view.Name+".json"] = own
+	}
+	return documents, nil
+}
+
+// openAPI is the document of views. Where two of them share a path and method, which only content types and parameters
+// tell apart, the operation has those of both.
+func openAPI(title string, views []*View) ([]byte, error) {
 	all := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
-			Title:       "Jackstaff",
+			Title:       title,
 			Description: "Feature flags as Kubernetes resources, through documented APIs.",
 			Version:     "v1",
 		},
+		// A document is of the server that it comes from.
+		Servers: []*huma.Server{{URL: "/", Description: "This server."}},
 		Components: &huma.Components{SecuritySchemes: map[string]*huma.SecurityScheme{
 			"token":   {Type: "http", Scheme: "bearer", Description: "A Kubernetes token."},
 			"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "What POST /api/session sets."},
@@ -61,7 +90,7 @@ func (s *Server) openAPI() ([]byte, error) {
 		Paths: map[string]*huma.PathItem{},
 	}
 	schemas := map[string]*huma.Schema{}
-	for _, view := range s.views {
+	for _, view := range views {
 		document := view.api.OpenAPI()
 		all.Tags = append(all.Tags, document.Tags...)
 		maps.Copy(schemas, document.Components.Schemas.Map())

@@ -168,6 +168,15 @@ var _ = Describe("What all views have in common", func() {
 	It("documents itself without anything from elsewhere", func() {
 		document := world.Call("", http.MethodGet, "/openapi.json", nil)
 		Expect(document.JSON).To(HaveKeyWithValue("paths", HaveKey("/example/{project}/flags/{flag}/{environment}")))
+		own := world.Call("", http.MethodGet, "/openapi/example.json", nil)
+		Expect(own.Status).To(Equal(http.StatusOK))
+		Expect(own.JSON).To(And(
+			HaveKeyWithValue("servers", ConsistOf(HaveKeyWithValue("url", "/"))),
+			HaveKeyWithValue("paths", And(
+				HaveKey("/example/{project}/flags/{flag}/{environment}"), Not(HaveKey("/api/session")),
+			)),
+		))
+		Expect(world.Call("", http.MethodGet, "/openapi/nothing.json", nil).Status).To(Equal(http.StatusNotFound))
 		page := world.Call("", http.MethodGet, "/docs/", nil)
 		Expect(page.Status).To(Equal(http.StatusOK))
 		Expect(string(page.Body)).To(ContainSubstring("/openapi.json"))
