@@ -237,7 +237,7 @@ var _ = Describe("The permission", Ordered, func() {
 		succeedWithout(ctx, flag, forceDisable("staging"))
 		forbiddenFor(ctx, flag, forceDisable("staging,reviewed"))
 		succeedWithout(ctx, flag, forceDisable("reviewed"))
-		forbiddenFor(ctx, flag, func() { delete(flag.Annotations, v1alpha1.ForceDisabledAnnotation) })
+		forbiddenFor(ctx, flag, forceDisable(""))
 		Expect(
 			editor.Create(
 				ctx,

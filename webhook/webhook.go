@@ -205,6 +205,7 @@ func (w *webhook[T, P]) Default(ctx context.Context, object P) error {
 			return apierrors.NewBadRequest(fmt.Sprintf("read the stored %s: %v", w.kind.Kind, err))
 		}
 		setDefaults(old)
+		keepBrake(old, object)
 		before = old
 	}
 	if err := w.refuse(ctx, old, object); err != nil {

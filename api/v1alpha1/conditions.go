@@ -5,7 +5,7 @@ package v1alpha1
 
 // Condition types. All of them are good when True.
 const (
-	// ReadyCondition is True when every other condition that applies is as it should be.
+	// ReadyCondition is True when every other condition that applies is True.
 	ReadyCondition = "Ready"
 
 	// AcceptedCondition on a flag, audience or event is True when the object is valid and its key is its own.
@@ -44,7 +44,7 @@ const (
 
 // Condition reasons.
 const (
-	// ReadyReason: everything is as it should be.
+	// ReadyReason: all conditions are True.
 	ReadyReason = "Ready"
 
 	// NotReadyReason: another condition is not True; the message names it.
@@ -119,6 +119,13 @@ const (
 
 	// DatafileUnreadableReason: no reader would take the datafile.
 	DatafileUnreadableReason = "DatafileUnreadable"
+
+	// FlagsVanishedReason: flags are gone without an admitted deletion and keep their last good form; the message names
+	// them and says how to confirm that they are to go.
+	FlagsVanishedReason = "FlagsVanished"
+
+	// TerminatingReason: the environment is being deleted, and is served until it is gone.
+	TerminatingReason = "Terminating"
 
 	// WriteFailedReason: the API server refused a write; it is tried again.
 	WriteFailedReason = "WriteFailed"

@@ -41,15 +41,14 @@ func (f *FeatureFlag) ForceDisabledIn(environment string) bool {
 	return slices.Contains(f.ForceDisabled(), environment)
 }
 
-// ForceDisableIn adds an environment to ForceDisabledAnnotation, or takes it out. The annotation is sorted, and goes
-// where it would be empty.
+// ForceDisableIn adds an environment to ForceDisabledAnnotation, or takes it out. The annotation is sorted.
+// The last environment taken out leaves an empty value, because admission keeps an annotation that an update leaves out.
 func (f *FeatureFlag) ForceDisableIn(environment string, disabled bool) {
 	names := slices.DeleteFunc(f.ForceDisabled(), func(name string) bool { return name == environment })
 	if disabled {
 		names = append(names, environment)
 	}
-	if len(names) == 0 {
-		delete(f.Annotations, ForceDisabledAnnotation)
+	if _, has := f.Annotations[ForceDisabledAnnotation]; len(names) == 0 && !has {
 		return
 	}
 	if f.Annotations == nil {

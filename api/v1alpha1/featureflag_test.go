@@ -41,7 +41,7 @@ func TestFeatureFlagForceDisableIn(t *testing.T) {
 	for _, name := range []string{"preview", "production", "staging"} {
 		flag.ForceDisableIn(name, false)
 	}
-	if got, has := flag.Annotations[ForceDisabledAnnotation]; has {
+	if got, has := flag.Annotations[ForceDisabledAnnotation]; got != "" || !has {
 		t.Errorf("the annotation is %q, and nothing is braked", got)
 	}
 }

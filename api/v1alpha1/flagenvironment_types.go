@@ -66,6 +66,27 @@ const (
 	DeletionPolicyDelete DeletionPolicy = "Delete"
 )
 
+// PublishState says in one word what an environment serves.
+//
+// +kubebuilder:validation:Enum=Serving;Frozen;Pinned;AwaitingPublish;BreakGlass;Degraded
+type PublishState string
+
+// The states of an environment.
+const (
+	// PublishStateServing serves what is wanted.
+	PublishStateServing PublishState = "Serving"
+	// PublishStateFrozen serves what it did when publishing was suspended.
+	PublishStateFrozen PublishState = "Frozen"
+	// PublishStatePinned serves a revision of the history.
+	PublishStatePinned PublishState = "Pinned"
+	// PublishStateAwaitingPublish has changes that wait for a publish request.
+	PublishStateAwaitingPublish PublishState = "AwaitingPublish"
+	// PublishStateBreakGlass serves what somebody wrote without the operator.
+	PublishStateBreakGlass PublishState = "BreakGlass"
+	// PublishStateDegraded cannot serve, or not completely, what is wanted.
+	PublishStateDegraded PublishState = "Degraded"
+)
+
 // FlagEnvironmentSpec says how an environment's datafile is published.
 type FlagEnvironmentSpec struct {
 	// displayName is the environment's name for people. At most 256 characters.
@@ -204,6 +225,26 @@ type FlagEnvironmentStatus struct {
 	//
 	// +optional
 	PublishedRevision int64 `json:"publishedRevision,omitempty"`
+
+	// pinnedRevision is the pinned revision that is served with flags forced off, which makes publishedRevision another
+	// one. 0 where the pinned revision itself is served, or none.
+	//
+	// +optional
+	PinnedRevision int64 `json:"pinnedRevision,omitempty"`
+
+	// state says in one word what is served: Serving what is wanted, Frozen while publishing is suspended, Pinned to a
+	// revision of the history, AwaitingPublish while changes wait for a request, BreakGlass where somebody has served
+	// something else without the operator, or Degraded where something is wrong. Ready says what.
+	//
+	// +optional
+	State PublishState `json:"state,omitempty"`
+
+	// changedBy is the user who asked for the state, such as by a freeze or a pin, as far as it is known. At most 256
+	// characters.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	ChangedBy string `json:"changedBy,omitempty"`
 
 	// publishedDigest is the digest of what is served, "sha256:" and 64 hexadecimal digits.
 	//
@@ -458,10 +499,14 @@ type Instance struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=ffe,categories=flags
 // +kubebuilder:printcolumn:name="Production",type=boolean,JSONPath=`.spec.production`
-// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.publish.mode`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
 // +kubebuilder:printcolumn:name="Revision",type=integer,JSONPath=`.status.publishedRevision`
 // +kubebuilder:printcolumn:name="Flags",type=integer,JSONPath=`.status.flags.total`
 // +kubebuilder:printcolumn:name="Pending",type=integer,JSONPath=`.status.flags.pending`
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.publish.mode`,priority=1
+// +kubebuilder:printcolumn:name="By",type=string,JSONPath=`.status.changedBy`,priority=1
+// +kubebuilder:printcolumn:name="Delivered",type=integer,JSONPath=`.status.deliveriesCount`,priority=1
+// +kubebuilder:printcolumn:name="Acknowledged",type=integer,JSONPath=`.status.delivery.acknowledged`,priority=1
 // +kubebuilder:printcolumn:name="Bytes",type=integer,JSONPath=`.status.datafile.bytes`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

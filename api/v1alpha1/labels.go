@@ -101,8 +101,17 @@ const (
 	// and 64 hexadecimal digits. What does not bear it is not served.
 	SealAnnotation = "flags.jackstaff.dev/seal"
 
+	// PinnedRevisionAnnotation on a datafile is the pinned revision that it is, with flags forced off. It is absent where
+	// the datafile is a revision as it was published.
+	PinnedRevisionAnnotation = "flags.jackstaff.dev/pinned-revision"
+
+	// ConfirmVanishedAnnotation on a FlagEnvironment is the digest of the set of flags that are gone without an admitted
+	// deletion. It confirms that they are to be served no longer.
+	ConfirmVanishedAnnotation = "flags.jackstaff.dev/confirm-vanished"
+
 	// ForceDisabledAnnotation on a FeatureFlag lists, separated by commas, the environments in which it is off whatever
-	// its spec says.
+	// its spec says. It is served at once in every publish mode, suspended and pinned included. Only an explicit empty
+	// value lifts it for all; an update that leaves the annotation out keeps it.
 	ForceDisabledAnnotation = "flags.jackstaff.dev/force-disabled"
 
 	// ConfirmDeleteAnnotation with the object's own name allows a deletion that admission would otherwise deny.

@@ -358,12 +358,11 @@ func (s *scope) outdated(named map[string]*metav1.PartialObjectMetadata) []strin
 
 // note keeps the outcome of writing one copy.
 func (s *scope) note(namespace, resourceVersion string, err error) {
-	taken := (*publish.NameTakenError)(nil)
 	switch {
 	case err == nil:
 		s.state.written[namespace] = written{resourceVersion: resourceVersion, fingerprint: s.state.fingerprint}
 		return
-	case errors.As(err, &taken):
+	case publish.HasReason(err, v1alpha1.NameTakenReason):
 		s.taken = append(s.taken, namespace)
 	case errors.Is(err, publish.ErrNamespaceGone):
 		s.accepting = slices.DeleteFunc(s.accepting, func(name string) bool { return name == namespace })

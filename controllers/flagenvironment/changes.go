@@ -71,23 +71,23 @@ func (c *changes) add(namespace string, changed change) []types.NamespacedName {
 	return environments
 }
 
-// take returns the changes of an environment and remembers none of them any more.
-func (c *changes) take(environment types.NamespacedName) map[change]struct{} {
+// drain returns the changes of an environment and remembers none of them any more.
+func (c *changes) drain(environment types.NamespacedName) map[change]struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	taken := c.followed[environment]
-	if taken != nil {
+	drained := c.followed[environment]
+	if drained != nil {
 		c.followed[environment] = map[change]struct{}{}
 	}
-	return taken
+	return drained
 }
 
-// giveBack remembers changes again that were taken and could not be worked on.
-func (c *changes) giveBack(environment types.NamespacedName, taken map[change]struct{}) {
+// requeue remembers changes again that were drained and could not be compiled.
+func (c *changes) requeue(environment types.NamespacedName, drained map[change]struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if set, ok := c.followed[environment]; ok {
-		for changed := range taken {
+		for changed := range drained {
 			set[changed] = struct{}{}
 		}
 	}

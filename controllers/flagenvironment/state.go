@@ -6,17 +6,62 @@ package flagenvironment
 import (
 	"cmp"
 	"maps"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/topics"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// state is what the controller keeps in memory of one environment between reconciles. All of it can be made again from
-// the resources and from what is published. Only the worker that reconciles the environment uses it.
+// states holds the state of each environment that exists. It is safe for concurrent use.
+type states struct {
+	mu            sync.Mutex
+	byEnvironment map[types.NamespacedName]*state
+	// seen are the resource versions of served ConfigMaps in the last event of each, empty after a deletion.
+	seen map[types.NamespacedName]string
+}
+
+func newStates() *states {
+	return &states{byEnvironment: map[types.NamespacedName]*state{}, seen: map[types.NamespacedName]string{}}
+}
+
+// recordSeen notes that an event shows the served ConfigMap with that resource version, empty where it is deleted.
+func (s *states) recordSeen(key types.NamespacedName, resourceVersion string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[key] = resourceVersion
+}
+
+// of returns the state of an environment, and marks it for reading again where an event shows that somebody else wrote.
+func (s *states) of(key types.NamespacedName) *state {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.byEnvironment[key]
+	if !ok {
+		known = newState()
+		s.byEnvironment[key] = known
+	}
+	if seen, ok := s.seen[key]; ok {
+		delete(s.seen, key)
+		known.reload = known.reload || known.served != nil && known.served.ResourceVersion() != seen
+	}
+	return known
+}
+
+// forget drops the state of an environment that is gone.
+func (s *states) forget(key types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byEnvironment, key)
+	delete(s.seen, key)
+}
+
+// state is what the controller remembers of one environment between reconciles. All of it can be made again from the
+// resources and from what is published. Only the worker that reconciles the environment uses it.
 type state struct {
 	// compiled is nil until the environment is compiled for the first time.
 	compiled *compile.Environment
@@ -28,6 +73,8 @@ type state struct {
 	digest string
 	// pending are the keys of flags whose part is not what is served.
 	pending map[string]struct{}
+	// braked are the keys of flags that are served as on though they are forced off.
+	braked map[string]struct{}
 	// unreported are the keys of flags whose ledger entries are not up to date.
 	unreported map[string]struct{}
 	// changed are the revisions that changed the parts of flags, by flag key, as far as the ledger does not have them yet.
@@ -40,7 +87,10 @@ type state struct {
 }
 
 func newState() *state {
-	return &state{pending: map[string]struct{}{}, unreported: map[string]struct{}{}, changed: map[string]int64{}}
+	return &state{
+		pending: map[string]struct{}{}, braked: map[string]struct{}{}, unreported: map[string]struct{}{},
+		changed: map[string]int64{},
+	}
 }
 
 // content is a copy of what is compiled, for publishing.
@@ -49,8 +99,13 @@ func (s *state) content() publish.Content {
 	return publish.Content{Contents: s.compiled.Contents().Clone(), Flagd: &flagd, Document: s.compiled.Document}
 }
 
-// comparePart updates pending for one flag key.
+// comparePart updates pending and braked for one flag key.
 func (s *state) comparePart(key string) {
+	if s.compiled.ForcedOff(key) && compile.IsOn(servedContents(s.served), key) {
+		s.braked[key] = struct{}{}
+	} else {
+		delete(s.braked, key)
+	}
 	if samePart(servedContents(s.served), s.compiled.Contents(), key) {
 		delete(s.pending, key)
 	} else {
@@ -62,6 +117,7 @@ func (s *state) comparePart(key string) {
 func (s *state) compareAll() {
 	maps.Copy(s.unreported, s.pending)
 	clear(s.pending)
+	clear(s.braked)
 	for _, contents := range []*datafile.Contents{s.compiled.Contents(), servedContents(s.served)} {
 		for part := range contents.Flags.All() {
 			s.comparePart(part.Key)
@@ -70,8 +126,62 @@ func (s *state) compareAll() {
 	maps.Copy(s.unreported, s.pending)
 }
 
-// take makes served what is served, and notes whose part that changed.
-func (s *state) take(served *publish.Served) {
+// revision is the served revision, and 0 where nothing is published yet or nothing was read.
+func (s *state) revision() int64 {
+	if s.served == nil {
+		return 0
+	}
+	return s.served.Revision
+}
+
+// mustRead reports whether the served ConfigMap, which is to have that name, must be read before anything is decided.
+func (s *state) mustRead(name string) bool {
+	if s.served == nil || s.reload {
+		return true
+	}
+	return s.served.ResourceVersion() != "" && !s.served.Named(name)
+}
+
+// recordRead notes what the ConfigMaps of the environment say. Where neither the served one nor its history is left,
+// what memory has is served again.
+func (s *state) recordRead(served *publish.Served) {
+	s.reload = false
+	if s.served != nil && served.Revision == 0 {
+		served = s.served.Lost(served)
+	}
+	s.served = served
+	if s.compiled != nil {
+		s.compiled.SetPublished(served.Contents)
+		s.compareAll()
+	}
+}
+
+// settle compiles what was set and removed, and reports whether that changed what is to be published.
+func (s *state) settle(isFirst, specChanged bool, formats []v1alpha1.DatafileFormat) (changed bool) {
+	changes := s.compiled.Compile()
+	for _, flagKey := range changes.Keys {
+		s.comparePart(flagKey)
+		s.unreported[flagKey] = struct{}{}
+	}
+	if isFirst {
+		s.compareAll()
+	}
+	if changed = changes.Contents || isFirst; changed || specChanged {
+		content := publish.Content{Contents: s.compiled.Contents(), Flagd: s.compiled.Flagd()}
+		s.digest = content.Digest(formats)
+	}
+	return changed
+}
+
+// recordAnswered notes the publish request that was answered, if any.
+func (s *state) recordAnswered(request string) {
+	if request != "" {
+		s.handledRequest = request
+	}
+}
+
+// recordServed records the published revision and marks the flags that it changed.
+func (s *state) recordServed(served *publish.Served) {
 	before, candidates := servedContents(s.served), maps.Clone(s.pending)
 	if s.served != nil && served.Forged == nil {
 		served.Forged = s.served.Forged // Until it is looked at again.
@@ -81,6 +191,7 @@ func (s *state) take(served *publish.Served) {
 	if served.Digest == s.digest {
 		maps.Copy(s.unreported, s.pending)
 		clear(s.pending)
+		clear(s.braked)
 	} else {
 		s.compareAll()
 		maps.Copy(candidates, s.pending)

@@ -5,7 +5,6 @@ package flagenvironment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/status"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
@@ -58,6 +56,7 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 	if served := s.state.served; served != nil && served.Revision > 0 {
 		files := served.Files.Only(s.environment.Spec.Datafile.Formats)
 		to.PublishedRevision, to.PublishedDigest = served.Revision, served.Digest
+		to.PinnedRevision = served.PinnedRevision
 		to.PublishedAt = nil
 		if !served.PublishedAt.IsZero() {
 			to.PublishedAt = &metav1.Time{Time: served.PublishedAt}
@@ -88,6 +87,12 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 		v1alpha1.DeliveredCondition,
 		v1alpha1.AcknowledgedCondition,
 	)
+	if !s.environment.DeletionTimestamp.IsZero() {
+		conditions.Set(v1alpha1.ReadyCondition, false, v1alpha1.TerminatingReason, fmt.Sprintf(
+			"the environment is being deleted and is served until it is gone; the finalizers %s keep it",
+			strings.Join(s.environment.Finalizers, ", ")))
+	}
+	setState(&s.environment.Spec.Publish, to)
 }
 
 // setDelivered says what the delivery controller has reported. Between a publish and the report on it, the last report
@@ -176,34 +181,12 @@ func setFlagdPublished(conditions status.Conditions, s *scope, summary compile.S
 
 func setPublished(conditions status.Conditions, s *scope, problem error) {
 	spec, served := &s.environment.Spec.Publish, s.state.served
-	tooLarge, unreadable, taken := (*publish.TooLargeError)(
-		nil,
-	), (*publish.UnreadableError)(
-		nil,
-	), (*publish.NameTakenError)(
-		nil,
-	)
-	tampered := (*ownership.TamperedError)(nil)
 	set := func(isTrue bool, reason, message string) {
 		conditions.Set(v1alpha1.PublishedCondition, isTrue, reason, message)
 	}
 	switch {
-	case errors.As(problem, &tooLarge):
-		set(false, v1alpha1.DatafileTooLargeReason, problem.Error())
-	case errors.As(problem, &unreadable):
-		set(false, v1alpha1.DatafileUnreadableReason, problem.Error())
-	case errors.As(problem, &taken):
-		set(false, v1alpha1.NameTakenReason, problem.Error())
-	case errors.As(problem, &tampered):
-		set(false, v1alpha1.TamperedReason, problem.Error()+", and choose another in spec.publish.revision or remove it")
-	case errors.Is(problem, publish.ErrRevisionNotFound):
-		set(false, v1alpha1.RevisionNotFoundReason, problem.Error()+"; choose another in spec.publish.revision or remove it")
-	case errors.Is(problem, datafile.ErrUnknownVersion):
-		set(
-			false,
-			v1alpha1.UnknownVersionReason,
-			problem.Error()+"; a newer operator has published it, and nothing is overwritten",
-		)
+	case publish.ProblemOf(problem) != nil:
+		set(false, publish.ProblemOf(problem).Reason, publish.ProblemOf(problem).Message)
 	case problem != nil:
 		set(false, v1alpha1.WriteFailedReason, problem.Error()+"; it is tried again")
 	case served == nil || served.Revision == 0 && spec.Suspend:
@@ -215,7 +198,7 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 			"nothing is published yet; annotate the environment with "+v1alpha1.PublishRequestedAtAnnotation,
 		)
 	case spec.Revision != nil:
-		set(true, v1alpha1.PinnedReason, fmt.Sprintf("revision %d is pinned by spec.publish.revision", served.Revision))
+		set(true, v1alpha1.PinnedReason, pinnedMessage(served))
 	case served.Digest == s.state.digest:
 		set(true, v1alpha1.PublishedReason, fmt.Sprintf("revision %d is served%s", served.Revision, fullness(s)))
 	case spec.Suspend:
@@ -267,4 +250,13 @@ func fullness(s *scope) string {
 		return fmt.Sprintf("; it takes %d %% of what a ConfigMap holds: archive flags or split the project", percent)
 	}
 	return ""
+}
+
+// pinnedMessage says which revision is pinned, and by which it is served.
+func pinnedMessage(served *publish.Served) string {
+	if served.PinnedRevision == 0 {
+		return fmt.Sprintf("revision %d is pinned by spec.publish.revision", served.Revision)
+	}
+	return fmt.Sprintf("revision %d is pinned by spec.publish.revision, and served as revision %d with flags off by the "+
+		"annotation %s", served.PinnedRevision, served.Revision, v1alpha1.ForceDisabledAnnotation)
 }

@@ -251,8 +251,8 @@ var _ = Describe("The command line", func() {
 		Expect(run(0, namespace, "toggle", "checkout", "-e", "production")).To(ContainSubstring("is on in production"))
 		Expect(
 			fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Annotations,
-		).NotTo(
-			HaveKey(v1alpha1.ForceDisabledAnnotation),
+		).To(
+			HaveKeyWithValue(v1alpha1.ForceDisabledAnnotation, ""),
 		)
 		Expect(run(1, namespace, "toggle", "checkout", "-e", "staging", "--on")).To(ContainSubstring("switch it on in Git"))
 		Expect(run(1, namespace, "archive", "checkout")).To(ContainSubstring("change it in Git"))

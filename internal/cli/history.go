@@ -250,7 +250,7 @@ func (a *App) rollback(
 	switch {
 	case wait.wanted:
 		return wait.until(ctx, c, environment, "the rollback", func() bool {
-			return environment.Status.ObservedGeneration >= generation && (to == 0 || environment.Status.PublishedRevision == to)
+			return environment.Status.ObservedGeneration >= generation && (to == 0 || environment.Status.PublishedRevision == to || environment.Status.PinnedRevision == to)
 		})
 	case to == 0:
 		a.printf("the rollback of %s is cleared\n", environment.Name)

@@ -50,6 +50,9 @@ type Environment struct {
 	retainedFlags     set
 	retainedAudiences set
 
+	// braked are the keys whose flag is forced off, whatever its spec says and whether or not it compiles.
+	braked set
+
 	published *datafile.Contents
 	// republished says that published changed since the last Compile.
 	republished bool
@@ -82,6 +85,7 @@ type flagInput struct {
 	created    time.Time
 	generation int64
 	archived   bool
+	forcedOff  bool
 	form       *datafile.Flag // Nil where err is set.
 	part       datafile.Part
 	err        error
@@ -161,6 +165,8 @@ func NewEnvironment(name string, published *datafile.Contents) *Environment {
 
 		retainedFlags:     set{},
 		retainedAudiences: set{},
+
+		braked: set{},
 	}
 	e.SetPublished(published)
 	return e
@@ -202,7 +208,7 @@ func (e *Environment) SetFlag(flag *v1alpha1.FeatureFlag) {
 	e.RemoveFlag(flag.Name)
 	input := &flagInput{
 		name: flag.Name, key: flag.Key(), uid: flag.UID, created: flag.CreationTimestamp.Time,
-		generation: flag.Generation, archived: flag.Spec.Archived,
+		generation: flag.Generation, archived: flag.Spec.Archived, forcedOff: flag.ForceDisabledIn(e.name),
 	}
 	if input.form, input.err = Flag(flag, e.name); input.err == nil {
 		input.part, input.err = datafile.NewPart(input.key, input.form)
@@ -217,6 +223,7 @@ func (e *Environment) SetFlag(flag *v1alpha1.FeatureFlag) {
 	slices.SortFunc(held.inputs, func(a, b *flagInput) int {
 		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.uid, b.uid), cmp.Compare(a.name, b.name))
 	})
+	e.braked.put(input.key, held.holder().forcedOff)
 	e.dirtyFlags.add(input.key)
 }
 
@@ -229,6 +236,7 @@ func (e *Environment) RemoveFlag(name string) {
 	delete(e.flags, name)
 	held := e.entries[input.key]
 	held.inputs = slices.DeleteFunc(held.inputs, func(other *flagInput) bool { return other == input })
+	e.braked.put(input.key, held.holder() != nil && held.holder().forcedOff)
 	e.dirtyFlags.add(input.key)
 }
 

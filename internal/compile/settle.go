@@ -178,6 +178,7 @@ func (e *Environment) takeBack(key string, held *entry, problem Problem, message
 	if part, ok := e.published.Flags.Get(key); ok {
 		if form, ok := readPart[datafile.Flag](part); ok && !form.Retained {
 			held.form, held.part = form, part
+			e.brake(key, held)
 		}
 	}
 	e.unsettled.add(key)

@@ -83,8 +83,8 @@ func (p *Publisher) Source(ctx context.Context, environment *v1alpha1.FlagEnviro
 
 // Copy makes sure that the namespace has a copy of source and returns the resource version of the copy. Seen is the
 // existing copy where the caller knows that it is what an earlier Copy has made of it; where seen is nil, the copy is
-// read live. It fails with a *NameTakenError where the name belongs to anything but a copy of the same environment,
-// with ErrNamespaceGone, and with a conflict where somebody else writes at the same time.
+// read live. It fails with a *Problem where the name belongs to anything but a copy of the same environment, with
+// ErrNamespaceGone, and with a conflict where somebody else writes at the same time.
 func (p *Publisher) Copy(
 	ctx context.Context,
 	source *Source,
@@ -103,7 +103,7 @@ func (p *Publisher) Copy(
 		case err != nil:
 			return "", fmt.Errorf("read the copy in namespace %q: %w", namespace, err)
 		case !ownership.IsCopyOf(source.environment, current):
-			return "", &NameTakenError{Name: wanted.Name}
+			return "", nameTaken(wanted.Name)
 		case filesOf(current).Equal(filesOf(wanted)) && contains(current.Labels, wanted.Labels) && contains(current.Annotations, wanted.Annotations):
 			return current.ResourceVersion, nil
 		}

@@ -4,7 +4,6 @@
 package publish
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -152,7 +151,7 @@ func TestOnlyItsOwnCopiesAreTouched(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := c.publisher.Copy(t.Context(), c.source(), "web", nil)
-			if taken := (*NameTakenError)(nil); errors.As(err, &taken) == tc.isOwn {
+			if HasReason(err, v1alpha1.NameTakenReason) == tc.isOwn {
 				t.Errorf("error %v", err)
 			}
 			if _, isLeft := c.copyIn("web").Data["mine"]; isLeft == tc.isOwn {

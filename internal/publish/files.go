@@ -35,6 +35,8 @@ type Content struct {
 	Flagd *datafile.Section
 	// Document returns Contents as readers have it.
 	Document func() *datafile.Document
+	// PinnedRevision is the revision of the history that this is, with flags forced off, and 0 where it is none.
+	PinnedRevision int64
 }
 
 // Digest is the digest of the content in the given formats.
@@ -92,54 +94,50 @@ func (f Files) Native() ([]byte, error) {
 	return ownership.Native(&corev1.ConfigMap{Data: f.Text, BinaryData: f.Binary})
 }
 
-// TooLargeError says that a datafile does not fit into a ConfigMap.
-type TooLargeError struct {
-	// Bytes is the size of the smallest form of the datafile.
-	Bytes int
-	// Largest are the keys of the ten largest flags, with their sizes, largest first.
-	Largest []string
-}
-
-// Error says size, limit, the largest flags and what to do.
-func (e *TooLargeError) Error() string {
-	return fmt.Sprintf(
-		"the datafile has %d bytes and a ConfigMap holds %d; split the project or move members out of audiences; the largest flags are %s",
-		e.Bytes,
-		datafile.MaxConfigMapBytes,
-		strings.Join(e.Largest, ", "),
-	)
-}
-
-// UnreadableError says that no reader would take a datafile.
-type UnreadableError struct{ Err error }
-
-// Error says why, and what to do.
-func (e *UnreadableError) Error() string {
-	return fmt.Sprintf("no reader would take the datafile: %s; change that or split the project", e.Err)
-}
-
-// Unwrap returns why.
-func (e *UnreadableError) Unwrap() error { return e.Err }
-
-// checkReadable makes sure that readers take what is to be published, for they refuse a document as a whole. What is
-// wrong with a flag by itself keeps only that flag out; what all of them make together is looked at where there is
-// cause, for that takes time in proportion to the number of flags.
+// checkReadable makes sure that readers accept what is to be published, for they refuse a document as a whole. Only
+// what all flags make together is checked: chains of prerequisites and regular expressions. A document that can have
+// neither is not prepared, because that takes time in proportion to its size.
 func checkReadable(native []byte, content Content) error {
-	err := datafile.CheckSize(native)
-	if err == nil &&
-		(bytes.Contains(native, []byte(`Matches"`)) || content.Contents.Flags.Len() > evaluate.MaxPrerequisiteDepth) {
-		_, err = evaluate.New(content.Document())
+	if err := datafile.CheckSize(native); err != nil {
+		return unreadable(err)
 	}
-	if err != nil {
-		return &UnreadableError{err}
+	document := content.Document()
+	if content.Contents.Flags.Len() <= evaluate.MaxPrerequisiteDepth && !hasExpressions(document) {
+		return nil
+	}
+	if _, err := evaluate.New(document); err != nil {
+		return unreadable(err)
 	}
 	return nil
 }
 
+// hasExpressions reports whether any condition of the document is a regular expression.
+func hasExpressions(document *datafile.Document) bool {
+	inConditions := func(conditions []datafile.Condition) bool {
+		return slices.ContainsFunc(conditions, func(condition datafile.Condition) bool {
+			return condition.Operator == datafile.Matches || condition.Operator == datafile.NotMatches
+		})
+	}
+	for _, flag := range document.Flags {
+		for i := range flag.Rules {
+			if inConditions(flag.Rules[i].Conditions) {
+				return true
+			}
+		}
+	}
+	for _, audience := range document.Audiences {
+		for i := range audience.Groups {
+			if inConditions(audience.Groups[i].Conditions) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Layout encodes content as the files of one revision. It always makes the native document, which the history needs;
 // Only leaves out what is not asked for. Where the flagd file does not fit, it keeps the one of previous and reports it
-// as incomplete. It fails with a *TooLargeError where nothing fits, and with an *UnreadableError where no reader would
-// take it.
+// as incomplete. It fails with a *Problem where nothing fits or where no reader would accept it.
 func Layout(
 	header datafile.Header,
 	content Content,
@@ -194,9 +192,11 @@ func checkSize(files Files, content Content, err error) error {
 	slices.SortFunc(parts, func(a, b datafile.Part) int {
 		return cmp.Or(cmp.Compare(len(b.JSON), len(a.JSON)), cmp.Compare(a.Key, b.Key))
 	})
-	tooLarge := &TooLargeError{Bytes: files.Bytes()}
+	var largest []string
 	for _, part := range parts[:min(len(parts), 10)] {
-		tooLarge.Largest = append(tooLarge.Largest, fmt.Sprintf("%s (%d)", part.Key, len(part.JSON)))
+		largest = append(largest, fmt.Sprintf("%s (%d)", part.Key, len(part.JSON)))
 	}
-	return tooLarge
+	return &Problem{Reason: v1alpha1.DatafileTooLargeReason, Message: fmt.Sprintf(
+		"the datafile has %d bytes and a ConfigMap holds %d; split the project or move members out of audiences; "+
+			"the largest flags are %s", files.Bytes(), datafile.MaxConfigMapBytes, strings.Join(largest, ", "))}
 }

@@ -5,7 +5,6 @@ package publish
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -24,12 +23,15 @@ var (
 	header     = datafile.Header{Project: "shop", Environment: "production", Revision: 7}
 )
 
+// emptyDocument stands for contents whose parts are no flags at all.
+func emptyDocument() *datafile.Document { return &datafile.Document{} }
+
 // contentOf has one part of about the given sizes each for the native document and for flagd. Text does not compress
 // where random is set.
 func contentOf(t *testing.T, nativeBytes, flagdBytes int, random bool) Content {
 	t.Helper()
 	const pieces = 20
-	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}}
+	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}, Document: emptyDocument}
 	source := rand.NewChaCha8([32]byte{})
 	part := func(i, size int) datafile.Part {
 		text := make([]byte, size)
@@ -83,13 +85,12 @@ func TestLayoutRefusesWhatNoReaderTakes(t *testing.T) {
 			}
 			content.Contents.Flags.Put(part)
 		}
-		unreadable := (*UnreadableError)(nil)
 		if _, _, err := Layout(
 			header,
 			content,
 			v1alpha1.Datafile{Formats: both},
 			Files{},
-		); !errors.As(err, &unreadable) ||
+		); !HasReason(err, v1alpha1.DatafileUnreadableReason) ||
 			!strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
@@ -196,10 +197,7 @@ func TestLayout(t *testing.T) {
 				v1alpha1.Datafile{Formats: tc.formats, Compression: tc.compression},
 				old,
 			)
-			if tooLarge := (*TooLargeError)(
-				nil,
-			); errors.As(err, &tooLarge) != tc.wantTooLarge ||
-				err != nil && !tc.wantTooLarge {
+			if HasReason(err, v1alpha1.DatafileTooLargeReason) != tc.wantTooLarge || err != nil && !tc.wantTooLarge {
 				t.Fatalf("error %v, want one about size: %t", err, tc.wantTooLarge)
 			}
 			if err != nil {

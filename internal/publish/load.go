@@ -19,7 +19,7 @@ import (
 // Load reads what the environment serves. The history, of which nobody can edit the contents, has precedence over the
 // served ConfigMap. Known is the revision that the caller knows to be served, and 0 where it does not; a newer one that
 // another manager has published meanwhile is believed too. What is forged is named in the result and is not loaded. It
-// fails with a *NameTakenError, and with datafile.ErrUnknownVersion where a newer operator has published.
+// fails with a Problem where the name is taken or a newer operator has published.
 func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironment, known int64) (*Served, error) {
 	current, err := p.get(ctx, environment, environment.DatafileName())
 	if err != nil {
@@ -173,6 +173,7 @@ func (p *Publisher) read(environment *v1alpha1.FlagEnvironment, configMap *corev
 	}
 	to.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
 	to.FlagdComplete = configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] == ""
+	to.PinnedRevision = pinnedRevisionOf(configMap)
 	to.Files = filesOf(configMap)
 	to.sealer, to.seal = p.Seal, p.sealOf(environment, to)
 	return nil

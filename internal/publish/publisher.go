@@ -5,7 +5,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,23 +28,6 @@ import (
 // (https://docs.flagger.app/tutorials/canary-analysis, config tracking).
 const configTrackingAnnotation = "flagger.app/config-tracking"
 
-// ErrRevisionNotFound is returned for a revision that the history does not hold.
-var ErrRevisionNotFound = errors.New("the history does not hold the revision")
-
-// NameTakenError says that the name of a datafile belongs to a ConfigMap that is not the environment's.
-type NameTakenError struct {
-	// Name is the name of the ConfigMap.
-	Name string
-}
-
-// Error says which name is taken and what to do.
-func (e *NameTakenError) Error() string {
-	return fmt.Sprintf(
-		"ConfigMap %q exists and is not this environment's; delete it, or choose another name in spec.datafile.name",
-		e.Name,
-	)
-}
-
 // Served is what an environment serves.
 type Served struct {
 	// Revision is the number of what is served, and 0 where nothing was published yet.
@@ -62,6 +44,8 @@ type Served struct {
 	Contents *datafile.Contents
 	// Forged are the ConfigMaps that Load found to be none of the operator's, though their labels say so.
 	Forged []*ownership.TamperedError
+	// PinnedRevision is the revision of the history that this one is, with flags forced off, and 0 where it is none.
+	PinnedRevision int64
 
 	// object is the served ConfigMap as it was last seen. Its resource version is empty where there is none.
 	object metav1.ObjectMeta
@@ -119,8 +103,7 @@ type Publisher struct {
 }
 
 // Publish makes content the next revision and serves it. A crash between its writes leaves a history entry that the
-// next Publish of the same content takes up. It fails with a *TooLargeError, an *UnreadableError or a *NameTakenError
-// before it has written anything that is served.
+// next Publish of the same content takes up. It fails with a *Problem before it has written anything that is served.
 func (p *Publisher) Publish(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,
@@ -135,10 +118,12 @@ func (p *Publisher) Publish(
 		Revision: numbers.highest,
 		Digest:   content.Digest(environment.Spec.Datafile.Formats),
 		// A second is what RFC 3339 in an annotation keeps.
-		PublishedAt: p.Clock.Now().UTC().Truncate(time.Second),
-		Contents:    content.Contents,
-		object:      served.object,
-		sealer:      p.Seal,
+		PublishedAt:    p.Clock.Now().UTC().Truncate(time.Second),
+		Contents:       content.Contents,
+		PinnedRevision: content.PinnedRevision,
+
+		object: served.object,
+		sealer: p.Seal,
 	}
 	kept, err := p.keep(ctx, environment, content, next, served, numbers)
 	if err != nil {
@@ -220,8 +205,8 @@ func (p *Publisher) Serve(ctx context.Context, environment *v1alpha1.FlagEnviron
 	return nil
 }
 
-// Kept returns a revision of the history as it is to be served in place of served. It fails with ErrRevisionNotFound,
-// and with an *ownership.TamperedError where what has the name is not what was published.
+// Kept returns a revision of the history as it is to be served in place of served. It fails with a *Problem where the
+// history does not hold it.
 func (p *Publisher) Kept(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,
@@ -233,7 +218,7 @@ func (p *Publisher) Kept(
 		return nil, err
 	}
 	if kept == nil {
-		return nil, fmt.Errorf("%w %d", ErrRevisionNotFound, revision)
+		return nil, revisionNotFound(revision)
 	}
 	pinned := &Served{object: served.object}
 	return pinned, p.read(environment, kept, pinned)
@@ -285,8 +270,7 @@ func (p *Publisher) Sweep(ctx context.Context, environment types.NamespacedName)
 	return nil
 }
 
-// get reads a ConfigMap live. It returns nil where there is none, and a *NameTakenError where it is not the
-// environment's.
+// get reads a ConfigMap live. It returns nil where there is none, and a *Problem where it is not the environment's.
 func (p *Publisher) get(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,
@@ -300,7 +284,7 @@ func (p *Publisher) get(
 	case err != nil:
 		return nil, fmt.Errorf("read ConfigMap %q: %w", name, err)
 	case !ownership.Owns(client.ObjectKeyFromObject(environment), configMap):
-		return nil, &NameTakenError{Name: name}
+		return nil, nameTaken(name)
 	}
 	return configMap, nil
 }
@@ -349,6 +333,7 @@ func keepTheirs(configMap *corev1.ConfigMap, seen *metav1.ObjectMeta) {
 	theirs := maps.Clone(seen.Annotations)
 	delete(theirs, v1alpha1.FlagdIncompleteAnnotation)
 	delete(theirs, v1alpha1.SealAnnotation)
+	delete(theirs, v1alpha1.PinnedRevisionAnnotation)
 	configMap.Annotations = merge(theirs, configMap.Annotations)
 	configMap.Labels = merge(seen.Labels, configMap.Labels)
 	configMap.OwnerReferences, configMap.Finalizers = seen.OwnerReferences, seen.Finalizers
@@ -388,6 +373,9 @@ func (p *Publisher) configMap(
 	if served.seal != "" {
 		configMap.Annotations[v1alpha1.SealAnnotation] = served.seal
 	}
+	if served.PinnedRevision > 0 {
+		configMap.Annotations[v1alpha1.PinnedRevisionAnnotation] = strconv.FormatInt(served.PinnedRevision, 10)
+	}
 	return configMap
 }
 
@@ -396,6 +384,15 @@ func contentsOf(served *Served) *datafile.Contents {
 		return &datafile.Contents{}
 	}
 	return served.Contents
+}
+
+// pinnedRevisionOf is the pinned revision that a datafile is with flags forced off, and 0 where it is none.
+func pinnedRevisionOf(configMap *corev1.ConfigMap) int64 {
+	pinned, err := strconv.ParseInt(configMap.Annotations[v1alpha1.PinnedRevisionAnnotation], 10, 64)
+	if err != nil || pinned < 1 {
+		return 0
+	}
+	return pinned
 }
 
 func filesOf(configMap *corev1.ConfigMap) Files {
@@ -409,18 +406,6 @@ func merge(theirs, ours map[string]string) map[string]string {
 	}
 	maps.Copy(merged, ours)
 	return merged
-}
-
-func isNameTaken(err error) bool {
-	var taken *NameTakenError
-	return errors.As(err, &taken)
-}
-
-func ignoreNameTaken(err error) error {
-	if isNameTaken(err) {
-		return nil
-	}
-	return err
 }
 
 func wrap(err error, format string, args ...any) error {

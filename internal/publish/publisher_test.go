@@ -113,7 +113,7 @@ func (c *cluster) note(object client.Object) {
 }
 
 func small(value string) Content {
-	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}}
+	content := Content{Contents: &datafile.Contents{}, Flagd: &datafile.Section{}, Document: emptyDocument}
 	content.Contents.Flags.Put(datafile.RawPart("a", []byte(`{"x":"`+value+`"}`)))
 	content.Flagd.Put(datafile.RawPart("a", []byte(`{"y":"`+value+`"}`)))
 	return content
@@ -351,7 +351,7 @@ func TestATakenNameIsLeftAlone(t *testing.T) {
 	c := newCluster(t)
 	c.foreign("flags-production")
 	_, err := c.publisher.Load(t.Context(), c.environment, 0)
-	if taken := (*NameTakenError)(nil); !errors.As(err, &taken) || !strings.Contains(err.Error(), `"flags-production"`) {
+	if !HasReason(err, v1alpha1.NameTakenReason) || !strings.Contains(err.Error(), `"flags-production"`) {
 		t.Errorf("the conflict is not reported: error %v", err)
 	}
 	// One who takes the name after it was looked at.
@@ -536,12 +536,12 @@ func TestKept(t *testing.T) {
 	c.publish("one")
 	c.publish("two")
 	for _, revision := range []int64{3, 0, -1} {
-		if _, err := c.publisher.Kept(t.Context(), c.environment, revision, c.load()); !errors.Is(err, ErrRevisionNotFound) {
+		if _, err := c.publisher.Kept(t.Context(), c.environment, revision, c.load()); !HasReason(err, v1alpha1.RevisionNotFoundReason) {
 			t.Errorf("revision %d: error %v", revision, err)
 		}
 	}
 	c.foreign("flags-production-r3")
-	if _, err := c.publisher.Kept(t.Context(), c.environment, 3, c.load()); !errors.Is(err, ErrRevisionNotFound) {
+	if _, err := c.publisher.Kept(t.Context(), c.environment, 3, c.load()); !HasReason(err, v1alpha1.RevisionNotFoundReason) {
 		t.Errorf("somebody else's ConfigMap is served: error %v", err)
 	}
 	c.pin(1)
@@ -658,7 +658,7 @@ func TestATooLargeDatafileChangesNothing(t *testing.T) {
 	c := newCluster(t)
 	c.publish("one")
 	_, err := c.publisher.Publish(t.Context(), c.environment, contentOf(t, 1500<<10, 0, true), c.load())
-	if tooLarge := (*TooLargeError)(nil); !errors.As(err, &tooLarge) {
+	if !HasReason(err, v1alpha1.DatafileTooLargeReason) {
 		t.Errorf("error %v", err)
 	}
 	c.serves(1, "one")

@@ -250,7 +250,7 @@ var _ = Describe("What all views have in common", func() {
 		Expect(flag.Spec.Environments[0].Enabled).To(BeTrue())
 		Expect(world.Call(editor, http.MethodPut, path, `{"enabled": true}`).JSON).To(HaveKeyWithValue("enabled", true))
 		Expect(world.Admin.Get(context.Background(), client.ObjectKeyFromObject(flag), flag)).To(Succeed())
-		Expect(flag.Annotations).NotTo(HaveKey(v1alpha1.ForceDisabledAnnotation))
+		Expect(flag.Annotations).To(HaveKeyWithValue(v1alpha1.ForceDisabledAnnotation, ""))
 
 		off := builders.MakeFlag(
 			"search",

@@ -64,7 +64,7 @@ func (c Conditions) SetReady(of ...string) {
 			return
 		}
 	}
-	c.Set(v1alpha1.ReadyCondition, true, v1alpha1.ReadyReason, "everything is as it should be")
+	c.Set(v1alpha1.ReadyCondition, true, v1alpha1.ReadyReason, "all conditions are True")
 }
 
 // Patcher writes statuses.

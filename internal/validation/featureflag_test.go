@@ -258,6 +258,7 @@ func TestFeatureFlag(t *testing.T) {
 				`spec.environments[1].rules[1].split: Invalid value: bucketing PostHogSHA1 has one split for all rules of an environment; this one is not that of rule "r"`,
 			},
 		},
+		"an empty annotation, which lifts every brake": {boolean().Annotation(v1alpha1.ForceDisabledAnnotation, ""), nil},
 		"annotations": {
 			boolean().Annotation(v1alpha1.ForceDisabledAnnotation, "production, staging,,x-r1").
 				Annotation(v1alpha1.ViewAnnotationPrefix+"unleash", strings.Repeat("x", 16<<10+1)).Annotation("example.com/x", ""),

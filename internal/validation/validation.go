@@ -218,7 +218,7 @@ func (m *mistakes) annotation(object metav1.Object, name, value string) {
 	_, isFlag := object.(*v1alpha1.FeatureFlag)
 	_, isEnvironment := object.(*v1alpha1.FlagEnvironment)
 	switch {
-	case isFlag && name == v1alpha1.ForceDisabledAnnotation:
+	case isFlag && name == v1alpha1.ForceDisabledAnnotation && value != "": // An empty value lifts every brake.
 		for environment := range strings.SplitSeq(value, ",") {
 			if !isEnvironmentName(strings.TrimSpace(environment)) {
 				m.invalid(path, environment, "must be names of environments, separated by commas")

@@ -598,6 +598,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagEnvironmentStatus
   map:
     fields:
+    - name: changedBy
+      type:
+        scalar: string
     - name: conditions
       type:
         list:
@@ -649,6 +652,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: pinnedRevision
+      type:
+        scalar: numeric
     - name: publishedAt
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -672,6 +678,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.SDK
           elementRelationship: atomic
+    - name: state
+      type:
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.PublishState
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagEvent
   map:
     fields:
@@ -825,6 +834,8 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: boolean
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.PublishMode
+  scalar: string
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.PublishState
   scalar: string
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Rule
   map:

@@ -6,6 +6,7 @@
 package v1alpha1
 
 import (
+	apiv1alpha1 "github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
@@ -19,6 +20,16 @@ type FlagEnvironmentStatusApplyConfiguration struct {
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// publishedRevision is the revision that is served.
 	PublishedRevision *int64 `json:"publishedRevision,omitempty"`
+	// pinnedRevision is the pinned revision that is served with flags forced off, which makes publishedRevision another
+	// one. 0 where the pinned revision itself is served, or none.
+	PinnedRevision *int64 `json:"pinnedRevision,omitempty"`
+	// state says in one word what is served: Serving what is wanted, Frozen while publishing is suspended, Pinned to a
+	// revision of the history, AwaitingPublish while changes wait for a request, BreakGlass where somebody has served
+	// something else without the operator, or Degraded where something is wrong. Ready says what.
+	State *apiv1alpha1.PublishState `json:"state,omitempty"`
+	// changedBy is the user who asked for the state, such as by a freeze or a pin, as far as it is known. At most 256
+	// characters.
+	ChangedBy *string `json:"changedBy,omitempty"`
 	// publishedDigest is the digest of what is served, "sha256:" and 64 hexadecimal digits.
 	PublishedDigest *string `json:"publishedDigest,omitempty"`
 	// publishedAt is when the served revision was published.
@@ -70,6 +81,30 @@ func (b *FlagEnvironmentStatusApplyConfiguration) WithObservedGeneration(value i
 // If called multiple times, the PublishedRevision field is set to the value of the last call.
 func (b *FlagEnvironmentStatusApplyConfiguration) WithPublishedRevision(value int64) *FlagEnvironmentStatusApplyConfiguration {
 	b.PublishedRevision = &value
+	return b
+}
+
+// WithPinnedRevision sets the PinnedRevision field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PinnedRevision field is set to the value of the last call.
+func (b *FlagEnvironmentStatusApplyConfiguration) WithPinnedRevision(value int64) *FlagEnvironmentStatusApplyConfiguration {
+	b.PinnedRevision = &value
+	return b
+}
+
+// WithState sets the State field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the State field is set to the value of the last call.
+func (b *FlagEnvironmentStatusApplyConfiguration) WithState(value apiv1alpha1.PublishState) *FlagEnvironmentStatusApplyConfiguration {
+	b.State = &value
+	return b
+}
+
+// WithChangedBy sets the ChangedBy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ChangedBy field is set to the value of the last call.
+func (b *FlagEnvironmentStatusApplyConfiguration) WithChangedBy(value string) *FlagEnvironmentStatusApplyConfiguration {
+	b.ChangedBy = &value
 	return b
 }
 

@@ -330,7 +330,7 @@ var _ = Describe("Flags", func() {
 		).To(
 			HaveKeyWithValue("enabled", true),
 		)
-		Expect(fresh(flag).Annotations).NotTo(HaveKey(v1alpha1.ForceDisabledAnnotation))
+		Expect(fresh(flag).Annotations).To(HaveKeyWithValue(v1alpha1.ForceDisabledAnnotation, ""))
 	})
 })
 

@@ -1,0 +1,118 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package flagenvironment
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+)
+
+// compile brings the compiled environment up to date.
+func (r *Reconciler) compile(ctx context.Context, s *scope) error {
+	key := client.ObjectKeyFromObject(s.environment)
+	var err error
+	isFirst := s.state.compiled == nil
+	if isFirst {
+		err = r.compileAll(ctx, s)
+	} else {
+		err = r.compileChanges(ctx, s, key)
+	}
+	if err != nil {
+		return err
+	}
+	specChanged := s.environment.Generation != s.environment.Status.ObservedGeneration
+	if changed := s.state.settle(isFirst, specChanged, s.environment.Spec.Datafile.Formats); changed {
+		log.FromContext(ctx).V(4).Info("Compiled the environment")
+	}
+	return nil
+}
+
+// compileAll sets every object of the namespace.
+func (r *Reconciler) compileAll(ctx context.Context, s *scope) error {
+	r.changes.follow(client.ObjectKeyFromObject(s.environment))
+	flags, audiences, flagEvents := &v1alpha1.FeatureFlagList{}, &v1alpha1.FlagAudienceList{}, &v1alpha1.FlagEventList{}
+	for _, list := range []client.ObjectList{flags, audiences, flagEvents} {
+		// Compiling only reads, so that the cache's own objects will do.
+		if err := r.Client.List(
+			ctx,
+			list,
+			client.InNamespace(s.environment.Namespace),
+			client.UnsafeDisableDeepCopy,
+		); err != nil {
+			return fmt.Errorf("list: %w", err)
+		}
+	}
+	s.state.compiled = compile.NewEnvironment(s.environment.Name, servedContents(s.state.served))
+	for i := range flags.Items {
+		s.state.compiled.SetFlag(&flags.Items[i])
+	}
+	for i := range audiences.Items {
+		s.state.compiled.SetAudience(&audiences.Items[i])
+	}
+	for i := range flagEvents.Items {
+		s.state.compiled.SetEvent(&flagEvents.Items[i])
+	}
+	return nil
+}
+
+// compileChanges sets and removes the objects that changed since the last time.
+func (r *Reconciler) compileChanges(ctx context.Context, s *scope, key types.NamespacedName) error {
+	pending := r.changes.drain(key)
+	for changed := range pending {
+		if err := r.compileChange(ctx, s, changed); err != nil {
+			r.changes.requeue(key, pending)
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) compileChange(ctx context.Context, s *scope, changed change) error {
+	key := types.NamespacedName{Namespace: s.environment.Namespace, Name: changed.name}
+	compiled := s.state.compiled
+	switch changed.source {
+	case flagSource:
+		flag := &v1alpha1.FeatureFlag{}
+		return setOrRemove(
+			r.Client.Get(ctx, key, flag),
+			func() { compiled.SetFlag(flag) },
+			func() { compiled.RemoveFlag(changed.name) },
+		)
+	case audienceSource:
+		audience := &v1alpha1.FlagAudience{}
+		return setOrRemove(
+			r.Client.Get(ctx, key, audience),
+			func() { compiled.SetAudience(audience) },
+			func() { compiled.RemoveAudience(changed.name) },
+		)
+	case eventSource:
+		flagEvent := &v1alpha1.FlagEvent{}
+		return setOrRemove(
+			r.Client.Get(ctx, key, flagEvent),
+			func() { compiled.SetEvent(flagEvent) },
+			func() { compiled.RemoveEvent(changed.name) },
+		)
+	}
+	return nil
+}
+
+func setOrRemove(err error, set, remove func()) error {
+	switch {
+	case err == nil:
+		set()
+	case apierrors.IsNotFound(err):
+		remove()
+	default:
+		return fmt.Errorf("get: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package flagenvironment
+
+import (
+	"time"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+)
+
+// ActionKind is what a reconcile does with the served datafile.
+type ActionKind string
+
+// The kinds of Action.
+const (
+	// ActionNone leaves the served datafile as it is.
+	ActionNone ActionKind = "None"
+	// ActionHold publishes later, because the environment has published a moment ago.
+	ActionHold ActionKind = "Hold"
+	// ActionRestore writes the served revision again.
+	ActionRestore ActionKind = "Restore"
+	// ActionPin serves a revision of the history.
+	ActionPin ActionKind = "Pin"
+	// ActionPublish makes what is compiled the next revision.
+	ActionPublish ActionKind = "Publish"
+	// ActionBrake makes what is served the next revision, with the flags off that are forced off and nothing else changed.
+	ActionBrake ActionKind = "Brake"
+)
+
+// Action is what a reconcile does with the served datafile.
+type Action struct {
+	Kind ActionKind
+	// Hold is how long a publish has to wait. It is set for ActionHold alone.
+	Hold time.Duration
+	// Revision is the revision to pin. It is set for ActionPin alone.
+	Revision int64
+	// Answers is the publish request that is answered once the action is done, and empty where none is.
+	Answers string
+}
+
+// facts are what decide needs to know.
+type facts struct {
+	spec v1alpha1.Publish
+	// revision is the served revision, and 0 where nothing is published yet. Digest is its digest.
+	revision int64
+	digest   string
+	// pinned is the revision of the history that the served one is, with flags forced off, and 0 where it is none.
+	pinned int64
+	// braked is true where a flag is served as on that is forced off.
+	braked bool
+	// intact is false where somebody has deleted or edited the served ConfigMap.
+	intact bool
+	// compiledDigest is the digest of what is compiled.
+	compiledDigest string
+	// request is the publish request that is not answered yet, and empty where there is none.
+	request string
+	// wait is how long the pace holds a publish back.
+	wait time.Duration
+}
+
+// decide chooses what to serve. A brake waits for nothing: neither for a mode nor for a freeze, a pin or the pace.
+func decide(f facts) Action {
+	serveAsIs := Action{Kind: ActionNone}
+	switch {
+	case f.revision == 0:
+	case f.braked:
+		serveAsIs.Kind = ActionBrake
+	case !f.intact:
+		serveAsIs.Kind = ActionRestore
+	}
+	switch {
+	case f.spec.Revision != nil && *f.spec.Revision != f.revision && *f.spec.Revision != f.pinned:
+		return Action{Kind: ActionPin, Revision: *f.spec.Revision}
+	case f.spec.Revision != nil, f.spec.Suspend:
+		return serveAsIs
+	case f.spec.Mode == v1alpha1.PublishModeManual && f.request == "":
+		return serveAsIs
+	case f.revision != 0 && f.digest == f.compiledDigest:
+		serveAsIs.Answers = f.request
+		return serveAsIs
+	case f.wait > 0 && !f.braked:
+		return Action{Kind: ActionHold, Hold: f.wait}
+	}
+	return Action{Kind: ActionPublish, Answers: f.request}
+}
+
+// decideLastGood chooses what to serve where what is wanted cannot be: what is served stays, and takes brakes.
+func decideLastGood(f facts) Action {
+	f.spec = v1alpha1.Publish{Suspend: true}
+	return decide(f)
+}
+
+// unansweredRequest returns the publish request of the environment that nobody has answered yet, and "" where there is
+// none. Handled is the request that was answered last as far as memory knows, which may be ahead of the status.
+func unansweredRequest(environment *v1alpha1.FlagEnvironment, handled string) string {
+	request := environment.Annotations[v1alpha1.PublishRequestedAtAnnotation]
+	if _, err := time.Parse(time.RFC3339, request); err != nil {
+		return ""
+	}
+	if request == environment.Status.LastHandledPublishAt || request == handled {
+		return ""
+	}
+	return request
+}
+
+// publishesByItself reports whether a change is published without anybody asking for it.
+func publishesByItself(environment *v1alpha1.FlagEnvironment) bool {
+	spec := &environment.Spec.Publish
+	return spec.Mode != v1alpha1.PublishModeManual && !spec.Suspend && spec.Revision == nil
+}

@@ -1,0 +1,117 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package flagenvironment
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+)
+
+func TestDecide(t *testing.T) {
+	const request = "2027-01-01T09:00:00Z"
+	automatic := v1alpha1.Publish{Mode: v1alpha1.PublishModeAutomatic}
+	manual := v1alpha1.Publish{Mode: v1alpha1.PublishModeManual}
+	suspended := v1alpha1.Publish{Mode: v1alpha1.PublishModeAutomatic, Suspend: true}
+	pinned := v1alpha1.Publish{Mode: v1alpha1.PublishModeAutomatic, Revision: new(int64(3))}
+	pinnedAndSuspended := v1alpha1.Publish{Suspend: true, Revision: new(int64(3))}
+	// served is revision 5 as somebody published it, and nothing has changed since.
+	served := func(change func(*facts)) facts {
+		f := facts{spec: automatic, revision: 5, digest: "a", intact: true, compiledDigest: "a"}
+		change(&f)
+		return f
+	}
+	for name, tc := range map[string]struct {
+		facts facts
+		want  Action
+	}{
+		"nothing changed": {served(func(*facts) {}), Action{Kind: ActionNone}},
+		"a change is published": {
+			served(func(f *facts) { f.compiledDigest = "b" }), Action{Kind: ActionPublish},
+		},
+		"a change right after another waits for its pace": {
+			served(func(f *facts) { f.compiledDigest, f.wait = "b", time.Second }),
+			Action{Kind: ActionHold, Hold: time.Second},
+		},
+		"the first publish": {
+			facts{spec: automatic, compiledDigest: "b"}, Action{Kind: ActionPublish},
+		},
+		"an edited datafile is restored": {
+			served(func(f *facts) { f.intact = false }), Action{Kind: ActionRestore},
+		},
+		"an edited datafile is replaced by a change": {
+			served(func(f *facts) { f.intact, f.compiledDigest = false, "b" }), Action{Kind: ActionPublish},
+		},
+		"a request for what is served already is answered": {
+			served(func(f *facts) { f.request = request }), Action{Kind: ActionNone, Answers: request},
+		},
+		"a change waits where the mode is Manual": {
+			served(func(f *facts) { f.spec, f.compiledDigest = manual, "b" }), Action{Kind: ActionNone},
+		},
+		"an edited datafile is restored where the mode is Manual, not published": {
+			served(func(f *facts) { f.spec, f.compiledDigest, f.intact = manual, "b", false }), Action{Kind: ActionRestore},
+		},
+		"a request publishes where the mode is Manual": {
+			served(func(f *facts) { f.spec, f.compiledDigest, f.request = manual, "b", request }),
+			Action{Kind: ActionPublish, Answers: request},
+		},
+		"nothing is published by itself where the mode is Manual": {
+			facts{spec: manual, compiledDigest: "b"}, Action{Kind: ActionNone},
+		},
+		"a request is not answered before its publish": {
+			served(func(f *facts) { f.spec, f.compiledDigest, f.request, f.wait = manual, "b", request, time.Second }),
+			Action{Kind: ActionHold, Hold: time.Second},
+		},
+		"a freeze": {
+			served(func(f *facts) { f.spec, f.compiledDigest = suspended, "b" }), Action{Kind: ActionNone},
+		},
+		"a request waits for the end of a freeze": {
+			served(func(f *facts) { f.spec, f.compiledDigest, f.request = suspended, "b", request }),
+			Action{Kind: ActionNone},
+		},
+		"an edited datafile is restored in a freeze": {
+			served(func(f *facts) { f.spec, f.intact = suspended, false }), Action{Kind: ActionRestore},
+		},
+		"a pin": {
+			served(func(f *facts) { f.spec = pinned }), Action{Kind: ActionPin, Revision: 3},
+		},
+		"a pin in a freeze": {
+			served(func(f *facts) { f.spec = pinnedAndSuspended }), Action{Kind: ActionPin, Revision: 3},
+		},
+		"a change waits for the end of a pin": {
+			served(func(f *facts) { f.spec, f.revision, f.compiledDigest = pinned, 3, "b" }), Action{Kind: ActionNone},
+		},
+		"an edited datafile is restored under a pin": {
+			served(func(f *facts) { f.spec, f.revision, f.intact = pinned, 3, false }), Action{Kind: ActionRestore},
+		},
+		"a brake where the mode is Manual": {
+			served(func(f *facts) { f.spec, f.compiledDigest, f.braked = manual, "b", true }), Action{Kind: ActionBrake},
+		},
+		"a brake in a freeze": {
+			served(func(f *facts) { f.spec, f.compiledDigest, f.braked = suspended, "b", true }), Action{Kind: ActionBrake},
+		},
+		"a brake under a pin": {
+			served(func(f *facts) { f.spec, f.revision, f.braked = pinned, 3, true }), Action{Kind: ActionBrake},
+		},
+		"a pinned revision with a brake is the pinned one": {
+			served(func(f *facts) { f.spec, f.pinned = pinned, 3 }), Action{Kind: ActionNone},
+		},
+		"a brake waits for no pace": {
+			served(func(f *facts) { f.compiledDigest, f.braked, f.wait = "b", true, time.Second }),
+			Action{Kind: ActionPublish},
+		},
+		"a brake on nothing that is served": {
+			facts{spec: manual, compiledDigest: "b", braked: true}, Action{Kind: ActionNone},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, decide(tc.facts)); diff != "" {
+				t.Errorf("the environment does something else (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

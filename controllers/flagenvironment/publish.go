@@ -1,0 +1,116 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package flagenvironment
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+)
+
+// load reads what is served, where that is not known.
+func (r *Reconciler) load(ctx context.Context, s *scope) error {
+	if !s.state.mustRead(s.environment.DatafileName()) {
+		return nil
+	}
+	s.state.reload = true
+	served, err := r.Publisher.Load(ctx, s.environment, s.state.revision())
+	if err != nil {
+		return err
+	}
+	s.state.recordRead(served)
+	return nil
+}
+
+// publish decides what to serve and does it. Where that cannot be served, the last revision stays, and is restored.
+func (r *Reconciler) publish(ctx context.Context, s *scope) error {
+	if s.stopped() {
+		return nil
+	}
+	action := decide(s.facts())
+	err := r.act(ctx, s, action)
+	if publish.ProblemOf(err) != nil {
+		if lastGoodErr := r.act(ctx, s, decideLastGood(s.facts())); lastGoodErr != nil {
+			return lastGoodErr
+		}
+	}
+	if err == nil {
+		s.hold = action.Hold
+		s.state.recordAnswered(action.Answers)
+	}
+	return err
+}
+
+// act carries an action out.
+func (r *Reconciler) act(ctx context.Context, s *scope, action Action) error {
+	switch action.Kind {
+	case ActionPublish:
+		s.state.pace.published(s.now)
+		return r.publishContent(ctx, s, s.state.content())
+	case ActionBrake:
+		return r.brake(ctx, s, s.state.served, ptr.Deref(s.environment.Spec.Publish.Revision, 0))
+	case ActionPin:
+		return r.pin(ctx, s, action.Revision)
+	case ActionRestore:
+		log.FromContext(ctx).Info("Writing the datafile again", "revision", s.state.revision())
+		return r.Publisher.Serve(ctx, s.environment, s.state.served)
+	case ActionHold, ActionNone:
+	}
+	return nil
+}
+
+// publishContent makes content the next revision and serves it.
+func (r *Reconciler) publishContent(ctx context.Context, s *scope, content publish.Content) error {
+	served, err := r.Publisher.Publish(ctx, s.environment, content, s.state.served)
+	if err != nil {
+		return err
+	}
+	log.FromContext(ctx).Info("Published", "revision", served.Revision, "digest", served.Digest)
+	s.state.recordServed(served)
+	return nil
+}
+
+// pin serves a revision of the history. Flags that are forced off stay off, which makes a revision of its own.
+func (r *Reconciler) pin(ctx context.Context, s *scope, revision int64) error {
+	pinned, err := r.Publisher.Kept(ctx, s.environment, revision, s.state.served)
+	if err != nil {
+		return err
+	}
+	if pinned.Contents != nil && len(compile.OnAmong(pinned.Contents, s.state.compiled.ForcedOffKeys())) > 0 {
+		return r.brake(ctx, s, pinned, revision)
+	}
+	if err := r.Publisher.Serve(ctx, s.environment, pinned); err != nil {
+		return err
+	}
+	log.FromContext(ctx).Info("Published", "revision", pinned.Revision, "digest", pinned.Digest)
+	s.state.recordServed(pinned)
+	return nil
+}
+
+// brake publishes a revision anew with the flags off that are forced off, and nothing else changed. Pinned is the
+// revision that spec.publish.revision asks for, and 0 where it asks for none.
+func (r *Reconciler) brake(ctx context.Context, s *scope, of *publish.Served, pinned int64) error {
+	contents, definitions, document, err := compile.Brake(of.Contents, s.state.compiled.ForcedOffKeys())
+	if err != nil {
+		return fmt.Errorf("force flags off in revision %d: %w", of.Revision, err)
+	}
+	return r.publishContent(ctx, s, publish.Content{
+		Contents: contents, Flagd: definitions, PinnedRevision: pinned,
+		Document: func() *datafile.Document { return document },
+	})
+}
+
+// prune drops what the history keeps beyond its limit.
+func (r *Reconciler) prune(ctx context.Context, s *scope) error {
+	if s.stopped() || s.hold > 0 {
+		return nil
+	}
+	return r.Publisher.Prune(ctx, s.environment, s.state.revision(), ptr.Deref(s.environment.Spec.Publish.Revision, 0))
+}

@@ -1,0 +1,61 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package flagenvironment
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+)
+
+// servingState says in one word what an environment with that spec and status serves. What a person asked for comes
+// before what is wrong, unless it could not be done.
+func servingState(spec *v1alpha1.Publish, status *v1alpha1.FlagEnvironmentStatus) v1alpha1.PublishState {
+	isFalse := func(conditionType string) bool {
+		return meta.IsStatusConditionFalse(status.Conditions, conditionType)
+	}
+	switch {
+	case isFalse(v1alpha1.PublishedCondition) && status.PublishedRevision > 0:
+		return v1alpha1.PublishStateDegraded
+	case spec.Revision != nil && status.PublishedRevision > 0:
+		return v1alpha1.PublishStatePinned
+	case spec.Suspend:
+		return v1alpha1.PublishStateFrozen
+	case isFalse(v1alpha1.CompiledCondition), isFalse(v1alpha1.FlagdPublishedCondition),
+		isFalse(v1alpha1.DeliveredCondition):
+		return v1alpha1.PublishStateDegraded
+	case spec.Mode == v1alpha1.PublishModeManual && (status.Flags.Pending > 0 || status.PublishedRevision == 0):
+		return v1alpha1.PublishStateAwaitingPublish
+	case isFalse(v1alpha1.PublishedCondition):
+		return v1alpha1.PublishStateDegraded
+	}
+	return v1alpha1.PublishStateServing
+}
+
+// setState sets the state, and makes Ready name it where changes do not reach workloads by themselves.
+func setState(spec *v1alpha1.Publish, to *v1alpha1.FlagEnvironmentStatus) {
+	to.State = servingState(spec, to)
+	ready := meta.FindStatusCondition(to.Conditions, v1alpha1.ReadyCondition)
+	if ready == nil || ready.Status != metav1.ConditionTrue {
+		return
+	}
+	var note string
+	switch to.State {
+	case v1alpha1.PublishStateFrozen:
+		note = fmt.Sprintf("publishing is suspended at revision %d", to.PublishedRevision)
+	case v1alpha1.PublishStatePinned:
+		note = fmt.Sprintf("revision %d is pinned", *spec.Revision)
+	case v1alpha1.PublishStateAwaitingPublish:
+		note = fmt.Sprintf("%d changed flags wait for a publish", to.Flags.Pending)
+	default:
+		return
+	}
+	if to.Flags.Pending > 0 && to.State != v1alpha1.PublishStateAwaitingPublish {
+		note += fmt.Sprintf(", and %d changed flags wait", to.Flags.Pending)
+	}
+	ready.Message = "all conditions are True; " + note
+}

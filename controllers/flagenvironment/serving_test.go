@@ -1,0 +1,76 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package flagenvironment
+
+import (
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+)
+
+func TestSetState(t *testing.T) {
+	const manual = v1alpha1.PublishModeManual
+	for name, tc := range map[string]struct {
+		spec        v1alpha1.Publish
+		revision    int64
+		pending     int32
+		wrong       []string // Types of conditions that are False.
+		want        v1alpha1.PublishState
+		wantMessage string
+	}{
+		"what is wanted is served": {revision: 3, want: "Serving", wantMessage: "all conditions are True"},
+		"a freeze": {
+			spec: v1alpha1.Publish{Suspend: true}, revision: 3, pending: 2, want: "Frozen",
+			wantMessage: "publishing is suspended at revision 3, and 2 changed flags wait",
+		},
+		"a freeze before the first publish": {
+			spec: v1alpha1.Publish{Suspend: true}, wrong: []string{v1alpha1.PublishedCondition}, want: "Frozen",
+		},
+		"a pin": {
+			spec: v1alpha1.Publish{Revision: new(int64(3))}, revision: 3, want: "Pinned", wantMessage: "revision 3 is pinned",
+		},
+		"a pin while frozen": {spec: v1alpha1.Publish{Revision: new(int64(3)), Suspend: true}, revision: 3, want: "Pinned"},
+		"a pin to what is not there": {
+			spec: v1alpha1.Publish{Revision: new(int64(9))}, revision: 3, wrong: []string{v1alpha1.PublishedCondition},
+			want: "Degraded",
+		},
+		"a broken flag":                {revision: 3, wrong: []string{v1alpha1.CompiledCondition}, want: "Degraded"},
+		"a broken flag under a freeze": {spec: v1alpha1.Publish{Suspend: true}, revision: 3, wrong: []string{v1alpha1.CompiledCondition}, want: "Frozen"},
+		"laggards, as after each publish": {
+			revision: 3, wrong: []string{v1alpha1.AcknowledgedCondition}, want: "Serving",
+		},
+		"changes wait": {
+			spec: v1alpha1.Publish{Mode: manual}, revision: 3, pending: 1, want: "AwaitingPublish",
+			wantMessage: "1 changed flags wait for a publish",
+		},
+		"the first publish waits": {
+			spec: v1alpha1.Publish{Mode: manual}, wrong: []string{v1alpha1.PublishedCondition}, want: "AwaitingPublish",
+		},
+		"nothing waits":            {spec: v1alpha1.Publish{Mode: manual}, revision: 3, want: "Serving"},
+		"nothing can be published": {wrong: []string{v1alpha1.PublishedCondition}, want: "Degraded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status := &v1alpha1.FlagEnvironmentStatus{PublishedRevision: tc.revision}
+			status.Flags.Pending = tc.pending
+			ready := metav1.Condition{
+				Type: v1alpha1.ReadyCondition, Status: metav1.ConditionTrue, Message: "all conditions are True",
+			}
+			for _, wrong := range tc.wrong {
+				ready.Status = metav1.ConditionFalse
+				status.Conditions = append(status.Conditions, metav1.Condition{Type: wrong, Status: metav1.ConditionFalse})
+			}
+			status.Conditions = append(status.Conditions, ready)
+			setState(&tc.spec, status)
+			if status.State != tc.want {
+				t.Errorf("kubectl get ffe shows %s, want %s", status.State, tc.want)
+			}
+			if message := status.Conditions[len(tc.wrong)].Message; !strings.Contains(message, tc.wantMessage) {
+				t.Errorf("READY says %q, want %q", message, tc.wantMessage)
+			}
+		})
+	}
+}
