@@ -93,7 +93,12 @@ var _ = Describe("Publishing", func() {
 			g.Expect(status.Phase).To(Equal(v1alpha1.PhaseInactive))
 			g.Expect(status.Summary).To(Equal("production=off"))
 			g.Expect(status.Environments).To(HaveExactElements(And(
-				HaveField("PendingChanges", false), HaveField("PublishedRevision", revisionOf(g, namespace, "production")))))
+				HaveField(
+					"State",
+					v1alpha1.ServingStateServed,
+				),
+				HaveField("Served.Revision", revisionOf(g, namespace, "production")),
+			)))
 			g.Expect(conditionOf(status.Conditions, v1alpha1.ReadyCondition).Status).To(Equal(metav1.ConditionTrue))
 		}).Should(Succeed())
 	})
@@ -121,7 +126,7 @@ var _ = Describe("Publishing", func() {
 			g.Expect(
 				fetch(g, flag).Status.Environments,
 			).To(
-				HaveExactElements(And(HaveField("Enabled", false), HaveField("ForceDisabled", true))),
+				HaveExactElements(And(HaveField("Wanted.Enabled", false), HaveField("Wanted.ForceDisabled", true))),
 			)
 		}).Should(Succeed())
 	})
@@ -313,7 +318,7 @@ var _ = Describe("Publishing", func() {
 			g.Expect(
 				fetch(g, onFlag("checkout", namespace)).Status.Environments,
 			).To(
-				HaveExactElements(HaveField("PendingChanges", true)),
+				HaveExactElements(HaveField("State", v1alpha1.ServingStateAwaitingPublish)),
 			)
 		}).Should(Succeed())
 		Expect(k8s.Delete(ctx, datafileOf(Default, namespace, "production"))).To(Succeed())
@@ -588,7 +593,7 @@ var _ = Describe("Faults of the API server", func() {
 		revisionIsKnown := func(g Gomega, enabled bool) {
 			isServed(g, namespace, "production", "checkout", enabled)
 			g.Expect(fetch(g, onFlag("checkout", namespace)).Status.Environments).To(
-				HaveExactElements(HaveField("PublishedRevision", revisionOf(g, namespace, "production"))))
+				HaveExactElements(HaveField("Served.Revision", revisionOf(g, namespace, "production"))))
 		}
 		Eventually(func(g Gomega) { revisionIsKnown(g, true) }).Should(Succeed())
 		var refused atomic.Bool

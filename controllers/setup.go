@@ -80,7 +80,12 @@ func Setup(mgr ctrl.Manager, options Options) error {
 		options.Clock = clock.RealClock{}
 	}
 	shared, deliveries := topics.New(), topics.NewDeliveries()
-	publisher := &publish.Publisher{Client: mgr.GetClient(), Metadata: mgr.GetCache(), Clock: options.Clock, Seal: options.Seal}
+	publisher := &publish.Publisher{
+		Client:   mgr.GetClient(),
+		Metadata: mgr.GetCache(),
+		Clock:    options.Clock,
+		Seal:     options.Seal,
+	}
 	patcher := func(controller string) status.Patcher {
 		return status.Patcher{Client: mgr.GetClient(), Recorder: recorderFor(mgr, controller)}
 	}

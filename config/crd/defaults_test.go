@@ -64,7 +64,10 @@ func TestDefaults(t *testing.T) {
 			onlyServer := tc.object()
 			read(t, stored, onlyServer)
 			if flag, ok := onlyServer.(*v1alpha1.FeatureFlag); ok {
+				// These depend on other fields: the key on the name, the variations on the type.
 				flag.Spec.Key = flag.Name
+				complete := fromFile.(*v1alpha1.FeatureFlag).Spec
+				flag.Spec.Variations, flag.Spec.DefaultVariation = complete.Variations, complete.DefaultVariation
 			}
 			if event, ok := onlyServer.(*v1alpha1.FlagEvent); ok {
 				event.Spec.Key = event.Name

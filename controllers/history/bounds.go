@@ -81,8 +81,14 @@ func (r *Reconciler) sources(ctx context.Context, s *scope, names map[string]boo
 	var sources []v1alpha1.FlagChange
 	page := &v1alpha1.FlagChangeList{}
 	for {
-		if err := r.Live.List(ctx, page, client.InNamespace(s.key.Namespace), client.Limit(100), client.Continue(page.Continue),
-			client.MatchingLabels(history.Selector(r.kind, s.key.Name))); err != nil {
+		if err := r.Live.List(
+			ctx,
+			page,
+			client.InNamespace(s.key.Namespace),
+			client.Limit(100),
+			client.Continue(page.Continue),
+			client.MatchingLabels(history.Selector(r.kind, s.key.Name)),
+		); err != nil {
 			return nil, fmt.Errorf("list the history of %s %q: %w", r.kind, s.key.Name, err)
 		}
 		for i := range page.Items {

@@ -157,7 +157,13 @@ func (r *Reconciler) rebuild(ctx context.Context, environment *v1alpha1.FlagEnvi
 	}
 	keys, err := publish.DecodeKeys(mirrored, r.Seal, client.ObjectKeyFromObject(environment))
 	if err != nil {
-		log.FromContext(ctx).Info("Making new SDK keys, because those of the served ConfigMap are not believed", "because", err.Error())
+		log.FromContext(
+			ctx,
+		).Info(
+			"Making new SDK keys, because those of the served ConfigMap are not believed",
+			"because",
+			err.Error(),
+		)
 		r.Recorder.Eventf(environment, nil, corev1.EventTypeWarning, v1alpha1.TamperedReason, "CreateSDKKeys",
 			"the SDK keys that ConfigMap %q mirrors are not believed, and new ones are made: %s", served.Name, err)
 		return nil
@@ -226,9 +232,17 @@ func (r *Reconciler) tellOfShared(ctx context.Context, environment *v1alpha1.Fla
 				continue
 			}
 			for j := range sharing.Items {
-				r.Recorder.Eventf(&sharing.Items[j], nil, corev1.EventTypeWarning, v1alpha1.SDKKeySharedReason, "RefuseSDKKey",
+				r.Recorder.Eventf(
+					&sharing.Items[j],
+					nil,
+					corev1.EventTypeWarning,
+					v1alpha1.SDKKeySharedReason,
+					"RefuseSDKKey",
 					"an SDK key with the hash %s… is that of another environment too, and opens neither; rotate the keys, then revoke "+
-						"those of before by the annotation %s", hash[:min(len(hash), 19)], v1alpha1.RevokeKeysBeforeAnnotation)
+						"those of before by the annotation %s",
+					hash[:min(len(hash), 19)],
+					v1alpha1.RevokeKeysBeforeAnnotation,
+				)
 			}
 		}
 	}

@@ -201,6 +201,9 @@ func readVariations(
 	flag *v1alpha1.FeatureFlag,
 	asked []VariationInput,
 ) ([]v1alpha1.Variation, map[string]string, error) {
+	if len(asked) == 0 {
+		return nil, nil, server.InvalidField("variations", "must not be empty; a boolean flag has two, true and false")
+	}
 	variations, keys := make([]v1alpha1.Variation, 0, len(asked)), map[string]string{}
 	claimed := func(key string) bool {
 		return slices.ContainsFunc(asked, func(input VariationInput) bool { return input.ID == key })
