@@ -46,7 +46,7 @@ func (r *featureFlags) isDraft(
 		return false, fmt.Errorf("find flags that require %q: %w", changed.Key(), err)
 	}
 	for _, other := range requiring {
-		if requires(other, changed.Key(), name) && !(isOff(other, name) && wasNeverEnabled(other, name)) {
+		if requires(other, changed.Key(), name) && (!isOff(other, name) || !wasNeverEnabled(other, name)) {
 			return false, nil
 		}
 	}

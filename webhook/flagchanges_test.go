@@ -4,8 +4,6 @@
 package webhook_test
 
 import (
-	"fmt"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -82,7 +80,7 @@ var _ = Describe("A FlagChange", func() {
 			list := &v1alpha1.FlagChangeList{}
 			Expect(cluster.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{field: value})).To(Succeed())
 			Expect(list.Items).To(HaveLen(1), field)
-			Expect(list.Items[0].Name).To(Equal(namespace+"-b"), fmt.Sprintf("by %s", field))
+			Expect(list.Items[0].Name).To(Equal(namespace+"-b"), "by "+field)
 		}
 	})
 })

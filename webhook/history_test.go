@@ -188,7 +188,11 @@ var _ = Describe("A change record", func() {
 		Expect(alice.Create(ctx, purchase)).To(Succeed())
 		purchase.Spec.Description = "d"
 		Expect(alice.Update(ctx, purchase)).To(Succeed())
-		Expect(told(carried(ctx, Default, purchase)[1:])).To(Equal([]string{"alice@example.com event.updated spec.description"}))
+		Expect(
+			told(carried(ctx, Default, purchase)[1:]),
+		).To(
+			Equal([]string{"alice@example.com event.updated spec.description"}),
+		)
 		Expect(told(carried(ctx, Default, production)[1:])).To(Equal([]string{
 			"alice@example.com environment.published metadata.annotations[flags.jackstaff.dev/publish-requested-at]",
 		}))
@@ -330,33 +334,36 @@ var _ = Describe("The history", func() {
 		}
 	})
 
-	It("leaves a flag alone for some seconds after an edit, so that the next edit does not conflict", func(ctx SpecContext) {
-		moved(ctx)
-		stopHistory()
-		clock.SetTime(time.Now())
-		stopHistory = startQuietHistory(clock, time.Second)
-		for i := range 3 {
-			before := flag.DeepCopy()
-			flag.Spec.Description = strconv.Itoa(i + 1)
-			Expect(alice.Patch(ctx, flag, client.MergeFrom(before))).To(Succeed())
-			Eventually(func(g Gomega) {
-				g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(flag), flag)).To(Succeed())
-				g.Expect(flag.Status.ObservedGeneration).To(Equal(flag.Generation))
-			}).Should(Succeed())
-			Consistently(func(g Gomega) {
-				now := &v1alpha1.FeatureFlag{}
-				g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(flag), now)).To(Succeed())
-				g.Expect(now.ResourceVersion).To(Equal(flag.ResourceVersion), "somebody else wrote to the flag after the edit")
-			}).WithTimeout(300 * time.Millisecond).Should(Succeed())
-			flag.Spec.Description += "!"
-			Expect(alice.Update(ctx, flag)).To(Succeed())
-		}
-		By("moving the records in one batch once nobody edits any more")
-		Expect(carried(ctx, Default, flag)).To(HaveLen(6))
-		clock.SetTime(time.Now().Add(time.Minute))
-		moved(ctx)
-		Expect(list(ctx, Default)).To(HaveLen(7))
-	})
+	It(
+		"leaves a flag alone for some seconds after an edit, so that the next edit does not conflict",
+		func(ctx SpecContext) {
+			moved(ctx)
+			stopHistory()
+			clock.SetTime(time.Now())
+			stopHistory = startQuietHistory(clock, time.Second)
+			for i := range 3 {
+				before := flag.DeepCopy()
+				flag.Spec.Description = strconv.Itoa(i + 1)
+				Expect(alice.Patch(ctx, flag, client.MergeFrom(before))).To(Succeed())
+				Eventually(func(g Gomega) {
+					g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(flag), flag)).To(Succeed())
+					g.Expect(flag.Status.ObservedGeneration).To(Equal(flag.Generation))
+				}).Should(Succeed())
+				Consistently(func(g Gomega) {
+					now := &v1alpha1.FeatureFlag{}
+					g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(flag), now)).To(Succeed())
+					g.Expect(now.ResourceVersion).To(Equal(flag.ResourceVersion), "somebody else wrote to the flag after the edit")
+				}).WithTimeout(300 * time.Millisecond).Should(Succeed())
+				flag.Spec.Description += "!"
+				Expect(alice.Update(ctx, flag)).To(Succeed())
+			}
+			By("moving the records in one batch once nobody edits any more")
+			Expect(carried(ctx, Default, flag)).To(HaveLen(6))
+			clock.SetTime(time.Now().Add(time.Minute))
+			moved(ctx)
+			Expect(list(ctx, Default)).To(HaveLen(7))
+		},
+	)
 
 	It("gives the status its times, whenever the controller comes to look", func(ctx SpecContext) {
 		moved(ctx)
@@ -378,30 +385,33 @@ var _ = Describe("The history", func() {
 		Expect(flag.Status.ArchivedTime.Time).To(BeTemporally("==", records[2].Time.Truncate(time.Second)))
 	})
 
-	It("keeps the detail of as many changes as the flag says, and of the others who, what and when", func(ctx SpecContext) {
-		change(ctx, alice, flag, func() { flag.Spec.HistoryLimit = new(int32(2)) })
-		for i := range 4 {
-			change(ctx, alice, flag, func() { flag.Spec.Description = strconv.Itoa(i + 1) })
-			if i%2 == 1 {
-				moved(ctx)
+	It(
+		"keeps the detail of as many changes as the flag says, and of the others who, what and when",
+		func(ctx SpecContext) {
+			change(ctx, alice, flag, func() { flag.Spec.HistoryLimit = new(int32(2)) })
+			for i := range 4 {
+				change(ctx, alice, flag, func() { flag.Spec.Description = strconv.Itoa(i + 1) })
+				if i%2 == 1 {
+					moved(ctx)
+				}
 			}
-		}
-		Eventually(func(g Gomega) { g.Expect(descriptions(list(ctx, g))).To(Equal([]string{"4", "3"})) }).Should(Succeed())
-		Eventually(func(g Gomega) { g.Expect(changesOf(ctx, g, namespace)).To(HaveLen(3)) }).Should(Succeed())
-		Expect(told(list(ctx, Default)[2:])).To(Equal([]string{
-			"alice@example.com flag.updated", "alice@example.com flag.updated", "alice@example.com flag.updated",
-			"alice@example.com flag.created",
-		}))
-		change(ctx, bob, flag, func() { flag.Spec.HistoryLimit = new(int32(0)) })
-		moved(ctx)
-		Eventually(func(g Gomega) {
-			g.Expect(descriptions(list(ctx, g))).To(BeEmpty())
-			g.Expect(changesOf(ctx, g, namespace)).To(HaveLen(1))
-		}).Should(Succeed())
-		Expect(list(ctx, Default)).To(HaveLen(7))
-		Expect(list(ctx, Default)[0].Actor.Name).To(Equal("bob@example.com"))
-		Expect(changesOf(ctx, Default, namespace)[0].Spec.Summary).To(HavePrefix("7 older changes since "))
-	})
+			Eventually(func(g Gomega) { g.Expect(descriptions(list(ctx, g))).To(Equal([]string{"4", "3"})) }).Should(Succeed())
+			Eventually(func(g Gomega) { g.Expect(changesOf(ctx, g, namespace)).To(HaveLen(3)) }).Should(Succeed())
+			Expect(told(list(ctx, Default)[2:])).To(Equal([]string{
+				"alice@example.com flag.updated", "alice@example.com flag.updated", "alice@example.com flag.updated",
+				"alice@example.com flag.created",
+			}))
+			change(ctx, bob, flag, func() { flag.Spec.HistoryLimit = new(int32(0)) })
+			moved(ctx)
+			Eventually(func(g Gomega) {
+				g.Expect(descriptions(list(ctx, g))).To(BeEmpty())
+				g.Expect(changesOf(ctx, g, namespace)).To(HaveLen(1))
+			}).Should(Succeed())
+			Expect(list(ctx, Default)).To(HaveLen(7))
+			Expect(list(ctx, Default)[0].Actor.Name).To(Equal("bob@example.com"))
+			Expect(changesOf(ctx, Default, namespace)[0].Spec.Summary).To(HavePrefix("7 older changes since "))
+		},
+	)
 
 	It("keeps no more than 256 KiB of a flag", func(ctx SpecContext) {
 		for i := range 4 {

@@ -4,6 +4,8 @@
 package webhook_test
 
 import (
+	"maps"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -50,37 +52,40 @@ var _ = Describe("The guard of deletions", func() {
 		create(ctx, append(environments, flag)...)
 	})
 
-	It("needs the permission for whatever makes the garbage collector delete, or keeps from deleting", func(ctx SpecContext) {
-		objects := append(
-			[]client.Object{
-				flag, builders.MakeAudience("beta", namespace).Obj(), builders.MakeEvent("purchase", namespace).Obj(),
-				builders.MakeFlag("old", namespace).Boolean().Archived().Obj(),
-			}, environments...)
-		create(ctx, objects[1:4]...)
-		for _, object := range objects {
-			for field, change := range map[string]func(){
-				"ownerReferences": func() { object.SetOwnerReferences(owner) },
-				"finalizers":      func() { object.SetFinalizers([]string{"example.com/hold"}) },
-			} {
-				Expect(cluster.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
-				change()
-				err := editor.Update(ctx, object)
-				Expect(err).To(isForbidden, "%T %s: %s", object, object.GetName(), field)
-				Expect(err).To(MatchError(ContainSubstring("metadata." + field + " changes")))
-				Expect(editor.Update(ctx, object, client.DryRunAll)).To(isForbidden)
+	It(
+		"needs the permission for whatever makes the garbage collector delete, or keeps from deleting",
+		func(ctx SpecContext) {
+			objects := append(
+				[]client.Object{
+					flag, builders.MakeAudience("beta", namespace).Obj(), builders.MakeEvent("purchase", namespace).Obj(),
+					builders.MakeFlag("old", namespace).Boolean().Archived().Obj(),
+				}, environments...)
+			create(ctx, objects[1:4]...)
+			for _, object := range objects {
+				for field, change := range map[string]func(){
+					"ownerReferences": func() { object.SetOwnerReferences(owner) },
+					"finalizers":      func() { object.SetFinalizers([]string{"example.com/hold"}) },
+				} {
+					Expect(cluster.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+					change()
+					err := editor.Update(ctx, object)
+					Expect(err).To(isForbidden, "%T %s: %s", object, object.GetName(), field)
+					Expect(err).To(MatchError(ContainSubstring("metadata." + field + " changes")))
+					Expect(editor.Update(ctx, object, client.DryRunAll)).To(isForbidden)
+				}
+				object.SetOwnerReferences(owner)
+				object.SetFinalizers([]string{"example.com/hold"})
+				Expect(publisher.Update(ctx, object)).To(Succeed())
+				object.SetFinalizers(nil)
+				Expect(editor.Update(ctx, object)).To(isForbidden, "the finalizer may be there to protect the object")
+				Expect(publisher.Update(ctx, object)).To(Succeed())
 			}
-			object.SetOwnerReferences(owner)
-			object.SetFinalizers([]string{"example.com/hold"})
-			Expect(publisher.Update(ctx, object)).To(Succeed())
-			object.SetFinalizers(nil)
-			Expect(editor.Update(ctx, object)).To(isForbidden, "the finalizer may be there to protect the object")
-			Expect(publisher.Update(ctx, object)).To(Succeed())
-		}
-		By("creating what an owner takes with it once it is served")
-		draft := builders.MakeFlag("draft", namespace).Boolean().Archived().Obj()
-		draft.OwnerReferences = owner
-		Expect(editor.Create(ctx, draft)).To(isForbidden)
-	})
+			By("creating what an owner takes with it once it is served")
+			draft := builders.MakeFlag("draft", namespace).Boolean().Archived().Obj()
+			draft.OwnerReferences = owner
+			Expect(editor.Create(ctx, draft)).To(isForbidden)
+		},
+	)
 
 	It("leaves to an editor what no production environment can come to serve", func(ctx SpecContext) {
 		elsewhere := newNamespace(ctx)
@@ -126,7 +131,11 @@ var _ = Describe("The guard of deletions", func() {
 		environments[0].SetOwnerReferences(owner)
 		warned.take()
 		Expect(cluster.Update(ctx, environments[0])).To(Succeed())
-		Expect(warned.take()).To(ContainElement(ContainSubstring(`whoever deletes ConfigMap "gone" deletes this production environment`)))
+		Expect(
+			warned.take(),
+		).To(
+			ContainElement(ContainSubstring(`whoever deletes ConfigMap "gone" deletes this production environment`)),
+		)
 	})
 
 	DescribeTable("keeps what a production environment left from whoever creates one of its name",
@@ -137,9 +146,7 @@ var _ = Describe("The guard of deletions", func() {
 					v1alpha1.ProjectLabel: namespace, v1alpha1.EnvironmentLabel: "live",
 				},
 			}}
-			for name, value := range labels {
-				left.Labels[name] = value
-			}
+			maps.Copy(left.Labels, labels)
 			Expect(cluster.Create(ctx, left)).To(Succeed())
 			attempt := builders.MakeEnvironment("live", namespace).Obj
 			if !guarded {

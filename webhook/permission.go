@@ -19,6 +19,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -253,7 +254,7 @@ func samePart(a, b *datafile.Part) bool {
 func (r *flagEnvironments) guarded(ctx context.Context, old, environment *v1alpha1.FlagEnvironment) ([]need, error) {
 	name := cmp.Or(environment, old).Name
 	if environment != nil {
-		r.recent.add(client.ObjectKeyFromObject(environment), time.Now())
+		r.recent.add(client.ObjectKeyFromObject(environment), clock.RealClock{}.Now())
 	}
 	switch {
 	case old == nil && !environment.Spec.Production:
@@ -261,7 +262,9 @@ func (r *flagEnvironments) guarded(ctx context.Context, old, environment *v1alph
 		if err != nil || left == "" {
 			return nil, err
 		}
-		return []need{{name, fmt.Sprintf("it takes up ConfigMap %q, which a production environment has left", left), nil}}, nil
+		return []need{
+			{name, fmt.Sprintf("it takes up ConfigMap %q, which a production environment has left", left), nil},
+		}, nil
 	case (old == nil || !old.Spec.Production) && (environment == nil || !environment.Spec.Production):
 		return nil, nil
 	case old == nil:

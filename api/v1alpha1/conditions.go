@@ -120,10 +120,6 @@ const (
 	// DatafileUnreadableReason: no reader would take the datafile.
 	DatafileUnreadableReason = "DatafileUnreadable"
 
-	// FlagsVanishedReason: flags are gone without an admitted deletion and keep their last good form; the message names
-	// them and says how to confirm that they are to go.
-	FlagsVanishedReason = "FlagsVanished"
-
 	// TerminatingReason: the environment is being deleted, and is served until it is gone.
 	TerminatingReason = "Terminating"
 

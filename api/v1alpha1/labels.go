@@ -105,10 +105,6 @@ const (
 	// the datafile is a revision as it was published.
 	PinnedRevisionAnnotation = "flags.jackstaff.dev/pinned-revision"
 
-	// ConfirmVanishedAnnotation on a FlagEnvironment is the digest of the set of flags that are gone without an admitted
-	// deletion. It confirms that they are to be served no longer.
-	ConfirmVanishedAnnotation = "flags.jackstaff.dev/confirm-vanished"
-
 	// ForceDisabledAnnotation on a FeatureFlag lists, separated by commas, the environments in which it is off whatever
 	// its spec says. It is served at once in every publish mode, suspended and pinned included. Only an explicit empty
 	// value lifts it for all; an update that leaves the annotation out keeps it.

@@ -143,9 +143,13 @@ func bindAPI(fs *flag.FlagSet, o *app.APIOptions) {
 		100,
 		"How many REST requests each caller may make, and each address that has no identity. 0 is no limit. Evaluations with a server key are not counted.",
 	)
-	fs.Func("trusted-proxies", "The IP networks of proxies, separated by commas, whose X-Forwarded-For says where a request "+
-		"comes from. Without it, everybody behind a proxy shares the limit of its address.", func(text string) (err error) {
-		o.Server.TrustedProxies, err = server.ParseProxies(text)
-		return err
-	})
+	fs.Func(
+		"trusted-proxies",
+		"The IP networks of proxies, separated by commas, whose X-Forwarded-For says where a request "+
+			"comes from. Without it, everybody behind a proxy shares the limit of its address.",
+		func(text string) (err error) {
+			o.Server.TrustedProxies, err = server.ParseProxies(text)
+			return err
+		},
+	)
 }

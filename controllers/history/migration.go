@@ -107,7 +107,7 @@ func (m *Migration) migrateOne(ctx context.Context, revision *appsv1.ControllerR
 	for _, change := range changes {
 		err := m.Client.Create(ctx, change)
 		if ignoreTerminating(err) == nil && err != nil {
-			return nil // The namespace goes, with its history.
+			return nil //nolint:nilerr // The namespace goes, with its history.
 		}
 		if err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("migrate ControllerRevision %q: %w", revision.Name, err)

@@ -93,7 +93,11 @@ var files = []struct {
 		case kind == "ServiceMonitor", name == "jackstaff-metrics":
 			return `and .Values.parts.operator .Values.metrics.enabled .Values.metrics.serviceMonitor`
 		}
-		return when(kind == "Deployment" || kind == "Secret" && slices.Contains([]string{"jackstaff-session-key", "jackstaff-seal"}, name), inOperator)
+		return when(
+			kind == "Deployment" ||
+				kind == "Secret" && slices.Contains([]string{"jackstaff-session-key", "jackstaff-seal"}, name),
+			inOperator,
+		)
 	}},
 }
 
@@ -377,11 +381,8 @@ func mark(object *unstructured.Unstructured) error {
 }
 
 func kustomize(kubectl, folder string) ([]*unstructured.Unstructured, error) {
-	output, err := exec.Command(
-		kubectl,
-		"kustomize",
-		folder,
-	).Output() //nolint:gosec,noctx // It is the developer's own, and ends by itself.
+	command := exec.Command(kubectl, "kustomize", folder) //nolint:gosec,noctx // It is the developer's own, and ends.
+	output, err := command.Output()
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", folder, err)
 	}

@@ -218,12 +218,8 @@ func readArchive(ctx context.Context, top, revision, inside, name string) ([]man
 // git runs git in a directory and returns what it prints.
 func git(ctx context.Context, directory string, arguments ...string) ([]byte, error) {
 	var out, errOut bytes.Buffer
-	cmd := exec.CommandContext(
-		ctx,
-		"git",
-		append(
-			[]string{"-C", directory},
-			arguments...)...) //nolint:gosec // Running git is the purpose; a revision is no option.
+	words := append([]string{"-C", directory}, arguments...)
+	cmd := exec.CommandContext(ctx, "git", words...) //nolint:gosec // Running git is the purpose; a revision is no option.
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("git %s: %w: %s", arguments[0], err, strings.TrimSpace(errOut.String()))

@@ -168,7 +168,10 @@ func (a *App) printHistory(output string, revisions []historyEntry) error {
 		if at, err := time.Parse(time.RFC3339, entry.PublishedAt); err == nil {
 			age = a.age(at)
 		}
-		_, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%d\t%s\t%s\t%s\t%s", entry.Revision, age, entry.By, entry.What, served)))
+		_, _ = fmt.Fprintln(
+			w,
+			printable(fmt.Sprintf("%d\t%s\t%s\t%s\t%s", entry.Revision, age, entry.By, entry.What, served)),
+		)
 	}
 	return w.Flush()
 }
@@ -250,7 +253,8 @@ func (a *App) rollback(
 	switch {
 	case wait.wanted:
 		return wait.until(ctx, c, environment, "the rollback", func() bool {
-			return environment.Status.ObservedGeneration >= generation && (to == 0 || environment.Status.PublishedRevision == to || environment.Status.PinnedRevision == to)
+			return environment.Status.ObservedGeneration >= generation &&
+				(to == 0 || environment.Status.PublishedRevision == to || environment.Status.PinnedRevision == to)
 		})
 	case to == 0:
 		a.printf("the rollback of %s is cleared\n", environment.Name)

@@ -53,7 +53,13 @@ func (a *App) importCommand() *cobra.Command {
 		"",
 		"The environment that the flags are served in (required).",
 	)
-	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "The namespace of all flags. Default that of each resource, else default.")
+	cmd.Flags().StringVarP(
+		&namespace,
+		"namespace",
+		"n",
+		"",
+		"The namespace of all flags. Default that of each resource, else default.",
+	)
 	cmd.Flags().BoolVar(&strict, "strict", false, "Fail where something is not carried over as it was.")
 	_ = cmd.MarkFlagRequired("environment") // It fails only for a flag that does not exist.
 	return cmd

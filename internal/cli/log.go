@@ -194,7 +194,10 @@ func bringing(revisions []historyEntry, i int, environment string, entries []his
 	var brought []history.Entry
 	for j := range entries {
 		entry := &entries[j]
-		says := slices.IndexFunc(entry.Revisions, func(by v1alpha1.ChangeRevision) bool { return by.Environment == environment })
+		says := slices.IndexFunc(
+			entry.Revisions,
+			func(by v1alpha1.ChangeRevision) bool { return by.Environment == environment },
+		)
 		switch {
 		case says >= 0:
 			if entry.Revisions[says].Revision == revisions[i].Revision {

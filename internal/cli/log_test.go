@@ -24,7 +24,10 @@ var _ = Describe("Who, what, when", func() {
 		record := func(kind string, object history.Object, id, by string, action history.Action, ago time.Duration, change history.Change) {
 			GinkgoHelper()
 			made := history.Record{
-				ID: namespace + "-" + id, Action: action, Actor: history.Actor{Name: by}, Time: metav1.NewMicroTime(time.Now().Add(-ago)),
+				ID:      namespace + "-" + id,
+				Action:  action,
+				Actor:   history.Actor{Name: by},
+				Time:    metav1.NewMicroTime(time.Now().Add(-ago)),
 				Changes: []history.Change{change},
 			}
 			recorded, err := history.NewChange(namespace, history.ObjectOf(kind, object), v1alpha1.HistoryRecorded, &made, nil)
@@ -38,9 +41,17 @@ var _ = Describe("Who, what, when", func() {
 			Path: "spec.environments[staging].enabled", From: []byte("false"), To: []byte("true"),
 		})
 		environment := fetch(namespace, "production", &v1alpha1.FlagEnvironment{})
-		record("FlagEnvironment", environment, "c", "alice@example.com", history.EnvironmentSuspended, 2*time.Hour, history.Change{
-			Path: "spec.publish.suspend", From: []byte("false"), To: []byte("true"),
-		})
+		record(
+			"FlagEnvironment",
+			environment,
+			"c",
+			"alice@example.com",
+			history.EnvironmentSuspended,
+			2*time.Hour,
+			history.Change{
+				Path: "spec.publish.suspend", From: []byte("false"), To: []byte("true"),
+			},
+		)
 
 		By("a flag, by name or key")
 		for _, name := range []string{"checkout", "new/checkout", "flag/checkout"} {
@@ -56,13 +67,21 @@ var _ = Describe("Who, what, when", func() {
 			`1 +\d+s +alice@example\.com +production freeze; new/checkout production: on→off +served`))
 
 		By("everything")
-		Expect(run(0, namespace, "log", "--since", "90m")).To(MatchRegexp(`60m +alice@example\.com +new/checkout +flag\.toggled`))
+		Expect(
+			run(0, namespace, "log", "--since", "90m"),
+		).To(
+			MatchRegexp(`60m +alice@example\.com +new/checkout +flag\.toggled`),
+		)
 		Expect(strings.Count(run(0, namespace, "log", "--since", "90m"), "\n")).To(Equal(2))
 		var shown []struct {
 			By, Summary string
 			Object      v1alpha1.ChangedObject
 		}
-		Expect(json.Unmarshal([]byte(run(0, namespace, "log", "--by", "alice@example.com", "-o", "json")), &shown)).To(Succeed())
+		Expect(
+			json.Unmarshal([]byte(run(0, namespace, "log", "--by", "alice@example.com", "-o", "json")), &shown),
+		).To(
+			Succeed(),
+		)
 		Expect(shown).To(HaveLen(2))
 		Expect(shown[0].Summary).To(Equal("production: on→off"))
 		Expect(shown[1].Object.Kind).To(Equal("FlagEnvironment"))

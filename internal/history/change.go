@@ -189,7 +189,7 @@ func rawOf(value *v1alpha1.JSON) json.RawMessage {
 }
 
 // bounded is a count as the Kind holds it.
-func bounded(count int) int32 { return int32(min(count, 1<<30)) } //nolint:gosec // It is at most 1<<30.
+func bounded(count int) int32 { return int32(min(count, 1<<30)) }
 
 // labelValue is a name, or its digest where it is too long for a label.
 func labelValue(name string) string {

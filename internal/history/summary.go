@@ -60,6 +60,7 @@ func (r *Record) summary() string {
 		return "restored"
 	case FlagDeleted, EnvironmentDeleted, AudienceDeleted, EventDeleted:
 		return "deleted"
+	default: // Of every other action the changed fields say more than its name.
 	}
 	var phrases []string
 	more := r.Omitted

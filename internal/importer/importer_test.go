@@ -200,7 +200,12 @@ func TestAliases(t *testing.T) {
 	for i := 1; i < 9; i++ {
 		fmt.Fprintf(&text, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
 	}
-	if _, err := importer.Flagd([]byte(text.String()), "", "production"); err == nil || !strings.Contains(err.Error(), "values") {
+	if _, err := importer.Flagd(
+		[]byte(text.String()),
+		"",
+		"production",
+	); err == nil ||
+		!strings.Contains(err.Error(), "values") {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -29,8 +29,11 @@ type TamperedError struct {
 
 // Error says which ConfigMap, why, and what to do.
 func (e *TamperedError) Error() string {
-	return fmt.Sprintf("ConfigMap %q is not what the operator published: %s; it is not served; find out who wrote it, then delete it",
-		e.Name, e.Why)
+	return fmt.Sprintf(
+		"ConfigMap %q is not what the operator published: %s; it is not served; find out who wrote it, then delete it",
+		e.Name,
+		e.Why,
+	)
 }
 
 // Datafile is what a ConfigMap holds, with a digest that was computed from it.

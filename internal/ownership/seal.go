@@ -82,7 +82,10 @@ func (s *Seal) HoldsKeys(environment types.NamespacedName, keys, seal string) bo
 func (s *Seal) HoldsDatafile(environment types.NamespacedName, object metav1.Object) bool {
 	annotations := object.GetAnnotations()
 	return s == nil || hmac.Equal([]byte(annotations[v1alpha1.SealAnnotation]), []byte(s.OfDatafile(
-		environment, RevisionOf(object), annotations[v1alpha1.DigestAnnotation], annotations[v1alpha1.FlagdIncompleteAnnotation],
+		environment,
+		RevisionOf(object),
+		annotations[v1alpha1.DigestAnnotation],
+		annotations[v1alpha1.FlagdIncompleteAnnotation],
 	)))
 }
 

@@ -5,6 +5,7 @@ package publish
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,7 +40,7 @@ func (c *cluster) forged(revision int64, value string) *corev1.ConfigMap {
 			Namespace: "shop", Name: c.environment.HistoryName(revision),
 			Labels: ownership.DatafileLabels(key, v1alpha1.DatafileHistory),
 			Annotations: map[string]string{
-				v1alpha1.RevisionAnnotation: fmt.Sprint(revision),
+				v1alpha1.RevisionAnnotation: strconv.FormatInt(revision, 10),
 				v1alpha1.DigestAnnotation:   content.Digest(c.environment.Spec.Datafile.Formats),
 				v1alpha1.SealAnnotation: ownership.NewSeal([]byte("a guess of the operator's key, no more")).
 					OfDatafile(key, revision, content.Digest(c.environment.Spec.Datafile.Formats), ""),
@@ -54,7 +55,7 @@ func (c *cluster) forged(revision int64, value string) *corev1.ConfigMap {
 
 func (c *cluster) create(object client.Object) {
 	c.Helper()
-	if err := c.Client.Create(c.Context(), object); err != nil {
+	if err := c.Create(c.Context(), object); err != nil {
 		c.Fatal(err)
 	}
 }
@@ -175,7 +176,8 @@ func TestForgedEntriesTakeNobodysPlace(t *testing.T) {
 	if err := c.publisher.Prune(t.Context(), c.environment, 2); err != nil {
 		t.Fatal(err)
 	}
-	if c.get("flags-production-r1") == nil || c.get("flags-production-r2") == nil || c.get("flags-production-r100") == nil {
+	if c.get("flags-production-r1") == nil || c.get("flags-production-r2") == nil ||
+		c.get("flags-production-r100") == nil {
 		t.Error("what was published, or what is evidence, is gone")
 	}
 	names, err := c.publisher.Forged(t.Context(), c.environment)

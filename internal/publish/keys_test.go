@@ -67,7 +67,12 @@ func TestDecodeKeysRefusesWhatWasEdited(t *testing.T) {
 		"no JSON":       "x",
 		"not confirmed": strings.Replace(good, `"confirmed":true`, `"confirmed":false`, 1),
 		"a wrong hash":  strings.Replace(good, "aaaa", "zzzz", 1),
-		"four keys":     Keys{Keys: []v1alpha1.SDKKey{sdkKey("a"), sdkKey("b"), sdkKey("c"), sdkKey("d")}}.Encode(nil, shopProduction),
+		"four keys": Keys{
+			Keys: []v1alpha1.SDKKey{sdkKey("a"), sdkKey("b"), sdkKey("c"), sdkKey("d")},
+		}.Encode(
+			nil,
+			shopProduction,
+		),
 	}
 	for name, annotation := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -368,7 +368,10 @@ func (p *Publisher) configMap(
 		BinaryData: files.Binary,
 	}
 	if !served.FlagdComplete {
-		configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] = ownership.Incomplete(contentsOf(served), served.Files.Text[flagd.FileName])
+		configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] = ownership.Incomplete(
+			contentsOf(served),
+			served.Files.Text[flagd.FileName],
+		)
 	}
 	if served.seal != "" {
 		configMap.Annotations[v1alpha1.SealAnnotation] = served.seal

@@ -536,12 +536,28 @@ func TestKept(t *testing.T) {
 	c.publish("one")
 	c.publish("two")
 	for _, revision := range []int64{3, 0, -1} {
-		if _, err := c.publisher.Kept(t.Context(), c.environment, revision, c.load()); !HasReason(err, v1alpha1.RevisionNotFoundReason) {
+		if _, err := c.publisher.Kept(
+			t.Context(),
+			c.environment,
+			revision,
+			c.load(),
+		); !HasReason(
+			err,
+			v1alpha1.RevisionNotFoundReason,
+		) {
 			t.Errorf("revision %d: error %v", revision, err)
 		}
 	}
 	c.foreign("flags-production-r3")
-	if _, err := c.publisher.Kept(t.Context(), c.environment, 3, c.load()); !HasReason(err, v1alpha1.RevisionNotFoundReason) {
+	if _, err := c.publisher.Kept(
+		t.Context(),
+		c.environment,
+		3,
+		c.load(),
+	); !HasReason(
+		err,
+		v1alpha1.RevisionNotFoundReason,
+	) {
 		t.Errorf("somebody else's ConfigMap is served: error %v", err)
 	}
 	c.pin(1)

@@ -31,7 +31,10 @@ var _ = Describe("The edge", func() {
 
 	It("reads what a handler leaves of a body, so that clients of HTTP/2 get their answer", func(ctx SpecContext) {
 		srv := edge(server.Options{})
-		srv.Handle("/refuse", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+		srv.Handle(
+			"/refuse",
+			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }),
+		)
 		for _, size := range []int{0, 1000, 200 << 10} {
 			body := strings.NewReader(strings.Repeat("x", size))
 			recorder := httptest.NewRecorder()

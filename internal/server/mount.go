@@ -70,13 +70,16 @@ func (s *Server) Mount(views ...*View) {
 func (s *Server) mount(added route) {
 	routes, shared := s.routes[added.pattern]
 	if shared && slices.ContainsFunc(routes, func(other route) bool { return other.parameter == added.parameter }) {
-		panic("two views serve " + added.pattern) // As http.ServeMux does.
+		panic("two views serve " + added.pattern) //nolint:forbidigo // It is a mistake of the program, as for http.ServeMux.
 	}
 	routes = append(routes, added)
 	slices.SortFunc(routes, func(a, b route) int { return len(b.parameter) - len(a.parameter) })
 	s.routes[added.pattern] = routes
 	if !shared {
-		s.mux.HandleFunc(added.pattern, func(w http.ResponseWriter, r *http.Request) { s.choose(added.pattern, r).ServeHTTP(w, r) })
+		s.mux.HandleFunc(
+			added.pattern,
+			func(w http.ResponseWriter, r *http.Request) { s.choose(added.pattern, r).ServeHTTP(w, r) },
+		)
 	}
 }
 

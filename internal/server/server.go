@@ -120,9 +120,8 @@ func New(of cluster.Cluster, options Options) (*Server, error) {
 		routes:    map[string][]route{},
 		listening: make(chan net.Addr, 1),
 	}
-	server.stopping, server.stop = context.WithCancel(
-		context.Background(),
-	) //nolint:gosec // The HTTP server calls it when it stops.
+	stopping, stop := context.WithCancel(context.Background()) //nolint:gosec // The HTTP server calls it when it stops.
+	server.stopping, server.stop = stopping, stop
 	server.handler = server.observe(http.HandlerFunc(server.route))
 	server.mountMeta()
 	return server, nil

@@ -78,7 +78,7 @@ func (f Finding) Refused() bool {
 	switch f.Kind {
 	case KeyTaken, PrerequisiteCycle, ArchivedButRequired, VariationRequired, NotFound:
 		return true
-	case Unreachable, ZeroWeight, DatafileSize, LeavesFlagd, LargeSpec:
+	case Unreachable, ZeroWeight, DatafileSize, LeavesFlagd, LargeSpec, Unguarded:
 		return false
 	}
 	return false

@@ -130,10 +130,14 @@ func RevisionNotHeld(revision int64) *field.Error {
 func FlagEnvironmentFindings(environment *v1alpha1.FlagEnvironment, left string) []Finding {
 	var found []Finding
 	if !environment.Spec.Production && left != "" {
-		found = append(found, Finding{Unguarded, specPath.Child("production").String(), fmt.Sprintf(
-			"a production environment of this name has left ConfigMap %q; without production: true, editors change what it serves",
-			left,
-		)})
+		found = append(found, Finding{
+			Unguarded,
+			specPath.Child("production").String(),
+			fmt.Sprintf(
+				"a production environment of this name has left ConfigMap %q; without production: true, editors change what it serves",
+				left,
+			),
+		})
 	}
 	if owners := environment.OwnerReferences; environment.Spec.Production && len(owners) > 0 {
 		found = append(found, Finding{Unguarded, metadataPath.Child("ownerReferences").String(), fmt.Sprintf(

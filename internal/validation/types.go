@@ -219,13 +219,13 @@ func (t *typer) structure(path *field.Path, value any, want reflect.Type) (any, 
 		t.wrong(path, value, "must be an object with fields, and is "+article(value))
 		return nil, false
 	}
-	for i := range want.NumField() {
-		name, _, _ := strings.Cut(want.Field(i).Tag.Get("json"), ",")
+	for described := range want.Fields() {
+		name, _, _ := strings.Cut(described.Tag.Get("json"), ",")
 		item, given := table[name]
 		if !given || name == "" {
 			continue
 		}
-		if meant, keep := t.value(path.Child(name), item, want.Field(i).Type); keep {
+		if meant, keep := t.value(path.Child(name), item, described.Type); keep {
 			table[name] = meant
 		} else {
 			delete(table, name)

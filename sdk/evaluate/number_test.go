@@ -14,7 +14,9 @@ import (
 // Account numbers and snowflakes are integers that no float64 holds: a rule for one must not serve its neighbour.
 func TestLargeIntegersCompareExactly(t *testing.T) {
 	rule := func(operator, values string) string {
-		return flag(`"rules":[{"name":"r","variation":"on","conditions":[{"attribute":"n","operator":"` + operator + `","values":[` + values + `]}]}]`)
+		return flag(
+			`"rules":[{"name":"r","variation":"on","conditions":[{"attribute":"n","operator":"` + operator + `","values":[` + values + `]}]}]`,
+		)
 	}
 	const id = `"1234567890123456789"`
 	for name, tc := range map[string]struct {
@@ -63,7 +65,11 @@ func TestLargeIntegersCompareExactly(t *testing.T) {
 			if got := prepared.Evaluate("f", context, noon).Variation.Key == "on"; got != tc.want {
 				t.Errorf("%s [%s] holds for %v: %t", tc.operator, tc.values, tc.attribute, got)
 			}
-			if n := testing.AllocsPerRun(10, func() { result = prepared.Evaluate("f", context, noon) }); n != 0 && name != "a json.Number without number" {
+			if n := testing.AllocsPerRun(
+				10,
+				func() { result = prepared.Evaluate("f", context, noon) },
+			); n != 0 &&
+				name != "a json.Number without number" {
 				t.Errorf("allocates %v times", n)
 			}
 		})

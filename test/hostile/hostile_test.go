@@ -25,8 +25,10 @@ var _ = Describe("A project with production", func() {
 		audience                               *v1alpha1.FlagAudience
 		event                                  *v1alpha1.FlagEvent
 		isForbidden                            = MatchError(apierrors.IsForbidden, "IsForbidden")
-		nobody                                 = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "none", UID: "0-0-0-0"}}
-		changed                                func(SpecContext, client.Object, func(client.Object)) client.Object
+		nobody                                 = []metav1.OwnerReference{
+			{APIVersion: "v1", Kind: "ConfigMap", Name: "none", UID: "0-0-0-0"},
+		}
+		changed func(SpecContext, client.Object, func(client.Object)) client.Object
 	)
 	BeforeEach(func(ctx SpecContext) {
 		namespace = newNamespace(ctx)
@@ -77,7 +79,11 @@ var _ = Describe("A project with production", func() {
 		Expect(editor.Create(ctx, born)).To(isForbidden)
 
 		By("deleting what somebody with the right gives an owner that is gone, which shows that the collector runs")
-		Expect(publisher.Update(ctx, changed(ctx, event, func(o client.Object) { o.SetOwnerReferences(nobody) }))).To(Succeed())
+		Expect(
+			publisher.Update(ctx, changed(ctx, event, func(o client.Object) { o.SetOwnerReferences(nobody) })),
+		).To(
+			Succeed(),
+		)
 		Eventually(func() error {
 			return admin.Get(ctx, client.ObjectKeyFromObject(event), &v1alpha1.FlagEvent{})
 		}).Should(MatchError(apierrors.IsNotFound, "IsNotFound"))
@@ -208,8 +214,14 @@ var _ = Describe("A project with production", func() {
 func roleWithPublish(namespace string) *rbacv1.Role {
 	return &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "mine"},
-		Rules: []rbacv1.PolicyRule{{
-			APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"flagenvironments"}, Verbs: []string{"publish"},
-		}},
+		Rules: []rbacv1.PolicyRule{
+			{
+				APIGroups: []string{
+					v1alpha1.GroupVersion.Group,
+				},
+				Resources: []string{"flagenvironments"},
+				Verbs:     []string{"publish"},
+			},
+		},
 	}
 }

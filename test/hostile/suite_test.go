@@ -111,7 +111,12 @@ func installRoles() {
 func startControllerManager() {
 	GinkgoHelper()
 	program := os.Getenv("KUBE_CONTROLLER_MANAGER")
-	Expect(program).NotTo(BeEmpty(), "KUBE_CONTROLLER_MANAGER is the path of kube-controller-manager; `make hostile` builds it and sets it")
+	Expect(
+		program,
+	).NotTo(
+		BeEmpty(),
+		"KUBE_CONTROLLER_MANAGER is the path of kube-controller-manager; `make hostile` builds it and sets it",
+	)
 	kubeconfig := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
 	Expect(os.WriteFile(kubeconfig, environment.KubeConfig, 0o600)).To(Succeed())
 	session, err := gexec.Start(exec.Command( //nolint:gosec,noctx // It is stopped below.

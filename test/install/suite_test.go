@@ -130,9 +130,8 @@ func startControlPlane() *controlPlane {
 
 // kubectl runs kubectl as the administrator, and returns what it printed and how it ended.
 func (c *controlPlane) kubectl(input string, arguments ...string) (string, error) {
-	command := exec.Command(
-		filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"),
-		arguments...) //nolint:noctx // It ends by itself.
+	program := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
+	command := exec.Command(program, arguments...) //nolint:noctx // It ends by itself.
 	command.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
 	command.Stdin = strings.NewReader(input)
 	output, err := command.CombinedOutput()
@@ -142,11 +141,8 @@ func (c *controlPlane) kubectl(input string, arguments ...string) (string, error
 // kustomize builds a kustomization of this repository.
 func kustomize(folder string) []*unstructured.Unstructured {
 	GinkgoHelper()
-	command := exec.Command(
-		filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"),
-		"kustomize",
-		filepath.Join("..", "..", folder),
-	) //nolint:noctx // It ends by itself.
+	program := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
+	command := exec.Command(program, "kustomize", filepath.Join("..", "..", folder)) //nolint:noctx // It ends by itself.
 	manifests, err := command.Output()
 	failed := &exec.ExitError{}
 	if errors.As(err, &failed) {

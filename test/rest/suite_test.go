@@ -24,7 +24,10 @@ import (
 	k8srest "k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	ctrl "sigs.k8s.io/controller-runtime"
+
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+
 	"github.com/jackstaff-dev/jackstaff/internal/app"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
@@ -40,7 +43,10 @@ func TestREST(t *testing.T) {
 var world *servertest.World
 
 var _ = BeforeSuite(func() {
-	world = servertest.Start(server.Options{}, app.Mount)
+	// The views of this world believe every datafile: the operator's seal has tests of its own.
+	world = servertest.Start(server.Options{}, func(mgr ctrl.Manager, srv *server.Server) error {
+		return app.Mount(mgr, srv, nil)
+	})
 	for _, role := range shippedRoles() {
 		Expect(world.Admin.Create(context.Background(), role)).To(Succeed())
 	}

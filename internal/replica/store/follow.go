@@ -147,7 +147,12 @@ func (f *follower) document(
 	flagdFile, hasFlagd := served.Data[flagd.FileName]
 	if err == nil && read.Native == nil || isTampered(err) && !hasFlagd {
 		// The history has the native document also where it is not published, and the flagd file that the digest is over.
-		kept, historyErr := f.get(ctx, environment, environment.HistoryName(ownership.RevisionOf(served)), v1alpha1.DatafileHistory)
+		kept, historyErr := f.get(
+			ctx,
+			environment,
+			environment.HistoryName(ownership.RevisionOf(served)),
+			v1alpha1.DatafileHistory,
+		)
 		if historyErr != nil {
 			return nil, historyErr
 		}

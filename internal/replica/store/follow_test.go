@@ -319,7 +319,11 @@ func TestFollowServesNoForgery(t *testing.T) {
 			m.Annotations[v1alpha1.DigestAnnotation] = oneFlag(1, "b").Digest
 		}, 0},
 		"another flagd file": {environment(), func(m *corev1.ConfigMap) { m.Data["flagd.json"] = `{"flags":{}}` }, 0},
-		"no seal":            {environment(), func(m *corev1.ConfigMap) { delete(m.Annotations, v1alpha1.SealAnnotation) }, 0},
+		"no seal": {
+			environment(),
+			func(m *corev1.ConfigMap) { delete(m.Annotations, v1alpha1.SealAnnotation) },
+			0,
+		},
 		"the seal of another environment": {environment(), func(m *corev1.ConfigMap) {
 			m.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(
 				client.ObjectKey{Namespace: "shop", Name: "staging"}, 1, oneFlag(1, "a").Digest, "")

@@ -305,7 +305,6 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, key string, fai
 	log.FromContext(r.Context()).V(1).Info("Request refused", "status", failed.Status, "reason", failed.Details)
 	w.Header()["Content-Type"] = jsonType
 	w.WriteHeader(failed.Status)
-	_, _ = w.Write(
-		wire.AppendFailure(nil, key, failed),
-	) //nolint:gosec // It is JSON, and says so. Nobody is left to be told of an error.
+	body := wire.AppendFailure(nil, key, failed)
+	_, _ = w.Write(body) //nolint:gosec // It is JSON, and says so. Nobody is left to be told of an error.
 }

@@ -60,7 +60,10 @@ func (h *handler) limited(serve http.HandlerFunc, limited http.Handler) http.Han
 func preflight(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Allow", "GET, HEAD, OPTIONS")
 	w.Header().Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
-	w.Header().Set("Access-Control-Allow-Headers", "If-None-Match, Last-Event-ID, Cache-Control, traceparent, tracestate, baggage")
+	w.Header().Set(
+		"Access-Control-Allow-Headers",
+		"If-None-Match, Last-Event-ID, Cache-Control, traceparent, tracestate, baggage",
+	)
 	w.Header().Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
 }

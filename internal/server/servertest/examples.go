@@ -52,13 +52,8 @@ func (w *World) RunExamples(document, token string) []string {
 		if !strings.HasPrefix(block, "curl ") {
 			continue
 		}
-		command := exec.CommandContext(
-			context.Background(),
-			"sh",
-			"-e",
-			"-c",
-			block,
-		) //nolint:gosec // The repository's own documents.
+		ctx := context.Background()
+		command := exec.CommandContext(ctx, "sh", "-e", "-c", block) //nolint:gosec // The repository's own documents.
 		command.Env = append(os.Environ(), "JACKSTAFF_URL="+w.URL, "JACKSTAFF_TOKEN="+token)
 		output, err := command.CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), block+string(output))

@@ -86,7 +86,12 @@ func ReadContext(body []byte) (map[string]any, *Failure) {
 	in.decoder.Reset(&in.bytes, jsontext.AllowDuplicateNames(true))
 	context, err := in.request()
 	switch {
-	case errors.Is(err, errDepth), errors.Is(err, errElements), errors.Is(err, errText), errors.Is(err, errNumber), errors.Is(err, errContext), errors.Is(err, errTargetingKey):
+	case errors.Is(err, errDepth),
+		errors.Is(err, errElements),
+		errors.Is(err, errText),
+		errors.Is(err, errNumber),
+		errors.Is(err, errContext),
+		errors.Is(err, errTargetingKey):
 		return nil, &Failure{http.StatusBadRequest, InvalidContext, err.Error()}
 	case err != nil:
 		return nil, &Failure{http.StatusBadRequest, ParseError, "the body is not JSON: " + err.Error()}

@@ -340,7 +340,11 @@ var _ = Describe("A query", func() {
 			Expect(answer.JSON).To(HaveKeyWithValue("errors", ContainElement(
 				HaveKeyWithValue("source", HaveKeyWithValue("parameter", strings.Split(query, "=")[0])))))
 		}
-		Expect(world.Call(s.viewer, http.MethodGet, flags+"/improve-patch?include=slices", nil).Status).To(Equal(http.StatusOK))
+		Expect(
+			world.Call(s.viewer, http.MethodGet, flags+"/improve-patch?include=slices", nil).Status,
+		).To(
+			Equal(http.StatusOK),
+		)
 	})
 })
 

@@ -102,7 +102,11 @@ var _ = Describe("A mistake", func() {
 				body = tc.body
 			}
 			said := message(s.call(s.editor, tc.status, tc.method, tc.path, body))
-			Expect(said).To(And(ContainSubstring(tc.says), Not(MatchRegexp(`Flag(Event|Environment)|FeatureFlag|admission webhook`))))
+			Expect(
+				said,
+			).To(
+				And(ContainSubstring(tc.says), Not(MatchRegexp(`Flag(Event|Environment)|FeatureFlag|admission webhook`))),
+			)
 		}
 		s.call(s.editor, http.StatusOK, http.MethodPost, "/flags/new_checkout/archive", nil)
 		Expect(message(s.call(s.editor, http.StatusConflict, http.MethodPost, "/flags", checkout))).

@@ -33,7 +33,11 @@ var _ = Describe("Environments", func() {
 			http.StatusCreated)
 		Expect(flag["environments"]).To(ConsistOf(
 			And(HaveKeyWithValue("key", "staging"), HaveKeyWithValue("is_active", true), HaveKeyWithValue("rules", HaveLen(1))),
-			And(HaveKeyWithValue("key", "production"), HaveKeyWithValue("is_active", false), HaveKeyWithValue("rules", HaveLen(1))),
+			And(
+				HaveKeyWithValue("key", "production"),
+				HaveKeyWithValue("is_active", false),
+				HaveKeyWithValue("rules", HaveLen(1)),
+			),
 		))
 	})
 

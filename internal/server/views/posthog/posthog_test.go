@@ -838,7 +838,9 @@ var _ = Describe("Clients", func() {
 			ContainElement("server-only"),
 		)
 		// Numeric ids beyond 2^53 are text as they were sent, and compare so.
-		s.create(`{"key": "vip", "filters": {"groups": [{"properties": [{"key": "account", "operator": "exact", "value": ["1234567890123456789"]}]}]}}`)
+		s.create(
+			`{"key": "vip", "filters": {"groups": [{"properties": [{"key": "account", "operator": "exact", "value": ["1234567890123456789"]}]}]}}`,
+		)
 		s.awaitServed("vip")
 		for account, enabled := range map[string]bool{"1234567890123456789": true, "1234567890123456788": false} {
 			asked := world.Call("", http.MethodPost, "/flags?v=2", `{"token": "`+s.client+`", "distinct_id": `+account+

@@ -55,7 +55,7 @@ func (r *ReadOnly) check(shows *Flag) error {
 	fields := reflect.ValueOf(*r)
 	for i := range fields.NumField() {
 		name, _, _ := strings.Cut(fields.Type().Field(i).Tag.Get("json"), ",")
-		sent, _ := fields.Field(i).Interface().(server.Optional[json.RawMessage])
+		sent, _ := reflect.TypeAssert[server.Optional[json.RawMessage]](fields.Field(i))
 		if !sent.Sent || sent.Null && string(is[name]) == "null" || isSameJSON(sent.Value, is[name]) {
 			continue
 		}

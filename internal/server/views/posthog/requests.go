@@ -14,6 +14,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/jackstaff-dev/jackstaff/internal/server"
@@ -57,14 +58,7 @@ func unpacked(r *http.Request) (*http.Request, error) {
 	return as, nil
 }
 
-func isOneOf(text string, texts []string) bool {
-	for _, other := range texts {
-		if text == other {
-			return true
-		}
-	}
-	return false
-}
+func isOneOf(text string, texts []string) bool { return slices.Contains(texts, text) }
 
 // read reads at most maxBody bytes.
 func read(from io.Reader) ([]byte, error) {

@@ -6,6 +6,7 @@ package posthog
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -82,10 +83,7 @@ func merged(a, b any) any {
 	case b == nil:
 		return a
 	case isMapA && isMapB:
-		both := map[string]any{}
-		for name, value := range inA {
-			both[name] = value
-		}
+		both := maps.Clone(inA)
 		for name, value := range inB {
 			both[name] = merged(both[name], value)
 		}
