@@ -122,7 +122,7 @@ func FromKubernetes(err error, rename Rename) error {
 			refused.Fields = append(refused.Fields, FieldError{Field: rename(cause.Field), Message: plain(cause.Message)})
 		}
 	case apierrors.IsNotFound(err):
-		refused.Message = fmt.Sprintf("%s is gone; read it again", named(answer))
+		refused.Message = named(answer) + " is gone; read it again"
 	case apierrors.IsAlreadyExists(err):
 		refused.Message = fmt.Sprintf("there is %s already; choose another key", named(answer))
 	case apierrors.IsConflict(err):

@@ -115,9 +115,11 @@ var _ = Describe("The manager's readiness", func() {
 		).To(
 			Succeed(),
 		)
-		Expect(world.Admin.Create(context.Background(), &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "jackstaff-system", Name: "jackstaff-session-key"},
-		})).To(Succeed())
+		for _, name := range []string{"jackstaff-session-key", "jackstaff-seal"} {
+			Expect(world.Admin.Create(context.Background(), &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "jackstaff-system", Name: name},
+			})).To(Succeed())
+		}
 		release := make(chan struct{})
 		kubeconfig := gated("/featureflags", release)
 		probes, api := freeAddress(), freeAddress()

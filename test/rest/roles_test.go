@@ -83,8 +83,8 @@ var acts = []act{
 		},
 	},
 	{
-		// It is published in production at once, though disabled.
-		what: "create a flag", roles: publishers,
+		// It is off in production and was never on there, so it is a draft, and drafts are an editor's work.
+		what: "create a flag", roles: editors,
 		rest: func(s *shop, token string) int {
 			return world.Call(
 				token,

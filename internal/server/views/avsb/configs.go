@@ -44,11 +44,6 @@ func (c *ConfigChanges) togglesOnly() bool {
 	return c.Enabled != nil && !c.DefaultVariationID.Sent && !c.touchesSchedule()
 }
 
-// isEmpty reports whether nothing is to change.
-func (c *ConfigChanges) isEmpty() bool {
-	return c.Enabled == nil && !c.DefaultVariationID.Sent && !c.touchesSchedule()
-}
-
 func (c *ConfigChanges) touchesSchedule() bool {
 	return c.SchedulingEnabled != nil || c.ScheduledEnableAt.Sent || c.ScheduledDisableAt.Sent || c.Timezone.Sent
 }

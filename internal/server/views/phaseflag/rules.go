@@ -452,8 +452,8 @@ var ruleNames = strings.NewReplacer(
 // words are the view's words for those of the Kinds in messages.
 func words() *strings.Replacer {
 	pairs := []string{"variation and split", "variation and percentage_rollout", "defaultVariation", "default_variation"}
-	for i := len(operators) - 1; i >= 0; i-- { // Of two names for one, a message has the one that takes a list.
-		pairs = append(pairs, "operator "+string(operators[i].of)+" ", "operator "+operators[i].name+" ")
+	for _, operator := range slices.Backward(operators) { // Of two names for one, a message has the one that takes a list.
+		pairs = append(pairs, "operator "+string(operator.of)+" ", "operator "+operator.name+" ")
 	}
 	return strings.NewReplacer(pairs...)
 }
