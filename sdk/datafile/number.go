@@ -22,9 +22,9 @@ func (c *Condition) RoundedValue() (value string, found bool) {
 	if c.Attribute == "targetingKey" {
 		return "", false
 	}
-	switch c.Operator { //nolint:exhaustive // The other operators compare no numbers with values.
+	switch c.Operator {
 	case In, NotIn, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual:
-	default:
+	default: // The other operators compare no numbers with values.
 		return "", false
 	}
 	for _, value := range c.Values {

@@ -268,11 +268,8 @@ func TestInstallsWhatKustomizeInstalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want, got := map[string]any{}, map[string]any{}
 			for _, folder := range tc.folders {
-				manifests, err := exec.Command(
-					filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"),
-					"kustomize",
-					filepath.Join(root, folder),
-				).Output() //nolint:noctx // It ends by itself.
+				kubectl := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
+				manifests, err := exec.CommandContext(t.Context(), kubectl, "kustomize", filepath.Join(root, folder)).Output()
 				check(t, err)
 				for _, object := range decode(t, manifests) {
 					if filepath.Base(folder) == "project" {
