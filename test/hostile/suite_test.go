@@ -119,7 +119,7 @@ func startControllerManager() {
 	)
 	kubeconfig := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
 	Expect(os.WriteFile(kubeconfig, environment.KubeConfig, 0o600)).To(Succeed())
-	session, err := gexec.Start(exec.Command( //nolint:gosec,noctx // It is stopped below.
+	session, err := gexec.Start(exec.Command( //nolint:noctx // It is stopped below.
 		program, "--kubeconfig="+kubeconfig, "--leader-elect=false", "--secure-port=0", "--use-service-account-credentials",
 		"--controllers=garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller",
 		"--min-resync-period=1m",
