@@ -38,7 +38,7 @@ func unpacked(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		kind = ""
 	}
-	if !isOneOf(kind, bodyTypes) {
+	if !slices.Contains(bodyTypes, kind) {
 		return r, nil
 	}
 	data, err := read(r.Body)
@@ -57,8 +57,6 @@ func unpacked(r *http.Request) (*http.Request, error) {
 	as.Body, as.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
 	return as, nil
 }
-
-func isOneOf(text string, texts []string) bool { return slices.Contains(texts, text) }
 
 // read reads at most maxBody bytes.
 func read(from io.Reader) ([]byte, error) {
