@@ -239,13 +239,6 @@ type FlagEnvironmentStatus struct {
 	// +optional
 	State PublishState `json:"state,omitempty"`
 
-	// changedBy is the user who asked for the state, such as by a freeze or a pin, as far as it is known. At most 256
-	// characters.
-	//
-	// +optional
-	// +kubebuilder:validation:MaxLength=256
-	ChangedBy string `json:"changedBy,omitempty"`
-
 	// publishedDigest is the digest of what is served, "sha256:" and 64 hexadecimal digits.
 	//
 	// +optional
@@ -504,7 +497,6 @@ type Instance struct {
 // +kubebuilder:printcolumn:name="Flags",type=integer,JSONPath=`.status.flags.total`
 // +kubebuilder:printcolumn:name="Pending",type=integer,JSONPath=`.status.flags.pending`
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.publish.mode`,priority=1
-// +kubebuilder:printcolumn:name="By",type=string,JSONPath=`.status.changedBy`,priority=1
 // +kubebuilder:printcolumn:name="Delivered",type=integer,JSONPath=`.status.deliveriesCount`,priority=1
 // +kubebuilder:printcolumn:name="Acknowledged",type=integer,JSONPath=`.status.delivery.acknowledged`,priority=1
 // +kubebuilder:printcolumn:name="Bytes",type=integer,JSONPath=`.status.datafile.bytes`,priority=1

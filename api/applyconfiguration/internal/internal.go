@@ -598,9 +598,6 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagEnvironmentStatus
   map:
     fields:
-    - name: changedBy
-      type:
-        scalar: string
     - name: conditions
       type:
         list:

@@ -27,9 +27,6 @@ type FlagEnvironmentStatusApplyConfiguration struct {
 	// revision of the history, AwaitingPublish while changes wait for a request, BreakGlass where somebody has served
 	// something else without the operator, or Degraded where something is wrong. Ready says what.
 	State *apiv1alpha1.PublishState `json:"state,omitempty"`
-	// changedBy is the user who asked for the state, such as by a freeze or a pin, as far as it is known. At most 256
-	// characters.
-	ChangedBy *string `json:"changedBy,omitempty"`
 	// publishedDigest is the digest of what is served, "sha256:" and 64 hexadecimal digits.
 	PublishedDigest *string `json:"publishedDigest,omitempty"`
 	// publishedAt is when the served revision was published.
@@ -97,14 +94,6 @@ func (b *FlagEnvironmentStatusApplyConfiguration) WithPinnedRevision(value int64
 // If called multiple times, the State field is set to the value of the last call.
 func (b *FlagEnvironmentStatusApplyConfiguration) WithState(value apiv1alpha1.PublishState) *FlagEnvironmentStatusApplyConfiguration {
 	b.State = &value
-	return b
-}
-
-// WithChangedBy sets the ChangedBy field in the declarative configuration to the given value
-// and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the ChangedBy field is set to the value of the last call.
-func (b *FlagEnvironmentStatusApplyConfiguration) WithChangedBy(value string) *FlagEnvironmentStatusApplyConfiguration {
-	b.ChangedBy = &value
 	return b
 }
 
