@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -189,12 +190,23 @@ func Decompress(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decompress datafile: %w", err)
 	}
-	plain, err := io.ReadAll(io.LimitReader(reader, MaxSize+1))
-	if err != nil {
+	var plain bytes.Buffer
+	plain.Grow(min(declaredSize(data), MaxSize) + bytes.MinRead)
+	if _, err := plain.ReadFrom(io.LimitReader(reader, MaxSize+1)); err != nil {
 		return nil, fmt.Errorf("decompress datafile: %w", err)
 	}
-	if len(plain) > MaxSize {
+	if plain.Len() > MaxSize {
 		return nil, ErrTooLarge
 	}
-	return plain, nil
+	return plain.Bytes(), nil
+}
+
+// declaredSize is the size in bytes that the last member of gzip data says it has decompressed (RFC 1952, ISIZE), as far
+// as deflate can reach it: a byte decompresses to at most 1032. It is a hint: earlier members add to it, and it may lie.
+func declaredSize(data []byte) int {
+	const trailer, ratio = 4, 1032
+	if len(data) < trailer {
+		return 0
+	}
+	return min(int(binary.LittleEndian.Uint32(data[len(data)-trailer:])), ratio*len(data))
 }
