@@ -86,9 +86,10 @@ image: ## Pack the image IMG for PLATFORMS into bin/image.tar, and what it is ma
 ##@ Develop
 
 .PHONY: generate
-generate: $(CONTROLLER_GEN) ## Generate the methods and apply configurations of the Kinds, and the reference of the command line.
+generate: $(CONTROLLER_GEN) ## Generate the methods and apply configurations of the Kinds, the reference of the command line and the table of packages.
 	cd api && $(CONTROLLER_GEN) object:headerFile=../hack/boilerplate.go.txt applyconfiguration:headerFile=../hack/boilerplate.go.txt paths=./v1alpha1/...
 	go run ./hack/clidocs docs/cli
+	go run ./hack/architecture
 
 .PHONY: manifests
 manifests: $(CONTROLLER_GEN) ## Generate CRDs, the manager's role and the webhook configurations.

@@ -1,7 +1,7 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package builders makes the four Kinds for tests in one readable expression each:
+// Package builders makes the Kinds for tests in one readable expression each.
 //
 //	builders.MakeFlag("new-checkout", "shop").Boolean().
 //		Environment("production").
