@@ -20,6 +20,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
@@ -51,7 +52,7 @@ func (a *App) newCluster(cmd *cobra.Command, contextName string) *cluster {
 	flags.AddFlags(cmd.Flags())
 	flags.Context = kubeContext
 	cmd.Flags().StringVar(kubeContext, contextName, "", "The name of the kubeconfig context to use")
-	return &cluster{flags: flags, warnings: a.Streams.ErrOut}
+	return &cluster{flags: flags, warnings: quote.Writer(a.Streams.ErrOut)}
 }
 
 // askedNamespace is the namespace that --namespace names, and empty where it is not given.

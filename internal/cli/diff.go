@@ -91,7 +91,7 @@ func (a *App) diff(ctx context.Context, paths []string, o *diffOptions) error {
 	}
 	changes := diff.Documents(before, after)
 	if o.output == jsonOutput {
-		err = printJSON(a.Streams.Out, struct {
+		err = a.printJSON(struct {
 			Environment string        `json:"environment"`
 			Changes     []diff.Change `json:"changes"`
 		}{after.Environment, slices.Concat([]diff.Change{}, changes)})
@@ -114,7 +114,7 @@ func (a *App) printChanges(environment string, changes []diff.Change) {
 		head, rest, _ := strings.Cut(changes[i].Text(), "\n")
 		a.printf("%s: %s\n", environment, a.paint(colours[changes[i].Kind], head))
 		if rest != "" {
-			a.printf("%s\n", rest)
+			a.printf("%s\n", []byte(rest))
 		}
 	}
 }

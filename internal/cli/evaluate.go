@@ -128,7 +128,7 @@ func (a *App) evaluate(ctx context.Context, key string, o *evaluateOptions) erro
 		}
 	}
 	if o.output == jsonOutput {
-		err = printJSON(a.Streams.Out, result)
+		err = a.printJSON(result)
 	} else {
 		a.printEvaluation(engine, result)
 	}

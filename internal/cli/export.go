@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
-	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 )
 
 func (a *App) exportCommand() *cobra.Command {
@@ -50,11 +50,11 @@ func (a *App) exportCommand() *cobra.Command {
 					if !isObject {
 						return fmt.Errorf("the API server answered with %T", info.Object)
 					}
-					data, err := yaml.Marshal(manifest(object.Object))
+					data, err := quote.YAML(manifest(object.Object))
 					if err != nil {
 						return fmt.Errorf("export %s: %w", info.Name, err)
 					}
-					a.printf("---\n%s", data)
+					a.printf("---\n%s", safe(data))
 				}
 			}
 			return nil

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 )
 
 // tableAccept asks the API server for the columns that the Kinds define.
@@ -127,7 +128,12 @@ func (a *App) printTable(what string, withNamespace bool, result *resource.Resul
 			return err
 		}
 	}
-	return printers.NewTablePrinter(printers.PrintOptions{WithNamespace: withNamespace}).PrintObj(whole, a.Streams.Out)
+	return printers.NewTablePrinter(
+		printers.PrintOptions{WithNamespace: withNamespace},
+	).PrintObj(
+		whole,
+		quote.Writer(a.Streams.Out),
+	)
 }
 
 // decodeRow reads the metadata of a row, in which its namespace is.

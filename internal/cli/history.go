@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,11 +16,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 )
 
 // historyEntry is one revision that the history holds.
@@ -146,10 +147,10 @@ func (c *cluster) history(ctx context.Context, environment *v1alpha1.FlagEnviron
 func (a *App) printHistory(output string, revisions []historyEntry) error {
 	switch output {
 	case jsonOutput:
-		return printJSON(a.Streams.Out, revisions)
+		return a.printJSON(revisions)
 	case "yaml":
-		data, err := yaml.Marshal(revisions)
-		a.printf("%s", data)
+		data, err := quote.YAML(revisions)
+		a.printf("%s", safe(data))
 		return err
 	case "name":
 		for _, entry := range revisions {
@@ -168,10 +169,7 @@ func (a *App) printHistory(output string, revisions []historyEntry) error {
 		if at, err := time.Parse(time.RFC3339, entry.PublishedAt); err == nil {
 			age = a.age(at)
 		}
-		_, _ = fmt.Fprintln(
-			w,
-			printable(fmt.Sprintf("%d\t%s\t%s\t%s\t%s", entry.Revision, age, entry.By, entry.What, served)),
-		)
+		printRow(w, strconv.FormatInt(entry.Revision, 10), age, entry.By, entry.What, served)
 	}
 	return w.Flush()
 }

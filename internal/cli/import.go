@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/internal/importer"
 	"github.com/jackstaff-dev/jackstaff/internal/manifests"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 )
 
 func (a *App) importCommand() *cobra.Command {
@@ -121,9 +121,9 @@ func (a *App) printManifest(object any) error {
 		return err
 	}
 	delete(fields, "status")
-	if data, err = yaml.Marshal(fields); err != nil {
+	if data, err = quote.YAML(fields); err != nil {
 		return err
 	}
-	a.printf("---\n%s", data)
+	a.printf("---\n%s", safe(data))
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
@@ -150,6 +151,9 @@ func chooseEnvironment(set *manifests.Set, namespace, name string) (*v1alpha1.Fl
 			namespace,
 			strings.Join(names, ", "),
 		)
+	}
+	if problems := utilvalidation.IsDNS1123Label(name); len(problems) > 0 {
+		return nil, usagef("%q is no name of an environment: %s", name, problems[0])
 	}
 	environment := &v1alpha1.FlagEnvironment{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
 	environment.Default()

@@ -140,7 +140,7 @@ func (a *App) printChangeEntries(output string, entries []history.Entry, withObj
 				Environments: entry.Environments, Summary: entry.Summary, Changes: entry.Changes, Revisions: entry.Revisions,
 			}
 		}
-		return printJSON(a.Streams.Out, shown)
+		return a.printJSON(shown)
 	}
 	if len(entries) == 0 {
 		a.notef("There are no changes.")
@@ -158,23 +158,13 @@ func (a *App) printChangeEntries(output string, entries []history.Entry, withObj
 		if withObject {
 			columns = slices.Insert(columns, 2, cmp.Or(entry.Object.Key, entry.Object.Name))
 		}
-		_, _ = fmt.Fprintln(w, printable(strings.Join(columns, "\t")))
+		printRow(w, columns...)
 	}
 	return w.Flush()
 }
 
 // age is how long ago something was, as kubectl shows it.
 func (a *App) age(at time.Time) string { return duration.HumanDuration(max(a.Clock.Now().Sub(at), 0)) }
-
-// printable drops from a line what a terminal would take for a command. User names are the cluster's, not ours.
-func printable(line string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return '�'
-		}
-		return r
-	}, line)
-}
 
 // bringing returns the changes that a revision brought, newest first: those that say so, and of the others those of the
 // environment that were made since the revision before it. Revisions are newest first.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
@@ -28,7 +29,8 @@ func (a *App) renderCommand() *cobra.Command {
 		Use:   "render PATH... -e ENVIRONMENT",
 		Short: "Print the datafile that the operator would publish of manifests",
 		Long: "Print the very bytes that the operator would publish of these manifests as a revision of an environment, where nothing was\n" +
-			"published before. A native document that would be stored compressed is printed as it is before that.\n" + pathsHelp,
+			"published before. A native document that would be stored compressed is printed as it is before that. On a terminal, what\n" +
+			"would act there is escaped.\n" + pathsHelp,
 		Example: "  jackstaff render deploy/flags -e production -o flagd >flagd.json",
 		GroupID: filesGroup,
 		Args:    cobra.MinimumNArgs(1),
@@ -51,6 +53,9 @@ func (a *App) renderCommand() *cobra.Command {
 			data, err := rendered.encode(format, revision)
 			if err != nil {
 				return err
+			}
+			if a.isTerminal() {
+				data = quote.JSON(data)
 			}
 			_, err = a.Streams.Out.Write(data)
 			return err

@@ -11,12 +11,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/clock"
+
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 )
 
 // The exit codes.
@@ -61,7 +64,7 @@ func (a *App) Run(ctx context.Context, arguments []string) int {
 	root.SetArgs(arguments[1:])
 	root.SetIn(a.Streams.In)
 	root.SetOut(a.Streams.Out)
-	root.SetErr(a.Streams.ErrOut)
+	root.SetErr(quote.Writer(a.Streams.ErrOut))
 	command, err := root.ExecuteContextC(ctx)
 	usage := usageError{}
 	switch {
@@ -129,16 +132,16 @@ func (a *App) run(do func(cmd *cobra.Command, arguments []string) error) func(*c
 }
 
 func (a *App) printf(format string, arguments ...any) {
-	_, _ = fmt.Fprintf(a.Streams.Out, format, arguments...)
+	_, _ = fmt.Fprintf(a.Streams.Out, format, quoted(arguments)...)
 }
 
 func (a *App) errorf(format string, arguments ...any) {
-	_, _ = fmt.Fprintf(a.Streams.ErrOut, "jackstaff: "+format+"\n", arguments...)
+	_, _ = fmt.Fprintf(a.Streams.ErrOut, "jackstaff: "+format+"\n", quoted(arguments)...)
 }
 
 // notef says something on the error stream that is no part of the output.
 func (a *App) notef(format string, arguments ...any) {
-	_, _ = fmt.Fprintf(a.Streams.ErrOut, format+"\n", arguments...)
+	_, _ = fmt.Fprintf(a.Streams.ErrOut, format+"\n", quoted(arguments)...)
 }
 
 // colour is a colour of terminals, in the numbers of ECMA-48.
@@ -150,11 +153,43 @@ const (
 	yellow colour = 33
 )
 
+// safe is text that is quoted already, such as one in a colour, or a document.
+type safe string
+
 // paint colours a text where the output is a terminal and NO_COLOR (https://no-color.org) does not forbid it.
-func (a *App) paint(c colour, text string) string {
-	file, isFile := a.Streams.Out.(*os.File)
-	if !isFile || !term.IsTerminal(int(file.Fd())) || os.Getenv("NO_COLOR") != "" {
-		return text
+func (a *App) paint(c colour, text string) safe {
+	text = quote.Line(text)
+	if !a.isTerminal() || os.Getenv("NO_COLOR") != "" {
+		return safe(text)
 	}
-	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", c, text)
+	return safe(fmt.Sprintf("\x1b[%dm%s\x1b[0m", c, text))
+}
+
+// isTerminal reports whether a terminal shows the output.
+func (a *App) isTerminal() bool {
+	file, isFile := a.Streams.Out.(*os.File)
+	return isFile && term.IsTerminal(int(file.Fd()))
+}
+
+// quoted is the edge at which everything is quoted that is printed for people. Errors may have several lines.
+func quoted(arguments []any) []any {
+	clean := make([]any, len(arguments))
+	for i, argument := range arguments {
+		switch argument := argument.(type) {
+		case safe, nil:
+			clean[i] = argument
+		case error:
+			clean[i] = quote.Text(argument.Error())
+		case fmt.Stringer:
+			clean[i] = quote.Line(argument.String())
+		case []byte:
+			clean[i] = quote.Text(string(argument))
+		default:
+			clean[i] = argument
+			if value := reflect.ValueOf(argument); value.Kind() == reflect.String {
+				clean[i] = quote.Line(value.String())
+			}
+		}
+	}
+	return clean
 }

@@ -4,7 +4,6 @@
 package cli
 
 import (
-	"io"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -77,7 +76,7 @@ type sarifLogical struct {
 }
 
 // printSARIF prints what code scanning services read.
-func (a *App) printSARIF(w io.Writer, found *validationReport) error {
+func (a *App) printSARIF(found *validationReport) error {
 	run := sarifRun{
 		Tool: sarifTool{Driver: sarifDriver{
 			Name:           "jackstaff",
@@ -99,8 +98,7 @@ func (a *App) printSARIF(w io.Writer, found *validationReport) error {
 			Message: sarifMessage{Text: sarifText(problem)}, Locations: []sarifLocation{sarifPlace(problem)},
 		})
 	}
-	return printJSON(
-		w,
+	return a.printJSON(
 		sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}},
 	)
 }

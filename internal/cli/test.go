@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/internal/manifests"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
@@ -315,6 +316,6 @@ func (a *App) printJUnit(results []testResult) error {
 	if err != nil {
 		return err
 	}
-	a.printf("%s%s\n", xml.Header, data)
+	a.printf("%s%s\n", safe(xml.Header), safe(quote.XML(data)))
 	return nil
 }

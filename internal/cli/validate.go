@@ -4,14 +4,17 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/jackstaff-dev/jackstaff/internal/manifests"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 )
 
 // The output formats of validate.
@@ -47,9 +50,9 @@ func (a *App) validateCommand() *cobra.Command {
 		GroupID: filesGroup,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: a.run(func(cmd *cobra.Command, paths []string) error {
-			write, known := map[string]func(io.Writer, *validationReport) error{
+			write, known := map[string]func(*validationReport) error{
 				textOutput: a.printText, sarifOutput: a.printSARIF,
-				jsonOutput: func(w io.Writer, found *validationReport) error { return printJSON(w, found) },
+				jsonOutput: func(found *validationReport) error { return a.printJSON(found) },
 			}[output]
 			if !known {
 				return usagef("--output is %s, %s or %s", textOutput, jsonOutput, sarifOutput)
@@ -65,7 +68,7 @@ func (a *App) validateCommand() *cobra.Command {
 			found := &validationReport{Checked: set.Len(), Skipped: set.Skipped, Problems: set.Problems}
 			found.Errors = len(set.Errors())
 			found.Warnings = len(set.Problems) - found.Errors
-			if err := write(a.Streams.Out, found); err != nil {
+			if err := write(found); err != nil {
 				return err
 			}
 			if found.Errors > 0 || strict && found.Warnings > 0 {
@@ -80,30 +83,21 @@ func (a *App) validateCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *App) printText(w io.Writer, found *validationReport) error {
+func (a *App) printText(found *validationReport) error {
 	for _, problem := range found.Problems {
 		c := yellow
 		if problem.Severity == manifests.Error {
 			c = red
 		}
-		text := problem
-		text.Severity = manifests.Severity(a.paint(c, string(problem.Severity)))
-		if _, err := fmt.Fprintln(w, text); err != nil {
-			return err
-		}
+		a.printf("%s: %s: %s\n", problem.Position, a.paint(c, string(problem.Severity)), problem.Text())
 	}
-	_, err := fmt.Fprintf(
-		w,
-		"%s checked, %s, %s; %s skipped\n",
-		count(
-			found.Checked,
-			"object",
-		),
+	a.printf("%s checked, %s, %s; %s skipped\n",
+		count(found.Checked, "object"),
 		count(found.Errors, "error"),
 		count(found.Warnings, "warning"),
 		count(found.Skipped, "other document"),
 	)
-	return err
+	return nil
 }
 
 func count(n int, what string) string {
@@ -113,9 +107,23 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func printJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
+// printJSON prints a value for programs, in which nothing acts on a terminal or in the log of a CI system.
+func (a *App) printJSON(value any) error {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	_, err := a.Streams.Out.Write(quote.JSON(b.Bytes()))
+	return err
+}
+
+// printRow prints a row of a table.
+func printRow(w io.Writer, columns ...string) {
+	for i := range columns {
+		columns[i] = quote.Line(columns[i])
+	}
+	_, _ = fmt.Fprintln(w, strings.Join(columns, "\t"))
 }

@@ -64,7 +64,12 @@ type Problem struct {
 
 // String is "file:line: severity: object: field: message".
 func (p Problem) String() string {
-	text := fmt.Sprintf("%s: %s: ", p.Position, p.Severity)
+	return fmt.Sprintf("%s: %s: %s", p.Position, p.Severity, p.Text())
+}
+
+// Text is "object: field: message".
+func (p Problem) Text() string {
+	text := ""
 	if p.Object != "" {
 		text += p.Object + ": "
 	}
