@@ -50,11 +50,17 @@ func (c *changes) follow(environment types.NamespacedName) {
 	c.followed[environment] = map[change]struct{}{}
 }
 
-// forget ends what follow began.
-func (c *changes) forget(environment types.NamespacedName) {
+// forget ends what follow began. It reports whether no environment of the namespace is followed any more.
+func (c *changes) forget(environment types.NamespacedName) (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.followed, environment)
+	for other := range c.followed {
+		if other.Namespace == environment.Namespace {
+			return false
+		}
+	}
+	return true
 }
 
 // add remembers a change for every followed environment of the namespace and returns these.

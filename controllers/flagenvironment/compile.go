@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 )
 
 // compile brings the compiled environment up to date.
@@ -51,7 +50,7 @@ func (r *Reconciler) compileAll(ctx context.Context, s *scope) error {
 			return fmt.Errorf("list: %w", err)
 		}
 	}
-	s.state.compiled = compile.NewEnvironment(s.environment.Name, servedContents(s.state.served))
+	s.state.compiled = r.projects.of(s.environment.Namespace).NewEnvironment(s.environment.Name, servedContents(s.state.served))
 	for i := range flags.Items {
 		s.state.compiled.SetFlag(&flags.Items[i])
 	}
@@ -78,26 +77,26 @@ func (r *Reconciler) compileChanges(ctx context.Context, s *scope, key types.Nam
 
 func (r *Reconciler) compileChange(ctx context.Context, s *scope, changed change) error {
 	key := types.NamespacedName{Namespace: s.environment.Namespace, Name: changed.name}
-	compiled := s.state.compiled
+	compiled, shared := s.state.compiled, client.UnsafeDisableDeepCopy
 	switch changed.source {
 	case flagSource:
 		flag := &v1alpha1.FeatureFlag{}
 		return setOrRemove(
-			r.Client.Get(ctx, key, flag),
+			r.Client.Get(ctx, key, flag, shared),
 			func() { compiled.SetFlag(flag) },
 			func() { compiled.RemoveFlag(changed.name) },
 		)
 	case audienceSource:
 		audience := &v1alpha1.FlagAudience{}
 		return setOrRemove(
-			r.Client.Get(ctx, key, audience),
+			r.Client.Get(ctx, key, audience, shared),
 			func() { compiled.SetAudience(audience) },
 			func() { compiled.RemoveAudience(changed.name) },
 		)
 	case eventSource:
 		flagEvent := &v1alpha1.FlagEvent{}
 		return setOrRemove(
-			r.Client.Get(ctx, key, flagEvent),
+			r.Client.Get(ctx, key, flagEvent, shared),
 			func() { compiled.SetEvent(flagEvent) },
 			func() { compiled.RemoveEvent(changed.name) },
 		)

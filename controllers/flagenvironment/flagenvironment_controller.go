@@ -46,13 +46,14 @@ type Reconciler struct {
 	Status     status.Patcher
 	Clock      clock.PassiveClock
 
-	changes *changes
-	states  *states
+	changes  *changes
+	states   *states
+	projects *projects
 }
 
 // SetupWithManager registers the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.changes, r.states = newChanges(), newStates()
+	r.changes, r.states, r.projects = newChanges(), newStates(), newProjects()
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.FlagEnvironment{}, builder.WithPredicates(
 			predicate.Or(
@@ -143,7 +144,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 // forget drops what is remembered of an environment that is gone, and its datafiles where their deletion policy says so.
 func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) error {
 	r.states.forget(key)
-	r.changes.forget(key)
+	if last := r.changes.forget(key); last {
+		r.projects.forget(key.Namespace)
+	}
 	r.Ledger.Forget(key)
 	return r.Publisher.Sweep(ctx, key)
 }

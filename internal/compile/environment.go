@@ -20,7 +20,8 @@ import (
 // Objects are set and removed as they change; Compile then settles what the change brings about. It keeps, for
 // everything that cannot be compiled, the form that was last published. It is not safe for concurrent use.
 type Environment struct {
-	name string
+	name    string
+	project *Project
 
 	flags     map[string]*flagInput     // By object name.
 	entries   map[string]*entry         // By flag key.
@@ -30,6 +31,10 @@ type Environment struct {
 
 	// referrers are the keys of flags that refer to something, in their current or in their served form.
 	referrers map[reference]set
+
+	// audienceUses counts, by name, the flags whose served form refers to an audience. Only those audiences are in the
+	// contents.
+	audienceUses map[string]int
 
 	// Dirty is what was set or removed since the last Compile.
 	dirtyFlags     set // By flag key.
@@ -91,12 +96,6 @@ type flagInput struct {
 	err        error
 }
 
-type audienceInput struct {
-	form *datafile.Audience // Nil where err is set.
-	part datafile.Part
-	err  error
-}
-
 type eventInput struct {
 	name    string
 	key     string
@@ -114,6 +113,7 @@ type entry struct {
 	problem    Problem
 	message    string
 	references []reference // Those under which the key is registered as a referrer.
+	audiences  []reference // The audiences that form refers to.
 	flagdError error
 	reported   report // What the last Compile reported.
 }
@@ -147,12 +147,15 @@ func (e *entry) holder() *flagInput {
 func NewEnvironment(name string, published *datafile.Contents) *Environment {
 	e := &Environment{
 		name:      name,
+		project:   NewProject(),
 		flags:     map[string]*flagInput{},
 		entries:   map[string]*entry{},
 		audiences: map[string]*audienceInput{},
 		events:    map[string]*eventInput{},
 		eventKeys: map[string][]*eventInput{},
 		referrers: map[reference]set{},
+
+		audienceUses: map[string]int{},
 
 		dirtyFlags:     set{},
 		dirtyAudiences: set{},
@@ -205,14 +208,12 @@ func (e *Environment) Flagd() *datafile.Section { return &e.flagd }
 
 // SetFlag compiles a new or changed flag.
 func (e *Environment) SetFlag(flag *v1alpha1.FeatureFlag) {
-	e.RemoveFlag(flag.Name)
+	e.removeFlag(flag.Name)
 	input := &flagInput{
 		name: flag.Name, key: flag.Key(), uid: flag.UID, created: flag.CreationTimestamp.Time,
 		generation: flag.Generation, archived: flag.Spec.Archived, forcedOff: flag.ForceDisabledIn(e.name),
 	}
-	if input.form, input.err = Flag(flag, e.name); input.err == nil {
-		input.part, input.err = datafile.NewPart(input.key, input.form)
-	}
+	input.form, input.part, input.err = e.project.flag(flag).in(flag, e.name)
 	e.flags[input.name] = input
 	held, ok := e.entries[input.key]
 	if !ok {
@@ -229,6 +230,11 @@ func (e *Environment) SetFlag(flag *v1alpha1.FeatureFlag) {
 
 // RemoveFlag forgets the flag of that object name.
 func (e *Environment) RemoveFlag(name string) {
+	e.project.forgetFlag(name)
+	e.removeFlag(name)
+}
+
+func (e *Environment) removeFlag(name string) {
 	input, ok := e.flags[name]
 	if !ok {
 		return
@@ -240,12 +246,9 @@ func (e *Environment) RemoveFlag(name string) {
 	e.dirtyFlags.add(input.key)
 }
 
-// SetAudience compiles a new or changed audience.
+// SetAudience sets a new or changed audience, which must not change any more. It is compiled once a flag refers to it.
 func (e *Environment) SetAudience(audience *v1alpha1.FlagAudience) {
-	input := &audienceInput{}
-	if input.form, input.err = Audience(audience); input.err == nil {
-		input.part, input.err = datafile.NewPart(audience.Name, input.form)
-	}
+	input := e.project.audience(audience)
 	e.audiences[audience.Name] = input
 	e.brokenAudiences.put(audience.Name, input.err != nil)
 	e.dirtyAudiences.add(audience.Name)
@@ -253,6 +256,7 @@ func (e *Environment) SetAudience(audience *v1alpha1.FlagAudience) {
 
 // RemoveAudience forgets the audience of that name.
 func (e *Environment) RemoveAudience(name string) {
+	e.project.forgetAudience(name)
 	delete(e.audiences, name)
 	delete(e.brokenAudiences, name)
 	e.dirtyAudiences.add(name)
@@ -305,8 +309,10 @@ func (e *Environment) Audience(name string) (*datafile.Audience, bool) {
 	if !ok {
 		return nil, false
 	}
-	if input, ok := e.audiences[name]; ok && input.err == nil {
-		return input.form, true
+	if input, ok := e.audiences[name]; ok {
+		if form, _, err := input.compiled(); err == nil {
+			return form, true
+		}
 	}
 	return readPart[datafile.Audience](part)
 }

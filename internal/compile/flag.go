@@ -23,6 +23,11 @@ func Flag(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag, error
 	if err := validation.FeatureFlag(flag).ToAggregate(); err != nil {
 		return nil, err
 	}
+	return compileFlag(flag, environment)
+}
+
+// compileFlag compiles a flag that breaks no rule.
+func compileFlag(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag, error) {
 	spec := &flag.Spec
 	form := &datafile.Flag{
 		Bucketing:        optional(datafile.Bucketing(spec.Bucketing), datafile.Murmur3),
@@ -151,11 +156,16 @@ func Audience(audience *v1alpha1.FlagAudience) (*datafile.Audience, error) {
 	if err := validation.FlagAudience(audience).ToAggregate(); err != nil {
 		return nil, err
 	}
+	return compileAudience(audience), nil
+}
+
+// compileAudience compiles an audience that breaks no rule.
+func compileAudience(audience *v1alpha1.FlagAudience) *datafile.Audience {
 	form := &datafile.Audience{Members: sorted(audience.Spec.Members)}
 	for _, group := range audience.Spec.MatchAny {
 		form.Groups = append(form.Groups, datafile.Group{Conditions: compileConditions(group.Conditions)})
 	}
-	return form, nil
+	return form
 }
 
 // Event compiles an event. It fails with every rule of validation.FlagEvent that the event breaks.

@@ -111,6 +111,7 @@ func (e *Environment) affected(flags, audiences set) set {
 // register keeps the referrers of what the key's flag refers to, in its current and in its served form.
 func (e *Environment) register(key string, held *entry) {
 	references := referencesOf(held.form)
+	e.countAudiences(held, references)
 	if holder := held.holder(); holder != nil && holder.form != held.form {
 		references = distinct(append(references, referencesOf(holder.form)...))
 	}
@@ -130,4 +131,23 @@ func (e *Environment) register(key string, held *entry) {
 		e.referrers[ref].add(key)
 	}
 	held.references = references
+}
+
+// countAudiences counts the audiences that the key's served form refers to. References are all that it refers to.
+func (e *Environment) countAudiences(held *entry, references []reference) {
+	audiences := slices.DeleteFunc(slices.Clone(references), func(ref reference) bool { return ref.kind != audienceReference })
+	if slices.Equal(audiences, held.audiences) {
+		return
+	}
+	for _, ref := range held.audiences {
+		if e.audienceUses[ref.name]--; e.audienceUses[ref.name] == 0 {
+			delete(e.audienceUses, ref.name)
+		}
+		e.dirtyAudiences.add(ref.name)
+	}
+	for _, ref := range audiences {
+		e.audienceUses[ref.name]++
+		e.dirtyAudiences.add(ref.name)
+	}
+	held.audiences = audiences
 }

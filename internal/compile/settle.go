@@ -24,10 +24,9 @@ type Changes struct {
 func (e *Environment) Compile() Changes {
 	e.takePublished()
 	contentsChanged := e.settleEvents()
-	changedAudiences := e.settleAudiences()
 	work, changedKeys := e.takeWork()
 	e.settleFlags(work)
-	maps.Copy(changedAudiences, e.storeGoneAudiences())
+	changedAudiences := e.settleAudiences()
 
 	changedFlags := set{}
 	// In order, a first Compile appends to the sections instead of inserting into them.
@@ -76,25 +75,34 @@ func (e *Environment) settleEvents() (changed bool) {
 	return changed
 }
 
-// settleAudiences updates the audiences section and returns the names of those that changed. Audiences that are gone
-// are left to storeGoneAudiences.
+// settleAudiences updates the audiences section and returns the names of those that changed. An audience that no served
+// form refers to is not in it. Of one that is gone, the published part stays where a last good form needs it.
 func (e *Environment) settleAudiences() set {
 	changed := set{}
+	maps.Copy(e.dirtyAudiences, e.retainedAudiences)
 	for _, name := range e.dirtyAudiences.sorted() {
-		input, ok := e.audiences[name]
-		switch {
-		case !ok:
-			continue
-		case input.err == nil:
-			ok = e.contents.Audiences.Put(input.part)
-		default:
-			ok = keep(&e.contents.Audiences, &e.published.Audiences, name)
-		}
-		if ok {
+		if e.settleAudience(name) {
 			changed.add(name)
 		}
 	}
+	clear(e.dirtyAudiences)
 	return changed
+}
+
+func (e *Environment) settleAudience(name string) (changed bool) {
+	input, exists := e.audiences[name]
+	_, retained := e.retainedAudiences[name]
+	if exists && e.audienceUses[name] == 0 || !exists && !retained {
+		return e.contents.Audiences.Delete(name)
+	}
+	if exists {
+		_, part, err := input.compiled()
+		e.brokenAudiences.put(name, err != nil)
+		if err == nil {
+			return e.contents.Audiences.Put(part)
+		}
+	}
+	return keep(&e.contents.Audiences, &e.published.Audiences, name)
 }
 
 // keep makes a section hold the part that was last published for a key, or none. It reports whether the section
@@ -278,25 +286,6 @@ func (e *Environment) retainFlag(key string) *datafile.Flag {
 	e.retainedFlags.add(key)
 	e.register(key, held)
 	return form
-}
-
-// storeGoneAudiences keeps or drops the parts of audiences without an object. It returns the names of those that
-// changed.
-func (e *Environment) storeGoneAudiences() set {
-	changed := set{}
-	maps.Copy(e.dirtyAudiences, e.retainedAudiences)
-	for name := range e.dirtyAudiences {
-		if e.audiences[name] != nil {
-			continue
-		}
-		_, retained := e.retainedAudiences[name]
-		if retained && keep(&e.contents.Audiences, &e.published.Audiences, name) ||
-			!retained && e.contents.Audiences.Delete(name) {
-			changed.add(name)
-		}
-	}
-	clear(e.dirtyAudiences)
-	return changed
 }
 
 // store puts the form of a key into the contents. It reports whether they changed.

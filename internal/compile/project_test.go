@@ -1,0 +1,99 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package compile
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
+)
+
+// storedFlag is a flag as the API server has it.
+func storedFlag(generation int64, environments ...string) *v1alpha1.FeatureFlag {
+	builder := builders.MakeFlag("checkout", "shop").Boolean()
+	for _, environment := range environments {
+		builder = builder.Environment(environment)
+	}
+	flag := builder.Rule(builders.MakeRule("beta").Audiences("beta").Serve("on")).Defaulted().Obj()
+	flag.UID, flag.Generation = "flag", generation
+	return flag
+}
+
+func storedAudience(generation int64, members ...string) *v1alpha1.FlagAudience {
+	stored := builders.MakeAudience("beta", "shop").Members(members...).Obj()
+	stored.UID, stored.Generation = "audience", generation
+	return stored
+}
+
+func TestEnvironmentsShareWhatIsTheSame(t *testing.T) {
+	project := NewProject()
+	flag, audience := storedFlag(1, "one"), storedAudience(1, "alice")
+	flag.Spec.Environments = append(flag.Spec.Environments, *flag.Spec.Environments[0].DeepCopy())
+	flag.Spec.Environments[1].Name = "two"
+	var parts, members []*byte
+	for _, name := range []string{"one", "two"} {
+		environment := project.NewEnvironment(name, nil)
+		environment.SetFlag(flag)
+		environment.SetAudience(audience)
+		environment.Compile()
+		part, _ := environment.Contents().Flags.Get("checkout")
+		parts = append(parts, unsafe.SliceData(part.JSON))
+		part, _ = environment.Contents().Audiences.Get("beta")
+		members = append(members, unsafe.SliceData(part.JSON))
+	}
+	if parts[0] == nil || parts[0] != parts[1] {
+		t.Error("a flag that is the same in two environments is held twice")
+	}
+	if members[0] == nil || members[0] != members[1] {
+		t.Error("an audience is held once for each environment")
+	}
+}
+
+func TestEnvironmentsSeeTheGenerationThatTheyWereGiven(t *testing.T) {
+	project := NewProject()
+	one, two := project.NewEnvironment("production", nil), project.NewEnvironment("production", nil)
+	for _, environment := range []*Environment{one, two} {
+		environment.SetFlag(storedFlag(1, "production"))
+		environment.SetAudience(storedAudience(1, "alice"))
+		environment.Compile()
+	}
+	two.SetAudience(storedAudience(2, "bob"))
+	two.Compile()
+	for want, environment := range map[string]*Environment{"alice": one, "bob": two} {
+		audience, ok := environment.Audience("beta")
+		if !ok || audience.Members[0] != want {
+			t.Errorf("an environment serves %v, want the audience of %s, which it was given", audience, want)
+		}
+	}
+}
+
+func TestOnlyAudiencesThatAreReferredToAreInTheDatafile(t *testing.T) {
+	environment := NewEnvironment("production", nil)
+	holds := func(step string, want bool) {
+		t.Helper()
+		environment.Compile()
+		if _, is := environment.Contents().Audiences.Get("beta"); is != want {
+			t.Errorf("%s, the datafile holds the audience: %t, want %t", step, is, want)
+		}
+		input := environment.audiences["beta"]
+		if !want && input != nil && input.form != nil && step == "before a flag refers to it" {
+			t.Errorf("%s, the audience is compiled", step)
+		}
+	}
+	environment.SetAudience(storedAudience(1, "alice"))
+	holds("before a flag refers to it", false)
+	environment.SetFlag(storedFlag(1, "production"))
+	holds("with a flag that refers to it", true)
+	off := storedFlag(2, "production")
+	off.Spec.Environments[0].Enabled = false
+	environment.SetFlag(off)
+	holds("with the flag off, whose rules are not served", false)
+	environment.SetFlag(storedFlag(3, "production"))
+	environment.SetAudience(storedAudience(2, "bob"))
+	holds("with the flag on again", true)
+	environment.RemoveFlag("checkout")
+	holds("without the flag", false)
+}
