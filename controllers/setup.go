@@ -89,38 +89,50 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	patcher := func(controller string) status.Patcher {
 		return status.Patcher{Client: mgr.GetClient(), Recorder: recorderFor(mgr, controller)}
 	}
-	historian := func(object client.Object) *history.Reconciler {
+	historian := func(kind v1alpha1.Kind) *history.Reconciler {
 		return &history.Reconciler{
-			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Live: mgr.GetAPIReader(), Clock: options.Clock, Object: object,
+			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Live: mgr.GetAPIReader(), Clock: options.Clock, Kind: kind,
 			Quiet: history.DefaultQuiet,
 		}
 	}
-	for name, controller := range map[string]registrable{
+	controllers := map[string]registrable{
 		"flagenvironment": &flagenvironment.Reconciler{
 			Client: mgr.GetClient(), Publisher: publisher, Ledger: shared, Deliveries: deliveries,
 			Status: patcher("flagenvironment-controller"), Clock: options.Clock,
 		},
 		"delivery": &delivery.Reconciler{
-			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Publisher: publisher, Deliveries: deliveries, Clock: options.Clock,
+			Client:     mgr.GetClient(),
+			Metadata:   mgr.GetCache(),
+			Publisher:  publisher,
+			Deliveries: deliveries,
+			Clock:      options.Clock,
 		},
 		"refresh": refresher(mgr, options),
 		"featureflag": &featureflag.Reconciler{
-			Client: mgr.GetClient(), Ledger: shared, Status: patcher("featureflag-controller"), Clock: options.Clock, StaleAfter: options.StaleAfter,
+			Client:     mgr.GetClient(),
+			Ledger:     shared,
+			Status:     patcher("featureflag-controller"),
+			Clock:      options.Clock,
+			StaleAfter: options.StaleAfter,
 		},
 		"sdkkeys": &sdkkeys.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorderFor(mgr, "sdkkeys-controller"), Clock: options.Clock, Seal: options.Seal,
+			Client:   mgr.GetClient(),
+			Live:     mgr.GetAPIReader(),
+			Recorder: recorderFor(mgr, "sdkkeys-controller"),
+			Clock:    options.Clock,
+			Seal:     options.Seal,
 		},
 		"flagaudience": &flagaudience.Reconciler{Client: mgr.GetClient(), Status: patcher("flagaudience-controller")},
 		"flagevent":    &flagevent.Reconciler{Client: mgr.GetClient(), Status: patcher("flagevent-controller")},
 
-		"history of flags":        historian(&v1alpha1.FeatureFlag{}),
-		"history of environments": historian(&v1alpha1.FlagEnvironment{}),
-		"history of audiences":    historian(&v1alpha1.FlagAudience{}),
-		"history of events":       historian(&v1alpha1.FlagEvent{}),
 		"history of old releases": &history.Migration{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespaces: options.Namespaces,
 		},
-	} {
+	}
+	for _, kind := range v1alpha1.Kinds {
+		controllers["history of "+kind.Words] = historian(kind)
+	}
+	for name, controller := range controllers {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("set up the %s controller: %w", name, err)
 		}

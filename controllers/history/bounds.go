@@ -87,9 +87,9 @@ func (r *Reconciler) sources(ctx context.Context, s *scope, names map[string]boo
 			client.InNamespace(s.key.Namespace),
 			client.Limit(100),
 			client.Continue(page.Continue),
-			client.MatchingLabels(history.Selector(r.kind, s.key.Name)),
+			client.MatchingLabels(history.Selector(r.Kind.Name, s.key.Name)),
 		); err != nil {
-			return nil, fmt.Errorf("list the history of %s %q: %w", r.kind, s.key.Name, err)
+			return nil, fmt.Errorf("list the history of %s %q: %w", r.Kind.Name, s.key.Name, err)
 		}
 		for i := range page.Items {
 			if names[page.Items[i].Name] {
@@ -106,13 +106,13 @@ func (r *Reconciler) sources(ctx context.Context, s *scope, names map[string]boo
 func (r *Reconciler) replace(ctx context.Context, s *scope, sources []v1alpha1.FlagChange) error {
 	folded, err := history.Fold(sources)
 	if err != nil {
-		return fmt.Errorf("fold the history of %s %q: %w", r.kind, s.key.Name, err)
+		return fmt.Errorf("fold the history of %s %q: %w", r.Kind.Name, s.key.Name, err)
 	}
 	stays := map[string]bool{}
 	for _, change := range folded {
 		stays[change.Name] = true
 		if err := r.Client.Create(ctx, change); err != nil && !apierrors.IsAlreadyExists(err) {
-			return ignoreTerminating(fmt.Errorf("fold the history of %s %q: %w", r.kind, s.key.Name, err))
+			return ignoreTerminating(fmt.Errorf("fold the history of %s %q: %w", r.Kind.Name, s.key.Name, err))
 		}
 	}
 	for i := range sources {

@@ -22,7 +22,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -64,24 +63,17 @@ type Reconciler struct {
 	// Live reads from the API server.
 	Live  client.Reader
 	Clock clock.PassiveClock
-	// Object is an empty object of the Kind: a FeatureFlag, FlagEnvironment, FlagAudience or FlagEvent.
-	Object client.Object
+	// Kind is the Kind of the objects.
+	Kind v1alpha1.Kind
 	// Quiet is how long records stay with their object after its last change. Zero moves them at once.
 	Quiet time.Duration
-
-	kind string
 }
 
 // SetupWithManager registers the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	gvk, err := apiutil.GVKForObject(r.Object, mgr.GetScheme())
-	if err != nil {
-		return err
-	}
-	r.kind = gvk.Kind
 	return ctrl.NewControllerManagedBy(mgr).
-		Named("history-"+strings.ToLower(r.kind)).
-		For(r.Object, builder.WithPredicates(carriesRecordsOrGoes())).
+		Named("history-"+strings.ToLower(r.Kind.Name)).
+		For(r.Kind.New(), builder.WithPredicates(carriesRecordsOrGoes())).
 		WatchesMetadata(&v1alpha1.FlagChange{}, handler.EnqueueRequestsFromMapFunc(r.subject)).
 		Complete(r)
 }
@@ -98,7 +90,7 @@ func carriesRecordsOrGoes() predicate.Predicate {
 // subject maps a FlagChange to the object whose history it belongs to.
 func (r *Reconciler) subject(_ context.Context, change client.Object) []reconcile.Request {
 	kind, name, is := history.Subject(change)
-	if !is || kind != r.kind {
+	if !is || kind != r.Kind.Name {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: change.GetNamespace(), Name: name}}}
@@ -108,7 +100,7 @@ func (r *Reconciler) subject(_ context.Context, change client.Object) []reconcil
 type scope struct {
 	key types.NamespacedName
 	// object is the object as it is in the cache, and nil where it is gone. It is not changed.
-	object client.Object
+	object v1alpha1.Object
 	// uid is that of object, and empty where it is gone.
 	uid types.UID
 	// changes are the FlagChanges of all objects of that name, newest first.
@@ -152,7 +144,7 @@ func (r *Reconciler) read(ctx context.Context, s *scope) error {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("FlagChangeList"))
 	if err := r.Metadata.List(ctx, list, client.InNamespace(s.key.Namespace),
-		client.MatchingFields{index.HistoryOf: index.HistoryKey(r.kind, s.key.Name)}); err != nil {
+		client.MatchingFields{index.HistoryOf: index.HistoryKey(r.Kind.Name, s.key.Name)}); err != nil {
 		return fmt.Errorf("list the history: %w", err)
 	}
 	s.changes = list.Items
@@ -163,11 +155,8 @@ func (r *Reconciler) read(ctx context.Context, s *scope) error {
 }
 
 // get returns the object of that name, and nil where there is none.
-func (r *Reconciler) get(ctx context.Context, reader client.Reader, key types.NamespacedName) (client.Object, error) {
-	object, ok := r.Object.DeepCopyObject().(client.Object)
-	if !ok {
-		return nil, fmt.Errorf("%T is no object", r.Object)
-	}
+func (r *Reconciler) get(ctx context.Context, reader client.Reader, key types.NamespacedName) (v1alpha1.Object, error) {
+	object := r.Kind.New()
 	if err := reader.Get(ctx, key, object); apierrors.IsNotFound(err) {
 		return nil, nil
 	} else if err != nil {
@@ -190,11 +179,11 @@ func (r *Reconciler) move(ctx context.Context, s *scope) error {
 		s.lookAgain(at)
 		return nil
 	}
-	spec, err := specOf(s.object)
+	spec, err := json.Marshal(s.object.SpecValue())
 	if err != nil {
 		return err
 	}
-	of := history.ObjectOf(r.kind, s.object)
+	of := history.ObjectOf(r.Kind.Name, s.object)
 	for i := range records {
 		var after json.RawMessage
 		if i == len(records)-1 {
@@ -205,7 +194,7 @@ func (r *Reconciler) move(ctx context.Context, s *scope) error {
 			return err
 		}
 		if err := r.Client.Create(ctx, change); err != nil && !apierrors.IsAlreadyExists(err) {
-			return ignoreTerminating(fmt.Errorf("record change %q of %s %q: %w", records[i].ID, r.kind, s.key.Name, err))
+			return ignoreTerminating(fmt.Errorf("record change %q of %s %q: %w", records[i].ID, r.Kind.Name, s.key.Name, err))
 		}
 	}
 	return r.clear(ctx, s.object)
@@ -319,23 +308,4 @@ func limitOf(object client.Object) int {
 		return int(*flag.Spec.HistoryLimit)
 	}
 	return defaultLimit
-}
-
-func specOf(object client.Object) (json.RawMessage, error) {
-	var spec any
-	switch object := object.(type) {
-	case *v1alpha1.FeatureFlag:
-		spec = object.Spec
-	case *v1alpha1.FlagEnvironment:
-		spec = object.Spec
-	case *v1alpha1.FlagAudience:
-		spec = object.Spec
-	case *v1alpha1.FlagEvent:
-		spec = object.Spec
-	}
-	data, err := json.Marshal(spec)
-	if err != nil {
-		return nil, fmt.Errorf("encode the spec: %w", err)
-	}
-	return data, nil
 }

@@ -51,11 +51,8 @@ func (s *session) install(ctx context.Context, webhookPort int) error {
 		return err
 	}
 	return s.wait(ctx, "the Kinds to be served", func(ctx context.Context) error {
-		for _, list := range []client.ObjectList{
-			&flagsv1alpha1.FeatureFlagList{}, &flagsv1alpha1.FlagEnvironmentList{},
-			&flagsv1alpha1.FlagAudienceList{}, &flagsv1alpha1.FlagEventList{},
-		} {
-			if err := s.client.List(ctx, list, client.Limit(1)); err != nil {
+		for _, kind := range flagsv1alpha1.Kinds {
+			if err := s.client.List(ctx, kind.NewList(), client.Limit(1)); err != nil {
 				return err
 			}
 		}

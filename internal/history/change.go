@@ -36,22 +36,17 @@ const (
 	maxLabelLength = 63
 )
 
-// kinds are the Kinds that have a history, with the label that names their objects.
-var kinds = map[string]string{
-	"FeatureFlag":     v1alpha1.FlagLabel,
-	"FlagEnvironment": v1alpha1.EnvironmentLabel,
-	"FlagAudience":    v1alpha1.AudienceLabel,
-	"FlagEvent":       v1alpha1.EventLabel,
+// labelOf is the label that names the objects of a Kind on their change records.
+func labelOf(kind string) string {
+	known, _ := v1alpha1.KindNamed(kind)
+	return known.Label
 }
 
 // ObjectOf identifies an object of that Kind in its change records.
 func ObjectOf(kind string, object Object) v1alpha1.ChangedObject {
 	of := v1alpha1.ChangedObject{Kind: kind, Name: object.GetName(), UID: string(object.GetUID())}
-	switch object := object.(type) {
-	case *v1alpha1.FeatureFlag:
-		of.Key = object.Key()
-	case *v1alpha1.FlagEvent:
-		of.Key = object.Key()
+	if keyed, hasKey := object.(interface{ Key() string }); hasKey {
+		of.Key = keyed.Key()
 	}
 	return of
 }
@@ -101,7 +96,7 @@ func finish(namespace, name, state string, change *v1alpha1.FlagChange) (*v1alph
 		Name: name, Namespace: namespace,
 		Labels: map[string]string{
 			v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.HistoryLabel: state,
-			kinds[of.Kind]: labelValue(of.Name), v1alpha1.UIDLabel: of.UID,
+			labelOf(of.Kind): labelValue(of.Name), v1alpha1.UIDLabel: of.UID,
 		},
 		Annotations: map[string]string{
 			v1alpha1.NameAnnotation:      of.Name,
@@ -117,7 +112,7 @@ func finish(namespace, name, state string, change *v1alpha1.FlagChange) (*v1alph
 
 // Selector returns the labels of the FlagChanges of the object of that Kind and name.
 func Selector(kind, name string) map[string]string {
-	return map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, kinds[kind]: labelValue(name)}
+	return map[string]string{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, labelOf(kind): labelValue(name)}
 }
 
 // Metadata returns an empty object for the metadata of a FlagChange, by which a cache knows what to hold.
@@ -134,9 +129,9 @@ func Subject(change metav1.Object) (kind, name string, is bool) {
 	if labels[v1alpha1.ManagedByLabel] != v1alpha1.ManagedBy || labels[v1alpha1.HistoryLabel] == "" {
 		return "", "", false
 	}
-	for kind, label := range kinds {
-		if labels[label] != "" {
-			return kind, change.GetAnnotations()[v1alpha1.NameAnnotation], true
+	for _, of := range v1alpha1.Kinds {
+		if labels[of.Label] != "" {
+			return of.Name, change.GetAnnotations()[v1alpha1.NameAnnotation], true
 		}
 	}
 	return "", "", false

@@ -67,21 +67,22 @@ type actions struct {
 	classify func(names []string, to any) Action
 }
 
+// actionsByKind are the actions of the Kinds that have a history, by the Kind's name.
+var actionsByKind = map[string]actions{
+	"FeatureFlag":     {FlagCreated, FlagUpdated, FlagDeleted, flagAction},
+	"FlagEnvironment": {EnvironmentCreated, EnvironmentUpdated, EnvironmentDeleted, environmentAction},
+	"FlagAudience":    {AudienceCreated, AudienceUpdated, AudienceDeleted, always(AudienceUpdated)},
+	"FlagEvent":       {EventCreated, EventUpdated, EventDeleted, always(EventUpdated)},
+}
+
 func actionsOf(object Object) (actions, bool) {
-	switch object.(type) {
-	case *v1alpha1.FeatureFlag:
-		return actions{FlagCreated, FlagUpdated, FlagDeleted, flagAction}, true
-	case *v1alpha1.FlagEnvironment:
-		return actions{EnvironmentCreated, EnvironmentUpdated, EnvironmentDeleted, environmentAction}, true
-	case *v1alpha1.FlagAudience:
-		updated := func([]string, any) Action { return AudienceUpdated }
-		return actions{AudienceCreated, AudienceUpdated, AudienceDeleted, updated}, true
-	case *v1alpha1.FlagEvent:
-		updated := func([]string, any) Action { return EventUpdated }
-		return actions{EventCreated, EventUpdated, EventDeleted, updated}, true
-	default:
-		return actions{}, false
-	}
+	kind, _ := v1alpha1.KindOf(object)
+	of, has := actionsByKind[kind.Name]
+	return of, has
+}
+
+func always(action Action) func([]string, any) Action {
+	return func([]string, any) Action { return action }
 }
 
 func flagAction(names []string, to any) Action {

@@ -37,10 +37,11 @@ type Entry struct {
 // object still carries. The history of earlier objects of that name is part of it until it expires; one of an object
 // that is gone is the only part. Reader must read the Kind and FlagChanges, the latter live.
 func List(ctx context.Context, reader client.Reader, namespace, kind, name string) ([]Entry, error) {
-	object, err := newObject(kind)
-	if err != nil {
-		return nil, err
+	known, written := v1alpha1.KindNamed(kind)
+	if !written {
+		return nil, fmt.Errorf("%s has no history", kind)
 	}
+	object := known.New()
 	// In this order, a record that is moved between the two reads is read twice rather than not at all.
 	var carried []Entry
 	switch err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, object); {
@@ -48,6 +49,7 @@ func List(ctx context.Context, reader client.Reader, namespace, kind, name strin
 	case err != nil:
 		return nil, fmt.Errorf("read %s %q: %w", kind, name, err)
 	default:
+		var err error
 		if carried, err = Carried(kind, object); err != nil {
 			return nil, err
 		}
@@ -60,22 +62,6 @@ func List(ctx context.Context, reader client.Reader, namespace, kind, name strin
 func ListProject(ctx context.Context, reader client.Reader, namespace string, carried []Entry) ([]Entry, error) {
 	return merge(ctx, reader, carried, client.InNamespace(namespace),
 		client.MatchingLabels{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})
-}
-
-// newObject returns an empty object of a Kind that has a history.
-func newObject(kind string) (client.Object, error) {
-	switch kind {
-	case "FeatureFlag":
-		return &v1alpha1.FeatureFlag{}, nil
-	case "FlagEnvironment":
-		return &v1alpha1.FlagEnvironment{}, nil
-	case "FlagAudience":
-		return &v1alpha1.FlagAudience{}, nil
-	case "FlagEvent":
-		return &v1alpha1.FlagEvent{}, nil
-	default:
-		return nil, fmt.Errorf("%s has no history", kind)
-	}
 }
 
 // Carried returns the changes that an object of that Kind still carries, oldest first.

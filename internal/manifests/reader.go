@@ -112,7 +112,8 @@ func (r *reader) object(ctx context.Context, at *locator, fields map[string]any)
 		return
 	}
 	kindSchema := r.schemas[kind]
-	if version != v1alpha1.GroupVersion || kindSchema == nil {
+	known, written := v1alpha1.KindNamed(kind)
+	if version != v1alpha1.GroupVersion || kindSchema == nil || !written {
 		r.problem(at, UnknownKindRule, "kind", fmt.Sprintf("there is no %s in %s", kind, apiVersion))
 		return
 	}
@@ -130,7 +131,7 @@ func (r *reader) object(ctx context.Context, at *locator, fields map[string]any)
 	for _, path := range unknown {
 		r.problem(at, UnknownFieldRule, path, "the Kind has no such field")
 	}
-	object := newObject(kind)
+	object := known.New()
 	mistyped := validation.Types(fields, object)
 	completeBoolean(kind, fields)
 	broken := kindSchema.validate(ctx, fields)
@@ -145,7 +146,7 @@ func (r *reader) object(ctx context.Context, at *locator, fields map[string]any)
 	if object, has := object.(interface{ Default() }); has {
 		object.Default()
 	}
-	list := validation.Merge(mistyped, mistakes(object))
+	list := validation.Merge(mistyped, validation.Object(nil, object))
 	r.fieldErrors(at, validation.Merge(list, append(broken, validateMetadata(object)...)))
 	r.objects = append(r.objects, read{object: object, kind: kind, at: at})
 }
@@ -171,32 +172,4 @@ func completeBoolean(kind string, fields map[string]any) {
 	if spec["defaultVariation"] == nil || spec["defaultVariation"] == "" {
 		spec["defaultVariation"] = "off"
 	}
-}
-
-func newObject(kind string) client.Object {
-	switch kind {
-	case "FeatureFlag":
-		return &v1alpha1.FeatureFlag{}
-	case "FlagEnvironment":
-		return &v1alpha1.FlagEnvironment{}
-	case "FlagAudience":
-		return &v1alpha1.FlagAudience{}
-	default:
-		return &v1alpha1.FlagEvent{}
-	}
-}
-
-// mistakes is what admission refuses in a new object.
-func mistakes(object client.Object) field.ErrorList {
-	switch object := object.(type) {
-	case *v1alpha1.FeatureFlag:
-		return validation.FeatureFlag(object)
-	case *v1alpha1.FlagEnvironment:
-		return validation.FlagEnvironment(object)
-	case *v1alpha1.FlagAudience:
-		return validation.FlagAudience(object)
-	case *v1alpha1.FlagEvent:
-		return validation.FlagEvent(object)
-	}
-	return nil
 }

@@ -150,8 +150,7 @@ func named(answer metav1.Status) string {
 	if answer.Details == nil || answer.Details.Name == "" {
 		return "it"
 	}
-	kind := strings.TrimSuffix(resources[answer.Details.Kind], "s")
-	return strings.TrimSpace(kind + " " + quote(answer.Details.Name))
+	return strings.TrimSpace(wordOf(answer.Details.Kind) + " " + quote(answer.Details.Name))
 }
 
 func causes(answer metav1.Status) []metav1.StatusCause {

@@ -88,7 +88,7 @@ func (c *Cluster) Event(ctx context.Context, project *Project, id string) (*v1al
 // pointer is a pointer to a Kind's struct.
 type pointer[T any] interface {
 	*T
-	client.Object
+	v1alpha1.Object
 }
 
 // kind is how the objects of a Kind are found.

@@ -6,6 +6,8 @@ package server
 import (
 	"regexp"
 	"strings"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
 var (
@@ -19,14 +21,25 @@ var (
 	forbidden = regexp.MustCompile(`^\S+ "[^"]*" is forbidden: `)
 )
 
-// kinds are the views' words for the Kinds.
-var kinds = strings.NewReplacer(
-	"FeatureFlag", "flag", "FlagEnvironment", "environment", "FlagAudience", "audience", "FlagEvent", "event",
-)
+// kinds puts the views' words for the Kinds in the place of their names.
+var kinds = newKindWords()
 
-// resources are the views' words for resources.
-var resources = map[string]string{
-	Flags: "flags", Environments: "environments", Audiences: "audiences", Events: "events",
+func newKindWords() *strings.Replacer {
+	var words []string
+	for _, kind := range v1alpha1.Kinds {
+		words = append(words, kind.Name, kind.Word)
+	}
+	return strings.NewReplacer(words...)
+}
+
+// wordOf is the views' word for one object of a resource, such as flag for featureflags, and empty for another resource.
+func wordOf(resource string) string {
+	for _, kind := range v1alpha1.Kinds {
+		if kind.Resource == resource {
+			return kind.Word
+		}
+	}
+	return ""
 }
 
 // plain is what the API server says, without the words of its own machinery.

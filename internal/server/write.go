@@ -38,7 +38,7 @@ func conflictBackoff() wait.Backoff {
 }
 
 // Edit is a change to one part of an object.
-type Edit[P client.Object] struct {
+type Edit[P v1alpha1.Object] struct {
 	// Apply makes the change. It is called again with a fresh object after a conflict. An error that it returns is the
 	// answer.
 	Apply func(object P) error
@@ -187,7 +187,7 @@ func matches(object client.Object, ifMatch string) error {
 
 // validate fails with an *Error where the object breaks a rule of admission, or where it newly refers to what does not
 // exist.
-func (c *Cluster) validate(ctx context.Context, old, object client.Object, rename Rename) error {
+func (c *Cluster) validate(ctx context.Context, old, object v1alpha1.Object, rename Rename) error {
 	mistakes, err := mistakesOf(ctx, index.Namespace{Reader: c.Reader, Name: object.GetNamespace()}, old, object)
 	if err != nil || len(mistakes) == 0 {
 		return err
@@ -195,58 +195,17 @@ func (c *Cluster) validate(ctx context.Context, old, object client.Object, renam
 	return fromList(mistakes, rename)
 }
 
-func mistakesOf(ctx context.Context, namespace index.Namespace, old, object client.Object) (field.ErrorList, error) {
-	switch object := object.(type) {
-	case *v1alpha1.FeatureFlag:
-		old, _ := old.(*v1alpha1.FeatureFlag)
-		mistakes := validation.FeatureFlag(object)
-		if old != nil {
-			mistakes = validation.FeatureFlagUpdate(old, object)
-		}
-		return judge(mistakes, old, object, func(old, object *v1alpha1.FeatureFlag) ([]validation.Finding, error) {
-			return validation.FeatureFlagFindings(ctx, namespace, nil, old, object)
-		})
-	case *v1alpha1.FlagAudience:
-		old, _ := old.(*v1alpha1.FlagAudience)
-		mistakes := validation.FlagAudience(object)
-		if old != nil {
-			mistakes = validation.FlagAudienceUpdate(old, object)
-		}
-		return judge(mistakes, old, object, func(old, object *v1alpha1.FlagAudience) ([]validation.Finding, error) {
-			return validation.FlagAudienceFindings(ctx, namespace, old, object)
-		})
-	case *v1alpha1.FlagEvent:
-		old, _ := old.(*v1alpha1.FlagEvent)
-		mistakes := validation.FlagEvent(object)
-		if old != nil {
-			mistakes = validation.FlagEventUpdate(old, object)
-		}
-		return judge(mistakes, old, object, func(old, object *v1alpha1.FlagEvent) ([]validation.Finding, error) {
-			return validation.FlagEventFindings(ctx, namespace, old, object)
-		})
-	case *v1alpha1.FlagEnvironment:
-		if old, ok := old.(*v1alpha1.FlagEnvironment); ok && old != nil {
-			return validation.FlagEnvironmentUpdate(old, object), nil
-		}
-		return validation.FlagEnvironment(object), nil
-	}
-	return nil, fmt.Errorf("validate %T", object)
-}
-
-// judge adds what is refused here though admission only warns of it, unless it was so before: a kill switch works also
-// on a flag whose audience was deleted.
-func judge[T any](
-	mistakes field.ErrorList,
-	old, object *T,
-	findings func(old, object *T) ([]validation.Finding, error),
-) (field.ErrorList, error) {
-	found, err := findings(old, object)
+// mistakesOf adds to what admission refuses what is refused here though admission only warns of it, unless it was so
+// before: a kill switch works also on a flag whose audience was deleted. Old is nil on creation.
+func mistakesOf(ctx context.Context, namespace index.Namespace, old, object v1alpha1.Object) (field.ErrorList, error) {
+	mistakes := validation.Object(old, object)
+	found, err := validation.Findings(ctx, namespace, nil, old, object)
 	if err != nil {
 		return nil, err
 	}
 	var before []validation.Finding
 	if old != nil {
-		if before, err = findings(old, old); err != nil {
+		if before, err = validation.Findings(ctx, namespace, nil, old, old); err != nil {
 			return nil, err
 		}
 	}
@@ -264,16 +223,8 @@ func judge[T any](
 
 // resourceOf is the resource that an object is of.
 func resourceOf(object client.Object) string {
-	switch object.(type) {
-	case *v1alpha1.FeatureFlag:
-		return Flags
-	case *v1alpha1.FlagEnvironment:
-		return Environments
-	case *v1alpha1.FlagAudience:
-		return Audiences
-	default:
-		return Events
-	}
+	kind, _ := v1alpha1.KindOf(object)
+	return kind.Resource
 }
 
 // setDefaults sets what an object leaves out, as admission does.
