@@ -5,6 +5,7 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -48,6 +49,10 @@ type Options struct {
 	// edit ConfigMaps can then forge them.
 	Seal *ownership.Seal
 
+	// Guarded tells whether the API server keeps everybody who may not publish from writing datafiles. What somebody wrote
+	// without the operator is believed only then. Nil means never.
+	Guarded func(ctx context.Context) (bool, error)
+
 	// Clock tells the time. Nil means the system's.
 	Clock clock.PassiveClock
 }
@@ -85,6 +90,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 		Metadata: mgr.GetCache(),
 		Clock:    options.Clock,
 		Seal:     options.Seal,
+		Guarded:  options.Guarded,
 	}
 	patcher := func(controller string) status.Patcher {
 		return status.Patcher{Client: mgr.GetClient(), Recorder: recorderFor(mgr, controller)}

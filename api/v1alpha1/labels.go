@@ -105,6 +105,10 @@ const (
 	// the datafile is a revision as it was published.
 	PinnedRevisionAnnotation = "flags.jackstaff.dev/pinned-revision"
 
+	// BreakGlassAnnotation on a served datafile says that somebody wrote it without the operator: the user's name, a space
+	// and an RFC 3339 time. The operator leaves such a datafile as it is until somebody removes the annotation.
+	BreakGlassAnnotation = "flags.jackstaff.dev/break-glass"
+
 	// ForceDisabledAnnotation on a FeatureFlag lists, separated by commas, the environments in which it is off whatever
 	// its spec says. It is served at once in every publish mode, suspended and pinned included. Only an explicit empty
 	// value lifts it for all; an update that leaves the annotation out keeps it.

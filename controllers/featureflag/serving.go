@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/status"
@@ -35,7 +33,7 @@ func servingState(archived bool, environment *environment) v1alpha1.ServingState
 		return v1alpha1.ServingStateLastGood
 	case environment.known && !entry.Pending && (environment.facts.Revision > 0 || archived):
 		return v1alpha1.ServingStateServed
-	case isBreakGlass(environment.FlagEnvironment):
+	case environment.facts.BreakGlass:
 		return v1alpha1.ServingStateBreakGlass
 	case spec.Revision != nil:
 		return v1alpha1.ServingStatePinned
@@ -50,11 +48,6 @@ func servingState(archived bool, environment *environment) v1alpha1.ServingState
 
 // isElsewhere reports whether another cluster serves the environment.
 func (e *environment) isElsewhere() bool { return e.Spec.Publish.Mode == publishModeNone }
-
-func isBreakGlass(environment *v1alpha1.FlagEnvironment) bool {
-	published := meta.FindStatusCondition(environment.Status.Conditions, v1alpha1.PublishedCondition)
-	return published != nil && published.Reason == v1alpha1.BreakGlassReason
-}
 
 // stateIn sets what is wanted in an environment beside what it serves.
 func (s *scope) stateIn(

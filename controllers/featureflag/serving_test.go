@@ -31,13 +31,9 @@ var modes = map[string]func(*environment){
 	"pinned and suspended": func(e *environment) {
 		e.Spec.Publish.Revision, e.Spec.Publish.Suspend = new(int64(3)), true
 	},
-	"elsewhere": func(e *environment) { e.Spec.Publish.Mode, e.known = publishModeNone, false },
-	"missing":   func(e *environment) { e.missing, e.known, e.entry = true, false, topics.Entry{} },
-	"break glass": func(e *environment) {
-		meta.SetStatusCondition(&e.Status.Conditions, metav1.Condition{
-			Type: v1alpha1.PublishedCondition, Status: metav1.ConditionFalse, Reason: v1alpha1.BreakGlassReason,
-		})
-	},
+	"elsewhere":   func(e *environment) { e.Spec.Publish.Mode, e.known = publishModeNone, false },
+	"missing":     func(e *environment) { e.missing, e.known, e.entry = true, false, topics.Entry{} },
+	"break glass": func(e *environment) { e.facts.BreakGlass = true },
 }
 
 func statusOf(

@@ -47,6 +47,8 @@ type facts struct {
 	digest   string
 	// pinned is the revision of the history that the served one is, with flags forced off, and 0 where it is none.
 	pinned int64
+	// breakGlass is true where somebody wrote what is served without the operator, and has not ended that yet.
+	breakGlass bool
 	// braked is true where a flag is served as on that is forced off.
 	braked bool
 	// intact is false where somebody has deleted or edited the served ConfigMap.
@@ -59,9 +61,13 @@ type facts struct {
 	wait time.Duration
 }
 
-// decide chooses what to serve. A brake waits for nothing: neither for a mode nor for a freeze, a pin or the pace.
+// decide chooses what to serve. A brake waits for nothing: neither for a mode nor for a freeze, a pin or the pace. What
+// somebody wrote without the operator stays, whatever is asked for, until a person ends that.
 func decide(f facts) Action {
 	serveAsIs := Action{Kind: ActionNone}
+	if f.breakGlass {
+		return serveAsIs
+	}
 	switch {
 	case f.revision == 0:
 	case f.braked:
@@ -102,10 +108,4 @@ func unansweredRequest(environment *v1alpha1.FlagEnvironment, handled string) st
 		return ""
 	}
 	return request
-}
-
-// publishesByItself reports whether a change is published without anybody asking for it.
-func publishesByItself(environment *v1alpha1.FlagEnvironment) bool {
-	spec := &environment.Spec.Publish
-	return spec.Mode != v1alpha1.PublishModeManual && !spec.Suspend && spec.Revision == nil
 }

@@ -104,6 +104,13 @@ func TestDecide(t *testing.T) {
 			served(func(f *facts) { f.compiledDigest, f.braked, f.wait = "b", true, time.Second }),
 			Action{Kind: ActionPublish},
 		},
+		"what was written without the operator stays": {
+			served(func(f *facts) { f.breakGlass, f.intact, f.compiledDigest, f.request = true, false, "b", request }),
+			Action{Kind: ActionNone},
+		},
+		"not even a pin or a brake replaces what was written without the operator": {
+			served(func(f *facts) { f.breakGlass, f.spec, f.braked = true, pinned, true }), Action{Kind: ActionNone},
+		},
 		"a brake on nothing that is served": {
 			facts{spec: manual, compiledDigest: "b", braked: true}, Action{Kind: ActionNone},
 		},

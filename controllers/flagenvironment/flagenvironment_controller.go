@@ -30,6 +30,7 @@ import (
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=flagenvironments/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,resourceNames=jackstaff-datafiles,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // nameTakenRetry is how often a taken name is looked at again: a ConfigMap that is not the operator's is not watched.
@@ -102,6 +103,7 @@ func (s *scope) facts() facts {
 		revision:       s.state.revision(),
 		digest:         s.state.served.Digest,
 		pinned:         s.state.served.PinnedRevision,
+		breakGlass:     s.state.served.BreakGlass != nil,
 		braked:         len(s.state.braked) > 0,
 		intact:         s.state.served.Intact(s.environment),
 		compiledDigest: s.state.digest,
@@ -133,7 +135,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if s.hold > 0 {
 		return ctrl.Result{RequeueAfter: s.hold}, nil
 	}
-	s.state.report(r.Ledger, request.NamespacedName, publishesByItself(environment))
+	s.state.report(r.Ledger, request.NamespacedName)
 	result := ctrl.Result{RequeueAfter: untilSilent(environment, s.now)}
 	if publish.HasReason(s.problem, v1alpha1.NameTakenReason) {
 		result.RequeueAfter = nameTakenRetry

@@ -18,7 +18,10 @@ func servingState(spec *v1alpha1.Publish, status *v1alpha1.FlagEnvironmentStatus
 	isFalse := func(conditionType string) bool {
 		return meta.IsStatusConditionFalse(status.Conditions, conditionType)
 	}
+	published := meta.FindStatusCondition(status.Conditions, v1alpha1.PublishedCondition)
 	switch {
+	case published != nil && published.Reason == v1alpha1.BreakGlassReason:
+		return v1alpha1.PublishStateBreakGlass
 	case isFalse(v1alpha1.PublishedCondition) && status.PublishedRevision > 0:
 		return v1alpha1.PublishStateDegraded
 	case spec.Revision != nil && status.PublishedRevision > 0:

@@ -217,10 +217,10 @@ func samePart(a, b *datafile.Contents, key string) bool {
 }
 
 // report writes the unreported flags into the ledger.
-func (s *state) report(to *topics.Ledger, key types.NamespacedName, automatic bool) {
-	environment := topics.Environment{Automatic: automatic}
+func (s *state) report(to *topics.Ledger, key types.NamespacedName) {
+	environment := topics.Environment{}
 	if s.served != nil {
-		environment.Revision = s.served.Revision
+		environment.Revision, environment.BreakGlass = s.served.Revision, s.served.BreakGlass != nil
 	}
 	entries := map[string]topics.Entry{}
 	for flagKey := range s.unreported {

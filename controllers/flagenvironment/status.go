@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -29,6 +30,9 @@ const maxDeliveries = 100
 
 // maxForged is how many forged ConfigMaps a message names.
 const maxForged = 10
+
+// maxActorBytes is how much of a user's name a message holds.
+const maxActorBytes = 256
 
 // maxPendingFlags is how many pending flags a status names.
 const maxPendingFlags = 20
@@ -187,6 +191,8 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 	switch {
 	case publish.ProblemOf(problem) != nil:
 		set(false, publish.ProblemOf(problem).Reason, publish.ProblemOf(problem).Message)
+	case problem == nil && served != nil && served.BreakGlass != nil:
+		set(false, v1alpha1.BreakGlassReason, breakGlassMessage(s))
 	case problem != nil:
 		set(false, v1alpha1.WriteFailedReason, problem.Error()+"; it is tried again")
 	case served == nil || served.Revision == 0 && spec.Suspend:
@@ -250,6 +256,20 @@ func fullness(s *scope) string {
 		return fmt.Sprintf("; it takes %d %% of what a ConfigMap holds: archive flags or split the project", percent)
 	}
 	return ""
+}
+
+// breakGlassMessage says who wrote what is served without the operator, and how that ends.
+func breakGlassMessage(s *scope) string {
+	served := s.state.served
+	return fmt.Sprintf(
+		"%s wrote revision %d without the operator (break glass) at %s, and it stays as it is; to end that, remove the "+
+			"annotation %s from ConfigMap %q",
+		validation.Truncate(served.BreakGlass.Actor, maxActorBytes),
+		served.Revision,
+		served.BreakGlass.At.UTC().Format(time.RFC3339),
+		v1alpha1.BreakGlassAnnotation,
+		s.environment.DatafileName(),
+	)
 }
 
 // pinnedMessage says which revision is pinned, and by which it is served.

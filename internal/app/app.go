@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
@@ -96,6 +97,12 @@ func Run(ctx context.Context, o *Options) error {
 		return err
 	}
 	if o.RunControllers {
+		o.Controllers.Guarded = func(ctx context.Context) (bool, error) {
+			return ownership.Guarded(ctx, mgr.GetAPIReader())
+		}
+		if err := mgr.Add(manager.RunnableFunc(o.reportPolicy)); err != nil {
+			return fmt.Errorf("set up the look for the policy on datafiles: %w", err)
+		}
 		if err := controllers.Setup(mgr, o.Controllers); err != nil {
 			return fmt.Errorf("set up controllers: %w", err)
 		}
@@ -123,6 +130,21 @@ func loadSeal(ctx context.Context, mgr ctrl.Manager, namespace string) (*ownersh
 		return nil, fmt.Errorf("find the API server: %w", err)
 	}
 	return ownership.LoadSeal(ctx, live, types.NamespacedName{Namespace: namespace, Name: sealSecret})
+}
+
+// reportPolicy logs where nothing but the roles for ConfigMaps guards what is published.
+func (o *Options) reportPolicy(ctx context.Context) error {
+	if o.Confined() {
+		return nil // Policies are the administrator's, and the operator has no right to read them.
+	}
+	logger := ctrl.Log.WithName("policy")
+	if guarded, err := o.Controllers.Guarded(ctx); err != nil {
+		logger.Error(err, "Cannot tell whether the policy on datafiles is in force")
+	} else if !guarded {
+		logger.Info("The policy on datafiles is not in force: whoever may edit ConfigMaps can write what workloads mount, "+
+			"and break glass is not believed. Install config/policy", "validatingAdmissionPolicy", ownership.PolicyName)
+	}
+	return nil
 }
 
 // Confined reports whether the operator has rights in some namespaces only.

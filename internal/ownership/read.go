@@ -64,6 +64,17 @@ func Native(configMap *corev1.ConfigMap) ([]byte, error) {
 // datafile.ErrUnknownVersion, where a newer operator has published it. Without a seal it takes what the environment's
 // status confirms: an older release published that, or the key of the seal was lost.
 func Read(seal *Seal, environment *v1alpha1.FlagEnvironment, configMap *corev1.ConfigMap) (*Datafile, error) {
+	key := types.NamespacedName{Namespace: environment.Namespace, Name: environment.Name}
+	isSealed := seal.HoldsDatafile(key, configMap)
+	revision, digest := RevisionOf(configMap), configMap.Annotations[v1alpha1.DigestAnnotation]
+	if revision > 0 && !isSealed && !Confirms(&environment.Status, revision, digest) {
+		return nil, &TamperedError{Name: configMap.Name, Why: "it does not bear the operator's seal"}
+	}
+	return read(environment, configMap, isSealed)
+}
+
+// read is Read, without a look at who wrote the datafile.
+func read(environment *v1alpha1.FlagEnvironment, configMap *corev1.ConfigMap, isSealed bool) (*Datafile, error) {
 	tampered := func(format string, arguments ...any) error {
 		return &TamperedError{Name: configMap.Name, Why: fmt.Sprintf(format, arguments...)}
 	}
@@ -71,10 +82,6 @@ func Read(seal *Seal, environment *v1alpha1.FlagEnvironment, configMap *corev1.C
 	read := &Datafile{Revision: RevisionOf(configMap), Digest: configMap.Annotations[v1alpha1.DigestAnnotation]}
 	if read.Revision == 0 {
 		return nil, tampered("it has no revision between 1 and %d", int64(MaxRevision))
-	}
-	isSealed := seal.HoldsDatafile(key, configMap)
-	if !isSealed && !Confirms(&environment.Status, read.Revision, read.Digest) {
-		return nil, tampered("it does not bear the operator's seal")
 	}
 	native, err := Native(configMap)
 	if err != nil {

@@ -29,6 +29,9 @@ func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironm
 	believed := cmp.Or(known, plausible(environment.Status.PublishedRevision))
 	if current != nil {
 		served.object = current.ObjectMeta
+		if is, err := p.loadBreakGlass(ctx, environment, current, served); is || err != nil {
+			return served, err
+		}
 		if believed, err = p.believed(ctx, environment, known, believed, current); err != nil {
 			return nil, err
 		}
@@ -57,12 +60,12 @@ func (p *Publisher) believed(
 		return confirmed, nil
 	}
 	if known == 0 {
-		if err := p.read(environment, current, &Served{}); isTampered(err) {
-			return confirmed, nil
-		} else if err != nil {
+		if err := p.read(environment, current, &Served{}); err == nil {
+			return revision, nil
+		} else if !isTampered(err) {
 			return 0, err
 		}
-		return revision, nil
+		// What somebody wrote without the operator bears no seal. The history has it with one.
 	}
 	kept, err := p.get(ctx, environment, environment.HistoryName(revision))
 	if kept == nil || err != nil {
@@ -167,6 +170,17 @@ func (p *Publisher) read(environment *v1alpha1.FlagEnvironment, configMap *corev
 	if err != nil {
 		return err
 	}
+	p.take(environment, configMap, read, to)
+	return nil
+}
+
+// take takes what was read of a ConfigMap.
+func (p *Publisher) take(
+	environment *v1alpha1.FlagEnvironment,
+	configMap *corev1.ConfigMap,
+	read *ownership.Datafile,
+	to *Served,
+) {
 	to.Revision, to.Digest, to.Contents = read.Revision, read.Digest, read.Contents
 	if read.Native == nil {
 		to.Digest = ""
@@ -176,7 +190,6 @@ func (p *Publisher) read(environment *v1alpha1.FlagEnvironment, configMap *corev
 	to.PinnedRevision = pinnedRevisionOf(configMap)
 	to.Files = filesOf(configMap)
 	to.sealer, to.seal = p.Seal, p.sealOf(environment, to)
-	return nil
 }
 
 // sealAnew gives a history entry that was read the seal, where only the status has confirmed it. The served ConfigMap

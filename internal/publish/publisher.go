@@ -46,6 +46,8 @@ type Served struct {
 	Forged []*ownership.TamperedError
 	// PinnedRevision is the revision of the history that this one is, with flags forced off, and 0 where it is none.
 	PinnedRevision int64
+	// BreakGlass is who wrote the served ConfigMap without the operator, and nil where nobody has. It stays as it is then.
+	BreakGlass *ownership.BreakGlass
 
 	// object is the served ConfigMap as it was last seen. Its resource version is empty where there is none.
 	object metav1.ObjectMeta
@@ -86,6 +88,7 @@ func (s *Served) Named(name string) bool { return s.object.Name == name }
 // Lost returns s for an environment in whose ConfigMaps found says that nothing is left of it.
 func (s *Served) Lost(found *Served) *Served {
 	lost := *s
+	lost.BreakGlass = nil // The mark went with the ConfigMap.
 	lost.object, lost.formats, lost.Forged = found.object, nil, found.Forged
 	return &lost
 }
@@ -100,6 +103,9 @@ type Publisher struct {
 	Clock clock.PassiveClock
 	// Seal is what published datafiles bear. Nil means that none is set, nor asked for.
 	Seal *ownership.Seal
+	// Guarded tells whether the API server keeps everybody who may not publish from writing datafiles. What somebody
+	// wrote without the operator is believed only then. Nil means never.
+	Guarded func(ctx context.Context) (bool, error)
 }
 
 // Publish makes content the next revision and serves it. A crash between its writes leaves a history entry that the
@@ -333,6 +339,7 @@ func keepTheirs(configMap *corev1.ConfigMap, seen *metav1.ObjectMeta) {
 	theirs := maps.Clone(seen.Annotations)
 	delete(theirs, v1alpha1.FlagdIncompleteAnnotation)
 	delete(theirs, v1alpha1.SealAnnotation)
+	delete(theirs, v1alpha1.BreakGlassAnnotation)
 	delete(theirs, v1alpha1.PinnedRevisionAnnotation)
 	configMap.Annotations = merge(theirs, configMap.Annotations)
 	configMap.Labels = merge(seen.Labels, configMap.Labels)

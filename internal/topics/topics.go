@@ -34,8 +34,8 @@ type Entry struct {
 type Environment struct {
 	// Revision is the revision that is served, and 0 where none is.
 	Revision int64
-	// Automatic is true where the environment publishes changes by itself.
-	Automatic bool
+	// BreakGlass is true where somebody wrote what is served without the operator, and that stays.
+	BreakGlass bool
 }
 
 type book struct {
@@ -73,7 +73,7 @@ func (l *Ledger) Write(key types.NamespacedName, environment Environment, entrie
 	}
 	maps.Copy(kept.entries, entries)
 	concerned := maps.Keys(entries)
-	if kept.environment.Automatic != environment.Automatic {
+	if kept.environment.BreakGlass != environment.BreakGlass {
 		concerned = maps.Keys(kept.entries)
 	}
 	kept.environment = environment

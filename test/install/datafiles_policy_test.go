@@ -6,6 +6,7 @@ package install_test
 import (
 	"context"
 	"slices"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -115,6 +116,40 @@ var _ = Describe("The policy on published datafiles", Ordered, ContinueOnFailure
 		mine.Labels = ownership.DatafileLabels(production, v1alpha1.DatafileServed)
 		isRefused(editor.Update(ctx, mine))
 		Expect(editor.Delete(ctx, plain("mine"))).To(Succeed())
+	})
+
+	It("lets whoever may publish write without the operator, in their own name", func() {
+		publisher := as("publisher")
+		glass := served("flags-production")
+		_ = c.admin.Delete(ctx, glass.DeepCopy())
+		signed := func(name string) *corev1.ConfigMap {
+			written := glass.DeepCopy()
+			written.Data = map[string]string{"datafile.json": name}
+			written.Annotations = map[string]string{v1alpha1.BreakGlassAnnotation: ownership.BreakGlass{
+				Actor: name, At: time.Unix(0, 0),
+			}.String()}
+			return written
+		}
+		isUnsigned := func(err error) {
+			GinkgoHelper()
+			Expect(err).To(MatchError(ContainSubstring("which is publisher, and a space")))
+		}
+		isUnsigned(publisher.Create(ctx, signed("somebody")))
+		Expect(publisher.Create(ctx, signed("publisher"))).To(Succeed())
+		isUnsigned(publisher.Update(ctx, signed("publishers")))
+		isRefused(as("editor").Update(ctx, signed("editor")))
+
+		By("keeping the mark, under which another user writes nothing else")
+		Expect(c.admin.Patch(ctx, glass.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"data":{"a":"b"}}`)))).
+			To(MatchError(ContainSubstring("and a space")))
+		Expect(c.admin.Patch(ctx, glass.DeepCopy(), client.RawPatch(types.MergePatchType,
+			[]byte(`{"metadata":{"annotations":{"x":"y"}}}`)))).To(Succeed())
+		Expect(publisher.Update(ctx, glass.DeepCopy())).To(Succeed(), "whoever may publish ends it")
+		Expect(c.admin.Delete(ctx, glass.DeepCopy())).To(Succeed())
+	})
+
+	It("tells the operator that it is in force", func() {
+		Expect(ownership.Guarded(ctx, c.asAccount())).To(BeTrue())
 	})
 
 	It("lets whoever may publish, the operator and the collectors write", func() {

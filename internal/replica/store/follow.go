@@ -99,7 +99,7 @@ func (f *follower) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 	if isTampered(err) || errors.Is(err, datafile.ErrUnknownVersion) {
 		// The operator restores it or reports it. The event of the next write leads here again.
 		log.FromContext(ctx).Info("Keeping what was served before a broken datafile", "because", err.Error())
-		err = nil
+		err, version = nil, "" // The status may confirm it later, such as what was written without the operator.
 	}
 	if err != nil {
 		// Keys that were revoked must not wait for the datafile.
