@@ -6,8 +6,6 @@ package posthog
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,8 +16,6 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
-	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 func (v *view) registerActions(shell *server.View) {
@@ -87,6 +83,11 @@ func (v *view) registerActions(shell *server.View) {
 		shell,
 		operation("flag-activity", http.MethodGet, flagsPath+"/{id}/activity", "The changes of a flag"),
 		v.flagActivity,
+	)
+	server.Register(
+		shell,
+		operation("my-flags", http.MethodGet, flagsPath+"/my_flags", "What each flag is for the caller"),
+		v.myFlags,
 	)
 }
 
@@ -315,207 +316,4 @@ func (v *view) bulkKeys(ctx context.Context, input *bulkKeysInput) (*bulkKeysOut
 		output.Body.Warning = "Invalid flag IDs ignored: " + strings.Join(invalid, ", ")
 	}
 	return output, nil
-}
-
-type blastRadiusInput struct {
-	Scope
-	Body struct {
-		Unused
-
-		Condition      server.Optional[Group] `json:"condition" doc:"The group. Its share and variant do not matter. Null is everybody."`
-		GroupTypeIndex *int                   `json:"group_type_index,omitempty" nullable:"true" doc:"Only null is possible."`
-	}
-}
-
-type blastRadiusOutput struct {
-	Body struct {
-		UsersAffected int `json:"users_affected"`
-		TotalUsers    int `json:"total_users"`
-	}
-}
-
-// blastRadius counts over the contexts that were evaluated here lately.
-func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blastRadiusOutput, error) {
-	at, err := v.place(ctx, &input.Scope)
-	if err != nil {
-		return nil, err
-	}
-	if input.Body.GroupTypeIndex != nil {
-		return nil, server.InvalidField("group_type_index", "flags are released to people, not to groups of them")
-	}
-	output := &blastRadiusOutput{}
-	flag, mistakes := v.ruleOf(ctx, at, &input.Body.Condition.Value)
-	if len(mistakes) > 0 {
-		return nil, server.Invalid(mistakes...)
-	}
-	if at.served == nil {
-		return output, nil
-	}
-	contexts, subjects := v.telemetry.Sample(at.served)
-	document, err := v.published.document(at.served)
-	if err != nil {
-		return nil, err
-	}
-	engine, err := evaluate.New(
-		&datafile.Document{Flags: map[string]*datafile.Flag{blastKey: flag}, Audiences: document.Audiences},
-	)
-	if err != nil {
-		return nil, server.InvalidField("condition", "%v", err)
-	}
-	affected := 0
-	for _, context := range contexts {
-		if result := engine.Evaluate(
-			blastKey,
-			context,
-			v.clock.Now(),
-		); result.Variation != nil &&
-			result.Variation.Value == true {
-			affected++
-		}
-	}
-	output.Body.TotalUsers = subjects
-	if len(contexts) > 0 {
-		output.Body.UsersAffected = int(math.Round(float64(affected) * float64(subjects) / float64(len(contexts))))
-	}
-	return output, nil
-}
-
-// blastKey is the key of the flag that a group is tested by.
-const blastKey = "group"
-
-// ruleOf is a flag that is true for the people of a group.
-func (v *view) ruleOf(ctx context.Context, at *place, group *Group) (*datafile.Flag, []server.FieldError) {
-	flag := &v1alpha1.FeatureFlag{}
-	flag.Name, flag.Spec.Key = blastKey, blastKey
-	newFlag(flag, nil)
-	everybody := *group
-	everybody.RolloutPercentage, everybody.Variant, everybody.SortKey = nil, nil, ""
-	config := server.Part(flag, at.environment.Name)
-	config.Enabled = true
-	w := &writer{
-		references: *v.change(ctx, at, nil, false).references,
-		flag:       flag,
-		config:     config,
-		shown:      &description{},
-		filters:    &Filters{Groups: []Group{everybody}},
-	}
-	w.write()
-	form := asOn(flag, at.environment.Name)
-	if form == nil && len(w.mistakes) == 0 {
-		w.refuse("condition.properties", "a value is not of the form that its operator takes")
-	}
-	for i := range w.mistakes {
-		w.mistakes[i].Field = strings.Replace(w.mistakes[i].Field, "filters.groups[0]", "condition", 1)
-	}
-	return form, w.mistakes
-}
-
-// Activity is one change of a flag.
-type Activity struct {
-	ID        string         `json:"id"`
-	User      ActivityUser   `json:"user"`
-	Activity  string         `json:"activity" enum:"created,updated,deleted,restored"`
-	Scope     string         `json:"scope" enum:"FeatureFlag"`
-	ItemID    string         `json:"item_id" doc:"The id of the flag."`
-	Detail    ActivityDetail `json:"detail"`
-	CreatedAt string         `json:"created_at" format:"date-time"`
-}
-
-// ActivityUser is who made a change.
-type ActivityUser struct {
-	FirstName string `json:"first_name" doc:"The user name."`
-	Email     string `json:"email" doc:"The user name where it is an email address."`
-}
-
-// ActivityDetail is what changed.
-type ActivityDetail struct {
-	Changes []ActivityChange `json:"changes" nullable:"false"`
-	Name    string           `json:"name" doc:"The key of the flag, or its name where it is gone."`
-}
-
-// ActivityChange is one changed field.
-type ActivityChange struct {
-	Type   string          `json:"type" enum:"FeatureFlag"`
-	Action string          `json:"action" enum:"created,changed,deleted"`
-	Field  string          `json:"field"`
-	Before json.RawMessage `json:"before" doc:"The value before. Large ones are shown as sha256:…"`
-	After  json.RawMessage `json:"after"`
-}
-
-// Page is a part of a list.
-type Page struct {
-	Limit int `query:"limit" default:"10" minimum:"1" maximum:"100" doc:"How many changes."`
-	Page  int `query:"page" default:"1" minimum:"1" maximum:"100000" doc:"Which of the pages, from 1 on."`
-}
-
-type activityInput struct {
-	Scope
-	Page
-}
-
-type flagActivityInput struct {
-	FlagScope
-	Page
-}
-
-type activityOutput struct {
-	Body struct {
-		Results    []Activity `json:"results" nullable:"false"`
-		Next       *string    `json:"next"`
-		Previous   *string    `json:"previous"`
-		TotalCount int        `json:"total_count"`
-	}
-}
-
-func (v *view) activity(ctx context.Context, input *activityInput) (*activityOutput, error) {
-	project, err := v.project(ctx, &input.Scope)
-	if err != nil {
-		return nil, err
-	}
-	flags, err := v.cluster.Flags(ctx, project)
-	if err != nil {
-		return nil, err
-	}
-	changes, err := v.changesOf(ctx, project.Name, flags)
-	if err != nil {
-		return nil, err
-	}
-	return v.page(ctx, &input.Scope, changes, &input.Page), nil
-}
-
-func (v *view) flagActivity(ctx context.Context, input *flagActivityInput) (*activityOutput, error) {
-	project, err := v.project(ctx, &input.Scope)
-	if err != nil {
-		return nil, err
-	}
-	flag, err := v.flag(ctx, project, input.ID)
-	if err != nil {
-		return nil, err
-	}
-	changes, err := v.changesOfFlag(ctx, flag)
-	if err != nil {
-		return nil, err
-	}
-	return v.page(ctx, &input.Scope, changes, &input.Page), nil
-}
-
-// page is a part of the changes, newest first.
-func (v *view) page(ctx context.Context, scope *Scope, changes []changed, page *Page) *activityOutput {
-	environment := ""
-	if at, err := v.place(ctx, scope); err == nil {
-		environment = at.environment.Name
-	}
-	output := &activityOutput{}
-	output.Body.Results, output.Body.TotalCount = []Activity{}, len(changes)
-	from, to := min((page.Page-1)*page.Limit, len(changes)), min(page.Page*page.Limit, len(changes))
-	for i := range changes[from:to] {
-		output.Body.Results = append(output.Body.Results, changes[from+i].show(environment))
-	}
-	if to < len(changes) {
-		output.Body.Next = link(ctx, "page", page.Page+1)
-	}
-	if page.Page > 1 {
-		output.Body.Previous = link(ctx, "page", page.Page-1)
-	}
-	return output
 }

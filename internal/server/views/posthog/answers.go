@@ -5,13 +5,9 @@ package posthog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
@@ -19,86 +15,6 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
-
-// published reads what environments serve, once for each revision.
-type published struct {
-	mu   sync.Mutex
-	held map[*store.Environment]*revision
-}
-
-// revision is one revision, read.
-type revision struct {
-	etag     string
-	document *datafile.Document
-
-	mu           sync.Mutex
-	descriptions map[string]*description
-}
-
-// of is what an environment serves now.
-func (p *published) of(environment *store.Environment) (*revision, error) {
-	download, err := environment.Download(store.ServerKey, store.Native, store.Identity)
-	if errors.Is(err, store.ErrUnpublished) {
-		return &revision{document: &datafile.Document{}, descriptions: map[string]*description{}}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read what is published: %w", err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if found := p.held[environment]; found != nil && found.etag == download.ETag {
-		return found, nil
-	}
-	document, err := datafile.Read(download.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("read what is published: %w", err)
-	}
-	if p.held == nil {
-		p.held = map[*store.Environment]*revision{}
-	}
-	for other := range p.held {
-		if other.Gone() {
-			delete(p.held, other)
-		}
-	}
-	read := &revision{etag: download.ETag, document: document, descriptions: map[string]*description{}}
-	p.held[environment] = read
-	return read, nil
-}
-
-// document is what an environment serves now.
-func (p *published) document(environment *store.Environment) (*datafile.Document, error) {
-	read, err := p.of(environment)
-	if err != nil {
-		return nil, err
-	}
-	return read.document, nil
-}
-
-// describe is a flag of the revision as clients that evaluate get it.
-func (r *revision) describe(key string) *description {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if found := r.descriptions[key]; found != nil {
-		return found
-	}
-	around := &surroundings{
-		local: true,
-		flag:  func(key string) *datafile.Flag { return r.document.Flags[key] },
-		cohort: func(name string) int64 {
-			if r.document.Audiences[name] == nil {
-				return 0
-			}
-			return cohortID(name)
-		},
-	}
-	d := around.describe(key, r.document.Flags[key])
-	r.descriptions[key] = d
-	return d
-}
-
-// cohortID is the integer that stands for an audience among definitions, where only its name is known.
-func cohortID(name string) int64 { return idOf(types.UID("audience/" + name)) }
 
 // answer is what a flag is for somebody.
 type answer struct {
@@ -149,7 +65,7 @@ func (a *answer) evaluated() Evaluated {
 }
 
 // answers evaluates the flags that are wanted, by key and evaluation tags, with the published engine.
-func (v *view) answers(
+func (c *clients) answers(
 	ctx context.Context,
 	of *access,
 	attributes map[string]any,
@@ -158,15 +74,15 @@ func (v *view) answers(
 	if of.served == nil {
 		return nil, nil
 	}
-	published, err := v.published.of(of.served)
+	published, err := c.published.of(of.served)
 	if err != nil {
 		return nil, err
 	}
-	objects, err := v.objects(ctx, of.project.Name)
+	objects, err := c.objects(ctx, of.project.Name)
 	if err != nil {
 		return nil, err
 	}
-	engine, now := of.served.Engine(), v.clock.Now()
+	engine, now := of.served.Engine(), c.clock.Now()
 	if of.isKey && of.key == store.ClientKey {
 		engine = of.served.ClientEngine()
 	}
@@ -177,7 +93,7 @@ func (v *view) answers(
 			continue
 		}
 		result := flag.Evaluate(attributes, now)
-		v.telemetry.Evaluated(of.served, &result, attributes, now)
+		c.telemetry.Evaluated(of.served, &result, attributes, now)
 		a := answer{key: flag.Key, value: valueFor(form, &result)}
 		a.code, a.index = published.reason(form, &result, a.value)
 		if a.code == noConditionMatch && isOutOfTraffic(flag.Explain(attributes, now)) {

@@ -21,7 +21,7 @@ var capturePaths = map[string]string{
 // recordings is the name of the operation that takes recordings.
 const recordings = "recordings"
 
-func (v *view) registerCapture(shell *server.View) {
+func (c *clients) registerCapture(shell *server.View) {
 	for id, path := range capturePaths {
 		kind := "event"
 		if id == recordings {
@@ -31,7 +31,7 @@ func (v *view) registerCapture(shell *server.View) {
 			shell,
 			server.LimitsItself(server.Public(operation("capture-"+id, http.MethodPost, path, "Count events of clients"))),
 			func(ctx context.Context, input *captureInput) (*captureOutput, error) {
-				return v.capture(ctx, input, kind)
+				return c.capture(ctx, input, kind)
 			},
 		)
 	}
@@ -56,17 +56,17 @@ type Captured struct {
 }
 
 // capture counts the events of a request, and keeps nothing of them.
-func (v *view) capture(ctx context.Context, input *captureInput, kind string) (*captureOutput, error) {
+func (c *clients) capture(ctx context.Context, input *captureInput, kind string) (*captureOutput, error) {
 	events, token := eventsOf(input.Body)
 	token = cmp.Or(server.Bearer(exchangeOf(ctx).request), input.Token, input.APIKey, token)
-	held, err := v.byToken(ctx, token)
+	held, err := c.byToken(ctx, token)
 	if err != nil {
 		return nil, err
 	}
 	if len(events) == 0 {
 		return nil, server.Errorf(http.StatusBadRequest, "the body holds no event")
 	}
-	v.telemetry.Captured(held, kind, len(events))
+	c.telemetry.Captured(held, kind, len(events))
 	if input.Beacon == "1" {
 		return &captureOutput{Status: http.StatusNoContent}, nil
 	}

@@ -6,7 +6,6 @@ package posthog
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -27,12 +26,6 @@ const (
 	dashboardPrefix = "jackstaff-dashboard-"
 	dashboardFile   = "dashboard.json"
 )
-
-// asRefusal returns the answer that an error is, and whether it is one.
-func asRefusal(err error) (*server.Error, bool) {
-	refused := (*server.Error)(nil)
-	return refused, errors.As(err, &refused)
-}
 
 // writeDashboard writes, as the caller, a ConfigMap with a Grafana dashboard of the flag's evaluations. It belongs to
 // the flag and goes with it. It fails with an *Error of status 400 where something else has its name, and else with

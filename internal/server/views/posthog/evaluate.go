@@ -136,7 +136,7 @@ func shapeOf(path, version string) (shape, error) {
 }
 
 // evaluate answers for one of the paths.
-func (v *view) evaluate(path string) func(context.Context, *evaluateInput) (*evaluateOutput, error) {
+func (c *clients) evaluate(path string) func(context.Context, *evaluateInput) (*evaluateOutput, error) {
 	return func(ctx context.Context, input *evaluateInput) (*evaluateOutput, error) {
 		as, err := shapeOf(path, input.Version)
 		if err != nil {
@@ -148,7 +148,7 @@ func (v *view) evaluate(path string) func(context.Context, *evaluateInput) (*eva
 		if err != nil || !isScalar || subject == "" {
 			return nil, server.InvalidField("distinct_id", "is text that is not empty")
 		}
-		of, err := v.admit(ctx, &Scope{Headers: input.Headers}, cmp.Or(body.Token, body.APIKey))
+		of, err := c.admit(ctx, &Scope{Headers: input.Headers}, cmp.Or(body.Token, body.APIKey))
 		if err != nil {
 			return nil, err
 		}
@@ -158,13 +158,13 @@ func (v *view) evaluate(path string) func(context.Context, *evaluateInput) (*eva
 			context[deviceID] = body.DeviceID
 		}
 		context[targetingKey] = subject
-		answers, err := v.answers(ctx, of, context, body.wants)
+		answers, err := c.answers(ctx, of, context, body.wants)
 		if err != nil {
 			return nil, err
 		}
 		output := &evaluateOutput{Body: EvaluateAnswer{
 			RequestID:   exchangeOf(ctx).writer.Header().Get(server.RequestIDHeader),
-			EvaluatedAt: v.clock.Now().UnixMilli(),
+			EvaluatedAt: c.clock.Now().UnixMilli(),
 		}}
 		output.Body.fill(answers, as)
 		return output, nil

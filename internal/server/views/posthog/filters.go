@@ -6,14 +6,10 @@ package posthog
 import (
 	"bytes"
 	"encoding/json"
-	"hash/fnv"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // Filters are whom a flag is released to, in PostHog's form. The last fields are what other flags of PostHog may have:
@@ -147,20 +143,6 @@ const (
 	redacted = `"********* (encrypted)"`
 )
 
-// idOf is the integer that stands for an object: the first 52 bits of its UID, which every JSON reader can hold. Of
-// something that is no UID, such as in tests, it is a hash.
-func idOf(uid types.UID) int64 {
-	digits := strings.ReplaceAll(string(uid), "-", "")
-	if len(digits) >= 13 {
-		if id, err := strconv.ParseInt(digits[:13], 16, 64); err == nil {
-			return id
-		}
-	}
-	sum := fnv.New64a()
-	_, _ = sum.Write([]byte(uid))
-	return int64(sum.Sum64() >> 12)
-}
-
 // isTrue reports whether a JSON value is true.
 func isTrue(value []byte) bool { return string(value) == "true" }
 
@@ -172,3 +154,14 @@ func payloadOf(payload json.RawMessage) Payload { return Payload(payload) }
 
 // sortedKeys are the keys of a map, in order.
 func sortedKeys[V any](of map[string]V) []string { return slices.Sorted(maps.Keys(of)) }
+
+// ShownFilters are the filters of an answer.
+type ShownFilters struct {
+	Groups       []Group            `json:"groups"`
+	Multivariate *Multivariate      `json:"multivariate"`
+	Payloads     map[string]Payload `json:"payloads"`
+}
+
+func shown(filters *Filters) ShownFilters {
+	return ShownFilters{Groups: filters.Groups, Multivariate: filters.Multivariate, Payloads: filters.Payloads}
+}

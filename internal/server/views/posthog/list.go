@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -36,7 +37,7 @@ type listInput struct {
 func (i *listInput) Resolve(ctx huma.Context) []error {
 	var mistakes []error
 	address := ctx.URL()
-	for _, name := range sortedKeys(address.Query()) {
+	for _, name := range slices.Sorted(maps.Keys(address.Query())) {
 		if !slices.Contains(listParameters, name) {
 			mistakes = append(mistakes, malformed(name, "is unknown; these are known: "+strings.Join(listParameters, ", ")))
 		}

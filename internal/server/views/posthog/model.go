@@ -5,53 +5,15 @@ package posthog
 
 import (
 	"encoding/json"
-	"net/http"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
-
-// Failure is how errors are written.
-type Failure struct {
-	Type   string              `json:"type" doc:"What kind of error it is."`
-	Code   string              `json:"code" doc:"The same, in one word."`
-	Detail string              `json:"detail" doc:"What is wrong, and what to do."`
-	Attr   *string             `json:"attr" doc:"The first field that is wrong."`
-	Fields []server.FieldError `json:"fields,omitempty" doc:"All fields that are wrong."`
-}
-
-// failure writes an error.
-func failure(e *server.Error) *Failure {
-	f := &Failure{Type: "invalid_request", Code: "invalid_input", Detail: e.Text(), Fields: e.Fields}
-	switch {
-	case e.Status == http.StatusUnauthorized:
-		f.Type, f.Code = "authentication_error", "not_authenticated"
-	case e.Status == http.StatusForbidden:
-		f.Type, f.Code = "authentication_error", "permission_denied"
-	case e.Status == http.StatusNotFound:
-		f.Code = "not_found"
-	case e.Status == http.StatusConflict || e.Status == http.StatusPreconditionFailed:
-		f.Code = "conflict"
-	case e.Status == http.StatusTooManyRequests:
-		f.Type, f.Code = "throttled_error", "throttled"
-	case e.Status >= http.StatusInternalServerError:
-		f.Type, f.Code = "server_error", "error"
-	case e.Status == http.StatusUnprocessableEntity:
-		f.Type = "validation_error"
-	}
-	if len(e.Fields) > 0 {
-		f.Attr = &e.Fields[0].Field
-	}
-	return f
-}
 
 // Fields are what can be said of a flag in a request. What is not sent stays as it is.
 type Fields struct {
@@ -131,36 +93,8 @@ func (manager) Schema(registry huma.Registry) *huma.Schema {
 	return &schema
 }
 
-// ShownFilters are the filters of an answer.
-type ShownFilters struct {
-	Groups       []Group            `json:"groups"`
-	Multivariate *Multivariate      `json:"multivariate"`
-	Payloads     map[string]Payload `json:"payloads"`
-}
-
-func shown(filters *Filters) ShownFilters {
-	return ShownFilters{Groups: filters.Groups, Multivariate: filters.Multivariate, Payloads: filters.Payloads}
-}
-
-// viewName names the view, and the annotation that keeps what the Kind has no field for.
-const viewName = "posthog"
-
-// kept is what the annotation holds.
-type kept struct {
-	EnsureExperienceContinuity bool            `json:"ensureExperienceContinuity,omitempty"`
-	RollbackConditions         json.RawMessage `json:"rollbackConditions,omitempty"`
-	PerformedRollback          *bool           `json:"performedRollback,omitempty"`
-	EvaluationTags             []string        `json:"evaluationTags,omitempty"`
-	AnalyticsDashboards        []int64         `json:"analyticsDashboards,omitempty"`
-	HasEnrichedAnalytics       *bool           `json:"hasEnrichedAnalytics,omitempty"`
-	CreationContext            *string         `json:"creationContext,omitempty"`
-	CreateInFolder             *string         `json:"createInFolder,omitempty"`
-	// Shares are those of the variants by environment, where no rule splits and so holds them.
-	Shares map[string]map[string]float64 `json:"shares,omitempty"`
-}
-
 // keep changes what the annotation holds to what a request says.
-func (k *kept) keep(fields *Fields) {
+func keep(k *kept, fields *Fields) {
 	keepValue(&k.EnsureExperienceContinuity, &fields.EnsureExperienceContinuity)
 	keepValue(&k.RollbackConditions, &fields.RollbackConditions)
 	keepPointer(&k.PerformedRollback, &fields.PerformedRollback)
@@ -170,9 +104,6 @@ func (k *kept) keep(fields *Fields) {
 	keepPointer(&k.CreationContext, &fields.CreationContext)
 	keepPointer(&k.CreateInFolder, &fields.CreateInFolder)
 }
-
-// isEmpty reports whether there is nothing to hold.
-func (k *kept) isEmpty() bool { return canonical(k) == "{}" }
 
 func keepValue[T any](to *T, from *server.Optional[T]) {
 	if from.Sent {
@@ -186,108 +117,6 @@ func keepPointer[T any](to **T, from *server.Optional[T]) {
 		*to = nil
 	case from.Sent:
 		*to = &from.Value
-	}
-}
-
-// asOn is a flag as its environment would serve it if it were on. It is nil where the flag cannot be compiled.
-func asOn(flag *v1alpha1.FeatureFlag, environment string) *datafile.Flag {
-	on := flag.DeepCopy()
-	server.SetEnabled(on, environment, true)
-	form, err := compile.Flag(on, environment)
-	if err != nil {
-		return nil
-	}
-	return form
-}
-
-// describeFlag is a flag in an environment in PostHog's form, whether it is on or off.
-func (s *surroundings) describeFlag(flag *v1alpha1.FeatureFlag, environment string) *description {
-	form := asOn(flag, environment)
-	if form == nil {
-		broken := &description{Filters: Filters{Groups: []Group{}, Payloads: map[string]Payload{}}}
-		broken.lose("the flag breaks a rule of the Kind; its status says which")
-		return broken
-	}
-	d := s.describe(flag.Key(), form)
-	if config := flag.In(environment); config != nil {
-		for i := range d.Filters.Groups {
-			if rule := ruleOf(config, d.Filters.Groups[i].SortKey); rule != nil {
-				d.Filters.Groups[i].Description = rule.DisplayName
-			}
-		}
-	}
-	shares := server.ViewFields[kept](flag, viewName).Shares[environment]
-	for i := range flag.Spec.Variations {
-		variation := &flag.Spec.Variations[i]
-		d.nameVariant(variation, shares)
-		if variation.PayloadFrom == nil {
-			continue
-		}
-		switch {
-		case flag.Spec.Type != v1alpha1.FlagTypeBoolean:
-			d.Filters.Payloads[variation.Key] = redacted
-		case isTrue(variation.Value.Raw):
-			d.Filters.Payloads[payloadTrue] = redacted
-		}
-	}
-	return d
-}
-
-// nameVariant adds to a variant what is not published: its name, and its share where no rule splits.
-func (d *description) nameVariant(variation *v1alpha1.Variation, shares map[string]float64) {
-	if d.Filters.Multivariate == nil {
-		return
-	}
-	splits := slices.ContainsFunc(d.Filters.Groups, func(group Group) bool { return group.Variant == nil })
-	variants := d.Filters.Multivariate.Variants
-	for i := range variants {
-		if variants[i].Key != variation.Key {
-			continue
-		}
-		variants[i].Name = variation.DisplayName
-		if !splits {
-			variants[i].RolloutPercentage = shares[variation.Key]
-		}
-	}
-}
-
-// isRemoteConfiguration reports whether a flag that is on serves one variation with a payload.
-func isRemoteConfiguration(flag *v1alpha1.FeatureFlag, environment string) bool {
-	only, is := compile.OnlyVariation(asOn(flag, environment))
-	if !is {
-		return false
-	}
-	for i := range flag.Spec.Variations {
-		if variation := &flag.Spec.Variations[i]; variation.Key == only {
-			return variation.PayloadFrom != nil || variation.Payload != nil && !variation.Payload.IsZero()
-		}
-	}
-	return false
-}
-
-// bucketingIdentifier is what the rules of an environment hash.
-func bucketingIdentifier(config *v1alpha1.EnvironmentConfig) string {
-	if config != nil &&
-		slices.ContainsFunc(config.Rules, func(rule v1alpha1.Rule) bool { return rule.HashAttribute == deviceID }) {
-		return "device_id"
-	}
-	return distinctID
-}
-
-// runtimes are the words for who receives a flag.
-var runtimes = map[v1alpha1.Runtime]string{
-	v1alpha1.RuntimeAll: "all", v1alpha1.RuntimeServer: "server", v1alpha1.RuntimeClient: "client", "": "all",
-}
-
-// runtimeOf is the inverse of runtimes.
-func runtimeOf(word string) v1alpha1.Runtime {
-	switch word {
-	case "server":
-		return v1alpha1.RuntimeServer
-	case "client":
-		return v1alpha1.RuntimeClient
-	default:
-		return v1alpha1.RuntimeAll
 	}
 }
 

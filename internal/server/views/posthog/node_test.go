@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -121,7 +122,7 @@ var _ = Describe("PostHog's own clients", func() {
 		s := openShop()
 		var flags []string
 		for _, made := range []map[string]string{locally, byServer} {
-			for _, key := range sortedKeys(made) {
+			for _, key := range slices.Sorted(maps.Keys(made)) {
 				answer := world.Call(s.editor, "POST", s.flags, `{"key": "`+key+`", "filters": `+made[key]+`}`)
 				Expect(answer.Status).To(Equal(201), key+": "+string(answer.Body))
 				flags = append(flags, key)
@@ -243,7 +244,7 @@ var _ = Describe("PostHog's own clients", func() {
 			).Obj(),
 		)
 		local := map[string]bool{"config": true}
-		for _, key := range append(sortedKeys(locally), native...) {
+		for _, key := range append(slices.Sorted(maps.Keys(locally)), native...) {
 			local[key] = true
 		}
 		flags = append(append(flags, native...), "child", "of-variant", "config", "murmur", "kill")

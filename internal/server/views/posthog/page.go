@@ -15,12 +15,12 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
-func (v *view) registerPage(shell *server.View) {
+func (c *clients) registerPage(shell *server.View) {
 	const summary = "What a page's client is to do"
 	server.Register(
 		shell,
 		server.LimitsItself(server.Public(operation("page-config", http.MethodGet, "/array/{token}/config", summary))),
-		v.pageConfig,
+		c.pageConfig,
 	)
 	script := operation("page-script", http.MethodGet, "/array/{token}/config.js", summary+", as a script")
 	script.Responses = map[string]*huma.Response{"200": {
@@ -29,7 +29,7 @@ func (v *view) registerPage(shell *server.View) {
 			"application/javascript": {Schema: &huma.Schema{Type: huma.TypeString}},
 		},
 	}}
-	server.Register(shell, server.LimitsItself(server.Public(script)), v.pageScript)
+	server.Register(shell, server.LimitsItself(server.Public(script)), c.pageScript)
 }
 
 type pageInput struct {
@@ -65,8 +65,8 @@ type PageAnalytics struct {
 	Endpoint string `json:"endpoint"`
 }
 
-func (v *view) pageConfig(ctx context.Context, input *pageInput) (*pageOutput, error) {
-	held, err := v.byToken(ctx, input.Token)
+func (c *clients) pageConfig(ctx context.Context, input *pageInput) (*pageOutput, error) {
+	held, err := c.byToken(ctx, input.Token)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +92,8 @@ type scriptOutput struct {
 	Body        []byte
 }
 
-func (v *view) pageScript(ctx context.Context, input *pageInput) (*scriptOutput, error) {
-	held, err := v.byToken(ctx, input.Token)
+func (c *clients) pageScript(ctx context.Context, input *pageInput) (*scriptOutput, error) {
+	held, err := c.byToken(ctx, input.Token)
 	if err != nil {
 		return nil, err
 	}
@@ -110,34 +110,4 @@ func (v *view) pageScript(ctx context.Context, input *pageInput) (*scriptOutput,
 		"  window._POSTHOG_REMOTE_CONFIG[%s] = %s;\n" +
 		"})();\n"
 	return &scriptOutput{ContentType: "application/javascript", Body: fmt.Appendf(nil, script, token, config)}, nil
-}
-
-// byToken is the environment of an SDK key, which need not be told from a wrong one in time: it is the caller's own. It
-// fails with an *Error of status 401 where no environment has the key, and of 429 where its address asks too often.
-func (v *view) byToken(ctx context.Context, token string) (*store.Environment, error) {
-	held, kind, found := v.store.ByKey(token)
-	if !found || kind != store.ServerKey {
-		if err := v.server.Limits().TakeAddress(exchangeOf(ctx).request); err != nil {
-			return nil, err
-		}
-	}
-	switch {
-	case found:
-		return held, nil
-	case !v.store.Synced():
-		return nil, notSynced()
-	default:
-		return nil, server.Errorf(
-			http.StatusUnauthorized,
-			"no environment has this project token; use one of its SDK keys, a client key in pages",
-		)
-	}
-}
-
-// notSynced says that the keys are not known yet.
-func notSynced() error {
-	return &server.Error{
-		Status:  http.StatusServiceUnavailable,
-		Message: "the server has not read everything yet that is published",
-	}
 }

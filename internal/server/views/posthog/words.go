@@ -169,7 +169,7 @@ func (t *told) stored(before, after any) {
 	for name := range is {
 		names[name] = true
 	}
-	for _, name := range sortedKeys(names) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		switch name {
 		case "shares":
 		case "createInFolder":

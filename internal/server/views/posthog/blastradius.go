@@ -1,0 +1,108 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package posthog
+
+import (
+	"context"
+	"math"
+	"strings"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
+)
+
+type blastRadiusInput struct {
+	Scope
+	Body struct {
+		Unused
+
+		Condition      server.Optional[Group] `json:"condition" doc:"The group. Its share and variant do not matter. Null is everybody."`
+		GroupTypeIndex *int                   `json:"group_type_index,omitempty" nullable:"true" doc:"Only null is possible."`
+	}
+}
+
+type blastRadiusOutput struct {
+	Body struct {
+		UsersAffected int `json:"users_affected"`
+		TotalUsers    int `json:"total_users"`
+	}
+}
+
+// blastRadius counts over the contexts that were evaluated here lately.
+func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blastRadiusOutput, error) {
+	at, err := v.place(ctx, &input.Scope)
+	if err != nil {
+		return nil, err
+	}
+	if input.Body.GroupTypeIndex != nil {
+		return nil, server.InvalidField("group_type_index", "flags are released to people, not to groups of them")
+	}
+	output := &blastRadiusOutput{}
+	flag, mistakes := v.ruleOf(ctx, at, &input.Body.Condition.Value)
+	if len(mistakes) > 0 {
+		return nil, server.Invalid(mistakes...)
+	}
+	if at.served == nil {
+		return output, nil
+	}
+	contexts, subjects := v.telemetry.Sample(at.served)
+	document, err := v.clients.published.document(at.served)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := evaluate.New(
+		&datafile.Document{Flags: map[string]*datafile.Flag{blastKey: flag}, Audiences: document.Audiences},
+	)
+	if err != nil {
+		return nil, server.InvalidField("condition", "%v", err)
+	}
+	affected := 0
+	for _, context := range contexts {
+		if result := engine.Evaluate(
+			blastKey,
+			context,
+			v.clock.Now(),
+		); result.Variation != nil &&
+			result.Variation.Value == true {
+			affected++
+		}
+	}
+	output.Body.TotalUsers = subjects
+	if len(contexts) > 0 {
+		output.Body.UsersAffected = int(math.Round(float64(affected) * float64(subjects) / float64(len(contexts))))
+	}
+	return output, nil
+}
+
+// blastKey is the key of the flag that a group is tested by.
+const blastKey = "group"
+
+// ruleOf is a flag that is true for the people of a group.
+func (v *view) ruleOf(ctx context.Context, at *place, group *Group) (*datafile.Flag, []server.FieldError) {
+	flag := &v1alpha1.FeatureFlag{}
+	flag.Name, flag.Spec.Key = blastKey, blastKey
+	newFlag(flag, nil)
+	everybody := *group
+	everybody.RolloutPercentage, everybody.Variant, everybody.SortKey = nil, nil, ""
+	config := server.Part(flag, at.environment.Name)
+	config.Enabled = true
+	w := &writer{
+		references: *v.change(ctx, at, nil, false).references,
+		flag:       flag,
+		config:     config,
+		shown:      &description{},
+		filters:    &Filters{Groups: []Group{everybody}},
+	}
+	w.write()
+	form := asOn(flag, at.environment.Name)
+	if form == nil && len(w.mistakes) == 0 {
+		w.refuse("condition.properties", "a value is not of the form that its operator takes")
+	}
+	for i := range w.mistakes {
+		w.mistakes[i].Field = strings.Replace(w.mistakes[i].Field, "filters.groups[0]", "condition", 1)
+	}
+	return form, w.mistakes
+}
