@@ -16,40 +16,47 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/lookup"
 )
 
 func (v *view) registerActions(shell *server.View) {
 	server.Register(
 		shell,
-		operation(
+		lookup.Operation(
 			"enrich-usage-dashboard",
 			http.MethodPost,
-			flagsPath+"/{id}/enrich_usage_dashboard",
+			lookup.FlagsPath+"/{id}/enrich_usage_dashboard",
 			"Write a dashboard of a flag's evaluations",
 		),
 		v.enrich,
 	)
 	server.Register(
 		shell,
-		operation(
+		lookup.Operation(
 			"has-active-dependents",
 			http.MethodPost,
-			flagsPath+"/{id}/has_active_dependents",
+			lookup.FlagsPath+"/{id}/has_active_dependents",
 			"Whether flags that are on depend on this one",
 		),
 		v.hasDependents,
 	)
 	server.Register(
 		shell,
-		operation(
+		lookup.Operation(
 			"dependent-flags",
 			http.MethodGet,
-			flagsPath+"/{id}/dependent_flags",
+			lookup.FlagsPath+"/{id}/dependent_flags",
 			"The flags that are on and depend on this one",
 		),
 		v.dependents,
 	)
-	statusOperation := operation("status", http.MethodGet, flagsPath+"/{id}/status", "Where a flag is in its life")
+	statusOperation := lookup.Operation(
+		"status",
+		http.MethodGet,
+		lookup.FlagsPath+"/{id}/status",
+		"Where a flag is in its life",
+	)
 	statusOperation.Responses = map[string]*huma.Response{strconv.Itoa(http.StatusNotFound): {
 		Description: "There is no such flag, of which the status is unknown; or no such project.",
 		Content: map[string]*huma.MediaType{
@@ -61,7 +68,7 @@ func (v *view) registerActions(shell *server.View) {
 		statusOperation,
 		v.status,
 	)
-	bulkKeys := operation("bulk-keys", http.MethodPost, flagsPath+"/bulk_keys", "The keys of flags by id")
+	bulkKeys := lookup.Operation("bulk-keys", http.MethodPost, lookup.FlagsPath+"/bulk_keys", "The keys of flags by id")
 	bulkKeys.Responses = map[string]*huma.Response{strconv.Itoa(http.StatusBadRequest): {
 		Description: "None of the ids can be that of a flag, which the field error says; or the request is malformed.",
 		Content: map[string]*huma.MediaType{
@@ -71,22 +78,27 @@ func (v *view) registerActions(shell *server.View) {
 	server.Register(shell, bulkKeys, v.bulkKeys)
 	server.Register(
 		shell,
-		operation("user-blast-radius", http.MethodPost, flagsPath+"/user_blast_radius", "How many people a group is"),
+		lookup.Operation(
+			"user-blast-radius",
+			http.MethodPost,
+			lookup.FlagsPath+"/user_blast_radius",
+			"How many people a group is",
+		),
 		v.blastRadius,
 	)
 	server.Register(
 		shell,
-		operation("activity", http.MethodGet, flagsPath+"/activity", "The changes of all flags"),
+		lookup.Operation("activity", http.MethodGet, lookup.FlagsPath+"/activity", "The changes of all flags"),
 		v.activity,
 	)
 	server.Register(
 		shell,
-		operation("flag-activity", http.MethodGet, flagsPath+"/{id}/activity", "The changes of a flag"),
+		lookup.Operation("flag-activity", http.MethodGet, lookup.FlagsPath+"/{id}/activity", "The changes of a flag"),
 		v.flagActivity,
 	)
 	server.Register(
 		shell,
-		operation("my-flags", http.MethodGet, flagsPath+"/my_flags", "What each flag is for the caller"),
+		lookup.Operation("my-flags", http.MethodGet, lookup.FlagsPath+"/my_flags", "What each flag is for the caller"),
 		v.myFlags,
 	)
 }
@@ -120,7 +132,7 @@ type Unused struct {
 
 // actionInput is the body of actions that take none.
 type actionInput struct {
-	FlagScope
+	lookup.FlagScope
 	Body *Unused `required:"false"`
 }
 
@@ -133,17 +145,17 @@ type enrichOutput struct {
 }
 
 func (v *view) enrich(ctx context.Context, input *actionInput) (*enrichOutput, error) {
-	project, err := v.project(ctx, &input.Scope)
+	project, err := v.Project(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
-	flag, err := v.flag(ctx, project, input.ID)
+	flag, err := v.Flag(ctx, project, input.ID)
 	if err != nil {
 		return nil, err
 	}
 	output := &enrichOutput{Status: http.StatusOK}
 	if err := v.writeDashboard(ctx, flag); err != nil {
-		refused, is := asRefusal(err)
+		refused, is := lookup.AsRefusal(err)
 		if !is || refused.Status != http.StatusBadRequest {
 			return nil, err
 		}
@@ -183,23 +195,26 @@ type dependentsOutput struct {
 }
 
 // dependents are the flags that require this one in an environment in which they are on.
-func (v *view) dependents(ctx context.Context, input *FlagScope) (*dependentsOutput, error) {
-	project, err := v.project(ctx, &input.Scope)
+func (v *view) dependents(ctx context.Context, input *lookup.FlagScope) (*dependentsOutput, error) {
+	project, err := v.Project(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
-	flag, err := v.flag(ctx, project, input.ID)
+	flag, err := v.Flag(ctx, project, input.ID)
 	if err != nil {
 		return nil, err
 	}
-	all, err := v.cluster.Flags(ctx, project)
+	all, err := v.Cluster.Flags(ctx, project)
 	if err != nil {
 		return nil, err
 	}
 	output := &dependentsOutput{Body: []Dependent{}}
 	for _, other := range all {
 		if !other.Spec.Archived && requires(other, flag.Key()) {
-			output.Body = append(output.Body, Dependent{ID: idOf(other.UID), Key: other.Key(), Name: other.Spec.DisplayName})
+			output.Body = append(
+				output.Body,
+				Dependent{ID: lookup.IDOf(other.UID), Key: other.Key(), Name: other.Spec.DisplayName},
+			)
 		}
 	}
 	slices.SortFunc(output.Body, func(a, b Dependent) int { return cmp.Compare(a.Key, b.Key) })
@@ -225,14 +240,14 @@ type statusOutput struct {
 }
 
 // status says where a flag is in its life. Of a flag that is not there it says so, with status 404.
-func (v *view) status(ctx context.Context, input *FlagScope) (*statusOutput, error) {
+func (v *view) status(ctx context.Context, input *lookup.FlagScope) (*statusOutput, error) {
 	output := &statusOutput{Status: http.StatusOK}
-	project, err := v.project(ctx, &input.Scope)
+	project, err := v.Project(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
-	flag, err := v.flag(ctx, project, input.ID)
-	if refused, is := asRefusal(err); is && refused.Status == http.StatusNotFound && project.UID != "" {
+	flag, err := v.Flag(ctx, project, input.ID)
+	if refused, is := lookup.AsRefusal(err); is && refused.Status == http.StatusNotFound && project.UID != "" {
 		output.Status = http.StatusNotFound
 		output.Body.Status, output.Body.Reason = "unknown", "Flag could not be found"
 		return output, nil
@@ -240,20 +255,20 @@ func (v *view) status(ctx context.Context, input *FlagScope) (*statusOutput, err
 	if err != nil {
 		return nil, err
 	}
-	at, err := v.place(ctx, &input.Scope)
+	at, err := v.Place(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
-	output.Body.Status, output.Body.Reason = statusOf(flag, at.environment.Name, v.lastCalled(at, flag), v.clock.Now())
+	output.Body.Status, output.Body.Reason = statusOf(flag, at.Environment.Name, v.lastCalled(at, flag), v.clock.Now())
 	return output, nil
 }
 
 // lastCalled is when a flag was last evaluated in the environment, and nil where that is not known.
-func (v *view) lastCalled(at *place, flag *v1alpha1.FeatureFlag) *time.Time {
-	if at.served == nil {
+func (v *view) lastCalled(at *lookup.Place, flag *v1alpha1.FeatureFlag) *time.Time {
+	if at.Served == nil {
 		return nil
 	}
-	last, known := v.telemetry.LastEvaluated(at.served, flag.Key())
+	last, known := v.telemetry.LastEvaluated(at.Served, flag.Key())
 	if !known {
 		return nil
 	}
@@ -261,7 +276,7 @@ func (v *view) lastCalled(at *place, flag *v1alpha1.FeatureFlag) *time.Time {
 }
 
 type bulkKeysInput struct {
-	Scope
+	lookup.Scope
 	Body struct {
 		Unused
 
@@ -280,18 +295,18 @@ type bulkKeysOutput struct {
 
 // bulkKeys gives the keys of those ids that flags have, and says which have none.
 func (v *view) bulkKeys(ctx context.Context, input *bulkKeysInput) (*bulkKeysOutput, error) {
-	project, err := v.project(ctx, &input.Scope)
+	project, err := v.Project(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
-	all, err := v.cluster.Flags(ctx, project)
+	all, err := v.Cluster.Flags(ctx, project)
 	if err != nil {
 		return nil, err
 	}
 	keys := map[string]string{}
 	for _, flag := range all {
 		if !flag.Spec.Archived {
-			keys[strconv.FormatInt(idOf(flag.UID), 10)] = flag.Key()
+			keys[strconv.FormatInt(lookup.IDOf(flag.UID), 10)] = flag.Key()
 		}
 	}
 	output := &bulkKeysOutput{Status: http.StatusOK}
@@ -299,9 +314,9 @@ func (v *view) bulkKeys(ctx context.Context, input *bulkKeysInput) (*bulkKeysOut
 	var invalid []string
 	valid := 0
 	for _, id := range input.Body.IDs {
-		text, isScalar := scalar(id)
+		text, isScalar := filters.Scalar(id)
 		if _, err := strconv.ParseInt(text, 10, 64); err != nil || !isScalar {
-			invalid = append(invalid, canonical(id))
+			invalid = append(invalid, filters.Canonical(id))
 			continue
 		}
 		valid++

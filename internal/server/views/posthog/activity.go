@@ -6,6 +6,8 @@ package posthog
 import (
 	"context"
 	"encoding/json"
+
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/lookup"
 )
 
 // Activity is one change of a flag.
@@ -47,12 +49,12 @@ type Page struct {
 }
 
 type activityInput struct {
-	Scope
+	lookup.Scope
 	Page
 }
 
 type flagActivityInput struct {
-	FlagScope
+	lookup.FlagScope
 	Page
 }
 
@@ -66,11 +68,11 @@ type activityOutput struct {
 }
 
 func (v *view) activity(ctx context.Context, input *activityInput) (*activityOutput, error) {
-	project, err := v.project(ctx, &input.Scope)
+	project, err := v.Project(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
-	flags, err := v.cluster.Flags(ctx, project)
+	flags, err := v.Cluster.Flags(ctx, project)
 	if err != nil {
 		return nil, err
 	}
@@ -82,11 +84,11 @@ func (v *view) activity(ctx context.Context, input *activityInput) (*activityOut
 }
 
 func (v *view) flagActivity(ctx context.Context, input *flagActivityInput) (*activityOutput, error) {
-	project, err := v.project(ctx, &input.Scope)
+	project, err := v.Project(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
-	flag, err := v.flag(ctx, project, input.ID)
+	flag, err := v.Flag(ctx, project, input.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +100,10 @@ func (v *view) flagActivity(ctx context.Context, input *flagActivityInput) (*act
 }
 
 // page is a part of the changes, newest first.
-func (v *view) page(ctx context.Context, scope *Scope, changes []changed, page *Page) *activityOutput {
+func (v *view) page(ctx context.Context, scope *lookup.Scope, changes []changed, page *Page) *activityOutput {
 	environment := ""
-	if at, err := v.place(ctx, scope); err == nil {
-		environment = at.environment.Name
+	if at, err := v.Place(ctx, scope); err == nil {
+		environment = at.Environment.Name
 	}
 	output := &activityOutput{}
 	output.Body.Results, output.Body.TotalCount = []Activity{}, len(changes)

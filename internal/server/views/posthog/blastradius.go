@@ -10,17 +10,19 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/lookup"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 type blastRadiusInput struct {
-	Scope
+	lookup.Scope
 	Body struct {
 		Unused
 
-		Condition      server.Optional[Group] `json:"condition" doc:"The group. Its share and variant do not matter. Null is everybody."`
-		GroupTypeIndex *int                   `json:"group_type_index,omitempty" nullable:"true" doc:"Only null is possible."`
+		Condition      server.Optional[filters.Group] `json:"condition" doc:"The group. Its share and variant do not matter. Null is everybody."`
+		GroupTypeIndex *int                           `json:"group_type_index,omitempty" nullable:"true" doc:"Only null is possible."`
 	}
 }
 
@@ -33,7 +35,7 @@ type blastRadiusOutput struct {
 
 // blastRadius counts over the contexts that were evaluated here lately.
 func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blastRadiusOutput, error) {
-	at, err := v.place(ctx, &input.Scope)
+	at, err := v.Place(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +47,11 @@ func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blast
 	if len(mistakes) > 0 {
 		return nil, server.Invalid(mistakes...)
 	}
-	if at.served == nil {
+	if at.Served == nil {
 		return output, nil
 	}
-	contexts, subjects := v.telemetry.Sample(at.served)
-	document, err := v.clients.published.document(at.served)
+	contexts, subjects := v.telemetry.Sample(at.Served)
+	document, err := v.clients.Published.Document(at.Served)
 	if err != nil {
 		return nil, err
 	}
@@ -81,28 +83,32 @@ func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blast
 const blastKey = "group"
 
 // ruleOf is a flag that is true for the people of a group.
-func (v *view) ruleOf(ctx context.Context, at *place, group *Group) (*datafile.Flag, []server.FieldError) {
+func (v *view) ruleOf(
+	ctx context.Context,
+	at *lookup.Place,
+	group *filters.Group,
+) (*datafile.Flag, []server.FieldError) {
 	flag := &v1alpha1.FeatureFlag{}
 	flag.Name, flag.Spec.Key = blastKey, blastKey
-	newFlag(flag, nil)
+	filters.NewFlag(flag, nil)
 	everybody := *group
 	everybody.RolloutPercentage, everybody.Variant, everybody.SortKey = nil, nil, ""
-	config := server.Part(flag, at.environment.Name)
+	config := server.Part(flag, at.Environment.Name)
 	config.Enabled = true
-	w := &writer{
-		references: *v.change(ctx, at, nil, false).references,
-		flag:       flag,
-		config:     config,
-		shown:      &description{},
-		filters:    &Filters{Groups: []Group{everybody}},
+	w := &filters.Writer{
+		References: *v.change(ctx, at, nil, false).References,
+		Flag:       flag,
+		Config:     config,
+		Shown:      &filters.Description{},
+		Filters:    &filters.Filters{Groups: []filters.Group{everybody}},
 	}
-	w.write()
-	form := asOn(flag, at.environment.Name)
-	if form == nil && len(w.mistakes) == 0 {
-		w.refuse("condition.properties", "a value is not of the form that its operator takes")
+	w.Write()
+	form := filters.AsOn(flag, at.Environment.Name)
+	if form == nil && len(w.Mistakes) == 0 {
+		w.Refuse("condition.properties", "a value is not of the form that its operator takes")
 	}
-	for i := range w.mistakes {
-		w.mistakes[i].Field = strings.Replace(w.mistakes[i].Field, "filters.groups[0]", "condition", 1)
+	for i := range w.Mistakes {
+		w.Mistakes[i].Field = strings.Replace(w.Mistakes[i].Field, "filters.groups[0]", "condition", 1)
 	}
-	return form, w.mistakes
+	return form, w.Mistakes
 }

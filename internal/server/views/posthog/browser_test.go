@@ -15,6 +15,8 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/clients"
 )
 
 // gzipped is a text as gzip compresses it.
@@ -80,7 +82,7 @@ var _ = Describe("What PostHog's clients send", func() {
 		}
 
 		By("saying what cannot be read")
-		large := strings.Repeat(" ", maxBody+1)
+		large := strings.Repeat(" ", clients.MaxBody+1)
 		for name, request := range map[string]struct {
 			path, body string
 			headers    []string

@@ -13,30 +13,32 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/lookup"
 )
 
 // change is what a request makes of a flag.
 type change struct {
-	*references
+	*filters.References
 
 	view    *view
 	ctx     context.Context //nolint:containedctx // It lives as long as the request.
-	at      *place
+	at      *lookup.Place
 	fields  *Fields
 	replace bool
 	// writer is that of the filters, and nil where there are none.
-	writer *writer
+	writer *filters.Writer
 }
 
-func (v *view) change(ctx context.Context, at *place, fields *Fields, replace bool) *change {
-	namespace := at.project.Name
-	return &change{view: v, ctx: ctx, at: at, fields: fields, replace: replace, references: &references{
-		flag: func(id string) *v1alpha1.FeatureFlag {
+func (v *view) change(ctx context.Context, at *lookup.Place, fields *Fields, replace bool) *change {
+	namespace := at.Project.Name
+	return &change{view: v, ctx: ctx, at: at, fields: fields, replace: replace, References: &filters.References{
+		Flag: func(id string) *v1alpha1.FeatureFlag {
 			if number, err := strconv.ParseInt(id, 10, 64); err == nil {
 				all := &v1alpha1.FeatureFlagList{}
-				if err := v.cluster.Reader.List(ctx, all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err == nil {
+				if err := v.Cluster.Reader.List(ctx, all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err == nil {
 					for i := range all.Items {
-						if idOf(all.Items[i].UID) == number {
+						if lookup.IDOf(all.Items[i].UID) == number {
 							return &all.Items[i]
 						}
 					}
@@ -44,13 +46,13 @@ func (v *view) change(ctx context.Context, at *place, fields *Fields, replace bo
 			}
 			return v.flagOfKey(ctx, namespace, id)
 		},
-		audience: func(id string) string {
+		Audience: func(id string) string {
 			all := &v1alpha1.FlagAudienceList{}
-			if err := v.cluster.Reader.List(ctx, all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+			if err := v.Cluster.Reader.List(ctx, all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 				return ""
 			}
 			for i := range all.Items {
-				if audience := &all.Items[i]; strconv.FormatInt(idOf(audience.UID), 10) == id || audience.Name == id {
+				if audience := &all.Items[i]; strconv.FormatInt(lookup.IDOf(audience.UID), 10) == id || audience.Name == id {
 					return audience.Name
 				}
 			}
@@ -61,9 +63,9 @@ func (v *view) change(ctx context.Context, at *place, fields *Fields, replace bo
 
 func (c *change) rename(path string) string {
 	if c.writer != nil {
-		return c.writer.rename(path)
+		return c.writer.Rename(path)
 	}
-	return renameField(path)
+	return filters.RenameField(path)
 }
 
 // part is what the change replaces.
@@ -74,15 +76,15 @@ func (c *change) part(flag *v1alpha1.FeatureFlag) any {
 		part any
 	}{
 		{c.fields.Name.Sent, flag.Spec.DisplayName}, {c.fields.Deleted.Sent, flag.Spec.Archived}, {c.fields.Tags.Sent, flag.Spec.Tags},
-		{c.fields.EvaluationRuntime.Sent, flag.Spec.Runtime}, {c.fields.Active.Sent, flag.EnabledIn(c.at.environment.Name)},
+		{c.fields.EvaluationRuntime.Sent, flag.Spec.Runtime}, {c.fields.Active.Sent, flag.EnabledIn(c.at.Environment.Name)},
 		{c.fields.Filters.Sent, flag.Spec.Variations},
-		{c.fields.Filters.Sent || c.fields.BucketingIdentifier.Sent, decisions(flag.In(c.at.environment.Name))},
+		{c.fields.Filters.Sent || c.fields.BucketingIdentifier.Sent, decisions(flag.In(c.at.Environment.Name))},
 	} {
 		if field.sent {
 			parts = append(parts, field.part)
 		}
 	}
-	return append(parts, flag.Annotations[v1alpha1.ViewAnnotationPrefix+viewName])
+	return append(parts, flag.Annotations[v1alpha1.ViewAnnotationPrefix+filters.ViewName])
 }
 
 // decisions are what filters replace in an environment.
@@ -95,7 +97,7 @@ func decisions(config *v1alpha1.EnvironmentConfig) any {
 
 // apply changes a flag to what the request says.
 func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
-	fields, environment := c.fields, c.at.environment.Name
+	fields, environment := c.fields, c.at.Environment.Name
 	if fields.Key.Sent && fields.Key.Value != flag.Key() {
 		return server.InvalidField("key", "a key cannot change")
 	}
@@ -103,12 +105,12 @@ func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
 	keepValue(&flag.Spec.Tags, &fields.Tags)
 	keepValue(&flag.Spec.Archived, &fields.Deleted)
 	if fields.EvaluationRuntime.Sent {
-		flag.Spec.Runtime = runtimeOf(fields.EvaluationRuntime.Value)
+		flag.Spec.Runtime = filters.RuntimeOf(fields.EvaluationRuntime.Value)
 	}
 	if fields.Active.Sent {
 		server.SetEnabled(flag, environment, fields.Active.Value)
 	}
-	stored := server.ViewFields[kept](flag, viewName)
+	stored := server.ViewFields[filters.Kept](flag, filters.ViewName)
 	keep(&stored, fields)
 	if fields.Filters.Sent && !fields.Filters.Null {
 		if err := c.filters(flag, &stored); err != nil {
@@ -119,7 +121,7 @@ func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
 		hash(server.Part(flag, environment), fields.BucketingIdentifier.Value)
 	}
 	switch {
-	case fields.IsRemoteConfiguration.Value && !isRemoteConfiguration(flag, environment):
+	case fields.IsRemoteConfiguration.Value && !filters.IsRemoteConfiguration(flag, environment):
 		return server.InvalidField(
 			"is_remote_configuration",
 			"a remote configuration has one group, with all people, and a payload",
@@ -129,11 +131,11 @@ func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
 			"has_encrypted_payloads",
 			"a payload is taken from a Secret in the manifest: spec.variations[].payloadFrom",
 		)
-	case stored.isEmpty():
-		delete(flag.Annotations, v1alpha1.ViewAnnotationPrefix+viewName)
+	case stored.IsEmpty():
+		delete(flag.Annotations, v1alpha1.ViewAnnotationPrefix+filters.ViewName)
 		return nil
 	}
-	return server.SetViewFields(flag, viewName, stored)
+	return server.SetViewFields(flag, filters.ViewName, stored)
 }
 
 // hash sets what the rules of an environment hash.
@@ -141,21 +143,21 @@ func hash(config *v1alpha1.EnvironmentConfig, identifier string) {
 	for i := range config.Rules {
 		switch attribute := &config.Rules[i].HashAttribute; {
 		case identifier == "device_id":
-			*attribute = deviceID
-		case *attribute == deviceID:
+			*attribute = filters.DeviceID
+		case *attribute == filters.DeviceID:
 			*attribute = ""
 		}
 	}
 }
 
 // filters changes whom the flag is released to.
-func (c *change) filters(flag *v1alpha1.FeatureFlag, stored *kept) error {
-	environment := c.at.environment.Name
-	shows := c.view.surroundings(c.ctx, c.at.environment).describeFlag(flag, environment)
-	filters := c.fields.Filters.Value
-	c.writer = &writer{references: *c.references, flag: flag, filters: &filters, shown: shows}
+func (c *change) filters(flag *v1alpha1.FeatureFlag, stored *filters.Kept) error {
+	environment := c.at.Environment.Name
+	shows := c.view.surroundings(c.ctx, c.at.Environment).DescribeFlag(flag, environment)
+	wanted := c.fields.Filters.Value
+	c.writer = &filters.Writer{References: *c.References, Flag: flag, Filters: &wanted, Shown: shows}
 	// A new flag has nothing to lose. What is wrong with it, such as its key, is said before it is written.
-	if len(shows.Lost) > 0 && c.writer.replaces() && !c.replace && flag.UID != "" {
+	if len(shows.Lost) > 0 && c.writer.Replaces() && !c.replace && flag.UID != "" {
 		return server.InvalidField(
 			"filters",
 			"the flag has what filters do not show and this would lose: %s; change it in its manifest, or ask with ?replace=true",
@@ -163,13 +165,13 @@ func (c *change) filters(flag *v1alpha1.FeatureFlag, stored *kept) error {
 		)
 	}
 	config := server.Part(flag, environment)
-	c.writer.config = config
-	if bucketingIdentifier(config) == "device_id" {
-		c.writer.hashAttribute = deviceID
+	c.writer.Config = config
+	if filters.BucketingIdentifier(config) == "device_id" {
+		c.writer.HashAttribute = filters.DeviceID
 	}
-	c.writer.write()
-	if len(c.writer.mistakes) > 0 {
-		return server.Invalid(c.writer.mistakes...)
+	c.writer.Write()
+	if len(c.writer.Mistakes) > 0 {
+		return server.Invalid(c.writer.Mistakes...)
 	}
 	multivariate := c.fields.Filters.Value.Multivariate
 	if multivariate == nil {

@@ -14,10 +14,12 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/lookup"
 )
 
 type createInput struct {
-	Scope
+	lookup.Scope
 	Body Fields
 }
 
@@ -28,7 +30,7 @@ type createOutput struct {
 }
 
 func (v *view) create(ctx context.Context, input *createInput) (*createOutput, error) {
-	at, err := v.place(ctx, &input.Scope)
+	at, err := v.Place(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +39,7 @@ func (v *view) create(ctx context.Context, input *createInput) (*createOutput, e
 		return nil, server.InvalidField("key", "a flag has a key")
 	}
 	if fields.IsRemoteConfiguration.Value && len(fields.Filters.Value.Groups) == 0 {
-		fields.Filters.Sent, fields.Filters.Value.Groups = true, []Group{{}}
+		fields.Filters.Sent, fields.Filters.Value.Groups = true, []filters.Group{{}}
 	}
 	flag := &v1alpha1.FeatureFlag{}
 	flag.Spec.Key = fields.Key.Value
@@ -45,8 +47,8 @@ func (v *view) create(ctx context.Context, input *createInput) (*createOutput, e
 	if err != nil {
 		return nil, err
 	}
-	newFlag(flag, &fields.Filters.Value)
-	server.SetEnabled(flag, at.environment.Name, !fields.Active.Sent || fields.Active.Value)
+	filters.NewFlag(flag, &fields.Filters.Value)
+	server.SetEnabled(flag, at.Environment.Name, !fields.Active.Sent || fields.Active.Value)
 	change := v.change(ctx, at, fields, false)
 	if err := change.apply(flag); err != nil {
 		return nil, err
@@ -54,7 +56,7 @@ func (v *view) create(ctx context.Context, input *createInput) (*createOutput, e
 	if err := v.freeKey(ctx, at, flag, deleted, change.rename); err != nil {
 		return nil, err
 	}
-	if err := server.Create(ctx, v.cluster, at.project, flag, change.rename); err != nil {
+	if err := server.Create(ctx, v.Cluster, at.Project, flag, change.rename); err != nil {
 		return nil, err
 	}
 	shows := v.flagOutput(ctx, at, flag)
@@ -71,19 +73,23 @@ func (v *view) create(ctx context.Context, input *createInput) (*createOutput, e
 // warning is the header Warning for something that was left out.
 func warning(what string, err error) string {
 	why := "the log says why"
-	if refused, is := asRefusal(err); is {
+	if refused, is := lookup.AsRefusal(err); is {
 		why = refused.Text()
 	}
 	return "299 jackstaff " + strconv.QuoteToASCII(what+": "+why)
 }
 
 // nameFlag names a flag that is about to be created, and returns the deleted flags that hold its key.
-func (v *view) nameFlag(ctx context.Context, at *place, flag *v1alpha1.FeatureFlag) ([]v1alpha1.FeatureFlag, error) {
+func (v *view) nameFlag(
+	ctx context.Context,
+	at *lookup.Place,
+	flag *v1alpha1.FeatureFlag,
+) ([]v1alpha1.FeatureFlag, error) {
 	others := &v1alpha1.FeatureFlagList{}
-	err := v.cluster.Reader.List(
+	err := v.Cluster.Reader.List(
 		ctx,
 		others,
-		client.InNamespace(at.project.Name),
+		client.InNamespace(at.Project.Name),
 		client.MatchingFields{index.FlagKey: flag.Spec.Key},
 	)
 	if err != nil {
@@ -91,13 +97,13 @@ func (v *view) nameFlag(ctx context.Context, at *place, flag *v1alpha1.FeatureFl
 	}
 	for i := range others.Items {
 		if !others.Items[i].Spec.Archived {
-			return nil, v.cluster.NameFlag(ctx, at.project, flag) // It says that the key is taken.
+			return nil, v.Cluster.NameFlag(ctx, at.Project, flag) // It says that the key is taken.
 		}
 	}
 	if len(others.Items) == 0 {
-		return nil, v.cluster.NameFlag(ctx, at.project, flag)
+		return nil, v.Cluster.NameFlag(ctx, at.Project, flag)
 	}
-	all, err := v.cluster.Flags(ctx, at.project)
+	all, err := v.Cluster.Flags(ctx, at.Project)
 	if err != nil {
 		return nil, err
 	}
@@ -117,25 +123,24 @@ func (v *view) nameFlag(ctx context.Context, at *place, flag *v1alpha1.FeatureFl
 // the API server would refuse the new one.
 func (v *view) freeKey(
 	ctx context.Context,
-	at *place,
-	flag *v1alpha1.FeatureFlag,
+	at *lookup.Place, flag *v1alpha1.FeatureFlag,
 	deleted []v1alpha1.FeatureFlag,
 	rename server.Rename,
 ) error {
 	if len(deleted) == 0 {
 		return nil
 	}
-	if err := v.cluster.Authorize(ctx, "create", server.Flags, at.project.Name, ""); err != nil {
+	if err := v.Cluster.Authorize(ctx, "create", server.Flags, at.Project.Name, ""); err != nil {
 		return err
 	}
 	trial := flag.DeepCopy()
-	trial.Namespace = at.project.Name
-	if err := v.cluster.AsCaller().Create(ctx, trial, client.DryRunAll); err != nil {
+	trial.Namespace = at.Project.Name
+	if err := v.Cluster.AsCaller().Create(ctx, trial, client.DryRunAll); err != nil {
 		return server.FromKubernetes(err, rename)
 	}
 	for i := range deleted {
-		if err := server.Delete(ctx, v.cluster, &deleted[i], ""); err != nil {
-			refused, is := asRefusal(err)
+		if err := server.Delete(ctx, v.Cluster, &deleted[i], ""); err != nil {
+			refused, is := lookup.AsRefusal(err)
 			if !is || refused.Status != http.StatusForbidden {
 				return err
 			}

@@ -35,7 +35,7 @@ func (v *view) writeDashboard(ctx context.Context, flag *v1alpha1.FeatureFlag) e
 	if err != nil {
 		return fmt.Errorf("encode dashboard: %w", err)
 	}
-	writer := v.cluster.AsCaller()
+	writer := v.Cluster.AsCaller()
 	owner := metav1.OwnerReference{
 		APIVersion: v1alpha1.GroupVersion.String(),
 		Kind:       "FeatureFlag",

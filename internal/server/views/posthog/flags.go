@@ -15,17 +15,27 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/lookup"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 func (v *view) registerFlags(shell *server.View) {
-	server.Register(shell, operation("list", http.MethodGet, flagsPath, "List flags"), v.list)
-	create := operation("create", http.MethodPost, flagsPath, "Create a flag")
+	server.Register(shell, lookup.Operation("list", http.MethodGet, lookup.FlagsPath, "List flags"), v.list)
+	create := lookup.Operation("create", http.MethodPost, lookup.FlagsPath, "Create a flag")
 	create.DefaultStatus = http.StatusCreated
 	server.Register(shell, create, v.create)
-	server.Register(shell, operation("retrieve", http.MethodGet, flagsPath+"/{id}", "Retrieve a flag"), v.retrieve)
-	server.Register(shell, operation("update", http.MethodPatch, flagsPath+"/{id}", "Change a flag"), v.update)
+	server.Register(
+		shell,
+		lookup.Operation("retrieve", http.MethodGet, lookup.FlagsPath+"/{id}", "Retrieve a flag"),
+		v.retrieve,
+	)
+	server.Register(
+		shell,
+		lookup.Operation("update", http.MethodPatch, lookup.FlagsPath+"/{id}", "Change a flag"),
+		v.update,
+	)
 }
 
 type flagOutput struct {
@@ -33,25 +43,25 @@ type flagOutput struct {
 	Body *Flag
 }
 
-func (v *view) flagOutput(ctx context.Context, at *place, flag *v1alpha1.FeatureFlag) *flagOutput {
+func (v *view) flagOutput(ctx context.Context, at *lookup.Place, flag *v1alpha1.FeatureFlag) *flagOutput {
 	return &flagOutput{ETag: server.ETag(flag), Body: v.show(ctx, at, flag)}
 }
 
 // show is a flag in an answer.
-func (v *view) show(ctx context.Context, at *place, flag *v1alpha1.FeatureFlag) *Flag {
-	d := v.surroundings(ctx, at.environment).describeFlag(flag, at.environment.Name)
-	config := flag.In(at.environment.Name)
-	stored := server.ViewFields[kept](flag, viewName)
-	status, _ := statusOf(flag, at.environment.Name, v.lastCalled(at, flag), v.clock.Now())
+func (v *view) show(ctx context.Context, at *lookup.Place, flag *v1alpha1.FeatureFlag) *Flag {
+	d := v.surroundings(ctx, at.Environment).DescribeFlag(flag, at.Environment.Name)
+	config := flag.In(at.Environment.Name)
+	stored := server.ViewFields[filters.Kept](flag, filters.ViewName)
+	status, _ := statusOf(flag, at.Environment.Name, v.lastCalled(at, flag), v.clock.Now())
 	shows := &Flag{
-		ID: idOf(
+		ID: lookup.IDOf(
 			flag.UID,
 		),
 		Name:    flag.Spec.DisplayName,
 		Key:     flag.Key(),
-		Filters: shown(&d.Filters),
+		Filters: filters.Shown(&d.Filters),
 		Deleted: flag.Spec.Archived,
-		Active: flag.EnabledIn(at.environment.Name) &&
+		Active: flag.EnabledIn(at.Environment.Name) &&
 			!flag.Spec.Archived,
 		CreatedAt:                  server.Time(flag.CreationTimestamp.Time),
 		Version:                    flag.Generation,
@@ -65,10 +75,10 @@ func (v *view) show(ctx context.Context, at *place, flag *v1alpha1.FeatureFlag) 
 		AnalyticsDashboards:   list(stored.AnalyticsDashboards),
 		HasEnrichedAnalytics:  stored.HasEnrichedAnalytics,
 		CreationContext:       stored.CreationContext,
-		IsRemoteConfiguration: isRemoteConfiguration(flag, at.environment.Name),
+		IsRemoteConfiguration: filters.IsRemoteConfiguration(flag, at.Environment.Name),
 		HasEncryptedPayloads:  hasSecrets(flag),
-		EvaluationRuntime:     runtimes[flag.Spec.Runtime],
-		BucketingIdentifier:   bucketingIdentifier(config),
+		EvaluationRuntime:     filters.Runtimes[flag.Spec.Runtime],
+		BucketingIdentifier:   filters.BucketingIdentifier(config),
 		CreateInFolder:        stored.CreateInFolder,
 		UpdatedAt:             server.Time(server.UpdatedAt(flag)),
 		Status:                strings.ToUpper(status),
@@ -96,23 +106,23 @@ func hasSecrets(flag *v1alpha1.FeatureFlag) bool {
 }
 
 // surroundings are what flags of an environment refer to, as the cache has it.
-func (v *view) surroundings(ctx context.Context, environment *v1alpha1.FlagEnvironment) *surroundings {
-	return &surroundings{
-		flag: func(key string) *datafile.Flag {
+func (v *view) surroundings(ctx context.Context, environment *v1alpha1.FlagEnvironment) *filters.Surroundings {
+	return &filters.Surroundings{
+		Flag: func(key string) *datafile.Flag {
 			flag := v.flagOfKey(ctx, environment.Namespace, key)
 			if flag == nil {
 				return nil
 			}
-			return asOn(flag, environment.Name)
+			return filters.AsOn(flag, environment.Name)
 		},
-		cohort: func(name string) int64 { return v.cohortID(ctx, environment.Namespace, name) },
+		Cohort: func(name string) int64 { return v.cohortID(ctx, environment.Namespace, name) },
 	}
 }
 
 // flagOfKey is the flag that holds a key, unless it is archived, and nil where there is none.
 func (v *view) flagOfKey(ctx context.Context, namespace, key string) *v1alpha1.FeatureFlag {
 	found := &v1alpha1.FeatureFlagList{}
-	err := v.cluster.Reader.List(
+	err := v.Cluster.Reader.List(
 		ctx,
 		found,
 		client.InNamespace(namespace),
@@ -135,7 +145,7 @@ func (v *view) flagOfKey(ctx context.Context, namespace, key string) *v1alpha1.F
 // cohortID is the integer that stands for an audience, and 0 where there is none.
 func (v *view) cohortID(ctx context.Context, namespace, name string) int64 {
 	audience := &v1alpha1.FlagAudience{}
-	if err := v.cluster.Reader.Get(
+	if err := v.Cluster.Reader.Get(
 		ctx,
 		client.ObjectKey{Namespace: namespace, Name: name},
 		audience,
@@ -143,11 +153,11 @@ func (v *view) cohortID(ctx context.Context, namespace, name string) int64 {
 	); err != nil {
 		return 0
 	}
-	return idOf(audience.UID)
+	return lookup.IDOf(audience.UID)
 }
 
-func (v *view) retrieve(ctx context.Context, input *FlagScope) (*flagOutput, error) {
-	at, flag, err := v.find(ctx, input)
+func (v *view) retrieve(ctx context.Context, input *lookup.FlagScope) (*flagOutput, error) {
+	at, flag, err := v.Find(ctx, input)
 	if err != nil {
 		return nil, err
 	}
@@ -155,14 +165,14 @@ func (v *view) retrieve(ctx context.Context, input *FlagScope) (*flagOutput, err
 }
 
 type updateInput struct {
-	FlagScope
+	lookup.FlagScope
 	IfMatch string `header:"If-Match" doc:"The ETag that was read."`
 	Replace bool   `query:"replace" doc:"Let filters replace also what they do not show."`
 	Body    Fields
 }
 
 func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, error) {
-	at, flag, err := v.find(ctx, &input.FlagScope)
+	at, flag, err := v.Find(ctx, &input.FlagScope)
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +189,18 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 		return nil, err
 	}
 	if fields.isOnlyActive() {
-		flag, err = server.Toggle(ctx, v.cluster, flag, at.environment.Name, fields.Active.Value, renameField, input.IfMatch)
+		flag, err = server.Toggle(
+			ctx,
+			v.Cluster,
+			flag,
+			at.Environment.Name,
+			fields.Active.Value,
+			filters.RenameField,
+			input.IfMatch,
+		)
 	} else {
 		change := v.change(ctx, at, fields, input.Replace)
-		flag, err = server.Change(ctx, v.cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
+		flag, err = server.Change(ctx, v.Cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
 			Apply: change.apply, Part: change.part, Rename: change.rename, IfMatch: input.IfMatch,
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/lookup"
 )
 
 // changed is a change and the flag that it is of.
@@ -26,7 +27,7 @@ type changed struct {
 
 // changesOfFlag are the changes of a flag, newest first.
 func (v *view) changesOfFlag(ctx context.Context, flag *v1alpha1.FeatureFlag) ([]changed, error) {
-	if err := v.cluster.Authorize(ctx, "list", server.Changes, flag.Namespace, ""); err != nil {
+	if err := v.Cluster.Authorize(ctx, "list", server.Changes, flag.Namespace, ""); err != nil {
 		return nil, err
 	}
 	entries, err := history.List(ctx, v.history, flag.Namespace, "FeatureFlag", flag.Name)
@@ -39,7 +40,7 @@ func (v *view) changesOfFlag(ctx context.Context, flag *v1alpha1.FeatureFlag) ([
 
 // changesOf are the changes of all flags of a project, newest first, those that are gone included.
 func (v *view) changesOf(ctx context.Context, project string, flags []*v1alpha1.FeatureFlag) ([]changed, error) {
-	if err := v.cluster.Authorize(ctx, "list", server.Changes, project, ""); err != nil {
+	if err := v.Cluster.Authorize(ctx, "list", server.Changes, project, ""); err != nil {
 		return nil, err
 	}
 	var carried []history.Entry
@@ -83,7 +84,7 @@ func (c *changed) show(environment string) Activity {
 		User:      userOf(&c.Actor),
 		Activity:  "updated",
 		Scope:     "FeatureFlag",
-		ItemID:    strconv.FormatInt(idOf(c.uid), 10),
+		ItemID:    strconv.FormatInt(lookup.IDOf(c.uid), 10),
 		Detail:    ActivityDetail{Changes: changesIn(&c.Record, environment), Name: c.name},
 		CreatedAt: server.Time(c.Time.Time),
 	}

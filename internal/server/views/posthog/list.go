@@ -17,10 +17,12 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/lookup"
 )
 
 type listInput struct {
-	Scope
+	lookup.Scope
 	Limit   int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"How many flags."`
 	Offset  int    `query:"offset" default:"0" minimum:"0" doc:"How many flags to leave out."`
 	Search  string `query:"search" maxLength:"256" doc:"A part of key or name, without regard to case."`
@@ -70,7 +72,7 @@ func (i *listInput) selects(flag *v1alpha1.FeatureFlag, environment string) bool
 		i.Active == "STALE" && (flag.Status.Stale == nil || !on),
 		i.Active == "true" && !on,
 		i.Active == "false" && on,
-		i.Runtime != "" && runtimes[flag.Spec.Runtime] != i.Runtime,
+		i.Runtime != "" && filters.Runtimes[flag.Spec.Runtime] != i.Runtime,
 		len(i.tags) > 0 && !slices.ContainsFunc(i.tags, func(tag string) bool { return slices.Contains(flag.Spec.Tags, tag) }):
 		return false
 	default:
@@ -82,7 +84,7 @@ func (i *listInput) selects(flag *v1alpha1.FeatureFlag, environment string) bool
 func isOfType(flag *v1alpha1.FeatureFlag, environment, name string) bool {
 	switch name {
 	case "remote_config":
-		return isRemoteConfiguration(flag, environment)
+		return filters.IsRemoteConfiguration(flag, environment)
 	case "experiment":
 		config := flag.In(environment)
 		return config != nil && slices.ContainsFunc(
@@ -92,7 +94,7 @@ func isOfType(flag *v1alpha1.FeatureFlag, environment, name string) bool {
 	case "multivariant":
 		return flag.Spec.Type != v1alpha1.FlagTypeBoolean
 	default:
-		return flag.Spec.Type == v1alpha1.FlagTypeBoolean && !isRemoteConfiguration(flag, environment)
+		return flag.Spec.Type == v1alpha1.FlagTypeBoolean && !filters.IsRemoteConfiguration(flag, environment)
 	}
 }
 
@@ -138,15 +140,15 @@ type listOutput struct {
 
 // list leaves out archived flags, which are deleted ones here.
 func (v *view) list(ctx context.Context, input *listInput) (*listOutput, error) {
-	at, err := v.place(ctx, &input.Scope)
+	at, err := v.Place(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
-	all, err := v.cluster.Flags(ctx, at.project)
+	all, err := v.Cluster.Flags(ctx, at.Project)
 	if err != nil {
 		return nil, err
 	}
-	environment := at.environment.Name
+	environment := at.Environment.Name
 	all = slices.DeleteFunc(
 		slices.Clone(all),
 		func(flag *v1alpha1.FeatureFlag) bool { return flag.Spec.Archived || !input.selects(flag, environment) },
@@ -169,7 +171,7 @@ func (v *view) list(ctx context.Context, input *listInput) (*listOutput, error) 
 
 // link is the address of the request with another value of a parameter.
 func link(ctx context.Context, parameter string, value int) *string {
-	request := exchangeOf(ctx).request
+	request := lookup.ExchangeOf(ctx).Request
 	query := request.URL.Query()
 	query.Set(parameter, strconv.Itoa(value))
 	address := url.URL{

@@ -13,13 +13,14 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
 )
 
 // Fields are what can be said of a flag in a request. What is not sent stays as it is.
 type Fields struct {
 	Name                       server.Optional[string]          `json:"name,omitzero" maxLength:"256" doc:"The flag's name for people."`
 	Key                        server.Optional[string]          `json:"key,omitzero" maxLength:"128" doc:"What code asks for. It cannot change."`
-	Filters                    server.Optional[Filters]         `json:"filters,omitzero" doc:"Who gets the flag in the default environment."`
+	Filters                    server.Optional[filters.Filters] `json:"filters,omitzero" doc:"Who gets the flag in the default environment."`
 	Deleted                    server.Optional[bool]            `json:"deleted,omitzero" doc:"Archives the flag, or brings it back."`
 	Active                     server.Optional[bool]            `json:"active,omitzero" doc:"Switches the flag on or off in the default environment."`
 	CreatedAt                  server.Optional[time.Time]       `json:"created_at,omitzero" doc:"Ignored."`
@@ -54,33 +55,33 @@ func (f *Fields) isOnlyActive() bool {
 
 // Flag is a flag in an answer.
 type Flag struct {
-	ID                         int64           `json:"id" doc:"The first 52 bits of the UID."`
-	Name                       string          `json:"name"`
-	Key                        string          `json:"key"`
-	Filters                    ShownFilters    `json:"filters"`
-	Deleted                    bool            `json:"deleted"`
-	Active                     bool            `json:"active"`
-	CreatedAt                  string          `json:"created_at" format:"date-time"`
-	Version                    int64           `json:"version"`
-	EnsureExperienceContinuity bool            `json:"ensure_experience_continuity"`
-	RollbackConditions         json.RawMessage `json:"rollback_conditions"`
-	PerformedRollback          *bool           `json:"performed_rollback"`
-	Tags                       []string        `json:"tags"`
-	EvaluationTags             []string        `json:"evaluation_tags"`
-	AnalyticsDashboards        []int64         `json:"analytics_dashboards"`
-	HasEnrichedAnalytics       *bool           `json:"has_enriched_analytics"`
-	CreationContext            *string         `json:"creation_context"`
-	IsRemoteConfiguration      bool            `json:"is_remote_configuration"`
-	HasEncryptedPayloads       bool            `json:"has_encrypted_payloads"`
-	EvaluationRuntime          string          `json:"evaluation_runtime"`
-	BucketingIdentifier        string          `json:"bucketing_identifier"`
-	LastCalledAt               *string         `json:"last_called_at"`
-	CreateInFolder             *string         `json:"_create_in_folder"`
-	UpdatedAt                  string          `json:"updated_at" format:"date-time"`
-	Status                     string          `json:"status" doc:"ACTIVE, STALE or DELETED."`
-	NotShown                   []string        `json:"not_shown" doc:"What the filters do not show. A PATCH of filters refuses to lose it, unless it has ?replace=true."`
-	EvaluatedByServer          []string        `json:"evaluated_by_server" doc:"Why clients that evaluate by themselves ask the server about this flag. Empty where they need not."`
-	ManagedBy                  *manager        `json:"managed_by" doc:"The GitOps tool that owns the flag."`
+	ID                         int64                `json:"id" doc:"The first 52 bits of the UID."`
+	Name                       string               `json:"name"`
+	Key                        string               `json:"key"`
+	Filters                    filters.ShownFilters `json:"filters"`
+	Deleted                    bool                 `json:"deleted"`
+	Active                     bool                 `json:"active"`
+	CreatedAt                  string               `json:"created_at" format:"date-time"`
+	Version                    int64                `json:"version"`
+	EnsureExperienceContinuity bool                 `json:"ensure_experience_continuity"`
+	RollbackConditions         json.RawMessage      `json:"rollback_conditions"`
+	PerformedRollback          *bool                `json:"performed_rollback"`
+	Tags                       []string             `json:"tags"`
+	EvaluationTags             []string             `json:"evaluation_tags"`
+	AnalyticsDashboards        []int64              `json:"analytics_dashboards"`
+	HasEnrichedAnalytics       *bool                `json:"has_enriched_analytics"`
+	CreationContext            *string              `json:"creation_context"`
+	IsRemoteConfiguration      bool                 `json:"is_remote_configuration"`
+	HasEncryptedPayloads       bool                 `json:"has_encrypted_payloads"`
+	EvaluationRuntime          string               `json:"evaluation_runtime"`
+	BucketingIdentifier        string               `json:"bucketing_identifier"`
+	LastCalledAt               *string              `json:"last_called_at"`
+	CreateInFolder             *string              `json:"_create_in_folder"`
+	UpdatedAt                  string               `json:"updated_at" format:"date-time"`
+	Status                     string               `json:"status" doc:"ACTIVE, STALE or DELETED."`
+	NotShown                   []string             `json:"not_shown" doc:"What the filters do not show. A PATCH of filters refuses to lose it, unless it has ?replace=true."`
+	EvaluatedByServer          []string             `json:"evaluated_by_server" doc:"Why clients that evaluate by themselves ask the server about this flag. Empty where they need not."`
+	ManagedBy                  *manager             `json:"managed_by" doc:"The GitOps tool that owns the flag."`
 }
 
 // manager is the GitOps tool that owns a flag.
@@ -94,7 +95,7 @@ func (manager) Schema(registry huma.Registry) *huma.Schema {
 }
 
 // keep changes what the annotation holds to what a request says.
-func keep(k *kept, fields *Fields) {
+func keep(k *filters.Kept, fields *Fields) {
 	keepValue(&k.EnsureExperienceContinuity, &fields.EnsureExperienceContinuity)
 	keepValue(&k.RollbackConditions, &fields.RollbackConditions)
 	keepPointer(&k.PerformedRollback, &fields.PerformedRollback)

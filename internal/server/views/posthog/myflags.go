@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/clients"
 )
 
 // MyFlag is a flag, and what it is for the caller.
@@ -19,20 +20,20 @@ type myFlagsOutput struct {
 	Body []MyFlag `nullable:"false"`
 }
 
-func (v *view) myFlags(ctx context.Context, input *Somebody) (*myFlagsOutput, error) {
-	at, err := v.place(ctx, &input.Scope)
+func (v *view) myFlags(ctx context.Context, input *clients.Somebody) (*myFlagsOutput, error) {
+	at, err := v.Place(ctx, &input.Scope)
 	if err != nil {
 		return nil, err
 	}
-	flags, err := v.flags(ctx, at.project)
+	flags, err := v.Flags(ctx, at.Project)
 	if err != nil {
 		return nil, err
 	}
-	answers, err := v.clients.answersFor(ctx, input, server.CallerFrom(ctx).User.GetName())
+	answers, err := v.clients.AnswersFor(ctx, input, server.CallerFrom(ctx).User.GetName())
 	output := &myFlagsOutput{Body: []MyFlag{}}
 	for i := range answers {
-		if flag := flags[answers[i].key]; flag != nil {
-			output.Body = append(output.Body, MyFlag{FeatureFlag: v.show(ctx, at, flag), Value: answers[i].value})
+		if flag := flags[answers[i].Key]; flag != nil {
+			output.Body = append(output.Body, MyFlag{FeatureFlag: v.show(ctx, at, flag), Value: answers[i].Value})
 		}
 	}
 	return output, err

@@ -19,6 +19,8 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/clients"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
@@ -275,26 +277,26 @@ var _ = Describe("PostHog's own clients", func() {
 		), GinkgoWriter
 		output, err := command.Output()
 		Expect(err).NotTo(HaveOccurred())
-		var clients map[string]struct {
+		var answered map[string]struct {
 			Local, Fallback, Remote, Payloads map[string][]any
 			Configs                           map[string]any
 		}
-		Expect(json.Unmarshal(output, &clients)).To(Succeed(), string(output))
-		Expect(clients).To(HaveLen(3))
+		Expect(json.Unmarshal(output, &answered)).To(Succeed(), string(output))
+		Expect(answered).To(HaveLen(3))
 
 		served, _ := datafiles.Environment(s.name, "production")
-		revision, err := (&published{}).of(served)
+		revision, err := (&clients.Published{}).Of(served)
 		Expect(err).NotTo(HaveOccurred())
-		for name, client := range clients {
+		for name, client := range answered {
 			Expect(client.Configs).To(Equal(map[string]any{"config": map[string]any{"a": 1.0}}), name)
 			for _, key := range flags {
-				form := revision.document.Flags[key]
+				form := revision.Document.Flags[key]
 				seen := map[string]bool{}
 				for i, who := range subjects() {
-					context := map[string]any{targetingKey: who.ID}
+					context := map[string]any{filters.TargetingKey: who.ID}
 					maps.Copy(context, who.Properties)
 					result := served.Engine().Evaluate(key, context, time.Now())
-					want := valueFor(form, &result)
+					want := clients.ValueFor(form, &result)
 					seen[fmt.Sprint(want)] = true
 					what := fmt.Sprintf("client %s, flag %s, subject %s %v", name, key, who.ID, who.Properties)
 					if got := client.Local[key][i]; local[key] || got != nil {
@@ -302,7 +304,13 @@ var _ = Describe("PostHog's own clients", func() {
 					}
 					Expect(client.Fallback[key][i]).To(Equal(want), "evaluated locally where possible: %s", what)
 					Expect(client.Remote[key][i]).To(Equal(want), "evaluated by the server: %s", what)
-					Expect(canonical(client.Payloads[key][i])).To(Equal(canonical(payloadFor(&result, want))), "payload: %s", what)
+					Expect(
+						filters.Canonical(client.Payloads[key][i]),
+					).To(
+						Equal(filters.Canonical(payloadFor(&result, want))),
+						"payload: %s",
+						what,
+					)
 				}
 				if _, is := byServer[key]; is || key == "murmur" || key == "kill" {
 					Expect(client.Local[key]).To(HaveEach(BeNil()), "client %s evaluates %s, which is for the server", name, key)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
 )
 
 const (
@@ -885,7 +886,7 @@ var _ = Describe("Clients", func() {
 		s.awaitServed("secret")
 		Expect(s.get("config")).To(HaveKeyWithValue("is_remote_configuration", true))
 		Expect(s.get("secret")).To(HaveKeyWithValue("has_encrypted_payloads", true))
-		Expect(at(s.get("secret"), "filters", "payloads", "true")).To(Equal(redacted))
+		Expect(at(s.get("secret"), "filters", "payloads", "true")).To(Equal(filters.Redacted))
 
 		for _, token := range []string{s.server, s.viewer} {
 			answer := world.Call(token, http.MethodGet, s.flags+"/config/remote_config", nil)

@@ -10,15 +10,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/clients"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/lookup"
 )
 
 // view serves the operations.
 type view struct {
-	*finder
+	*lookup.Finder
 
-	clients   *clients
+	clients   *clients.Clients
 	history   client.Reader
-	telemetry Telemetry
+	telemetry clients.Telemetry
 	clock     clock.PassiveClock
 }
 
@@ -50,20 +53,20 @@ var patterns = []string{
 
 // New makes the view. Without Deps.Usage, when and for whom flags were evaluated is not known.
 func New(deps server.Deps) *server.View {
-	find := &finder{cluster: deps.Server.Cluster, store: deps.Datafiles}
-	asked := newClients(&deps, find)
-	v := &view{finder: find, clients: asked, history: deps.History, telemetry: asked.telemetry, clock: deps.Clock}
+	find := &lookup.Finder{Cluster: deps.Server.Cluster, Store: deps.Datafiles}
+	asked := clients.New(&deps, find)
+	v := &view{Finder: find, clients: asked, history: deps.History, telemetry: asked.Telemetry, clock: deps.Clock}
 	shell := server.NewView(
 		deps.Server,
-		viewName,
+		filters.ViewName,
 		"Flags in the form of PostHog's API, and what PostHog's clients ask for.",
 		"application/json",
-		failure,
+		lookup.NewFailure,
 	)
-	shell.TrailingSlash, shell.Around = true, forClients
+	shell.TrailingSlash, shell.Around = true, clients.ForClients
 	v.registerFlags(shell)
 	v.registerActions(shell)
-	asked.register(shell)
+	asked.Register(shell)
 	shell.Serve(patterns...)
 	return shell
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
@@ -43,12 +44,12 @@ func changesIn(record *history.Record, environment string) []ActivityChange {
 	}
 	for _, field := range t.fields {
 		before, after := t.before[field], t.after[field]
-		if canonical(before) == canonical(after) {
+		if filters.Canonical(before) == filters.Canonical(after) {
 			continue
 		}
 		change := ActivityChange{
 			Type: "FeatureFlag", Action: "changed", Field: field,
-			Before: json.RawMessage(canonical(before)), After: json.RawMessage(canonical(after)),
+			Before: json.RawMessage(filters.Canonical(before)), After: json.RawMessage(filters.Canonical(after)),
 		}
 		switch {
 		case before == nil:
@@ -127,7 +128,7 @@ func (t *told) tell(change *history.Change) {
 		return
 	}
 	switch change.Path {
-	case "metadata.annotations[" + v1alpha1.ViewAnnotationPrefix + viewName + "]":
+	case "metadata.annotations[" + v1alpha1.ViewAnnotationPrefix + filters.ViewName + "]":
 		t.stored(before, after)
 	case "metadata.annotations[" + v1alpha1.ForceDisabledAnnotation + "]":
 		t.set("active", after != nil, before != nil)
@@ -153,7 +154,7 @@ func listOf(value any) any {
 
 func runtimeWord(value any) any {
 	text, _ := value.(string)
-	if word, known := runtimes[v1alpha1.Runtime(text)]; known {
+	if word, known := filters.Runtimes[v1alpha1.Runtime(text)]; known {
 		return word
 	}
 	return value
@@ -200,26 +201,26 @@ func variationWords(key, field string, of any) any {
 		return nil
 	}
 	variant := map[string]any{"key": key}
-	filters := map[string]any{}
+	words := map[string]any{}
 	of, isWhole := wholeOrField(field, of)
 	if fields, is := of.(map[string]any); is {
 		if name := fields["displayName"]; name != nil {
 			variant["name"] = name
 		}
 		if payload, has := fields["payload"]; has {
-			filters["payloads"] = map[string]any{key: canonical(payload)}
+			words["payloads"] = map[string]any{key: filters.Canonical(payload)}
 		}
 		if _, has := fields["payloadFrom"]; has {
-			filters["payloads"] = map[string]any{key: redacted}
+			words["payloads"] = map[string]any{key: filters.Redacted}
 		}
 		if field == "value" {
 			variant["value"] = fields["value"]
 		}
 	}
 	if isWhole || len(variant) > 1 {
-		filters["multivariate"] = map[string]any{"variants": []any{variant}}
+		words["multivariate"] = map[string]any{"variants": []any{variant}}
 	}
-	return filters
+	return words
 }
 
 // wholeOrField is a whole element, or an element that has one field.
@@ -251,10 +252,10 @@ func (t *told) part(environment, field string, before, after any) {
 }
 
 func hashWord(attribute any) any {
-	if attribute == deviceID {
+	if attribute == filters.DeviceID {
 		return "device_id"
 	}
-	return distinctID
+	return filters.DistinctID
 }
 
 // partFields are the fields of an environment's part, of which one may be all that is known.
@@ -293,13 +294,13 @@ func filterWords(field string, part map[string]any) any {
 		}
 	}
 	if served := part["defaultVariation"]; served != nil {
-		groups = append(groups, map[string]any{"sort_key": fallthroughKey, "variant": served})
+		groups = append(groups, map[string]any{"sort_key": filters.FallthroughKey, "variant": served})
 	}
-	filters := map[string]any{"groups": groups}
+	words := map[string]any{"groups": groups}
 	if schedule := part["schedule"]; schedule != nil {
-		filters["schedule"] = schedule
+		words["schedule"] = schedule
 	}
-	return filters
+	return words
 }
 
 // groupWords is a group with what is said of a rule, an override or a prerequisite.
@@ -314,15 +315,23 @@ func groupWords(list, key string, of any) map[string]any {
 			key = subject
 		}
 		return map[string]any{
-			"sort_key": overrideKey, "variant": fields["variation"],
-			"properties": []any{map[string]any{"key": distinctID, "type": typePerson, "operator": "exact", "value": []any{key}}},
+			"sort_key": filters.OverrideKey,
+			"variant":  fields["variation"],
+			"properties": []any{
+				map[string]any{"key": filters.DistinctID, "type": filters.TypePerson, "operator": "exact", "value": []any{key}},
+			},
 		}
 	case "prerequisites":
 		if flag, has := fields["flag"].(string); has {
 			key = flag
 		}
 		return map[string]any{"properties": []any{
-			map[string]any{"key": key, "type": typeFlag, "operator": flagEvaluatesTo, "value": fields["variations"]},
+			map[string]any{
+				"key":      key,
+				"type":     filters.TypeFlag,
+				"operator": filters.FlagEvaluatesTo,
+				"value":    fields["variations"],
+			},
 		}}
 	}
 	group := map[string]any{"sort_key": key}
@@ -380,9 +389,9 @@ func propertyWords(conditions any) any {
 	if err := json.Unmarshal(data, &list); err != nil {
 		return conditions
 	}
-	properties := []Property{}
+	properties := []filters.Property{}
 	for i := range list {
-		property, _ := (&surroundings{}).property(&list[i])
+		property, _ := (&filters.Surroundings{}).Property(&list[i])
 		properties = append(properties, property)
 	}
 	return properties
