@@ -104,7 +104,7 @@ var _ = Describe("What an update does", func() {
 			"of values and pinned targeting keys",
 			func() *builders.FlagBuilder {
 				return builders.MakeFlag("x", namespace).Type(v1alpha1.FlagTypeNumber).Variation("low", "1").Variation("high", "2").
-					Environment("production").Override("alice", "low")
+					Environment("production").Override("alice", "low").Override("bob", "high")
 			},
 			func(flag *v1alpha1.FeatureFlag) {
 				flag.Spec.Variations[0].Value.Raw = []byte("10")
@@ -140,7 +140,7 @@ var _ = Describe("What an update does", func() {
 			}),
 		Entry("for a flag that is switched on and serves the same", func() *builders.FlagBuilder { return flag().Disabled() },
 			func(flag *v1alpha1.FeatureFlag) { production(flag).Enabled = true }),
-		Entry("for a variation that nobody gets", func() *builders.FlagBuilder {
+		Entry("for a variation that only a rule of nobody serves", func() *builders.FlagBuilder {
 			return builders.MakeFlag(
 				"x",
 				namespace,
@@ -157,6 +157,7 @@ var _ = Describe("What an update does", func() {
 				flag.Spec.Variations,
 				v1alpha1.Variation{Key: "high", Value: v1alpha1.JSON{Raw: []byte("2")}},
 			)
+			production(flag).Rules = []v1alpha1.Rule{{Name: "r", Enabled: new(false), Variation: "high"}}
 		}),
 	)
 
@@ -240,7 +241,9 @@ var _ = Describe("What an update does", func() {
 		texts := said(ctx, large, func(flag *v1alpha1.FeatureFlag) {
 			for i := range flag.Spec.Environments {
 				for j := range flag.Spec.Environments[i].Rules {
-					flag.Spec.Environments[i].Rules[j].Split[0].Weight = 3
+					flag.Spec.Environments[i].Rules[j].Split = []v1alpha1.SplitEntry{
+						{Variation: "on", Weight: 75}, {Variation: "off", Weight: 25},
+					}
 				}
 			}
 		})

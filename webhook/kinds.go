@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -134,7 +135,10 @@ func (r *flagEnvironments) findings(
 		return validation.FlagEnvironmentFindings(environment, ""), nil
 	}
 	if old != nil {
-		return nil, nil
+		if equality.Semantic.DeepEqual(old.Spec, environment.Spec) {
+			return nil, nil
+		}
+		return validation.FlagEnvironmentFindings(environment, ""), nil
 	}
 	left, err := r.leftByProduction(ctx, environment)
 	return validation.FlagEnvironmentFindings(environment, left), err

@@ -266,8 +266,13 @@ func (w *webhook[T, P]) validate(ctx context.Context, old, object P) (admission.
 		return nil, apierrors.NewInternalError(err)
 	}
 	var warnings admission.Warnings
+	var advice []string
 	for _, finding := range findings {
-		warnings = append(warnings, finding.Warning())
+		if finding.IsAdvice() {
+			advice = append(advice, finding.Warning())
+		} else {
+			warnings = append(warnings, finding.Warning())
+		}
 	}
 	if old != nil {
 		effects, err := w.rules.effects(ctx, old, object, findings)
@@ -278,6 +283,7 @@ func (w *webhook[T, P]) validate(ctx context.Context, old, object P) (admission.
 			warnings = append(warnings, validation.Warning(effect))
 		}
 	}
+	warnings = append(warnings, advice...)
 	if more := len(warnings) - (maxWarnings - 1); more > 1 {
 		warnings = append(warnings[:maxWarnings-1], fmt.Sprintf("and %d more warnings", more))
 	}

@@ -5,6 +5,7 @@ package index
 
 import (
 	"context"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -69,6 +70,37 @@ func (n Namespace) EventsWithKey(ctx context.Context, key string) ([]*v1alpha1.F
 	list := &v1alpha1.FlagEventList{}
 	err := n.list(ctx, list, client.MatchingFields{EventKey: key})
 	return pointers(list.Items), err
+}
+
+// Audiences returns the names of all audiences.
+func (n Namespace) Audiences(ctx context.Context) ([]string, error) {
+	list := &v1alpha1.FlagAudienceList{}
+	err := n.list(ctx, list)
+	return each(list.Items, func(audience *v1alpha1.FlagAudience) string { return audience.Name }), err
+}
+
+// FlagKeys returns the keys of all flags.
+func (n Namespace) FlagKeys(ctx context.Context) ([]string, error) {
+	list := &v1alpha1.FeatureFlagList{}
+	err := n.list(ctx, list)
+	return each(list.Items, (*v1alpha1.FeatureFlag).Key), err
+}
+
+// EventKeys returns the keys of all events.
+func (n Namespace) EventKeys(ctx context.Context) ([]string, error) {
+	list := &v1alpha1.FlagEventList{}
+	err := n.list(ctx, list)
+	return each(list.Items, (*v1alpha1.FlagEvent).Key), err
+}
+
+// each returns what a function makes of each item, in order and once.
+func each[T any](items []T, text func(*T) string) []string {
+	texts := make([]string, len(items))
+	for i := range items {
+		texts[i] = text(&items[i])
+	}
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }
 
 // list reads objects without copying them, because nobody changes what a Namespace gives.

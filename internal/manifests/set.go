@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -182,7 +183,7 @@ func (s *Set) problem(object client.Object, severity Severity, rule, path, messa
 // findings warns of what admission warns of.
 func (s *Set) findings(ctx context.Context) {
 	namespaces := s.byNamespace()
-	found := make([][]validation.Finding, len(s.Flags)+len(s.Audiences)+len(s.Events))
+	found := make([][]validation.Finding, len(s.Flags)+len(s.Audiences)+len(s.Events)+len(s.Environments))
 	objects := make([]client.Object, len(found))
 	// Namespaces in memory never fail.
 	inParallel(len(found), func(i int) {
@@ -190,11 +191,15 @@ func (s *Set) findings(ctx context.Context) {
 		case i < len(s.Flags):
 			flag := s.Flags[i]
 			objects[i] = flag
-			found[i], _ = validation.FeatureFlagFindings(ctx, namespaces[flag.Namespace], nil, nil, flag)
+			found[i], _ = validation.FeatureFlagFindings(ctx, namespaces[flag.Namespace], flagdCompatible, nil, flag)
 		case i < len(s.Flags)+len(s.Audiences):
 			audience := s.Audiences[i-len(s.Flags)]
 			objects[i] = audience
 			found[i], _ = validation.FlagAudienceFindings(ctx, namespaces[audience.Namespace], nil, audience)
+		case i >= len(found)-len(s.Environments):
+			environment := s.Environments[i-(len(found)-len(s.Environments))]
+			objects[i] = environment
+			found[i] = validation.FlagEnvironmentFindings(environment, "")
 		default:
 			event := s.Events[i-len(s.Flags)-len(s.Audiences)]
 			objects[i] = event
@@ -206,6 +211,14 @@ func (s *Set) findings(ctx context.Context) {
 			s.problem(object, Warning, string(finding.Kind), finding.Field, finding.Detail)
 		}
 	}
+}
+
+// flagdCompatible says why the flagd format cannot carry a flag. One with mistakes has been told of these.
+func flagdCompatible(flag *v1alpha1.FeatureFlag) error {
+	if len(validation.FeatureFlag(flag)) > 0 {
+		return nil
+	}
+	return compile.FlagdCompatible(flag)
 }
 
 // byNamespace returns the objects of each namespace.

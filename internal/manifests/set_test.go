@@ -85,7 +85,7 @@ spec:
 	file := func(name, data string) manifests.File { return manifests.File{Name: name, Data: []byte(data)} }
 	environment := file(
 		"e.json",
-		"{\n\t\"apiVersion\": \"flags.jackstaff.dev/v1alpha1\",\n\t\"kind\": \"FlagEnvironment\",\n\t\"metadata\": {\"name\": \"production\"}\n}",
+		"{\n\t\"apiVersion\": \"flags.jackstaff.dev/v1alpha1\",\n\t\"kind\": \"FlagEnvironment\",\n\t\"metadata\": {\"name\": \"production\"}, \"spec\": {\"production\": true}\n}",
 	)
 	for name, tc := range map[string]struct {
 		files []manifests.File
@@ -104,6 +104,15 @@ spec:
 				"9 warning PrerequisiteCycle spec.environments[0].prerequisites",
 				"9 warning PrerequisiteCycle spec.environments[0].prerequisites",
 			},
+		},
+		"an environment that is named like production": {
+			files: []manifests.File{file("e.yaml", strings.Replace(string(environment.Data), "true", "false", 1))},
+			want:  []string{"4 warning NamedLikeProduction spec.production"},
+		},
+		"what the flagd file cannot carry": {
+			files: []manifests.File{environment, file("a.yaml", strings.Split(flag("a", "a", ""), "prerequisites")[0]+
+				`enabled: true, rules: [{name: r, conditions: [{attribute: email, operator: Matches, values: [x]}], variation: "on"}]}]`)},
+			want: []string{"4 warning NotInFlagd spec"},
 		},
 		"the same key": {
 			files: []manifests.File{file("a.yaml", strings.Split(flag("a", "same", ""), "  environments")[0]), file("b.yaml", strings.Split(flag("b", "same", ""), "  environments")[0])},

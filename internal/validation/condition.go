@@ -103,7 +103,7 @@ func (m *mistakes) condition(path *field.Path, condition *v1alpha1.Condition) {
 		if condition.Operator == "" {
 			m.add(field.Required(path.Child("operator"), ""))
 		} else {
-			m.invalid(path.Child("operator"), string(condition.Operator), "is not an operator")
+			m.invalid(path.Child("operator"), string(condition.Operator), unknownOperator(string(condition.Operator)))
 		}
 		return
 	}

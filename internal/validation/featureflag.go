@@ -350,7 +350,7 @@ func (v *flagValidator) rule(path *field.Path, rule *v1alpha1.Rule, environment 
 	if rule.Name == "" {
 		v.add(field.Required(path.Child("name"), ""))
 	} else if len(rule.Name) > maxRuleNameLength || !labelPattern.MatchString(rule.Name) {
-		v.invalid(path.Child("name"), rule.Name, labelForm)
+		v.badName(path.Child("name"), rule.Name, labelForm, false)
 	}
 	v.characters(path.Child("displayName"), rule.DisplayName, maxDisplayNameLength)
 	oneOf(&v.mistakes, path.Child("type"), rule.Type, false, v1alpha1.RuleTypeTargetedDelivery, v1alpha1.RuleTypeABTest)

@@ -46,6 +46,7 @@ func many(count int, format string) []string {
 }
 
 func TestFeatureFlag(t *testing.T) {
+	const nameForm = "a name in Kubernetes has lower-case letters, digits, - and . only, and begins and ends with a letter or digit"
 	instant := time.Date(2027, 3, 15, 9, 0, 0, 0, time.UTC)
 	spec := func(change func(*v1alpha1.FeatureFlagSpec)) *builders.FlagBuilder { return boolean().Spec(change) }
 	for tc, test := range map[string]struct {
@@ -63,6 +64,10 @@ func TestFeatureFlag(t *testing.T) {
 			[]string{`metadata.name: Too long: may not be more than 63 bytes`}},
 		"no name": {builders.MakeFlag("", "shop").Boolean().Key("k"),
 			[]string{`metadata.name: Invalid value: "": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`}},
+		"a name in camel case": {builders.MakeFlag("newCheckout", "shop").Boolean(),
+			[]string{`metadata.name: Invalid value: "newCheckout": ` + nameForm + `; write name: new-checkout and, for what code asks for, spec.key: newCheckout`}},
+		"a name with capitals and underscores": {builders.MakeFlag("New_Checkout", "shop").Boolean().Key("new_checkout"),
+			[]string{`metadata.name: Invalid value: "New_Checkout": ` + nameForm + `; write name: new-checkout`}},
 		"a key with a space": {boolean().Key("new checkout"),
 			[]string{`spec.key: Invalid value: "new checkout": must begin with a letter or digit and go on with letters, digits and . _ / -, at most 128 characters`}},
 		"texts that are too long, counted in characters": {
@@ -220,7 +225,7 @@ func TestFeatureFlag(t *testing.T) {
 		"names of rules": {
 			boolean().Rule(builders.MakeRule("Beta").Serve("on"), rule(), rule(), builders.MakeRule("").Serve("on")),
 			[]string{
-				`spec.environments[0].rules[0].name: Invalid value: "Beta": must be a DNS label: lower-case letters, digits and -, beginning and ending with a letter or digit, at most 63 characters`,
+				`spec.environments[0].rules[0].name: Invalid value: "Beta": must be a DNS label: lower-case letters, digits and -, beginning and ending with a letter or digit, at most 63 characters; write name: beta`,
 				`spec.environments[0].rules[2].name: Duplicate value: "r"`,
 				`spec.environments[0].rules[3].name: Required value`,
 			},
@@ -393,7 +398,7 @@ func TestConditionItself(t *testing.T) {
 	want := []string{
 		`spec.environments[0].rules[0].conditions[0].attribute: Required value`,
 		`spec.environments[0].rules[0].conditions[0].operator: Required value`,
-		`spec.environments[0].rules[0].conditions[1].operator: Invalid value: "Equals": is not an operator`,
+		`spec.environments[0].rules[0].conditions[1].operator: Invalid value: "Equals": is not an operator; write In; the operators are After, AfterUnix, Before, BeforeUnix, Contains, ContainsFold, DoesNotExist, EndsWith, EqualFold, Exists, GreaterThan, GreaterThanOrEqual, In, InCIDR, LessThan, LessThanOrEqual, Matches, NotContains, NotContainsFold, NotEndsWith, NotEqualFold, NotIn, NotInCIDR, NotMatches, NotStartsWith, SemVerCaret, SemVerEqual, SemVerGreaterThan, SemVerGreaterThanOrEqual, SemVerLessThan, SemVerLessThanOrEqual, SemVerTilde, StartsWith`,
 		`spec.environments[0].rules[0].conditions[2].attribute: Too long: may not be more than 256 characters`,
 		`spec.environments[0].rules[0].conditions[2].values: Too many: 1001: must have at most 1000 items`,
 	}

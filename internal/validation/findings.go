@@ -57,6 +57,16 @@ const (
 	DatafileSize FindingKind = "DatafileSize"
 	// LeavesFlagd: the flag leaves a flagd file that it was in.
 	LeavesFlagd FindingKind = "LeavesFlagd"
+	// NotInFlagd: the flagd format cannot carry the flag, which was in no flagd file before.
+	NotInFlagd FindingKind = "NotInFlagd"
+	// UnusedVariation: nothing in an enabled flag serves a variation.
+	UnusedVariation FindingKind = "UnusedVariation"
+	// Shares: the weights of a split are not percents.
+	Shares FindingKind = "Shares"
+	// NullInValue: a value holds a null that client-side apply drops.
+	NullInValue FindingKind = "NullInValue"
+	// NamedLikeProduction: the environment has the name of a production environment and is none.
+	NamedLikeProduction FindingKind = "NamedLikeProduction"
 	// LargeSpec: the spec comes near to what client-side apply can carry.
 	LargeSpec FindingKind = "LargeSpec"
 	// Unguarded: what is or was served in production can be changed or deleted without the verb publish.
@@ -78,8 +88,21 @@ func (f Finding) Refused() bool {
 	switch f.Kind {
 	case KeyTaken, PrerequisiteCycle, ArchivedButRequired, VariationRequired, NotFound:
 		return true
-	case Unreachable, ZeroWeight, DatafileSize, LeavesFlagd, LargeSpec, Unguarded:
+	case Unreachable, ZeroWeight, DatafileSize, LeavesFlagd, NotInFlagd, UnusedVariation, Shares, NullInValue,
+		NamedLikeProduction, LargeSpec, Unguarded:
 		return false
+	}
+	return false
+}
+
+// IsAdvice reports whether the finding is about the manifest rather than about who gets what, so that it is told after
+// the effects of a change.
+func (f Finding) IsAdvice() bool {
+	switch f.Kind {
+	case NotInFlagd, UnusedVariation, Shares, NullInValue, LargeSpec:
+		return true
+	case KeyTaken, PrerequisiteCycle, ArchivedButRequired, VariationRequired, NotFound, Unreachable, ZeroWeight,
+		DatafileSize, LeavesFlagd, NamedLikeProduction, Unguarded:
 	}
 	return false
 }
@@ -110,6 +133,11 @@ type Namespace interface {
 	HasAudience(ctx context.Context, name string) (bool, error)
 	// EventsWithKey returns all events with that key.
 	EventsWithKey(ctx context.Context, key string) ([]*v1alpha1.FlagEvent, error)
+	// Audiences returns the names of all audiences, FlagKeys the keys of all flags, and EventKeys those of all events,
+	// each at most once and in no order. They are asked only where a reference leads to nothing.
+	Audiences(ctx context.Context) ([]string, error)
+	FlagKeys(ctx context.Context) ([]string, error)
+	EventKeys(ctx context.Context) ([]string, error)
 }
 
 // Holder returns the object that holds a key among those that have it: the one with the oldest creation time, then the
@@ -185,6 +213,9 @@ func FeatureFlagFindings(
 		return nil, err
 	}
 	f.rules()
+	f.shares()
+	f.unusedVariations()
+	f.nulls()
 	f.sizes()
 	f.leavesFlagd(compatible)
 	return f.result(), nil
@@ -238,6 +269,8 @@ type flagFinder struct {
 	environments map[string]*v1alpha1.FlagEnvironment
 	// holders are the flags that hold a key, as far as they were looked up; nil where there is none.
 	holders map[string]*v1alpha1.FeatureFlag
+	// proposed counts for how many names the nearest ones were looked for.
+	proposed int
 }
 
 // keyTaken warns where another flag holds the key. It reports whether this flag holds it.
@@ -418,8 +451,9 @@ func (f *flagFinder) references(ctx context.Context) error {
 			f.add(
 				NotFound,
 				metadataPath.Child("annotations").Key(v1alpha1.ForceDisabledAnnotation),
-				"FlagEnvironment %q does not exist",
+				"FlagEnvironment %q does not exist%s",
 				name,
+				f.meant(name, f.environmentNames),
 			)
 		}
 	}
@@ -430,7 +464,8 @@ func (f *flagFinder) references(ctx context.Context) error {
 	for i := range f.flag.Spec.Environments {
 		environment, path := &f.flag.Spec.Environments[i], specPath.Child("environments").Index(i)
 		if f.environments[environment.Name] == nil {
-			f.add(NotFound, path.Child("name"), "FlagEnvironment %q does not exist", shown(environment.Name))
+			f.add(NotFound, path.Child("name"), "FlagEnvironment %q does not exist%s",
+				shown(environment.Name), f.meant(environment.Name, f.environmentNames))
 		}
 		for j := range environment.Prerequisites {
 			if err := f.prerequisite(ctx, path.Child("prerequisites").Index(j), &environment.Prerequisites[j]); err != nil {
@@ -452,8 +487,9 @@ func (f *flagFinder) references(ctx context.Context) error {
 					f.add(
 						NotFound,
 						path.Child("audiences").Index(k),
-						"FlagAudience %q does not exist, and holds for nobody until it does",
+						"FlagAudience %q does not exist, and holds for nobody until it does%s",
 						shown(name),
+						f.meant(name, func() ([]string, error) { return f.namespace.Audiences(ctx) }),
 					)
 				}
 			}
@@ -467,7 +503,8 @@ func (f *flagFinder) references(ctx context.Context) error {
 					return fmt.Errorf("find event %q: %w", key, err)
 				}
 				if len(found) == 0 {
-					f.add(NotFound, path.Child("metrics").Index(k), "no FlagEvent has the key %q", shown(key))
+					f.add(NotFound, path.Child("metrics").Index(k), "no FlagEvent has the key %q%s", shown(key),
+						f.meant(key, func() ([]string, error) { return f.namespace.EventKeys(ctx) }))
 				}
 			}
 		}
@@ -485,8 +522,9 @@ func (f *flagFinder) prerequisite(ctx context.Context, path *field.Path, prerequ
 		f.add(
 			NotFound,
 			path.Child("flag"),
-			"no FeatureFlag has the key %q; the prerequisite is not met until one does",
+			"no FeatureFlag has the key %q; the prerequisite is not met until one does%s",
 			shown(prerequisite.Flag),
+			f.meant(prerequisite.Flag, func() ([]string, error) { return f.namespace.FlagKeys(ctx) }),
 		)
 	case other.Spec.Archived:
 		f.add(
@@ -504,9 +542,10 @@ func (f *flagFinder) prerequisite(ctx context.Context, path *field.Path, prerequ
 				f.add(
 					NotFound,
 					path.Child("variations").Index(i),
-					"flag %q has no variation %q",
+					"flag %q has no variation %q%s",
 					shown(prerequisite.Flag),
 					shown(key),
+					nearestOnly(key, variationKeys(other)),
 				)
 			}
 		}
@@ -587,32 +626,6 @@ func specSizes(flag *v1alpha1.FeatureFlag) (int, map[string]int) {
 	common := flag.Spec
 	common.Description, common.Environments = "", nil
 	return jsonSize(&common), entries
-}
-
-// leavesFlagd warns where this change makes the flag one that the flagd format cannot carry, and a flagd file is
-// published.
-func (f *flagFinder) leavesFlagd(compatible Compatibility) {
-	if compatible == nil || f.old == nil || f.old.Spec.Archived || f.flag.Spec.Archived {
-		return
-	}
-	var publishing []string
-	for _, name := range slices.Sorted(maps.Keys(f.environments)) {
-		if slices.Contains(f.environments[name].Spec.Datafile.Formats, v1alpha1.DatafileFormatFlagd) {
-			publishing = append(publishing, name)
-		}
-	}
-	if len(publishing) == 0 || compatible(f.old) != nil {
-		return
-	}
-	if err := compatible(f.flag); err != nil {
-		f.add(
-			LeavesFlagd,
-			specPath,
-			"the flag leaves the flagd files of %s, where SDKs then serve the default in the code: %v",
-			joinQuoted(publishing),
-			err,
-		)
-	}
 }
 
 // FlagAudienceFindings returns what there is to warn of about audience, which is valid by itself. Old is what it

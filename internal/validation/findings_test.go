@@ -124,7 +124,7 @@ func TestFeatureFlagFindings(t *testing.T) {
 				Rule(builders.MakeRule("r").ABTest("purchase", "refund").Audiences("testers", "strangers").Serve("on").Traffic("1%"), builders.MakeRule("s").Audiences("strangers").Serve("on")).
 				Annotation(v1alpha1.ForceDisabledAnnotation, "production, produktion"),
 			want: []string{
-				`REST refuses metadata.annotations[flags.jackstaff.dev/force-disabled]: FlagEnvironment "produktion" does not exist`,
+				`REST refuses metadata.annotations[flags.jackstaff.dev/force-disabled]: FlagEnvironment "produktion" does not exist; did you mean "production"?`,
 				`REST refuses spec.environments[1].name: FlagEnvironment "nowhere" does not exist`,
 				`REST refuses spec.environments[1].prerequisites[0].flag: no FeatureFlag has the key "gone"; the prerequisite is not met until one does`,
 				`REST refuses spec.environments[1].prerequisites[1].variations[0]: flag "a" has no variation "maybe"`,
@@ -135,7 +135,7 @@ func TestFeatureFlagFindings(t *testing.T) {
 		"references of an archived flag": {flag: mine().Environment("nowhere").Archived()},
 		"only the annotation changes": {
 			old: mine().Obj(), flag: mine().Annotation(v1alpha1.ForceDisabledAnnotation, "produktion"),
-			want: []string{`REST refuses metadata.annotations[flags.jackstaff.dev/force-disabled]: FlagEnvironment "produktion" does not exist`},
+			want: []string{`REST refuses metadata.annotations[flags.jackstaff.dev/force-disabled]: FlagEnvironment "produktion" does not exist; did you mean "production"?`},
 		},
 		"nothing changes": {others: flags{other("a").Key("x").Obj()}, old: mine().Obj(), flag: mine().Annotation("example.com/x", "y")},
 
@@ -173,8 +173,56 @@ func TestFeatureFlagFindings(t *testing.T) {
 			old: described("compatible").Obj(), flag: described("incompatible"),
 			want: []string{`spec: the flag leaves the flagd files of "production", where SDKs then serve the default in the code: operator Matches has no form there`},
 		},
-		"never having been in it":  {old: described("incompatible").Fallthrough("on").Obj(), flag: described("incompatible")},
-		"not created in it either": {flag: described("incompatible")},
+		"never having been in it": {
+			old: described("incompatible").Fallthrough("on").Obj(), flag: described("incompatible"),
+			want: []string{`spec: the flag is not in the flagd files of "production", where SDKs then serve the default in the code: operator Matches has no form there`},
+		},
+		"not created in it either": {
+			flag: described("incompatible"),
+			want: []string{`spec: the flag is not in the flagd files of "production", where SDKs then serve the default in the code: operator Matches has no form there`},
+		},
+		"an archived flag is in no flagd file": {flag: described("incompatible").Archived()},
+
+		"names that are nearly right": {
+			others: flags{other("payments-v2").Key("payments_v2").Obj()},
+			flag: mine().Environment("prod").Prerequisite("paymentsV2", "on").Prerequisite("payments_v2", "of").
+				Rule(builders.MakeRule("r").ABTest("purchases").Audiences("tester").Serve("on")),
+			want: []string{
+				`REST refuses spec.environments[1].name: FlagEnvironment "prod" does not exist; did you mean "production"?`,
+				`REST refuses spec.environments[1].prerequisites[0].flag: no FeatureFlag has the key "paymentsV2"; the prerequisite is not met until one does; did you mean "payments_v2"?`,
+				`REST refuses spec.environments[1].prerequisites[1].variations[0]: flag "payments_v2" has no variation "of"; did you mean "off" or "on"?`,
+				`REST refuses spec.environments[1].rules[0].audiences[0]: FlagAudience "tester" does not exist, and holds for nobody until it does; did you mean "testers"?`,
+				`REST refuses spec.environments[1].rules[0].metrics[0]: no FlagEvent has the key "purchases"; did you mean "purchase"?`,
+			},
+		},
+
+		"weights that are no percents": {
+			flag: mine().Rule(builders.MakeRule("r").Split("on", 50).Split("off", 30), builders.MakeRule("s").Disabled().Split("on", 60).Split("off", 60)),
+			want: []string{`spec.environments[0].rules[0].split: the weights sum to 80, not to 100: "on" gets 62.5 %, "off" gets 37.5 %; 1 more do not sum to 100 either`},
+		},
+		"weights that are thirds": {
+			flag: mine().Rule(builders.MakeRule("r").Split("on", 1).Split("off", 2)),
+			want: []string{`spec.environments[0].rules[0].split: the weights sum to 3, not to 100: "on" gets 33.333 %, "off" gets 66.667 %`},
+		},
+		"weights that are percents":        {flag: mine().Rule(builders.MakeRule("r").Split("on", 5).Split("off", 95))},
+		"weights that are tenths of those": {flag: mine().Rule(builders.MakeRule("r").Split("on", 125).Split("off", 875))},
+
+		"a variation that nothing serves": {
+			flag: text().Created(created.Add(time.Hour), "x").Environment("production").Variation("c", `"C"`).Variation("d", `"D"`).
+				Rule(builders.MakeRule("r").Disabled().Serve("b")).Override("alice", "c"),
+			want: []string{`spec.variations[3]: nothing serves variation "d": no default, override, rule or split of any environment names it`},
+		},
+		"a variation that nothing serves yet": {flag: text().Created(created.Add(time.Hour), "x").Variation("c", `"C"`)},
+
+		"nulls within values": {
+			flag: builders.MakeFlag("x", "shop").Type(v1alpha1.FlagTypeJSON).Created(created.Add(time.Hour), "x").
+				Variation("a", `{"limits":[1,{"max":null}],"note":"null"}`).Variation("b", `{"note":"null"}`).
+				Spec(func(s *v1alpha1.FeatureFlagSpec) { s.Variations[1].Payload = &v1alpha1.JSON{Raw: []byte(`[null]`)} }),
+			want: []string{
+				`spec.variations[0].value: holds null at .limits[1].max, which kubectl apply without --server-side removes at the next change; leave the member out`,
+				`spec.variations[1].payload: holds null at [0], which kubectl apply without --server-side removes at the next change; leave the member out`,
+			},
+		},
 		"long names": {
 			flag: boolean().Environment(strings.Repeat("e", 63)).Prerequisite(strings.Repeat("k", 128), strings.Repeat("v", 128)),
 			want: []string{

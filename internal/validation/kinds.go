@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -124,11 +125,34 @@ func RevisionNotHeld(revision int64) *field.Error {
 	return field.Invalid(specPath.Child("publish", "revision"), revision, "the history does not hold this revision")
 }
 
+// productionNames are what production is called, and notProduction the words that say it is not meant.
+var (
+	productionNames = []string{"prod", "production", "live", "prd"}
+	notProduction   = []string{"pre", "non", "no", "not", "like", "test"}
+)
+
+// isNamedLikeProduction reports whether people take an environment of that name for production.
+func isNamedLikeProduction(name string) bool {
+	words := strings.Split(name, "-")
+	among := func(list []string) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return slices.Contains(list, word) })
+	}
+	return among(productionNames) && !among(notProduction)
+}
+
 // FlagEnvironmentFindings warns of an environment that can be changed or deleted without the verb publish, although
 // production is or was served by it. Left is the name of a ConfigMap that a production environment of that name left
 // behind, and empty where there is none.
 func FlagEnvironmentFindings(environment *v1alpha1.FlagEnvironment, left string) []Finding {
 	var found []Finding
+	if !environment.Spec.Production && left == "" && isNamedLikeProduction(environment.Name) {
+		found = append(found, Finding{
+			NamedLikeProduction, specPath.Child("production").String(), fmt.Sprintf(
+				"is not true, so that whoever edits flags changes what %q serves; set production: true to ask for the verb publish",
+				environment.Name,
+			),
+		})
+	}
 	if !environment.Spec.Production && left != "" {
 		found = append(found, Finding{
 			Unguarded,

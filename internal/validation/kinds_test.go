@@ -29,7 +29,8 @@ func TestFlagEnvironment(t *testing.T) {
 		"nothing but a name":      {builders.MakeEnvironment("production", "shop"), nil},
 		"defaults":                {builders.MakeEnvironment("production", "shop").Defaulted(), nil},
 		"a name of the history":   {builders.MakeEnvironment("production-r12", "shop"), []string{`metadata.name: Invalid value: "production-r12": ` + nameForm}},
-		"a name with a dot":       {builders.MakeEnvironment("eu.production", "shop"), []string{`metadata.name: Invalid value: "eu.production": ` + nameForm}},
+		"a name with a dot":       {builders.MakeEnvironment("eu.production", "shop"), []string{`metadata.name: Invalid value: "eu.production": ` + nameForm + `; write name: eu-production`}},
+		"a name with capitals":    {builders.MakeEnvironment("EUProduction", "shop"), []string{`metadata.name: Invalid value: "EUProduction": ` + nameForm + `; write name: euproduction`}},
 		"its own default file":    {named("production", "flags-production"), nil},
 		"a file with a dot":       {named("production", "flags-shop.web"), nil},
 		"another's default file":  {named("production", "flags-staging"), []string{`spec.datafile.name: Invalid value: "flags-staging": ` + fileForm}},
@@ -278,5 +279,25 @@ func TestUse(t *testing.T) {
 				t.Error("it keeps what it does not name")
 			}
 		})
+	}
+}
+
+// Who names an environment like production and forgets the mark leaves production open to every editor.
+func TestFlagEnvironmentFindings(t *testing.T) {
+	for name, warns := range map[string]bool{
+		"prod": true, "production": true, "live": true, "eu-prod": true, "production-eu": true,
+		"staging": false, "product": false, "pre-prod": false, "preprod": false, "non-production": false, "delivery": false,
+	} {
+		environment := builders.MakeEnvironment(name, "shop").Obj()
+		found := validation.FlagEnvironmentFindings(environment, "")
+		if got := len(found) == 1 &&
+			found[0].Kind == validation.NamedLikeProduction; got != warns ||
+			!warns && len(found) > 0 {
+			t.Errorf("%s: %v", name, found)
+		}
+		environment.Spec.Production = true
+		if found := validation.FlagEnvironmentFindings(environment, ""); len(found) > 0 {
+			t.Errorf("%s with production: true: %v", name, found)
+		}
 	}
 }

@@ -5,6 +5,8 @@ package validation
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
@@ -76,4 +78,19 @@ func (o *Objects) HasAudience(_ context.Context, name string) (bool, error) {
 // EventsWithKey returns all events with that key.
 func (o *Objects) EventsWithKey(_ context.Context, key string) ([]*v1alpha1.FlagEvent, error) {
 	return o.events[key], nil
+}
+
+// Audiences returns the names of all audiences.
+func (o *Objects) Audiences(context.Context) ([]string, error) {
+	return slices.Collect(maps.Keys(o.audiences)), nil
+}
+
+// FlagKeys returns the keys of all flags.
+func (o *Objects) FlagKeys(context.Context) ([]string, error) {
+	return slices.Collect(maps.Keys(o.flags)), nil
+}
+
+// EventKeys returns the keys of all events.
+func (o *Objects) EventKeys(context.Context) ([]string, error) {
+	return slices.Collect(maps.Keys(o.events)), nil
 }

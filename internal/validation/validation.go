@@ -70,6 +70,7 @@ const (
 	flagKeyForm      = "must begin with a letter or digit and go on with letters, digits and . _ / -, at most 128 characters"
 	variationKeyForm = "must begin with a letter or digit and go on with letters, digits and . _ -, at most 128 characters"
 	labelForm        = "must be a DNS label: lower-case letters, digits and -, beginning and ending with a letter or digit, at most 63 characters"
+	subdomainForm    = "a name in Kubernetes has lower-case letters, digits, - and . only, and begins and ends with a letter or digit"
 	percentForm      = "must be a percent from 0% to 100% with up to three decimals, such as 12.5%"
 	environmentForm  = "must be a DNS label of at most 63 characters that does not end in -r and digits, because the history's datafiles are named so"
 )
@@ -199,7 +200,7 @@ func (m *mistakes) objectName(object metav1.Object, name string) {
 	switch object.(type) {
 	case *v1alpha1.FlagEnvironment:
 		if !isEnvironmentName(name) {
-			m.invalid(path, name, environmentForm)
+			m.badName(path, name, environmentForm, false)
 		}
 		return
 	case *v1alpha1.FeatureFlag:
@@ -209,8 +210,23 @@ func (m *mistakes) objectName(object metav1.Object, name string) {
 		}
 	}
 	for _, detail := range validation.IsDNS1123Subdomain(name) {
+		if label := Label(name); label != "" && label != name && len(name) <= validation.DNS1123SubdomainMaxLength {
+			m.badName(path, name, subdomainForm, lacksKey(object))
+			continue
+		}
 		m.invalid(path, name, detail)
 	}
+}
+
+// lacksKey reports whether the object's name stands for its key.
+func lacksKey(object metav1.Object) bool {
+	switch object := object.(type) {
+	case *v1alpha1.FeatureFlag:
+		return object.Spec.Key == ""
+	case *v1alpha1.FlagEvent:
+		return object.Spec.Key == ""
+	}
+	return false
 }
 
 func (m *mistakes) annotation(object metav1.Object, name, value string) {
