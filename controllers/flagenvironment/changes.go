@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/fairqueue"
 )
 
 // source is the Kind of an object that goes into datafiles.
@@ -106,13 +107,21 @@ func (c *changes) handler(from source) handler.EventHandler {
 			queue.Add(reconcile.Request{NamespacedName: environment})
 		}
 	}
+	brake := func(object client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		for _, environment := range c.add(object.GetNamespace(), change{source: from, name: object.GetName()}) {
+			fairqueue.AddBrake(queue, reconcile.Request{NamespacedName: environment})
+		}
+	}
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			enqueue(e.Object, queue)
 		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || e.ObjectOld.GetUID() != e.ObjectNew.GetUID() ||
-				e.ObjectOld.GetAnnotations()[v1alpha1.ForceDisabledAnnotation] != e.ObjectNew.GetAnnotations()[v1alpha1.ForceDisabledAnnotation] {
+			before, after := e.ObjectOld.GetAnnotations()[v1alpha1.ForceDisabledAnnotation], e.ObjectNew.GetAnnotations()[v1alpha1.ForceDisabledAnnotation]
+			switch {
+			case before != after && after != "":
+				brake(e.ObjectNew, queue)
+			case before != after, e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration(), e.ObjectOld.GetUID() != e.ObjectNew.GetUID():
 				enqueue(e.ObjectNew, queue)
 			}
 		},

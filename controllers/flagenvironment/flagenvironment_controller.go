@@ -17,11 +17,11 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/fairqueue"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/status"
 	"github.com/jackstaff-dev/jackstaff/internal/topics"
@@ -71,7 +71,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.FlagEvent{}, r.changes.handler(eventSource)).
 		WatchesMetadata(&corev1.ConfigMap{}, r.datafileHandler()).
 		WatchesRawSource(ctrlsource.Func(r.followDeliveries)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		WithOptions(fairqueue.Options(4)).
 		Complete(r)
 }
 

@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/fairqueue"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
@@ -75,6 +76,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("history-"+strings.ToLower(r.Kind.Name)).
 		For(r.Kind.New(), builder.WithPredicates(carriesRecordsOrGoes())).
 		WatchesMetadata(&v1alpha1.FlagChange{}, handler.EnqueueRequestsFromMapFunc(r.subject)).
+		WithOptions(fairqueue.Options(2)).
 		Complete(r)
 }
 

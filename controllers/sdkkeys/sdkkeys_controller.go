@@ -23,12 +23,12 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/fairqueue"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
@@ -65,7 +65,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			&v1alpha1.FlagEnvironment{},
 			builder.WithPredicates(predicate.Or(predicate.AnnotationChangedPredicate{}, statusChanged)),
 		).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		WithOptions(fairqueue.Options(4)).
 		Complete(r)
 }
 

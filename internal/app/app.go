@@ -80,6 +80,7 @@ func Run(ctx context.Context, o *Options) error {
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
 
+	memory := limitMemory()
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
@@ -119,7 +120,7 @@ func Run(ctx context.Context, o *Options) error {
 			return fmt.Errorf("set up the REST server: %w", err)
 		}
 	}
-	logger.Info("Starting", "version", o.Version, "namespace", o.Namespace)
+	logger.Info("Starting", "version", o.Version, "namespace", o.Namespace, "memoryLimit", memory)
 	return mgr.Start(ctx)
 }
 

@@ -1,0 +1,177 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fairqueue
+
+import (
+	"container/heap"
+
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// anyPriority is how often a pick passes over priorities between namespaces, so that a namespace that brakes or edits
+// without end keeps no other from its turn for ever.
+const anyPriority = 4
+
+// scheduler chooses what is reconciled next among the requests that are ready. It is a workqueue.Queue and is not safe
+// for concurrent use.
+type scheduler struct {
+	// bound is how many requests of one namespace run at a time.
+	bound int
+	// priorities are those of requests that wait or are to wait. The default is 0.
+	priorities map[reconcile.Request]int
+	// namespaces are those with requests that are ready.
+	namespaces map[string]*waitingRequests
+	// running counts the requests of each namespace that run.
+	running map[string]int
+	// served tells for each namespace with requests, ready or running, when it last had its turn.
+	served map[string]uint64
+
+	size         int
+	added, picks uint64
+}
+
+func newScheduler(bound int) *scheduler {
+	return &scheduler{
+		bound: bound, priorities: map[reconcile.Request]int{}, namespaces: map[string]*waitingRequests{},
+		running: map[string]int{}, served: map[string]uint64{},
+	}
+}
+
+// raise gives a request a priority that is at least the given one.
+func (s *scheduler) raise(request reconcile.Request, priority int) {
+	if known, ok := s.priorities[request]; !ok || priority > known {
+		s.priorities[request] = priority
+	}
+}
+
+// Push makes a request ready.
+func (s *scheduler) Push(request reconcile.Request) {
+	waiting, ok := s.namespaces[request.Namespace]
+	if !ok {
+		waiting = &waitingRequests{index: map[reconcile.Request]int{}}
+		s.namespaces[request.Namespace] = waiting
+	}
+	s.added++
+	s.size++
+	heap.Push(waiting, waitingRequest{request: request, priority: s.priorities[request], added: s.added})
+}
+
+// Touch takes up the priority of a request that is ready and was asked for again.
+func (s *scheduler) Touch(request reconcile.Request) {
+	waiting, ok := s.namespaces[request.Namespace]
+	if !ok {
+		return
+	}
+	if i, ok := waiting.index[request]; ok && s.priorities[request] > waiting.requests[i].priority {
+		waiting.requests[i].priority = s.priorities[request]
+		heap.Fix(waiting, i)
+	}
+}
+
+// Len is how many requests are ready.
+func (s *scheduler) Len() int { return s.size }
+
+// Pop starts the request whose turn it is: that of the highest priority, of the namespace that has had no turn for the
+// longest time. A namespace has its turn only while fewer of its requests run than the bound. It returns the zero
+// request where none may run.
+func (s *scheduler) Pop() reconcile.Request {
+	namespace, ok := s.next()
+	if !ok {
+		return reconcile.Request{}
+	}
+	waiting := s.namespaces[namespace]
+	popped, _ := heap.Pop(waiting).(waitingRequest)
+	if waiting.Len() == 0 {
+		delete(s.namespaces, namespace)
+	}
+	s.size--
+	s.picks++
+	s.served[namespace] = s.picks
+	s.running[namespace]++
+	return popped.request
+}
+
+// next is the namespace whose turn it is, and whether any has.
+func (s *scheduler) next() (next string, found bool) {
+	byPriority := (s.picks+1)%anyPriority != 0
+	for namespace, waiting := range s.namespaces {
+		if s.running[namespace] >= s.bound {
+			continue
+		}
+		if !found || s.precedes(waiting.requests[0], s.namespaces[next].requests[0], byPriority) {
+			next, found = namespace, true
+		}
+	}
+	return next, found
+}
+
+// precedes reports whether request a has its turn before b, of another namespace.
+func (s *scheduler) precedes(a, b waitingRequest, byPriority bool) bool {
+	ofA, ofB := a.request.Namespace, b.request.Namespace
+	switch {
+	case byPriority && a.priority != b.priority:
+		return a.priority > b.priority
+	case s.running[ofA] != s.running[ofB]:
+		return s.running[ofA] < s.running[ofB]
+	case s.served[ofA] != s.served[ofB]:
+		return s.served[ofA] < s.served[ofB]
+	}
+	return a.added < b.added
+}
+
+// done ends the run of a request.
+func (s *scheduler) done(request reconcile.Request) {
+	namespace := request.Namespace
+	if s.running[namespace] == 0 {
+		return
+	}
+	if s.running[namespace]--; s.running[namespace] > 0 {
+		return
+	}
+	delete(s.running, namespace)
+	if s.namespaces[namespace] == nil {
+		delete(s.served, namespace)
+	}
+}
+
+type waitingRequest struct {
+	request  reconcile.Request
+	priority int
+	added    uint64
+}
+
+// waitingRequests is a heap of the requests of one namespace: the highest priority first, then the oldest.
+type waitingRequests struct {
+	requests []waitingRequest
+	index    map[reconcile.Request]int
+}
+
+func (w *waitingRequests) Len() int { return len(w.requests) }
+
+func (w *waitingRequests) Less(i, j int) bool {
+	if w.requests[i].priority != w.requests[j].priority {
+		return w.requests[i].priority > w.requests[j].priority
+	}
+	return w.requests[i].added < w.requests[j].added
+}
+
+func (w *waitingRequests) Swap(i, j int) {
+	w.requests[i], w.requests[j] = w.requests[j], w.requests[i]
+	w.index[w.requests[i].request], w.index[w.requests[j].request] = i, j
+}
+
+// Push is heap.Interface's.
+func (w *waitingRequests) Push(added any) {
+	request, _ := added.(waitingRequest)
+	w.index[request.request] = len(w.requests)
+	w.requests = append(w.requests, request)
+}
+
+// Pop is heap.Interface's.
+func (w *waitingRequests) Pop() any {
+	last := w.requests[len(w.requests)-1]
+	w.requests = w.requests[:len(w.requests)-1]
+	delete(w.index, last.request)
+	return last
+}
