@@ -70,3 +70,14 @@ func (f *FeatureFlag) NamedEnvironments() []string {
 
 // IsEnabled reports whether the rule is included. Default true.
 func (r *Rule) IsEnabled() bool { return r.Enabled == nil || *r.Enabled }
+
+// StateIn returns what the status says of the flag in an environment, and nil where it says nothing. It is part of the
+// flag.
+func (f *FeatureFlag) StateIn(environment string) *EnvironmentState {
+	for i := range f.Status.Environments {
+		if f.Status.Environments[i].Name == environment {
+			return &f.Status.Environments[i]
+		}
+	}
+	return nil
+}

@@ -7,10 +7,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -84,6 +86,15 @@ func (c *cluster) connect() error {
 	return err
 }
 
+// unknownError says that nothing has a name, and which names are near. To apierrors it is the cause, NotFound.
+type unknownError struct {
+	message string
+	cause   error
+}
+
+func (e *unknownError) Error() string { return e.message }
+func (e *unknownError) Unwrap() error { return e.cause }
+
 // flag reads a flag by its name, or by its key where no flag has that name.
 func (c *cluster) flag(ctx context.Context, nameOrKey string) (*v1alpha1.FeatureFlag, error) {
 	if err := c.connect(); err != nil {
@@ -93,26 +104,59 @@ func (c *cluster) flag(ctx context.Context, nameOrKey string) (*v1alpha1.Feature
 	if err := c.client.List(ctx, list, client.InNamespace(c.namespace)); err != nil {
 		return nil, fmt.Errorf("list flags: %w", err)
 	}
-	var found []*v1alpha1.FeatureFlag
+	flags := make([]*v1alpha1.FeatureFlag, len(list.Items))
 	for i := range list.Items {
-		flag := &list.Items[i]
+		flags[i] = &list.Items[i]
+	}
+	found, known := findFlag(flags, nameOrKey)
+	if found == nil {
+		return nil, &unknownError{
+			message: fmt.Sprintf(
+				"namespace %q has no flag of the name or key %q%s",
+				c.namespace,
+				nameOrKey,
+				validation.DidYouMean(nameOrKey, known),
+			),
+			cause: apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("featureflags").GroupResource(), nameOrKey),
+		}
+	}
+	return found, nil
+}
+
+// findFlag returns the flag of a name, or the one that holds a key where no flag has that name. Where there is none it is
+// nil, and known are all names and keys.
+func findFlag(flags []*v1alpha1.FeatureFlag, nameOrKey string) (found *v1alpha1.FeatureFlag, known []string) {
+	var holders []*v1alpha1.FeatureFlag
+	for _, flag := range flags {
 		if flag.Name == nameOrKey {
 			return flag, nil
 		}
 		if flag.Key() == nameOrKey {
-			found = append(found, flag)
+			holders = append(holders, flag)
 		}
+		known = append(known, flag.Name, flag.Key())
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("namespace %q has no flag of the name or key %q", c.namespace, nameOrKey)
+	if len(holders) > 0 {
+		return validation.Holder(holders[0], holders[1:]...), nil
 	}
-	return validation.Holder(found[0], found[1:]...), nil
+	slices.Sort(known)
+	return nil, slices.Compact(known)
 }
 
 // edit changes an object as it is stored, and again where somebody else wrote meanwhile. Nothing is written where
-// nothing changes.
-func edit(ctx context.Context, c *cluster, object client.Object, change func() error) error {
-	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+// nothing changes, nor in a dry run, which asks admission all the same. It reports whether anything changes.
+func edit(
+	ctx context.Context,
+	c *cluster,
+	dryRun bool,
+	object client.Object,
+	change func() error,
+) (changed bool, err error) {
+	options := []client.PatchOption{client.FieldOwner("jackstaff")}
+	if dryRun {
+		options = append(options, client.DryRunAll)
+	}
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		if err := c.client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
 			return err
 		}
@@ -123,25 +167,43 @@ func edit(ctx context.Context, c *cluster, object client.Object, change func() e
 		if err := change(); err != nil {
 			return err
 		}
-		if equality.Semantic.DeepEqual(before, object) {
+		if changed = !equality.Semantic.DeepEqual(before, object); !changed {
 			return nil
 		}
-		return c.client.Patch(
-			ctx,
-			object,
-			client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
-			client.FieldOwner("jackstaff"),
-		)
+		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+		return c.client.Patch(ctx, object, patch, options...)
 	})
+	return changed, err
 }
 
 // environment reads an environment.
 func (c *cluster) environment(ctx context.Context, name string) (*v1alpha1.FlagEnvironment, error) {
 	if err := c.connect(); err != nil {
-		return &v1alpha1.FlagEnvironment{}, err
+		return nil, err
 	}
 	environment := &v1alpha1.FlagEnvironment{}
-	return environment, c.client.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, environment)
+	err := c.client.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, environment)
+	if err == nil {
+		return environment, nil
+	}
+	if !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("read environment %q: %w", name, err)
+	}
+	list := &v1alpha1.FlagEnvironmentList{}
+	_ = c.client.List(ctx, list, client.InNamespace(c.namespace)) // Without the right to list them, no name is proposed.
+	var names []string
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	return nil, &unknownError{
+		message: fmt.Sprintf(
+			"there is no environment %q in namespace %q%s",
+			name,
+			c.namespace,
+			validation.DidYouMean(name, names),
+		),
+		cause: err,
+	}
 }
 
 // servedDocument reads what an environment serves.

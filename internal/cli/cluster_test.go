@@ -140,6 +140,15 @@ func fetch[T client.Object](namespace, name string, object T) T {
 	return object
 }
 
+// change changes an object as it is stored.
+func change[T client.Object](namespace, name string, object T, change func(T)) {
+	GinkgoHelper()
+	Eventually(func() error {
+		change(fetch(namespace, name, object))
+		return k8s.Update(context.Background(), object)
+	}).Should(Succeed())
+}
+
 // apply applies manifests to a namespace, as kubectl does.
 func apply(namespace string, files map[string]string) {
 	GinkgoHelper()
@@ -210,23 +219,121 @@ var _ = Describe("The command line", func() {
 		Expect(run(0, namespace, "publish", "production", "--wait")).To(Equal("production: revision 2 is served\n"))
 		Expect(served(namespace)).To(Equal("off"))
 
-		By("rolling back")
-		Expect(run(0, namespace, "rollback", "production", "--wait")).To(ContainSubstring("revision 1 is pinned"))
+		By("rolling back, which does not undo the emergency stop")
+		Expect(
+			run(1, namespace, "rollback", "production"),
+		).To(
+			ContainSubstring("holds no revision before 2 that differs by more than"),
+		)
+		change(namespace, "checkout", &v1alpha1.FeatureFlag{}, func(flag *v1alpha1.FeatureFlag) {
+			flag.Spec.Environments[0].Enabled, flag.Spec.Environments[0].DefaultVariation = true, "off"
+		})
+		run(0, namespace, "publish", "production", "--wait")
+		run(0, namespace, "toggle", "checkout", "-e", "production", "--off")
+		run(0, namespace, "publish", "production", "--wait")
+		dry := run(0, namespace, "rollback", "production", "--dry-run")
+		Expect(dry).To(ContainSubstring("undoes revision 3"))
+		Expect(dry).To(ContainSubstring("is to serve revision 2 (dry run)"))
+		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Revision).To(BeNil())
+		Expect(run(0, namespace, "rollback", "production", "--wait")).To(ContainSubstring("revision 2 is pinned"))
+		Expect(served(namespace)).To(Equal("off"))
+
+		By("refusing to switch on what was switched off, without a yes")
+		Expect(run(1, namespace, "rollback", "production", "--to", "1")).To(
+			ContainSubstring("a rollback to revision 1 would switch on new/checkout (switched off since); add --yes"))
+		Expect(run(0, namespace, "rollback", "production", "--to", "1", "--yes", "--wait")).To(
+			MatchRegexp(`new/checkout goes on: .*from off to on(.*\n)*.*revision 1 is pinned`))
 		Expect(served(namespace)).To(Equal("on"))
 		Expect(run(1, namespace, "publish", "production")).To(ContainSubstring("is pinned to revision 1"))
 		history := strings.Split(run(0, namespace, "history", "production"), "\n")
 		Expect(history[0]).To(MatchRegexp(`^REVISION +AGE +BY +WHAT +SERVED$`))
-		Expect(history[1]).To(MatchRegexp(`^2 +\d+s *$`))
-		Expect(history[2]).To(MatchRegexp(`^1 +\d+s +served$`))
+		Expect(history[1]).To(MatchRegexp(`^4 +\d+s *$`))
+		Expect(history[4]).To(MatchRegexp(`^1 +\d+s +served$`))
 		Expect(run(1, namespace, "rollback", "production")).To(ContainSubstring("holds no revision before 1"))
-		Expect(
-			run(1, namespace, "rollback", "production", "--to", "7", "--wait", "--timeout", "1s"),
-		).To(
-			ContainSubstring("the history does not hold the revision 7"),
-		)
+		Expect(run(1, namespace, "rollback", "production", "--to", "7", "--wait", "--timeout", "1s")).To(
+			ContainSubstring("the history of production holds no revision 7; it holds 1 to 4"))
 		Expect(run(0, namespace, "rollback", "production", "--clear", "--wait")).To(ContainSubstring("revision"))
 		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Revision).To(BeNil())
 		Expect(run(2, namespace, "rollback", "production", "--clear", "--to", "1")).NotTo(BeEmpty())
+	})
+
+	It("rolls back under a brake, which stays", func() {
+		namespace := makeProject()
+		change(namespace, "checkout", &v1alpha1.FeatureFlag{}, func(flag *v1alpha1.FeatureFlag) {
+			flag.Spec.Environments[0].DefaultVariation = "off"
+		})
+		run(0, namespace, "publish", "production", "--wait")
+		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--brake", "--wait")).To(
+			ContainSubstring("is off in production, by the annotation"), "the environment publishes by hand, but not brakes")
+		Expect(run(0, namespace, "rollback", "production", "--to", "1", "--wait")).To(ContainSubstring("no flag changes"))
+		Expect(served(namespace)).To(Equal("off"))
+		Expect(run(0, namespace, "status", "production")).To(MatchRegexp(`brakes +new/checkout\n`))
+	})
+
+	It("refuses names that do not exist, and says which are near", func() {
+		namespace := makeProject()
+		Expect(run(1, namespace, "toggle", "checkout", "-e", "prod", "--off")).To(
+			MatchRegexp(`there is no environment "prod" in namespace ".*"; did you mean "production"\?`))
+		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Environments).To(HaveLen(1))
+		Expect(run(1, namespace, "toggle", "chekout", "-e", "production")).To(ContainSubstring(`did you mean "checkout"`))
+		Expect(run(1, namespace, "evaluate", "chekout", "-e", "production")).To(ContainSubstring(`did you mean "checkout"`))
+		Expect(run(0, namespace, "evaluate", "checkout", "-e", "production")).To(ContainSubstring("on"))
+		for _, command := range []string{"freeze", "publish", "rollback", "status", "history"} {
+			Expect(run(1, namespace, command, "prodution")).To(ContainSubstring(`did you mean "production"?`), command)
+		}
+		Expect(run(1, namespace, "evaluate", "checkout", "-e", "prod")).To(ContainSubstring(`did you mean "production"?`))
+	})
+
+	It("stores nothing in a dry run, and waits until it is served", func() {
+		namespace := makeProject()
+		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--off", "--dry-run")).To(
+			Equal("FeatureFlag checkout is off in production (dry run)\n"))
+		Expect(run(0, namespace, "archive", "checkout", "--dry-run")).To(HaveSuffix("(dry run)\n"))
+		Expect(run(0, namespace, "freeze", "production", "--dry-run")).To(HaveSuffix("(dry run)\n"))
+		flag := fetch(namespace, "checkout", &v1alpha1.FeatureFlag{})
+		Expect([]bool{flag.Spec.Environments[0].Enabled, flag.Spec.Archived}).To(Equal([]bool{true, false}))
+		environment := fetch(namespace, "production", &v1alpha1.FlagEnvironment{})
+		Expect(environment.Spec.Publish.Suspend).To(BeFalse())
+
+		By("failing at once where waiting does not help")
+		Expect(run(1, namespace, "toggle", "checkout", "-e", "production", "--off", "--wait")).To(
+			ContainSubstring(
+				`is stored and not served: production is published by hand; "jackstaff publish production" publishes it`,
+			),
+		)
+		change(namespace, "production", &v1alpha1.FlagEnvironment{}, func(environment *v1alpha1.FlagEnvironment) {
+			environment.Spec.Publish.Mode = v1alpha1.PublishModeAutomatic
+		})
+		done := map[string]any{}
+		Expect(
+			json.Unmarshal(
+				[]byte(run(0, namespace, "toggle", "checkout", "-e", "production", "--on", "--wait", "-o", "json")),
+				&done,
+			),
+		).To(
+			Succeed(),
+		)
+		Expect(
+			done,
+		).To(
+			And(HaveKeyWithValue("served", true), HaveKeyWithValue("action", "on"), HaveKeyWithValue("key", "new/checkout")),
+		)
+		Expect(served(namespace)).To(Equal("on"))
+		Expect(run(0, namespace, "archive", "checkout", "--wait")).To(ContainSubstring("is archived: "))
+		Expect(
+			run(1, namespace, "evaluate", "checkout", "-e", "production"),
+		).To(
+			ContainSubstring("does not serve FeatureFlag"),
+		)
+		Expect(run(0, namespace, "archive", "checkout", "--restore", "--wait")).To(ContainSubstring("is restored: "))
+		Expect(served(namespace)).To(Equal("on"))
+		Expect(run(0, namespace, "freeze", "production", "--wait")).To(HavePrefix("production is frozen at revision"))
+		Expect(run(0, namespace, "status")).To(MatchRegexp(`state +Frozen\nrevision +\d+, published \d+s ago`))
+		Expect(
+			run(1, namespace, "toggle", "checkout", "-e", "production", "--off", "--wait"),
+		).To(
+			ContainSubstring("production is frozen"),
+		)
 	})
 
 	It("freezes an environment", func() {
@@ -254,6 +361,7 @@ var _ = Describe("The command line", func() {
 		).To(
 			HaveKeyWithValue(v1alpha1.ForceDisabledAnnotation, ""),
 		)
+		Expect(k8s.Create(context.Background(), builders.MakeEnvironment("staging", namespace).Obj())).To(Succeed())
 		Expect(run(1, namespace, "toggle", "checkout", "-e", "staging", "--on")).To(ContainSubstring("switch it on in Git"))
 		Expect(run(1, namespace, "archive", "checkout")).To(ContainSubstring("change it in Git"))
 	})

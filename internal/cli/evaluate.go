@@ -10,14 +10,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/yaml"
 
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
@@ -57,11 +62,11 @@ type step struct {
 func (a *App) evaluateCommand() *cobra.Command {
 	o := &evaluateOptions{}
 	cmd := &cobra.Command{
-		Use:   "evaluate KEY -e ENVIRONMENT",
+		Use:   "evaluate FLAG -e ENVIRONMENT",
 		Short: "Evaluate a flag for a context, and explain why",
-		Long: "Evaluate a flag for a context: by manifests with --filename, by a datafile with --datafile, else by the datafile that a\n" +
-			"cluster serves. An attribute is name=value, where the value is JSON if it can be read as such, else a string; a dot in the\n" +
-			"name leads into an object. targetingKey is always a string.\n\n" +
+		Long: "Evaluate a flag, by its key or name, for a context: by manifests with --filename, by a datafile with --datafile, which\n" +
+			"knows keys alone, else by the datafile that a cluster serves. An attribute is name=value, where the value is JSON if it can be\n" +
+			"read as such, else a string; a dot in the name leads into an object. targetingKey is always a string.\n\n" +
 			"The exit code is 1 where there is no such flag.",
 		Example: "  jackstaff evaluate new_checkout -e production -f deploy/flags --context targetingKey=alice --context plan=beta --explain\n" +
 			"  jackstaff evaluate new_checkout --datafile /etc/flags/datafile.json --context age=30 --context 'tags=[\"a\",\"b\"]'",
@@ -116,11 +121,18 @@ func (a *App) evaluate(ctx context.Context, key string, o *evaluateOptions) erro
 	if err != nil {
 		return err
 	}
-	engine, err := a.engine(ctx, o)
+	engine, find, err := a.engine(ctx, o)
 	if err != nil {
 		return err
 	}
 	explanation := engine.Explain(key, attributes, now)
+	if explanation.Reason == evaluate.FlagNotFound {
+		if found, err := find(key); err != nil {
+			a.notef("%v", err)
+		} else if found != key {
+			key, explanation = found, engine.Explain(found, attributes, now)
+		}
+	}
 	result := newEvaluation(key, explanation.Result)
 	if o.explain {
 		for _, taken := range explanation.Steps {
@@ -138,29 +150,77 @@ func (a *App) evaluate(ctx context.Context, key string, o *evaluateOptions) erro
 	return err
 }
 
+// finder returns the key of a flag that has a name or key, and says which ones are near where none has.
+type finder func(nameOrKey string) (string, error)
+
 // engine prepares the datafile to evaluate by.
-func (a *App) engine(ctx context.Context, o *evaluateOptions) (*evaluate.Engine, error) {
+func (a *App) engine(ctx context.Context, o *evaluateOptions) (*evaluate.Engine, finder, error) {
 	if o.datafile == "" && o.of.environment == "" {
-		return nil, usagef("required flag \"environment\" not set")
+		return nil, nil, usagef("required flag \"environment\" not set")
 	}
 	var document *datafile.Document
+	var find finder
 	var err error
 	switch {
 	case o.datafile != "":
 		document, err = a.readDatafile(o.datafile)
+		find = func(key string) (string, error) { return findKey(document, key) }
 	case len(o.paths) > 0:
 		o.of.namespace = o.cluster.askedNamespace()
 		var rendered *render
 		if rendered, err = a.compilePaths(ctx, o.paths, o.of); err == nil {
 			document, err = rendered.document()
+			find = func(nameOrKey string) (string, error) { return findAmong(rendered.flags, nameOrKey) }
 		}
 	default:
 		document, err = o.cluster.servedDocument(ctx, o.of.environment)
+		find = func(nameOrKey string) (string, error) { return o.cluster.findKey(ctx, document, nameOrKey) }
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return evaluate.New(document)
+	engine, err := evaluate.New(document)
+	return engine, find, err
+}
+
+// findKey finds no flag, because a datafile knows keys alone, and says which are near.
+func findKey(document *datafile.Document, key string) (string, error) {
+	keys := slices.Sorted(maps.Keys(document.Flags))
+	return "", fmt.Errorf("the datafile has no flag of the key %q%s", key, validation.DidYouMean(key, keys))
+}
+
+// findAmong finds a flag of manifests.
+func findAmong(flags []*v1alpha1.FeatureFlag, nameOrKey string) (string, error) {
+	flag, known := findFlag(flags, nameOrKey)
+	if flag == nil {
+		return "", fmt.Errorf(
+			"the manifests have no flag of the name or key %q%s",
+			nameOrKey,
+			validation.DidYouMean(nameOrKey, known),
+		)
+	}
+	if flag.Spec.Archived {
+		return "", fmt.Errorf("FeatureFlag %q is archived, so that no environment serves it", flag.Name)
+	}
+	return flag.Key(), nil
+}
+
+// findKey finds a flag of the cluster. Who may not list flags is told of the keys that are served.
+func (c *cluster) findKey(ctx context.Context, document *datafile.Document, nameOrKey string) (string, error) {
+	flag, err := c.flag(ctx, nameOrKey)
+	switch {
+	case apierrors.IsForbidden(err):
+		return findKey(document, nameOrKey)
+	case err != nil:
+		return "", err
+	case document.Flags[flag.Key()] == nil:
+		return "", fmt.Errorf(
+			"environment %q does not serve FeatureFlag %q; see its conditions",
+			document.Environment,
+			flag.Name,
+		)
+	}
+	return flag.Key(), nil
 }
 
 // readDatafile reads a native datafile from a file, from a directory that holds one, or from the standard input.

@@ -71,8 +71,9 @@ func (a *App) history(ctx context.Context, c *cluster, output, name string) erro
 	}
 	environment, err := c.environment(ctx, wanted)
 	if !isEnvironment && apierrors.IsNotFound(err) {
+		notFound := err
 		if err := a.flagHistory(ctx, c, output, name); err != nil {
-			return fmt.Errorf("there is no environment %q, and %w", name, err)
+			return fmt.Errorf("%w, and %w", notFound, err)
 		}
 		return nil
 	}
@@ -172,92 +173,4 @@ func (a *App) printHistory(output string, revisions []historyEntry) error {
 		printRow(w, strconv.FormatInt(entry.Revision, 10), age, entry.By, entry.What, served)
 	}
 	return w.Flush()
-}
-
-func (a *App) rollbackCommand() *cobra.Command {
-	var c *cluster
-	var to int64
-	var clearPin bool
-	wait := &waiter{app: a}
-	cmd := &cobra.Command{
-		Use:   "rollback ENVIRONMENT",
-		Short: "Serve an older revision until the rollback is cleared",
-		Long: "Serve a revision of the history by spec.publish.revision; without --to the one before what is served. Changes wait until --clear\n" +
-			"removes the field.",
-		Example: "  jackstaff rollback production --wait\n  jackstaff rollback production --to 41\n  jackstaff rollback production --clear",
-		GroupID: clusterGroup,
-		Args:    cobra.ExactArgs(1),
-		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
-			if cmd.Flags().Changed("to") && to < 1 {
-				return usagef("--to is 1 or more")
-			}
-			environment, err := c.environment(cmd.Context(), arguments[0])
-			if err != nil {
-				return err
-			}
-			if to == 0 && !clearPin {
-				if to, err = c.before(cmd.Context(), environment); err != nil {
-					return err
-				}
-			}
-			return a.rollback(cmd.Context(), c, environment, to, wait)
-		}),
-	}
-	cmd.Flags().Int64Var(&to, "to", 0, "The revision. Default the one before what is served.")
-	cmd.Flags().BoolVar(&clearPin, "clear", false, "End the rollback.")
-	cmd.MarkFlagsMutuallyExclusive("to", "clear")
-	wait.addFlags(cmd)
-	c = a.newCluster(cmd, contextFlag)
-	return cmd
-}
-
-// before returns the revision before the one that is served.
-func (c *cluster) before(ctx context.Context, environment *v1alpha1.FlagEnvironment) (int64, error) {
-	history, err := c.history(ctx, environment)
-	if err != nil {
-		return 0, err
-	}
-	for _, entry := range history {
-		if entry.Revision < environment.Status.PublishedRevision {
-			return entry.Revision, nil
-		}
-	}
-	return 0, fmt.Errorf(
-		"the history of %s holds no revision before %d",
-		environment.Name,
-		environment.Status.PublishedRevision,
-	)
-}
-
-// rollback pins an environment to a revision, or with 0 to none.
-func (a *App) rollback(
-	ctx context.Context,
-	c *cluster,
-	environment *v1alpha1.FlagEnvironment,
-	to int64,
-	wait *waiter,
-) error {
-	err := edit(ctx, c, environment, func() error {
-		environment.Spec.Publish.Revision = nil
-		if to > 0 {
-			environment.Spec.Publish.Revision = &to
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	generation := environment.Generation
-	switch {
-	case wait.wanted:
-		return wait.until(ctx, c, environment, "the rollback", func() bool {
-			return environment.Status.ObservedGeneration >= generation &&
-				(to == 0 || environment.Status.PublishedRevision == to || environment.Status.PinnedRevision == to)
-		})
-	case to == 0:
-		a.printf("the rollback of %s is cleared\n", environment.Name)
-	default:
-		a.printf("%s is to serve revision %d\n", environment.Name, to)
-	}
-	return nil
 }

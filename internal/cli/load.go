@@ -17,6 +17,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/manifests"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
@@ -41,6 +42,8 @@ type project struct {
 type render struct {
 	environment *v1alpha1.FlagEnvironment
 	content     publish.Content
+	// flags are all of the project.
+	flags []*v1alpha1.FeatureFlag
 }
 
 // document returns the native document as revision 0.
@@ -111,6 +114,7 @@ func (a *App) compileFiles(ctx context.Context, files []manifests.File, of proje
 	}
 	return &render{
 		environment: environment,
+		flags:       part.Flags,
 		content:     publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document},
 	}, nil
 }
@@ -146,10 +150,10 @@ func chooseEnvironment(set *manifests.Set, namespace, name string) (*v1alpha1.Fl
 	}
 	if len(names) > 0 {
 		return nil, fmt.Errorf(
-			"there is no FlagEnvironment %q in namespace %q, only %s",
+			"there is no FlagEnvironment %q in namespace %q%s",
 			name,
 			namespace,
-			strings.Join(names, ", "),
+			validation.DidYouMean(name, names),
 		)
 	}
 	if problems := utilvalidation.IsDNS1123Label(name); len(problems) > 0 {

@@ -37,6 +37,13 @@ type changeEntry struct {
 	Revisions    []v1alpha1.ChangeRevision `json:"revisions,omitempty"`
 }
 
+func newChangeEntry(entry *history.Entry) changeEntry {
+	return changeEntry{
+		ID: entry.ID, Time: entry.Time, By: entry.Actor.Name, Object: entry.Object, Action: entry.Action,
+		Environments: entry.Environments, Summary: entry.Summary, Changes: entry.Changes, Revisions: entry.Revisions,
+	}
+}
+
 func (a *App) logCommand() *cobra.Command {
 	var output, by string
 	var since time.Duration
@@ -134,11 +141,7 @@ func (a *App) printChangeEntries(output string, entries []history.Entry, withObj
 	if output == jsonOutput {
 		shown := make([]changeEntry, len(entries))
 		for i := range entries {
-			entry := &entries[i]
-			shown[i] = changeEntry{
-				ID: entry.ID, Time: entry.Time, By: entry.Actor.Name, Object: entry.Object, Action: entry.Action,
-				Environments: entry.Environments, Summary: entry.Summary, Changes: entry.Changes, Revisions: entry.Revisions,
-			}
+			shown[i] = newChangeEntry(&entries[i])
 		}
 		return a.printJSON(shown)
 	}

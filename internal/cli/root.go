@@ -76,7 +76,7 @@ func (a *App) Run(ctx context.Context, arguments []string) int {
 		a.errorf("%v\nRun \"%s --help\" for usage.", err, command.CommandPath())
 		return ExitUsage
 	default:
-		a.errorf("%v", err)
+		a.errorf("%s", []byte(explained(err)))
 		return ExitFailure
 	}
 }
@@ -105,6 +105,7 @@ func (a *App) Command() *cobra.Command {
 		a.diffCommand(),
 		a.importCommand(),
 		a.getCommand(),
+		a.statusCommand(),
 		a.toggleCommand(),
 		a.archiveCommand(),
 		a.publishCommand(),

@@ -9,67 +9,210 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 )
 
+// toggling is what the command line of toggle says.
+type toggling struct {
+	changing
+	environment string
+	on, off     bool
+	brake       bool
+	cluster     *cluster
+}
+
 func (a *App) toggleCommand() *cobra.Command {
-	var environment string
-	var on, off bool
-	var c *cluster
+	o := &toggling{}
 	cmd := &cobra.Command{
 		Use:   "toggle FLAG -e ENVIRONMENT",
 		Short: "Switch a flag on or off in an environment",
 		Long: "Switch a flag, by its name or key, on or off in an environment; without --on and --off to what it is not. A flag that Argo CD\n" +
 			"or Flux owns is switched off by the annotation " + v1alpha1.ForceDisabledAnnotation + ", which they do not undo, and on again\n" +
-			"by removing it. What Git itself has switched off is for Git to switch on.",
-		Example: "  jackstaff toggle new_checkout -e production --off",
+			"by removing it. What Git itself has switched off is for Git to switch on.\n\n" +
+			"--brake uses the annotation for any flag: that is served at once, in a frozen, pinned or manual environment, too, and no rollback\n" +
+			"undoes it. --on lifts it.\n\n" +
+			"With --wait the command ends when the environment serves it, and where instances report what they have loaded, when these\n" +
+			"have; it fails where that does not come by waiting, such as in a frozen environment.",
+		Example: "  jackstaff toggle new_checkout -e production --off --wait",
 		GroupID: clusterGroup,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
-			flag, err := c.flag(cmd.Context(), arguments[0])
-			if err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
-			// What is meant is decided once, so that a retry does not switch back.
-			wanted := on || !off && !flag.EnabledIn(environment)
-			how := ""
-			if err := edit(
-				cmd.Context(),
-				c,
-				flag,
-				func() error { how, err = switchTo(flag, environment, wanted); return err },
-			); err != nil {
-				return err
-			}
-			state := a.paint(red, "off")
-			if wanted {
-				state = a.paint(green, "on")
-			}
-			a.printf("FeatureFlag %s is %s in %s%s\n", flag.Name, state, environment, how)
-			a.noteUnpublished(cmd.Context(), c, environment)
-			return nil
+			return a.toggle(cmd.Context(), o, arguments[0])
 		}),
 	}
-	cmd.Flags().StringVarP(&environment, "environment", "e", "", "The environment (required).")
-	cmd.Flags().BoolVar(&on, "on", false, "Switch the flag on.")
-	cmd.Flags().BoolVar(&off, "off", false, "Switch the flag off.")
+	cmd.Flags().StringVarP(&o.environment, "environment", "e", "", "The environment (required).")
+	cmd.Flags().BoolVar(&o.on, "on", false, "Switch the flag on.")
+	cmd.Flags().BoolVar(&o.off, "off", false, "Switch the flag off.")
+	cmd.Flags().BoolVar(&o.brake, "brake", false, "Switch the flag off at once in every mode, by the annotation.")
 	cmd.MarkFlagsMutuallyExclusive("on", "off")
+	cmd.MarkFlagsMutuallyExclusive("on", "brake")
 	_ = cmd.MarkFlagRequired("environment") // It fails only for a flag that does not exist.
-	c = a.newCluster(cmd, contextFlag)
+	o.addFlags(cmd)
+	o.cluster = a.newCluster(cmd, contextFlag)
 	return cmd
 }
 
-// noteUnpublished says so where an environment does not publish by itself, so that a change is not served yet. Who may
-// not read the environment is told nothing.
-func (a *App) noteUnpublished(ctx context.Context, c *cluster, name string) {
+func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
+	flag, err := o.cluster.flag(ctx, nameOrKey)
+	if err != nil {
+		return err
+	}
+	environment, err := o.cluster.namedEnvironment(ctx, flag, o.environment)
+	if err != nil {
+		return err
+	}
+	// What is meant is decided once, so that a retry does not switch back.
+	wanted := o.on || !o.off && !o.brake && !flag.EnabledIn(o.environment)
+	how := ""
+	changed, err := edit(ctx, o.cluster, o.dryRun, flag, func() error {
+		how, err = switchTo(flag, o.environment, wanted, o.brake)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	state, c := "off", red
+	if wanted {
+		state, c = "on", green
+	}
+	done := &outcome{
+		Kind:        "FeatureFlag",
+		Namespace:   flag.Namespace,
+		Name:        flag.Name,
+		Key:         flag.Key(),
+		Environment: o.environment,
+		Action:      state,
+		Changed:     changed,
+		DryRun:      o.dryRun,
+		Message:     fmt.Sprintf("FeatureFlag %s is %s in %s%s", flag.Name, state, o.environment, how),
+	}
+	said := ""
+	if o.wanted {
+		if said, err = o.untilSwitched(ctx, o.cluster, flag, o.environment, wanted); err != nil {
+			return err
+		}
+		done.Served, done.Message = true, done.Message+": "+said
+		if served := flag.StateIn(o.environment); served != nil && served.Served != nil {
+			done.Revision = served.Served.Revision
+		}
+		said = ": " + said
+	} else if !flag.ForceDisabledIn(o.environment) { // A brake waits for nothing.
+		a.noteUnpublished(environment, wanted)
+	}
+	return o.print(a, done, safe(fmt.Sprintf("FeatureFlag %s is %s in %s%s",
+		quote.Line(flag.Name), a.paint(c, state), quote.Line(o.environment), quote.Line(how+said))))
+}
+
+// namedEnvironment reads an environment of a flag. It is nil where the user may not read it, but the flag names it.
+func (c *cluster) namedEnvironment(
+	ctx context.Context,
+	flag *v1alpha1.FeatureFlag,
+	name string,
+) (*v1alpha1.FlagEnvironment, error) {
 	environment, err := c.environment(ctx, name)
-	spec := &environment.Spec.Publish
+	if apierrors.IsForbidden(err) && flag.In(name) != nil {
+		return nil, nil //nolint:nilnil // What is not known is not needed: the flag has been there before.
+	}
+	return environment, err
+}
+
+// untilSwitched waits until an environment serves a flag as it was switched.
+func (w *waiter) untilSwitched(
+	ctx context.Context, c *cluster, flag *v1alpha1.FeatureFlag, name string, on bool,
+) (string, error) {
+	generation, key := flag.Generation, client.ObjectKeyFromObject(flag)
+	return w.until(ctx, fmt.Sprintf("the change of %s", flag.Name), func(ctx context.Context) (progress, error) {
+		if err := c.client.Get(ctx, key, flag); err != nil {
+			return progress{}, err
+		}
+		now := switched(flag, generation, name, on)
+		if !now.done {
+			return now, nil
+		}
+		environment, err := c.namedEnvironment(ctx, flag, name)
+		if err != nil || environment == nil {
+			return now, err
+		}
+		revision := int64(0)
+		if state := flag.StateIn(name); state.Served != nil {
+			revision = state.Served.Revision
+		}
+		return acknowledged(environment, revision, now.said), nil
+	})
+}
+
+// switched is done once the status says that an environment serves a flag, of that generation, as on or off.
+func switched(flag *v1alpha1.FeatureFlag, generation int64, name string, on bool) progress {
+	state := flag.StateIn(name)
 	switch {
-	case apierrors.IsNotFound(err):
-		a.notef("There is no FlagEnvironment %s yet.", name)
-	case err != nil:
+	case flag.Generation > generation && flag.EnabledIn(name) != on:
+		return progress{stuck: true, said: "somebody has switched the flag meanwhile"}
+	case flag.Status.ObservedGeneration < generation || state == nil || state.Wanted.Enabled != on:
+		return progress{said: "the operator has not seen it yet"}
+	case state.State == v1alpha1.ServingStateServed && (state.Served == nil || state.Served.Enabled != on):
+		return progress{said: "the operator is publishing it"}
+	case state.State == v1alpha1.ServingStateServed && state.Served.Revision > 0:
+		return progress{done: true, said: fmt.Sprintf("served since revision %d", state.Served.Revision)}
+	case state.State == v1alpha1.ServingStateServed:
+		return progress{done: true, said: "served"}
+	}
+	// A brake is published in every mode; other changes wait for a person.
+	isBrake := state.Wanted.ForceDisabled && !on
+	return progress{
+		stuck: stuckStates[state.State] && !isBrake,
+		said:  fmt.Sprintf("%s is %s", name, stateAdvice(state.State, name)),
+	}
+}
+
+// stuckStates are those that a person has to end.
+var stuckStates = map[v1alpha1.ServingState]bool{
+	v1alpha1.ServingStateAwaitingPublish: true, v1alpha1.ServingStateFrozen: true, v1alpha1.ServingStatePinned: true,
+	v1alpha1.ServingStateBreakGlass: true, v1alpha1.ServingStateElsewhere: true, v1alpha1.ServingStateKeyTaken: true,
+	v1alpha1.ServingStateNotFound: true,
+}
+
+// stateAdvice says what an environment is where it does not serve what is wanted of a flag, and what ends that.
+func stateAdvice(state v1alpha1.ServingState, environment string) string {
+	switch state {
+	case v1alpha1.ServingStateAwaitingPublish:
+		return fmt.Sprintf("published by hand; \"jackstaff publish %s\" publishes it", environment)
+	case v1alpha1.ServingStateFrozen:
+		return fmt.Sprintf("frozen; \"jackstaff freeze %s --off\" ends that", environment)
+	case v1alpha1.ServingStatePinned:
+		return fmt.Sprintf("pinned; \"jackstaff rollback %s --clear\" ends that", environment)
+	case v1alpha1.ServingStateBreakGlass:
+		return fmt.Sprintf("served without the operator; \"jackstaff break-glass end %s\" ends that", environment)
+	case v1alpha1.ServingStateElsewhere:
+		return "served by another cluster"
+	case v1alpha1.ServingStateKeyTaken:
+		return "serving an older flag of the same key; delete or archive one of them"
+	case v1alpha1.ServingStateNotFound:
+		return "no FlagEnvironment of the namespace"
+	case v1alpha1.ServingStateLastGood:
+		return "serving the last good form, because the flag does not compile; see its conditions"
+	case v1alpha1.ServingStatePending, v1alpha1.ServingStateServed:
+	}
+	return "being published"
+}
+
+// noteUnpublished says so where an environment does not publish by itself, so that a change is not served yet. Who may
+// not read the environment, which is nil then, is told nothing.
+func (a *App) noteUnpublished(environment *v1alpha1.FlagEnvironment, on bool) {
+	if environment == nil {
+		return
+	}
+	spec, name := &environment.Spec.Publish, environment.Name
+	if !on && (spec.Suspend || spec.Revision != nil) {
+		defer a.notef("To switch it off at once, add --brake.")
+	}
+	switch {
 	case spec.Suspend:
 		a.notef("%s is frozen: the change is served after \"jackstaff freeze %s --off\".", name, name)
 	case spec.Revision != nil:
@@ -85,8 +228,12 @@ func (a *App) noteUnpublished(ctx context.Context, c *cluster, name string) {
 }
 
 // switchTo switches a flag, and says how where that is not by its spec.
-func switchTo(flag *v1alpha1.FeatureFlag, environment string, on bool) (how string, err error) {
+func switchTo(flag *v1alpha1.FeatureFlag, environment string, on, brake bool) (how string, err error) {
 	config := flag.In(environment)
+	if brake {
+		flag.ForceDisableIn(environment, true)
+		return ", by the annotation " + v1alpha1.ForceDisabledAnnotation, nil
+	}
 	if owner := gitops.ManagerOf(flag); owner != nil {
 		if config == nil || !config.Enabled {
 			if on {
@@ -106,37 +253,4 @@ func switchTo(flag *v1alpha1.FeatureFlag, environment string, on bool) (how stri
 		flag.ForceDisableIn(environment, false)
 	}
 	return "", nil
-}
-
-func (a *App) archiveCommand() *cobra.Command {
-	var restore bool
-	var c *cluster
-	cmd := &cobra.Command{
-		Use:   "archive FLAG",
-		Short: "Take a flag out of every datafile, and keep it on record",
-		Long: "Archive a flag, by its name or key: it is served nowhere any more, so that code gets its own default. A flag that Argo CD or\n" +
-			"Flux owns is archived in Git.",
-		GroupID: clusterGroup,
-		Args:    cobra.ExactArgs(1),
-		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
-			flag, err := c.flag(cmd.Context(), arguments[0])
-			if err != nil {
-				return err
-			}
-			err = edit(cmd.Context(), c, flag, func() error {
-				if owner := gitops.ManagerOf(flag); owner != nil {
-					return fmt.Errorf("%s owns the flag and would undo the change; change it in Git", owner)
-				}
-				flag.Spec.Archived = !restore
-				return nil
-			})
-			if err == nil {
-				a.printf("FeatureFlag %s is %s\n", flag.Name, map[bool]string{true: "restored", false: "archived"}[restore])
-			}
-			return err
-		}),
-	}
-	cmd.Flags().BoolVar(&restore, "restore", false, "Take the flag back into use.")
-	c = a.newCluster(cmd, contextFlag)
-	return cmd
 }

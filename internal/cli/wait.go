@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,44 +22,86 @@ const waitInterval = 200 * time.Millisecond
 
 // waiter waits for the operator where the command line says so.
 type waiter struct {
-	app     *App
 	wanted  bool
 	timeout time.Duration
 }
 
 func (w *waiter) addFlags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&w.wanted, "wait", false, "Wait until it is done, and say what happened.")
+	cmd.Flags().BoolVar(&w.wanted, "wait", false, "Wait until it is served, and where instances report, loaded.")
 	cmd.Flags().DurationVar(&w.timeout, "timeout", time.Minute, "How long to wait.")
 }
 
-// until reads the environment again until done reports true, and says what the operator says. It fails where that takes
-// too long.
+// progress is how far the operator is with what was asked for.
+type progress struct {
+	// done says that it is served, and stuck that waiting does not help.
+	done, stuck bool
+	// said is what the operator says.
+	said string
+}
+
+// until looks again and again until it is done, and returns what the operator says. It fails where that takes too long,
+// or does not come by waiting.
 func (w *waiter) until(
 	ctx context.Context,
-	c *cluster,
-	environment *v1alpha1.FlagEnvironment,
 	what string,
-	done func() bool,
-) error {
+	look func(ctx context.Context) (progress, error),
+) (string, error) {
+	last := progress{said: "the operator has not answered yet"}
 	err := wait.PollUntilContextTimeout(ctx, waitInterval, w.timeout, true, func(ctx context.Context) (bool, error) {
-		if err := c.client.Get(ctx, client.ObjectKeyFromObject(environment), environment); err != nil {
+		now, err := look(ctx)
+		if err != nil {
 			return false, err
 		}
-		return done(), nil
+		if now.said == "" {
+			now.said = last.said
+		}
+		last = now
+		return now.done || now.stuck, nil
 	})
-	said := "the operator has not answered yet"
-	if condition := meta.FindStatusCondition(
-		environment.Status.Conditions,
-		v1alpha1.PublishedCondition,
-	); condition != nil {
-		said = condition.Message
-	}
 	switch {
 	case wait.Interrupted(err) && ctx.Err() == nil:
-		return fmt.Errorf("%s of %s is not done after %s: %s", what, environment.Name, w.timeout, said)
+		return "", fmt.Errorf("%s is not served after %s: %s", what, w.timeout, last.said)
 	case err != nil:
-		return fmt.Errorf("wait for %s of %s: %w", what, environment.Name, err)
+		return "", fmt.Errorf("wait for %s: %w", what, err)
+	case last.stuck:
+		return "", fmt.Errorf("%s is stored and not served: %s", what, last.said)
 	}
-	w.app.printf("%s: %s\n", environment.Name, said)
-	return nil
+	return last.said, nil
+}
+
+// untilEnvironment waits for what was asked of an environment, and where instances report, until these have loaded what
+// it serves.
+func (w *waiter) untilEnvironment(
+	ctx context.Context, c *cluster, environment *v1alpha1.FlagEnvironment, what string, done func() bool,
+) (string, error) {
+	return w.until(ctx, what+" of "+environment.Name, func(ctx context.Context) (progress, error) {
+		if err := c.client.Get(ctx, client.ObjectKeyFromObject(environment), environment); err != nil {
+			return progress{}, err
+		}
+		now := progress{done: done(), said: conditionMessage(environment, v1alpha1.PublishedCondition)}
+		if now.done {
+			now = acknowledged(environment, 0, now.said)
+		}
+		return now, nil
+	})
+}
+
+// acknowledged is done once the instances of an environment have loaded that revision or a later one, where they report.
+func acknowledged(environment *v1alpha1.FlagEnvironment, revision int64, said string) progress {
+	if !environment.Spec.Delivery.Acknowledge {
+		return progress{done: true, said: said}
+	}
+	counted := environment.Status.Delivery
+	condition := meta.FindStatusCondition(environment.Status.Conditions, v1alpha1.AcknowledgedCondition)
+	if counted == nil || condition == nil || counted.Revision < max(revision, environment.Status.PublishedRevision) {
+		return progress{said: said + "; its instances have not been counted yet"}
+	}
+	return progress{done: condition.Status == metav1.ConditionTrue, said: said + "; " + condition.Message}
+}
+
+func conditionMessage(environment *v1alpha1.FlagEnvironment, conditionType string) string {
+	if condition := meta.FindStatusCondition(environment.Status.Conditions, conditionType); condition != nil {
+		return condition.Message
+	}
+	return ""
 }

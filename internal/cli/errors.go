@@ -1,0 +1,63 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+)
+
+// explained says in one line what failed and what to do, of failures whose own words do not.
+func explained(err error) string {
+	unreachable, network := (*url.Error)(nil), net.Error(nil)
+	switch {
+	case admissionIsAway(err):
+		return fmt.Sprintf(
+			"admission does not answer, so that the API server refuses every change of flags: %s; see whether the operator runs, "+
+				"or add --break-glass to \"jackstaff toggle\" or \"jackstaff rollback\", which serves a change without it",
+			lastWords(err),
+		)
+	case meta.IsNoMatchError(err):
+		return fmt.Sprintf(
+			"the cluster does not have the Kinds of Jackstaff; install it, or choose another cluster with --context: %v",
+			err,
+		)
+	case errors.As(err, &unreachable) && errors.As(err, &network):
+		host := unreachable.URL
+		if address, parseErr := url.Parse(unreachable.URL); parseErr == nil {
+			host = address.Host
+		}
+		return fmt.Sprintf(
+			"the cluster at %s does not answer: %s; choose another one with --context or --server",
+			host,
+			lastWords(unreachable.Err),
+		)
+	case apierrors.IsUnauthorized(err):
+		return fmt.Sprintf(
+			"the cluster does not know the user: %v; log in again, or choose another user with --context or --user",
+			err,
+		)
+	}
+	return err.Error()
+}
+
+// admissionIsAway reports whether the API server refused a request because its webhook does not answer.
+func admissionIsAway(err error) bool {
+	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "failed calling webhook")
+}
+
+// lastWords is the innermost cause of an error, where the rest of it says which request failed.
+func lastWords(err error) string {
+	text := err.Error()
+	if i := strings.LastIndex(text, "\": "); i >= 0 {
+		text = text[i+len("\": "):]
+	}
+	return strings.TrimSpace(text)
+}

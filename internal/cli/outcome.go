@@ -1,0 +1,64 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// outcome is what a command did to an object. It is what -o json prints.
+type outcome struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	// Key is that of a flag.
+	Key string `json:"key,omitempty"`
+	// Environment is the one in which a flag was switched.
+	Environment string `json:"environment,omitempty"`
+	// Action is one word for what was asked for, such as "on", "archived" or "frozen".
+	Action string `json:"action"`
+	// Changed is false where the object was so before.
+	Changed bool `json:"changed"`
+	// DryRun is true where nothing was stored.
+	DryRun bool `json:"dryRun,omitempty"`
+	// Served is true where the command has waited until it was served.
+	Served bool `json:"served,omitempty"`
+	// Revision is the revision that is served, or to be served, where the command knows it.
+	Revision int64 `json:"revision,omitempty"`
+	// Undoes is the change that a rollback undoes, in words.
+	Undoes string `json:"undoes,omitempty"`
+	// Effects are what changes for whom, a sentence each.
+	Effects []string `json:"effects,omitempty"`
+	// Message is a sentence for people.
+	Message string `json:"message"`
+}
+
+// changing are the flags of commands that change an object of the cluster.
+type changing struct {
+	waiter
+	dryRun bool
+	output string
+}
+
+func (c *changing) addFlags(cmd *cobra.Command) {
+	c.waiter.addFlags(cmd)
+	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "Ask admission, and store nothing.")
+	cmd.Flags().StringVarP(&c.output, "output", "o", "", "The format: json. Default a sentence.")
+	cmd.MarkFlagsMutuallyExclusive("wait", "dry-run")
+}
+
+// check refuses what does not go together before anything is changed.
+func (c *changing) check() error { return checkListOutput(c.output) }
+
+// print prints what was done; text is the message with its colours.
+func (c *changing) print(a *App, done *outcome, text safe) error {
+	if c.output == jsonOutput {
+		return a.printJSON(done)
+	}
+	if done.DryRun {
+		text += " (dry run)"
+	}
+	a.printf("%s\n", text)
+	return nil
+}

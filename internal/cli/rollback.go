@@ -1,0 +1,307 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+)
+
+// rollingBack is what the command line of rollback says.
+type rollingBack struct {
+	changing
+	to       int64
+	clearPin bool
+	yes      bool
+	cluster  *cluster
+}
+
+func (a *App) rollbackCommand() *cobra.Command {
+	o := &rollingBack{}
+	cmd := &cobra.Command{
+		Use:   "rollback ENVIRONMENT",
+		Short: "Serve an older revision until the rollback is cleared",
+		Long: "Serve a revision of the history by spec.publish.revision. Without --to it is the newest one from before the change that is to be\n" +
+			"undone: the last change that did more than switch flags off. Changes wait until --clear removes the field.\n\n" +
+			"Printed is which flags go on and off, and for whom. What would switch on a flag that somebody has switched off since needs --yes.\n" +
+			"A flag that the annotation " + v1alpha1.ForceDisabledAnnotation + " forces off stays off.",
+		Example: "  jackstaff rollback production --dry-run\n  jackstaff rollback production --wait\n" +
+			"  jackstaff rollback production --to 41\n  jackstaff rollback production --clear",
+		GroupID: clusterGroup,
+		Args:    cobra.ExactArgs(1),
+		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
+			if cmd.Flags().Changed("to") && o.to < 1 {
+				return usagef("--to is 1 or more")
+			}
+			if err := o.check(); err != nil {
+				return err
+			}
+			environment, err := o.cluster.environment(cmd.Context(), arguments[0])
+			if err != nil {
+				return err
+			}
+			if o.clearPin {
+				return a.clearRollback(cmd.Context(), o, environment)
+			}
+			return a.rollback(cmd.Context(), o, environment)
+		}),
+	}
+	cmd.Flags().Int64Var(&o.to, "to", 0, "The revision. Default the newest from before the change that is to be undone.")
+	cmd.Flags().BoolVar(&o.clearPin, "clear", false, "End the rollback.")
+	cmd.Flags().BoolVar(
+		&o.yes,
+		"yes",
+		false,
+		"Roll back even where that switches on what somebody has switched off since.",
+	)
+	cmd.MarkFlagsMutuallyExclusive("to", "clear")
+	cmd.MarkFlagsMutuallyExclusive("yes", "clear")
+	o.addFlags(cmd)
+	o.cluster = a.newCluster(cmd, contextFlag)
+	return cmd
+}
+
+// clearRollback removes the pin.
+func (a *App) clearRollback(ctx context.Context, o *rollingBack, environment *v1alpha1.FlagEnvironment) error {
+	return a.pin(ctx, o, environment, 0, &rollback{})
+}
+
+func (a *App) rollback(ctx context.Context, o *rollingBack, environment *v1alpha1.FlagEnvironment) error {
+	planned, err := o.cluster.planRollback(ctx, environment, o.to, a.age)
+	if err != nil {
+		return err
+	}
+	if o.output != jsonOutput {
+		if planned.undoes != "" {
+			a.printf("undoes %s\n", planned.undoes)
+		}
+		for _, effect := range planned.effects {
+			a.printf("  %s\n", effect)
+		}
+		if len(planned.effects) == 0 && planned.unknown == nil {
+			a.printf("  no flag changes\n")
+		}
+	}
+	if refusal := planned.refusal(); refusal != nil && !o.yes {
+		if !o.dryRun {
+			return refusal
+		}
+		a.notef("%v", refusal)
+	}
+	return a.pin(ctx, o, environment, planned.target, planned)
+}
+
+// pin pins an environment to a revision, or with 0 to none.
+func (a *App) pin(
+	ctx context.Context,
+	o *rollingBack,
+	environment *v1alpha1.FlagEnvironment,
+	to int64,
+	planned *rollback,
+) error {
+	changed, err := edit(ctx, o.cluster, o.dryRun, environment, func() error {
+		environment.Spec.Publish.Revision = nil
+		if to > 0 {
+			environment.Spec.Publish.Revision = &to
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	done := environmentOutcome(environment, "pinned", changed, o.dryRun)
+	done.Effects, done.Undoes, done.Revision = planned.effects, planned.undoes, to
+	done.Message = fmt.Sprintf("%s is to serve revision %d", environment.Name, to)
+	if to == 0 {
+		done.Action, done.Message = "unpinned", fmt.Sprintf("the rollback of %s is cleared", environment.Name)
+	}
+	if o.wanted {
+		generation := environment.Generation
+		said, err := o.untilEnvironment(ctx, o.cluster, environment, "the rollback", func() bool {
+			return environment.Status.ObservedGeneration >= generation &&
+				(to == 0 || environment.Status.PublishedRevision == to || environment.Status.PinnedRevision == to)
+		})
+		if err != nil {
+			return err
+		}
+		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, environment.Name+": "+said
+	}
+	return o.print(a, done, safe(quote.Line(done.Message)))
+}
+
+// rollback is what a rollback would do.
+type rollback struct {
+	// target is the revision to serve.
+	target int64
+	// undoes is the change that it undoes, in words. Empty where the revision was chosen by hand.
+	undoes string
+	// effects are what changes for whom, a sentence each.
+	effects []string
+	// switchedOn are the flags that would go on though somebody has switched them off since, with who did.
+	switchedOn []string
+	// unknown is why the effects are not known.
+	unknown error
+}
+
+// refusal is why the rollback needs a yes, and nil where it needs none.
+func (r *rollback) refusal() error {
+	switch {
+	case r.unknown != nil:
+		return fmt.Errorf(
+			"what a rollback to revision %d would do is not known: %w; add --yes to roll back all the same",
+			r.target,
+			r.unknown,
+		)
+	case len(r.switchedOn) > 0:
+		return fmt.Errorf(
+			"a rollback to revision %d would switch on %s; add --yes if that is meant, or keep them off with \"jackstaff toggle FLAG -e ENVIRONMENT --brake\"",
+			r.target,
+			strings.Join(r.switchedOn, ", "),
+		)
+	}
+	return nil
+}
+
+// planRollback says what a rollback to a revision would do, or with 0 to the newest one from before the change that is
+// to be undone.
+func (c *cluster) planRollback(
+	ctx context.Context, environment *v1alpha1.FlagEnvironment, to int64, age ager,
+) (*rollback, error) {
+	revisions, err := c.history(ctx, environment)
+	if apierrors.IsForbidden(err) && to > 0 {
+		return &rollback{target: to, unknown: err}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	entries, err := c.log(ctx)
+	if err != nil && !apierrors.IsForbidden(err) {
+		return nil, err
+	}
+	planned := &rollback{target: to}
+	if to == 0 {
+		undone, err := c.undone(ctx, environment, revisions)
+		if err != nil {
+			return nil, err
+		}
+		planned.target = revisions[undone+1].Revision
+		planned.undoes = describe(revisions, undone, environment.Name, entries)
+	} else if !holds(revisions, to) {
+		return nil, fmt.Errorf("the history of %s holds no revision %d; it holds %s", environment.Name, to, ranges(revisions))
+	}
+	served, err := c.servedDocument(ctx, environment.Name)
+	var target *datafile.Document
+	if err == nil {
+		target, err = c.keptDocument(ctx, environment, planned.target)
+	}
+	if err == nil {
+		err = c.brake(ctx, environment.Name, target)
+	}
+	if err != nil {
+		planned.unknown = err
+		return planned, nil
+	}
+	var on []string
+	planned.effects, on = rollbackEffects(served, target)
+	for _, key := range on {
+		planned.switchedOn = append(planned.switchedOn, key+whoSwitchedOff(key, environment.Name, entries, age))
+	}
+	return planned, nil
+}
+
+// undone returns the index of the revision whose change is to be undone: the newest one, of what is served and older,
+// that did more than switch flags off. Revisions are newest first.
+func (c *cluster) undone(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	revisions []historyEntry,
+) (int, error) {
+	base := environment.Status.PublishedRevision
+	if pinned := environment.Status.PinnedRevision; pinned > 0 {
+		base = pinned
+	}
+	var newer *datafile.Contents
+	before := -1
+	for i := range revisions {
+		if revisions[i].Revision > base {
+			continue
+		}
+		contents, err := c.keptContents(ctx, environment, revisions[i].Revision)
+		if err != nil {
+			return 0, err
+		}
+		if newer != nil && !onlySwitchesOff(contents, newer) {
+			return before, nil
+		}
+		newer, before = contents, i
+	}
+	return 0, fmt.Errorf(
+		"the history of %s holds no revision before %d that differs by more than flags that were switched off since; it holds %s: choose one with --to",
+		environment.Name,
+		base,
+		ranges(revisions),
+	)
+}
+
+// keptContents reads a revision of the history.
+func (c *cluster) keptContents(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	revision int64,
+) (*datafile.Contents, error) {
+	configMap := &corev1.ConfigMap{}
+	key := client.ObjectKey{Namespace: environment.Namespace, Name: environment.HistoryName(revision)}
+	if err := c.client.Get(ctx, key, configMap); err != nil {
+		return nil, fmt.Errorf("read revision %d: %w", revision, err)
+	}
+	native, err := publish.Files{Text: configMap.Data, Binary: configMap.BinaryData}.Native()
+	if err == nil && native == nil {
+		err = errors.New("it holds no native datafile")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read revision %d: %w", revision, err)
+	}
+	_, contents, err := datafile.Decode(native)
+	if err != nil {
+		return nil, fmt.Errorf("read revision %d: %w", revision, err)
+	}
+	return contents, nil
+}
+
+func (c *cluster) keptDocument(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	revision int64,
+) (*datafile.Document, error) {
+	contents, err := c.keptContents(ctx, environment, revision)
+	if err != nil {
+		return nil, err
+	}
+	return contents.Document()
+}
+
+// describe says in words which change made a revision.
+func describe(revisions []historyEntry, i int, environment string, entries []history.Entry) string {
+	by, what := sumUp(bringing(revisions, i, environment, entries))
+	text := fmt.Sprintf("revision %d", revisions[i].Revision)
+	if what != "" {
+		text += ": " + what
+	}
+	if by != "" {
+		text += " (by " + by + ")"
+	}
+	return text
+}
