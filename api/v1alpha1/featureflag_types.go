@@ -75,11 +75,11 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.variations.exists(v, v.key == self.defaultVariation)",message="names no variation of this flag",fieldPath=".defaultVariation"
 type FeatureFlagSpec struct {
 	// key is what code asks for. It is unique in the namespace and immutable; empty means metadata.name.
-	// It begins with a letter or digit and goes on with letters, digits and . _ / -, at most 128 characters.
+	// It has 1 to 128 printable characters, does not begin with a dot, and neither begins nor ends with a space.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$`
+	// +kubebuilder:validation:Pattern=`^[^\p{C}\p{Z}.](( |[^\p{C}\p{Z}])*[^\p{C}\p{Z}])?$`
 	Key string `json:"key,omitempty"`
 
 	// displayName is the flag's name for people. At most 256 characters.
@@ -184,12 +184,12 @@ type FeatureFlagSpec struct {
 
 // Variation is one of the values that a flag can take.
 type Variation struct {
-	// key names the variation in this flag: letters, digits and . _ -, at most 128 characters.
+	// key names the variation in this flag: 1 to 128 printable characters, such as 10% or "dark blue".
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`
+	// +kubebuilder:validation:Pattern=`^( |[^\p{C}\p{Z}])+$`
 	Key string `json:"key"`
 
 	// displayName is the variation's name for people. At most 256 characters.
@@ -326,7 +326,7 @@ type Prerequisite struct {
 	//
 	// +required
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$`
+	// +kubebuilder:validation:Pattern=`^[^\p{C}\p{Z}.](( |[^\p{C}\p{Z}])*[^\p{C}\p{Z}])?$`
 	Flag string `json:"flag"`
 
 	// variations are the keys of the other flag's variations that satisfy, 1 to 50.

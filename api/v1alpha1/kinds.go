@@ -9,6 +9,8 @@ import (
 )
 
 // Object is an object of one of the Kinds.
+//
+// +kubebuilder:object:generate=false
 type Object interface {
 	metav1.Object
 	runtime.Object
@@ -18,6 +20,8 @@ type Object interface {
 }
 
 // Kind is what is known of a Kind that people write. FlagChange, which only the operator writes, is none of these.
+//
+// +kubebuilder:object:generate=false
 type Kind struct {
 	// Name is the Kind's name in a manifest, such as FeatureFlag.
 	Name string
@@ -36,6 +40,8 @@ type Kind struct {
 }
 
 // List is a list of objects of one of the Kinds.
+//
+// +kubebuilder:object:generate=false
 type List interface {
 	metav1.ListInterface
 	runtime.Object

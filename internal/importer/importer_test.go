@@ -241,7 +241,7 @@ func TestImportedFlagsServeTheSame(t *testing.T) {
 		{"newCheckout", `{"age": 30}`, "off"},
 		{"newCheckout", `{"targetingKey": "alice"}`, "on"},
 		{"newCheckout", `{"targetingKey": "bob"}`, "off"},
-		{"by itself", `{}`, ""},
+		{" by itself", `{}`, ""},
 		{"by-email", `{"email": "a@example.com"}`, "a"},
 		{"timed", `{}`, "off"},
 		{"truthy", `{"staff": true}`, "true"},

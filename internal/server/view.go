@@ -268,8 +268,11 @@ func (v *View) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// withoutSlash is a request for a path without the slash at its end.
+// withoutSlash is a request for a path without the slash at its end. One that is encoded belongs to a key.
 func withoutSlash(r *http.Request) *http.Request {
+	if !strings.HasSuffix(r.URL.EscapedPath(), "/") {
+		return r
+	}
 	path, ends := strings.CutSuffix(r.URL.Path, "/")
 	if !ends || path == "" {
 		return r

@@ -100,8 +100,8 @@ func newFlagValidator(flag *v1alpha1.FeatureFlag) *flagValidator {
 
 func (v *flagValidator) spec() {
 	spec := &v.flag.Spec
-	if spec.Key != "" && !flagKeyPattern.MatchString(spec.Key) {
-		v.invalid(specPath.Child("key"), spec.Key, flagKeyForm)
+	if spec.Key != "" {
+		v.key(specPath.Child("key"), spec.Key, flagKeyPattern, flagKeyForm)
 	}
 	v.characters(specPath.Child("displayName"), spec.DisplayName, maxDisplayNameLength)
 	v.characters(specPath.Child("description"), spec.Description, maxDescriptionLength)
@@ -180,8 +180,8 @@ func (v *flagValidator) variationList(path *field.Path) {
 		variation, path := &variations[i], path.Index(i)
 		if variation.Key == "" {
 			v.add(field.Required(path.Child("key"), ""))
-		} else if !variationKeyPattern.MatchString(variation.Key) {
-			v.invalid(path.Child("key"), variation.Key, variationKeyForm)
+		} else {
+			v.key(path.Child("key"), variation.Key, variationKeyPattern, variationKeyForm)
 		}
 		keys.check(&v.mistakes, variation.Key, path.Child("key"))
 		v.characters(path.Child("displayName"), variation.DisplayName, maxDisplayNameLength)
@@ -335,8 +335,8 @@ func (v *flagValidator) prerequisites(path *field.Path, prerequisites []v1alpha1
 		prerequisite, path := &prerequisites[i], path.Index(i)
 		if prerequisite.Flag == "" {
 			v.add(field.Required(path.Child("flag"), "the key of another flag"))
-		} else if !flagKeyPattern.MatchString(prerequisite.Flag) {
-			v.invalid(path.Child("flag"), prerequisite.Flag, flagKeyForm)
+		} else {
+			v.key(path.Child("flag"), prerequisite.Flag, flagKeyPattern, flagKeyForm)
 		}
 		flags.check(&v.mistakes, prerequisite.Flag, path.Child("flag"))
 		if len(prerequisite.Variations) == 0 {

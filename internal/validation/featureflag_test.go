@@ -68,8 +68,17 @@ func TestFeatureFlag(t *testing.T) {
 			[]string{`metadata.name: Invalid value: "newCheckout": ` + nameForm + `; write name: new-checkout and, for what code asks for, spec.key: newCheckout`}},
 		"a name with capitals and underscores": {builders.MakeFlag("New_Checkout", "shop").Boolean().Key("new_checkout"),
 			[]string{`metadata.name: Invalid value: "New_Checkout": ` + nameForm + `; write name: new-checkout`}},
-		"a key with a space": {boolean().Key("new checkout"),
-			[]string{`spec.key: Invalid value: "new checkout": must begin with a letter or digit and go on with letters, digits and . _ / -, at most 128 characters`}},
+		"keys of real flagd files": {text().Key("promo: 10% off/ünder").Variation("10%", `"C"`).Variation("dark blue", `"D"`).Variation(" ", `"E"`).
+			Prerequisite("$pay:v2 (eu)", "on"), nil},
+		"a key that begins with a dot": {boolean().Key(".."), []string{`spec.key: Invalid value: "..": must be 1 to 128 printable characters that do not begin with a dot, and neither begin nor end with a space`}},
+		"a key that ends with a space": {boolean().Key("new "), []string{`spec.key: Invalid value: "new ": must be 1 to 128 printable characters that do not begin with a dot, and neither begin nor end with a space`}},
+		"a key with a control character": {boolean().Key("new\ncheckout"),
+			[]string{`spec.key: Invalid value: "new\ncheckout": must be 1 to 128 printable characters that do not begin with a dot, and neither begin nor end with a space`}},
+		"a key that turns the text around": {boolean().Key("new\u202echeckout"),
+			[]string{`spec.key: Invalid value: "new\u202echeckout": must be 1 to 128 printable characters that do not begin with a dot, and neither begin nor end with a space`}},
+		"a key of 128 characters": {boolean().Key(strings.Repeat("ü", 128)), nil},
+		"a key of 129 characters": {boolean().Key(strings.Repeat("k", 129)),
+			[]string{`spec.key: Invalid value: "` + strings.Repeat("k", 97) + `…": must be 1 to 128 printable characters that do not begin with a dot, and neither begin nor end with a space`}},
 		"texts that are too long, counted in characters": {
 			spec(func(s *v1alpha1.FeatureFlagSpec) {
 				s.DisplayName, s.Description = strings.Repeat("é", 257), strings.Repeat("é", 4096)
@@ -111,9 +120,9 @@ func TestFeatureFlag(t *testing.T) {
 			`spec.variations: Required value: a flag has at least one variation`,
 			`spec.defaultVariation: Invalid value: "a": names no variation of this flag; it has `,
 		}},
-		"a variation twice, and one with a slash": {text().Variation("a", `"C"`).Variation("c/d", `"D"`), []string{
+		"a variation twice, and one with a tab": {text().Variation("a", `"C"`).Variation("c\td", `"D"`), []string{
 			`spec.variations[2].key: Duplicate value: "a"`,
-			`spec.variations[3].key: Invalid value: "c/d": must begin with a letter or digit and go on with letters, digits and . _ -, at most 128 characters`,
+			`spec.variations[3].key: Invalid value: "c\td": must be 1 to 128 printable characters`,
 		}},
 		"three Boolean variations": {boolean().Variation("maybe", "true"), []string{
 			`spec.variations[2].value: Duplicate value: "true"`,
@@ -199,9 +208,9 @@ func TestFeatureFlag(t *testing.T) {
 			},
 		},
 		"prerequisites": {
-			boolean().Prerequisite("a b", "on").Prerequisite("c").Prerequisite("d", "on", "on").Prerequisite("d", "on"),
+			boolean().Prerequisite(" b", "on").Prerequisite("c").Prerequisite("d", "on", "on").Prerequisite("d", "on"),
 			[]string{
-				`spec.environments[0].prerequisites[0].flag: Invalid value: "a b": must begin with a letter or digit and go on with letters, digits and . _ / -, at most 128 characters`,
+				`spec.environments[0].prerequisites[0].flag: Invalid value: " b": must be 1 to 128 printable characters that do not begin with a dot, and neither begin nor end with a space`,
 				`spec.environments[0].prerequisites[1].variations: Required value: the variations of the other flag that satisfy`,
 				`spec.environments[0].prerequisites[2].variations[1]: Duplicate value: "on"`,
 				`spec.environments[0].prerequisites[3].flag: Duplicate value: "d"`,

@@ -239,8 +239,8 @@ func FlagEventUpdate(old, event *v1alpha1.FlagEvent) field.ErrorList {
 }
 
 func (m *mistakes) eventSpec(spec *v1alpha1.FlagEventSpec) {
-	if spec.Key != "" && !flagKeyPattern.MatchString(spec.Key) {
-		m.invalid(specPath.Child("key"), spec.Key, flagKeyForm)
+	if spec.Key != "" {
+		m.key(specPath.Child("key"), spec.Key, eventKeyPattern, eventKeyForm)
 	}
 	m.characters(specPath.Child("displayName"), spec.DisplayName, maxDisplayNameLength)
 	m.characters(specPath.Child("description"), spec.Description, maxDescriptionLength)

@@ -203,7 +203,7 @@ func (b *breaker) walk(schema document, value any, path, schemaPath string, arou
 		b.try("", path, "minLength", around)
 	}
 	if schema["pattern"] != nil {
-		b.try("-∅", path, "pattern", around)
+		b.try("-∅\a", path, "pattern", around)
 	}
 	if schema["enum"] != nil {
 		b.try("Wrong", path, "enum", around)

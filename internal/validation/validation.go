@@ -55,8 +55,10 @@ const (
 )
 
 var (
-	flagKeyPattern      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$`)
-	variationKeyPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+	// A key is in JSON, in paths, where it is encoded, and in logs. Labels hold names instead.
+	flagKeyPattern      = regexp.MustCompile(`^[^\p{C}\p{Z}.](( |[^\p{C}\p{Z}])*[^\p{C}\p{Z}])?$`)
+	variationKeyPattern = regexp.MustCompile(`^( |[^\p{C}\p{Z}])+$`)
+	eventKeyPattern     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$`)
 	labelPattern        = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 	percentPattern      = regexp.MustCompile(`^(100(\.0{1,3})?|[0-9]{1,2}(\.[0-9]{1,3})?)%$`)
 	timePattern         = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$`)
@@ -67,8 +69,9 @@ var (
 )
 
 const (
-	flagKeyForm      = "must begin with a letter or digit and go on with letters, digits and . _ / -, at most 128 characters"
-	variationKeyForm = "must begin with a letter or digit and go on with letters, digits and . _ -, at most 128 characters"
+	flagKeyForm      = "must be 1 to 128 printable characters that do not begin with a dot, and neither begin nor end with a space"
+	variationKeyForm = "must be 1 to 128 printable characters"
+	eventKeyForm     = "must begin with a letter or digit and go on with letters, digits and . _ / -, at most 128 characters"
 	labelForm        = "must be a DNS label: lower-case letters, digits and -, beginning and ending with a letter or digit, at most 63 characters"
 	subdomainForm    = "a name in Kubernetes has lower-case letters, digits, - and . only, and begins and ends with a letter or digit"
 	percentForm      = "must be a percent from 0% to 100% with up to three decimals, such as 12.5%"
@@ -108,6 +111,13 @@ func (m *mistakes) invalid(path *field.Path, value, detail string) {
 func (m *mistakes) characters(path *field.Path, text string, limit int) {
 	if len(text) > limit && utf8.RuneCountInString(text) > limit {
 		m.add(field.TooLongCharacters(path, text, limit))
+	}
+}
+
+// key refuses a key that is not of its form or has more than maxKeyLength characters.
+func (m *mistakes) key(path *field.Path, key string, pattern *regexp.Regexp, form string) {
+	if utf8.RuneCountInString(key) > maxKeyLength || !utf8.ValidString(key) || !pattern.MatchString(key) {
+		m.invalid(path, key, form)
 	}
 }
 

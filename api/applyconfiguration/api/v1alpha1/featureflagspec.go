@@ -15,7 +15,7 @@ import (
 // FeatureFlagSpec is what a flag serves, to whom, in each environment.
 type FeatureFlagSpecApplyConfiguration struct {
 	// key is what code asks for. It is unique in the namespace and immutable; empty means metadata.name.
-	// It begins with a letter or digit and goes on with letters, digits and . _ / -, at most 128 characters.
+	// It has 1 to 128 printable characters, does not begin with a dot, and neither begins nor ends with a space.
 	Key *string `json:"key,omitempty"`
 	// displayName is the flag's name for people. At most 256 characters.
 	DisplayName *string `json:"displayName,omitempty"`

@@ -14,7 +14,7 @@ import (
 //
 // Variation is one of the values that a flag can take.
 type VariationApplyConfiguration struct {
-	// key names the variation in this flag: letters, digits and . _ -, at most 128 characters.
+	// key names the variation in this flag: 1 to 128 printable characters, such as 10% or "dark blue".
 	Key *string `json:"key,omitempty"`
 	// displayName is the variation's name for people. At most 256 characters.
 	DisplayName *string `json:"displayName,omitempty"`

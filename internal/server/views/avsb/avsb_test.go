@@ -159,7 +159,7 @@ var _ = Describe("Flags", func() {
 			"no JSON text":       {replaced(`"value": "true"`, `"value": "yes"`), http.StatusUnprocessableEntity, "variations[1].value"},
 			"the same twice":     {replaced(`"key": "on"`, `"key": "off"`), http.StatusUnprocessableEntity, "variations[1]"},
 			"an unknown default": {replaced(`"defaultVariationKey": "off"`, `"defaultVariationKey": "none"`), http.StatusUnprocessableEntity, "defaultVariationKey"},
-			"a malformed key":    {replaced(`new_checkout`, `new checkout`), http.StatusUnprocessableEntity, "key"},
+			"a malformed key":    {replaced(`new_checkout`, `new\tcheckout`), http.StatusUnprocessableEntity, "key"},
 			"a long name":        {replaced(`New Checkout Flow`, strings.Repeat("x", 257)), http.StatusUnprocessableEntity, "name"},
 			"a variation's id":   {replaced(`{"name": "Off"`, `{"id": "old", "name": "Off"`), http.StatusUnprocessableEntity, "variations[0].id"},
 			"too long":           {replaced(`New Checkout Flow`, strings.Repeat("x", 1<<20)), http.StatusRequestEntityTooLarge, ""},
@@ -190,6 +190,15 @@ var _ = Describe("Flags", func() {
 			strings.Replace(checkout, "new_checkout", "new/checkout/flow", 1),
 		)
 		s.call(s.viewer, http.StatusOK, http.MethodGet, "/flags/new%2Fcheckout%2Fflow", nil)
+		s.call(
+			s.editor,
+			http.StatusCreated,
+			http.MethodPost,
+			"/flags",
+			strings.Replace(checkout, "new_checkout", "promo: 10% off", 1),
+		)
+		s.call(s.viewer, http.StatusOK, http.MethodGet, "/flags/promo:%2010%25%20off", nil)
+		s.call(s.editor, http.StatusNoContent, http.MethodDelete, "/flags/promo:%2010%25%20off", nil)
 		// Another key that makes the same name.
 		s.call(
 			s.editor,

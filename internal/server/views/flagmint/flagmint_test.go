@@ -297,7 +297,7 @@ var _ = Describe("What is wrong", func() {
 			{`{"name": 5}`, invalid, "name"},
 			{`{"name": "` + strings.Repeat("x", 257) + `"}`, invalid, "name"},
 			{`{"name": "X", "key": ""}`, invalid, "key"},
-			{`{"name": "X", "key": "not a key"}`, invalid, "key"},
+			{`{"name": "X", "key": "not a\tkey"}`, invalid, "key"},
 			{`{"name": "X", "key": "` + strings.Repeat("x", 129) + `"}`, invalid, "key"},
 			{`{"name": "X", "key": "taken"}`, http.StatusConflict, "taken"},
 			{`{"name": "X", "type": "string"}`, invalid, "type"},
