@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"time"
 
@@ -84,6 +85,7 @@ type Server struct {
 	tokens   authenticator.Token
 	sessions *sessions
 	limits   *Limits
+	shares   *shares
 	mux      *http.ServeMux
 	prefixes map[string]http.Handler
 	handler  http.Handler
@@ -115,6 +117,7 @@ func New(of cluster.Cluster, options Options) (*Server, error) {
 		tokens:    tokens,
 		sessions:  newSessions(options.SessionKey, options.Clock),
 		limits:    NewLimits(options.RequestsPerSecond, options.Clock),
+		shares:    newShares(max(1, runtime.GOMAXPROCS(0)-1)), // The others are for all that costs little.
 		mux:       http.NewServeMux(),
 		prefixes:  map[string]http.Handler{},
 		routes:    map[string][]route{},

@@ -290,6 +290,11 @@ func (v *flagValidator) environment(path *field.Path, environment *v1alpha1.Envi
 		v.schedule(path.Child("schedule"), environment.Schedule)
 	}
 	v.prerequisites(path.Child("prerequisites"), environment.Prerequisites)
+	conditions := make([][]v1alpha1.Condition, len(environment.Rules))
+	for i := range environment.Rules {
+		conditions[i] = environment.Rules[i].Conditions
+	}
+	v.steps(path.Child("rules"), fmt.Sprintf("environment %q", shown(environment.Name)), conditions...)
 
 	overrides := path.Child("overrides")
 	v.count(overrides, len(environment.Overrides), maxOverrides)

@@ -203,6 +203,7 @@ func (m *mistakes) audienceSpec(spec *v1alpha1.FlagAudienceSpec) {
 		}
 	}
 	groups := specPath.Child("matchAny")
+	var conditions [][]v1alpha1.Condition
 	m.count(groups, len(spec.MatchAny), maxGroups)
 	for i := range spec.MatchAny {
 		path := groups.Index(i).Child("conditions")
@@ -210,7 +211,9 @@ func (m *mistakes) audienceSpec(spec *v1alpha1.FlagAudienceSpec) {
 			m.add(field.Required(path, "a group has at least one condition"))
 		}
 		m.conditions(path, spec.MatchAny[i].Conditions)
+		conditions = append(conditions, spec.MatchAny[i].Conditions)
 	}
+	m.steps(groups, "an audience", conditions...)
 	m.size(spec)
 }
 

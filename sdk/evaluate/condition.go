@@ -14,6 +14,7 @@ type condition struct {
 	path path
 	gate
 	predicate predicate
+	cost      cost
 	negative  bool
 	operator  datafile.Operator // The positive one.
 
@@ -86,6 +87,7 @@ func newConditions(from []datafile.Condition) ([]condition, error) {
 			return nil, fmt.Errorf("condition %d: operator %s: %w", i+1, from[i].Operator, err)
 		}
 		c.gate = gateOf(c.predicate)
+		c.cost = costOf(c.predicate)
 	}
 	return conditions, nil
 }

@@ -167,7 +167,7 @@ func (e *Engine) Evaluate(key string, context map[string]any, now time.Time) Res
 		return Result{Reason: FlagNotFound}
 	}
 	// Another call that returns a Result would take a quarter of the time of a static flag.
-	variation, reason, rule := flag.decide(context, now.Unix(), nil)
+	variation, reason, rule := flag.decide(context, now.Unix(), nil, nil)
 	return Result{Flag: flag, Variation: variation, Reason: reason, Rule: rule}
 }
 

@@ -28,8 +28,20 @@ type Step struct {
 
 // Explain is Evaluate with every step that led to the result.
 func (f *Flag) Explain(context map[string]any, now time.Time) Explanation {
+	return f.explain(context, now, nil)
+}
+
+// ExplainWithin is Explain that stops where the budget ends. It fails with the budget's error.
+func (f *Flag) ExplainWithin(context map[string]any, now time.Time, budget *Budget) (Explanation, error) {
+	explanation := f.explain(context, now, budget)
+	return explanation, budget.err
+}
+
+func (f *Flag) explain(context map[string]any, now time.Time, budget *Budget) Explanation {
 	explanation := Explanation{}
-	e := evaluation{context: context, now: now.Unix(), known: map[*Flag]*Variation{}, explanation: &explanation}
+	e := evaluation{
+		context: context, now: now.Unix(), known: map[*Flag]*Variation{}, explanation: &explanation, budget: budget,
+	}
 	variation, reason, rule := e.flag(f)
 	explanation.Result = Result{Flag: f, Variation: variation, Reason: reason, Rule: rule}
 	if reason == Default || reason == Static {

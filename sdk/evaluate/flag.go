@@ -154,16 +154,27 @@ func (f *Flag) Evaluate(context map[string]any, now time.Time) Result {
 // context counts as. It is called only for attributes that are looked at, perhaps more than once for each, and not for
 // strings and float64.
 func (f *Flag) EvaluateConverting(context map[string]any, now time.Time, convert func(any) any) Result {
-	variation, reason, rule := f.decide(context, now.Unix(), convert)
+	variation, reason, rule := f.decide(context, now.Unix(), convert, nil)
 	return Result{Flag: f, Variation: variation, Reason: reason, Rule: rule}
 }
 
+// EvaluateWithin is Evaluate that stops where the budget ends. It fails with the budget's error.
+func (f *Flag) EvaluateWithin(context map[string]any, now time.Time, budget *Budget) (Result, error) {
+	variation, reason, rule := f.decide(context, now.Unix(), nil, budget)
+	return Result{Flag: f, Variation: variation, Reason: reason, Rule: rule}, budget.err
+}
+
 // decide returns the parts of a result one by one, which takes less time than a Result.
-func (f *Flag) decide(context map[string]any, now int64, convert func(any) any) (*Variation, Reason, string) {
+func (f *Flag) decide(
+	context map[string]any,
+	now int64,
+	convert func(any) any,
+	budget *Budget,
+) (*Variation, Reason, string) {
 	if f.constant {
 		return f.otherwise, f.reason, ""
 	}
-	e := evaluation{context: context, now: now, convert: convert}
+	e := evaluation{context: context, now: now, convert: convert, budget: budget}
 	if f.evaluations > maxEvaluations {
 		return e.knowing(f)
 	}
@@ -200,6 +211,8 @@ type evaluation struct {
 	shared [maxShared]any
 	// known are the variations of prerequisites evaluated before. Nil means that none are remembered.
 	known map[*Flag]*Variation
+	// budget is what the evaluation may cost. Nil means that nothing bounds it.
+	budget *Budget
 	// explanation gets every step. Nil means that nobody asks.
 	explanation *Explanation
 }
@@ -230,6 +243,9 @@ func (e *evaluation) flag(f *Flag) (*Variation, Reason, string) {
 	}
 	for i := range f.rules {
 		r := &f.rules[i]
+		if e.budget != nil && !e.budget.spend(stepsCondition) {
+			break
+		}
 		if r.audiences != nil && !e.anyAudience(r) {
 			continue
 		}
@@ -255,7 +271,9 @@ func (e *evaluation) prerequisite(p *prerequisite) bool {
 	}
 	variation := e.known[p.flag]
 	if variation == nil {
-		variation, _, _ = (&evaluation{context: e.context, now: e.now, convert: e.convert, known: e.known}).flag(p.flag)
+		variation, _, _ = (&evaluation{
+			context: e.context, now: e.now, convert: e.convert, known: e.known, budget: e.budget,
+		}).flag(p.flag)
 		if e.known != nil {
 			e.known[p.flag] = variation
 		}
@@ -293,11 +311,23 @@ func (e *evaluation) allHold(conditions []condition) bool {
 		} else {
 			attribute = e.look(c)
 		}
-		if (c.admits(attribute) && c.predicate.holds(attribute)) == c.negative {
+		admits := c.admits(attribute)
+		if e.budget != nil && !e.affords(c, attribute, admits) {
+			return false
+		}
+		if (admits && c.predicate.holds(attribute)) == c.negative {
 			return false
 		}
 	}
 	return true
+}
+
+// affords takes what a condition costs from the budget, and reports whether it may be asked.
+func (e *evaluation) affords(c *condition, attribute any, admits bool) bool {
+	if !admits {
+		return e.budget.spend(stepsCondition)
+	}
+	return e.budget.spend(c.cost.of(attribute))
 }
 
 // look returns the attribute that the condition looks at, and remembers it where it is shared.
@@ -321,6 +351,9 @@ func (e *evaluation) serve(f *Flag, r *rule) *Variation {
 		if e.explanation != nil {
 			e.step(false, fmt.Sprintf("rule %q", r.name), fmt.Sprintf("needs a string under %q to hash", r.subject))
 		}
+		return nil
+	}
+	if e.budget != nil && !e.budget.spend(stepsLookup+int64(len(subject))*stepsSubject) {
 		return nil
 	}
 	if r.traffic != nil && !e.inTraffic(f, r, subject) {
@@ -350,6 +383,9 @@ func (e *evaluation) anyAudience(r *rule) bool {
 func (e *evaluation) inAudience(a *audience) bool {
 	if a.members != nil {
 		if key, isText := text(e.find(&targetingKey)); isText {
+			if e.budget != nil && !e.budget.spend(stepsLookup+int64(len(key))/bytesHashed) {
+				return false
+			}
 			if _, isMember := a.members[key]; isMember {
 				return true
 			}

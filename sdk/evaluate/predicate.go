@@ -4,10 +4,12 @@
 package evaluate
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -362,15 +364,24 @@ func oneTime(values []string) (time.Time, error) {
 }
 
 // expression is the predicate of Matches.
-type expression struct{ *regexp.Regexp }
+type expression struct {
+	*regexp.Regexp
+
+	// parts is the size of the expression.
+	parts int64
+}
 
 func newExpression(values []string) (predicate, error) {
 	value, err := one(values)
 	if err != nil {
 		return nil, err
 	}
+	parsed, err := syntax.Parse(value, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
 	compiled, err := regexp.Compile(value)
-	return expression{compiled}, err
+	return expression{compiled, int64(ExpressionSize(parsed))}, err
 }
 
 func (p expression) holds(attribute any) bool {
@@ -438,16 +449,15 @@ func (p foldedTexts) holds(attribute any) bool {
 }
 
 // foldedParts is the predicate of ContainsFold. Its texts are folded.
-type foldedParts []string
+type foldedParts [][]byte
 
-// maxFoldInPlace is how many bytes of an attribute are compared in place: that takes time in proportion to both
-// lengths, beyond it a copy is made.
-const maxFoldInPlace = 4 << 10
+// foldedOnStack is the size of a text that is folded without allocating, in bytes.
+const foldedOnStack = 4 << 10
 
 func newFoldedParts(values []string) (predicate, error) {
 	folded := make(foldedParts, len(values))
 	for i, value := range values {
-		folded[i] = strings.Map(fold, value)
+		folded[i] = appendFolded(nil, value)
 	}
 	return folded, nil
 }
@@ -457,45 +467,22 @@ func (p foldedParts) holds(attribute any) bool {
 	if !isText {
 		return false
 	}
-	if len(s) > maxFoldInPlace {
-		folded := strings.Map(fold, s)
-		return slices.ContainsFunc(p, func(part string) bool { return strings.Contains(folded, part) })
-	}
+	// Comparing in place would take time in proportion to the product of both lengths.
+	var buffer [foldedOnStack]byte
+	folded := appendFolded(buffer[:0], s)
 	for _, part := range p {
-		if containsFolded(s, part) {
+		if bytes.Contains(folded, part) {
 			return true
 		}
 	}
 	return false
 }
 
-// containsFolded reports whether s contains part, which is folded.
-func containsFolded(s, part string) bool {
-	for {
-		if beginsFolded(s, part) {
-			return true
-		}
-		if s == "" {
-			return false
-		}
-		_, size := utf8.DecodeRuneInString(s)
-		s = s[size:]
+func appendFolded(to []byte, s string) []byte {
+	for _, r := range s {
+		to = utf8.AppendRune(to, fold(r))
 	}
-}
-
-func beginsFolded(s, part string) bool {
-	for part != "" {
-		if s == "" {
-			return false
-		}
-		have, size := utf8.DecodeRuneInString(s)
-		want, wantSize := utf8.DecodeRuneInString(part)
-		if have != want && fold(have) != want {
-			return false
-		}
-		s, part = s[size:], part[wantSize:]
-	}
-	return true
+	return to
 }
 
 // fold returns the smallest of the characters that differ from r only in case, which are those of strings.EqualFold.

@@ -107,7 +107,16 @@ func (h *handler) single(w http.ResponseWriter, r *http.Request) {
 	}
 	defer buffer.release()
 	now := h.clock.Now()
-	result := from.engine(from.environment.Revision()).Evaluate(key, context, now)
+	spending := h.server.Spend(r.Context(), from.environment, server.StepsOfOne)
+	defer spending.End()
+	result := evaluate.Result{Reason: evaluate.FlagNotFound}
+	if flag, found := from.engine(from.environment.Revision()).Flag(key); found {
+		var err error
+		if result, err = flag.EvaluateWithin(context, now, &spending.Budget); err != nil {
+			h.exceeded(w, r, key, err)
+			return
+		}
+	}
 	h.counter.Evaluated(from.environment, &result, context, now)
 	if result.Flag == nil {
 		h.refuse(
@@ -141,8 +150,14 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	var result evaluate.Result // One for all flags, as counting takes its address.
 	engine := from.engine(revision)
 	version, _ := revisions.VersionOf(revision, engine, now)
+	spending := h.server.Spend(r.Context(), from.environment, server.StepsOfAll)
+	defer spending.End()
 	for flag := range engine.Flags() {
-		result = flag.Evaluate(context, now)
+		var err error
+		if result, err = flag.EvaluateWithin(context, now, &spending.Budget); err != nil {
+			h.exceeded(w, r, "", err)
+			return
+		}
 		h.counter.Evaluated(from.environment, &result, context, now)
 		body = append(wire.AppendResult(body, &result, from.isServer()), ',')
 	}
@@ -298,6 +313,16 @@ func (h *handler) deny(w http.ResponseWriter, r *http.Request, key string, err e
 	}
 	maps.Copy(w.Header(), refused.GetHeaders())
 	h.refuse(w, r, key, &wire.Failure{Status: refused.Status, Code: wire.General, Details: refused.Text()})
+}
+
+// exceeded answers a request whose evaluations were ended before they were done.
+func (h *handler) exceeded(w http.ResponseWriter, r *http.Request, key string, err error) {
+	if errors.Is(err, evaluate.ErrBudget) {
+		failed := &wire.Failure{Status: http.StatusBadRequest, Code: wire.InvalidContext, Details: err.Error()}
+		h.refuse(w, r, key, failed)
+		return
+	}
+	h.deny(w, r, key, server.Refusal(err))
 }
 
 // refuse answers with an error of the protocol.

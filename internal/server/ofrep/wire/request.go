@@ -191,6 +191,43 @@ func (in *reader) value(depth int) (any, error) {
 	}
 }
 
+// CheckContext fails where a context that was read elsewhere is not within the bounds of ReadContext.
+func CheckContext(context map[string]any) error {
+	elements := 0
+	return check(context, 0, &elements)
+}
+
+func check(value any, depth int, elements *int) error {
+	if depth > maxDepth {
+		return errDepth
+	}
+	if *elements++; *elements > maxElements {
+		return errElements
+	}
+	switch v := value.(type) {
+	case string:
+		if len(v) > maxText {
+			return errText
+		}
+	case map[string]any:
+		for name, member := range v {
+			if len(name) > maxText {
+				return errText
+			}
+			if err := check(member, depth+1, elements); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for _, element := range v {
+			if err := check(element, depth+1, elements); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func text(token jsontext.Token) (string, error) {
 	value := token.String()
 	if len(value) > maxText {

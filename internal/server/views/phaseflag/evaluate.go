@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/ofrep/wire"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
@@ -72,8 +73,18 @@ func (v *view) evaluate(ctx context.Context, input *evaluateInput) (*evaluateOut
 	now, engine := v.clock.Now(), served.Engine()
 	output := &evaluateOutput{}
 	output.Body.Data = Evaluations{Evaluations: map[string]Evaluation{}, EvaluatedAt: now.UTC().Truncate(time.Second)}
+	if err := wire.CheckContext(attributes); err != nil {
+		return nil, server.InvalidField("context", "%v", err)
+	}
+	spending := v.server.Spend(ctx, served, server.StepsOfAll)
+	defer spending.End()
 	for key := range keys(input.Body.Flags, engine) {
-		result := engine.Evaluate(key, attributes, now)
+		result := evaluate.Result{Reason: evaluate.FlagNotFound}
+		if flag, found := engine.Flag(key); found {
+			if result, err = flag.EvaluateWithin(attributes, now, &spending.Budget); err != nil {
+				return nil, server.Refusal(err)
+			}
+		}
 		v.counter.Evaluated(served, &result, attributes, now)
 		output.Body.Data.Evaluations[key] = showResult(result)
 	}

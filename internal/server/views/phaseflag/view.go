@@ -22,6 +22,7 @@ import (
 
 // view has what the operations need.
 type view struct {
+	server  *server.Server
 	cluster *server.Cluster
 	store   *store.Store
 	counter *usage.Recorder
@@ -32,6 +33,7 @@ type view struct {
 // New makes the view. Where another view has the same paths, requests with environment_id are this view's.
 func New(deps server.Deps) *server.View {
 	v := &view{
+		server:  deps.Server,
 		cluster: deps.Server.Cluster,
 		store:   deps.Datafiles,
 		counter: deps.Usage,

@@ -62,13 +62,15 @@ func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blast
 		return nil, server.InvalidField("condition", "%v", err)
 	}
 	affected := 0
+	spending := v.server.Spend(ctx, at.Served, server.StepsOfAll)
+	defer spending.End()
+	group, _ := engine.Flag(blastKey)
 	for _, context := range contexts {
-		if result := engine.Evaluate(
-			blastKey,
-			context,
-			v.clock.Now(),
-		); result.Variation != nil &&
-			result.Variation.Value == true {
+		result, err := group.EvaluateWithin(context, v.clock.Now(), &spending.Budget)
+		if err != nil {
+			return nil, server.Refusal(err)
+		}
+		if result.Variation.Value == true {
 			affected++
 		}
 	}

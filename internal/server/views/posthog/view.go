@@ -19,6 +19,7 @@ import (
 type view struct {
 	*lookup.Finder
 
+	server    *server.Server
 	clients   *clients.Clients
 	history   client.Reader
 	telemetry clients.Telemetry
@@ -55,7 +56,10 @@ var patterns = []string{
 func New(deps server.Deps) *server.View {
 	find := &lookup.Finder{Cluster: deps.Server.Cluster, Store: deps.Datafiles}
 	asked := clients.New(&deps, find)
-	v := &view{Finder: find, clients: asked, history: deps.History, telemetry: asked.Telemetry, clock: deps.Clock}
+	v := &view{
+		Finder: find, server: deps.Server, clients: asked, history: deps.History, telemetry: asked.Telemetry,
+		clock: deps.Clock,
+	}
 	shell := server.NewView(
 		deps.Server,
 		filters.ViewName,

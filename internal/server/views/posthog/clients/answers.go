@@ -12,6 +12,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/ofrep/wire"
 	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
 	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/lookup"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
@@ -88,18 +89,32 @@ func (c *Clients) answers(
 	if of.isKey && of.key == store.ClientKey {
 		engine = of.served.ClientEngine()
 	}
+	if err := wire.CheckContext(attributes); err != nil {
+		return nil, server.InvalidField("person_properties", "%v", err)
+	}
+	spending := c.server.Spend(ctx, of.served, server.StepsOfAll)
+	defer spending.End()
 	var answers []Answer
 	for flag := range engine.Flags() {
 		form, object := published.Document.Flags[flag.Key], objects[flag.Key]
 		if form == nil || !wanted(flag.Key, func() []string { return evaluationTags(object) }) {
 			continue
 		}
-		result := flag.Evaluate(attributes, now)
+		result, err := flag.EvaluateWithin(attributes, now, &spending.Budget)
+		if err != nil {
+			return nil, server.Refusal(err)
+		}
 		c.Telemetry.Evaluated(of.served, &result, attributes, now)
 		a := Answer{Key: flag.Key, Value: ValueFor(form, &result)}
 		a.code, a.index = published.reason(form, &result, a.Value)
-		if a.code == noConditionMatch && isOutOfTraffic(flag.Explain(attributes, now)) {
-			a.code = outOfRollout
+		if a.code == noConditionMatch {
+			explanation, err := flag.ExplainWithin(attributes, now, &spending.Budget)
+			if err != nil {
+				return nil, server.Refusal(err)
+			}
+			if isOutOfTraffic(explanation) {
+				a.code = outOfRollout
+			}
 		}
 		if object != nil {
 			a.id, a.version = lookup.IDOf(object.UID), object.Generation
