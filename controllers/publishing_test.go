@@ -216,6 +216,19 @@ var _ = Describe("Publishing", func() {
 		}).WithTimeout(time.Second).Should(Succeed())
 	})
 
+	It("restores the served ConfigMap whose label somebody changed, by which the operator knows it", func() {
+		startOperator()
+		create(builders.MakeEnvironment("production", namespace).Obj(), onFlag("checkout", namespace))
+		served := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "flags-production"}}
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, served).Labels).To(HaveKeyWithValue(v1alpha1.ManagedByLabel, v1alpha1.ManagedBy))
+		}).Should(Succeed())
+		edit(served, func(configMap *corev1.ConfigMap) { configMap.Labels[v1alpha1.ManagedByLabel] = "Helm" })
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, served).Labels).To(HaveKeyWithValue(v1alpha1.ManagedByLabel, v1alpha1.ManagedBy))
+		}).Should(Succeed())
+	})
+
 	It("leaves a ConfigMap of the same name alone that is not its own, and reports it", func() {
 		startOperator()
 		foreign := &corev1.ConfigMap{

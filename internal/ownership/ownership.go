@@ -46,6 +46,20 @@ func Owns(environment types.NamespacedName, object metav1.Object) bool {
 	return environment.Name != "" && contains(object.GetLabels(), Labels(environment))
 }
 
+// IsMislabelled reports whether an object is a datafile of one kind of the environment of which somebody changed or
+// removed a label: all the others say whose it is. Another environment's name in a label says the contrary.
+func IsMislabelled(environment types.NamespacedName, object metav1.Object, kind string) bool {
+	labels, differing := object.GetLabels(), 0
+	for name, value := range DatafileLabels(environment, kind) {
+		if labels[name] != value {
+			differing++
+		}
+	}
+	claims := labels[v1alpha1.EnvironmentLabel]
+	return differing == 1 && environment.Name != "" && (claims == environment.Name || claims == "") &&
+		(object.GetNamespace() == environment.Namespace) != (kind == v1alpha1.DatafileCopy)
+}
+
 // IsDatafile reports whether an object is a datafile of one kind of the environment. Copies are in any namespace but
 // the environment's, all others in that one.
 func IsDatafile(environment types.NamespacedName, object metav1.Object, kind string) bool {

@@ -76,3 +76,33 @@ func TestOrigin(t *testing.T) {
 		}
 	}
 }
+
+// A tenant who relabels a served file must neither stop its environment nor give it to another one.
+func TestIsMislabelled(t *testing.T) {
+	environment := types.NamespacedName{Namespace: "shop", Name: "production"}
+	for name, tc := range map[string]struct {
+		namespace string
+		change    func(labels map[string]string)
+		want      bool
+	}{
+		"nothing changed":            {"shop", func(map[string]string) {}, false},
+		"another manager":            {"shop", func(l map[string]string) { l[v1alpha1.ManagedByLabel] = "Helm" }, true},
+		"no manager":                 {"shop", func(l map[string]string) { delete(l, v1alpha1.ManagedByLabel) }, true},
+		"another project":            {"shop", func(l map[string]string) { l[v1alpha1.ProjectLabel] = "other" }, true},
+		"no environment":             {"shop", func(l map[string]string) { delete(l, v1alpha1.EnvironmentLabel) }, true},
+		"another environment":        {"shop", func(l map[string]string) { l[v1alpha1.EnvironmentLabel] = "staging" }, false},
+		"another kind":               {"shop", func(l map[string]string) { l[v1alpha1.DatafileLabel] = "x" }, true},
+		"two labels":                 {"shop", func(l map[string]string) { delete(l, v1alpha1.ManagedByLabel); delete(l, v1alpha1.ProjectLabel) }, false},
+		"none of ours":               {"shop", func(l map[string]string) { clear(l) }, false},
+		"another manager, elsewhere": {"web", func(l map[string]string) { l[v1alpha1.ManagedByLabel] = "Helm" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			labels := DatafileLabels(environment, v1alpha1.DatafileServed)
+			tc.change(labels)
+			object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: tc.namespace, Labels: labels}}
+			if got := IsMislabelled(environment, object, v1alpha1.DatafileServed); got != tc.want {
+				t.Errorf("mislabelled: %t, want %t", got, tc.want)
+			}
+		})
+	}
+}

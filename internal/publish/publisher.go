@@ -67,6 +67,7 @@ func (s *Served) ResourceVersion() string { return s.object.ResourceVersion }
 // Intact reports whether the served ConfigMap was what it should be when it was last seen.
 func (s *Served) Intact(environment *v1alpha1.FlagEnvironment) bool {
 	return slices.Equal(s.formats, environment.Spec.Datafile.Formats) && s.object.Name == environment.DatafileName() &&
+		ownership.IsDatafile(client.ObjectKeyFromObject(environment), &s.object, v1alpha1.DatafileServed) &&
 		s.object.Labels[v1alpha1.DeletionPolicyLabel] == string(environment.Spec.DeletionPolicy) &&
 		s.object.Labels[v1alpha1.ProductionLabel] == strconv.FormatBool(environment.Spec.Production) &&
 		s.object.Annotations[v1alpha1.RevisionAnnotation] == strconv.FormatInt(s.Revision, 10) &&
@@ -289,10 +290,20 @@ func (p *Publisher) get(
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read ConfigMap %q: %w", name, err)
-	case !ownership.Owns(client.ObjectKeyFromObject(environment), configMap):
+	case !ownership.Owns(client.ObjectKeyFromObject(environment), configMap) &&
+		!isMislabelled(environment, configMap):
 		return nil, nameTaken(name)
 	}
 	return configMap, nil
+}
+
+// isMislabelled reports whether a ConfigMap that has one of the environment's names is its own but for one label.
+func isMislabelled(environment *v1alpha1.FlagEnvironment, configMap *corev1.ConfigMap) bool {
+	kind := v1alpha1.DatafileHistory
+	if configMap.Name == environment.DatafileName() {
+		kind = v1alpha1.DatafileServed
+	}
+	return ownership.IsMislabelled(client.ObjectKeyFromObject(environment), configMap, kind)
 }
 
 // list returns the environment's datafiles of one kind from the cache.

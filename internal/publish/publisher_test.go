@@ -439,6 +439,18 @@ func TestWhatIsServedIsRestored(t *testing.T) {
 			c.editServed(func(m *corev1.ConfigMap) { delete(m.Labels, v1alpha1.DeletionPolicyLabel) })
 		},
 	}
+	for _, name := range []string{
+		v1alpha1.ManagedByLabel, v1alpha1.ProjectLabel, v1alpha1.EnvironmentLabel, v1alpha1.DatafileLabel,
+	} {
+		tests[name+" removed"] = func(c *cluster) {
+			c.editServed(func(m *corev1.ConfigMap) { delete(m.Labels, name) })
+		}
+		if name != v1alpha1.EnvironmentLabel { // Another name there says that it is another's.
+			tests[name+" changed"] = func(c *cluster) {
+				c.editServed(func(m *corev1.ConfigMap) { m.Labels[name] = "Helm" })
+			}
+		}
+	}
 	for name, damage := range tests {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t)
