@@ -27,7 +27,9 @@ type rollingBack struct {
 	to       int64
 	clearPin bool
 	yes      bool
-	cluster  *cluster
+	// breakGlass serves the revision without the operator.
+	breakGlass bool
+	cluster    *cluster
 }
 
 func (a *App) rollbackCommand() *cobra.Command {
@@ -38,7 +40,7 @@ func (a *App) rollbackCommand() *cobra.Command {
 		Long: "Serve a revision of the history by spec.publish.revision. Without --to it is the newest one from before the change that is to be\n" +
 			"undone: the last change that did more than switch flags off. Changes wait until --clear removes the field.\n\n" +
 			"Printed is which flags go on and off, and for whom. What would switch on a flag that somebody has switched off since needs --yes.\n" +
-			"A flag that the annotation " + v1alpha1.ForceDisabledAnnotation + " forces off stays off.",
+			"A flag that the annotation " + v1alpha1.ForceDisabledAnnotation + " forces off stays off.\n\n" + breakGlassHelp,
 		Example: "  jackstaff rollback production --dry-run\n  jackstaff rollback production --wait\n" +
 			"  jackstaff rollback production --to 41\n  jackstaff rollback production --clear",
 		GroupID: clusterGroup,
@@ -71,6 +73,8 @@ func (a *App) rollbackCommand() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("to", "clear")
 	cmd.MarkFlagsMutuallyExclusive("yes", "clear")
 	o.addFlags(cmd)
+	offersBreakGlass(cmd, &o.breakGlass)
+	cmd.MarkFlagsMutuallyExclusive("break-glass", "clear")
 	o.cluster = a.newCluster(cmd, contextFlag)
 	return cmd
 }
@@ -101,6 +105,9 @@ func (a *App) rollback(ctx context.Context, o *rollingBack, environment *v1alpha
 			return refusal
 		}
 		a.notef("%v", refusal)
+	}
+	if o.breakGlass {
+		return a.breakGlassRollback(ctx, o, environment, planned)
 	}
 	return a.pin(ctx, o, environment, planned.target, planned)
 }

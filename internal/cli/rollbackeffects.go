@@ -12,9 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/diff"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
@@ -49,17 +46,13 @@ func samePart(a, b datafile.Part) bool { return a.Key == b.Key && a.Digest == b.
 // brake switches off in a document what the annotations of flags force off in an environment, as the operator does with
 // what is pinned.
 func (c *cluster) brake(ctx context.Context, environment string, document *datafile.Document) error {
-	list := &v1alpha1.FeatureFlagList{}
-	if err := c.client.List(ctx, list, client.InNamespace(c.namespace)); err != nil {
-		return fmt.Errorf("list flags: %w", err)
-	}
-	for i := range list.Items {
-		key := list.Items[i].Key()
-		if form := document.Flags[key]; form != nil && form.Enabled && list.Items[i].ForceDisabledIn(environment) {
+	keys, err := c.brakedKeys(ctx, environment)
+	for _, key := range keys {
+		if form := document.Flags[key]; form != nil && form.Enabled {
 			document.Flags[key] = compile.Off(form)
 		}
 	}
-	return nil
+	return err
 }
 
 // rollbackEffects says what changes for whom where target is served instead of served, and which flags go on.

@@ -113,6 +113,7 @@ func (a *App) Command() *cobra.Command {
 		a.historyCommand(),
 		a.logCommand(),
 		a.rollbackCommand(),
+		a.breakGlassCommand(),
 		a.exportCommand(),
 	)
 	return root

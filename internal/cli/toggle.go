@@ -22,6 +22,7 @@ type toggling struct {
 	environment string
 	on, off     bool
 	brake       bool
+	breakGlass  bool
 	cluster     *cluster
 }
 
@@ -36,7 +37,7 @@ func (a *App) toggleCommand() *cobra.Command {
 			"--brake uses the annotation for any flag: that is served at once, in a frozen, pinned or manual environment, too, and no rollback\n" +
 			"undoes it. --on lifts it.\n\n" +
 			"With --wait the command ends when the environment serves it, and where instances report what they have loaded, when these\n" +
-			"have; it fails where that does not come by waiting, such as in a frozen environment.",
+			"have; it fails where that does not come by waiting, such as in a frozen environment.\n\n" + breakGlassHelp,
 		Example: "  jackstaff toggle new_checkout -e production --off --wait",
 		GroupID: clusterGroup,
 		Args:    cobra.ExactArgs(1),
@@ -55,6 +56,8 @@ func (a *App) toggleCommand() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("on", "brake")
 	_ = cmd.MarkFlagRequired("environment") // It fails only for a flag that does not exist.
 	o.addFlags(cmd)
+	offersBreakGlass(cmd, &o.breakGlass)
+	cmd.MarkFlagsMutuallyExclusive("on", "break-glass")
 	o.cluster = a.newCluster(cmd, contextFlag)
 	return cmd
 }
@@ -63,6 +66,9 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 	flag, err := o.cluster.flag(ctx, nameOrKey)
 	if err != nil {
 		return err
+	}
+	if o.breakGlass {
+		return a.breakGlassToggle(ctx, o, flag)
 	}
 	environment, err := o.cluster.namedEnvironment(ctx, flag, o.environment)
 	if err != nil {
