@@ -103,12 +103,13 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	}
 	controllers := map[string]registrable{
 		"flagenvironment": &flagenvironment.Reconciler{
-			Client: mgr.GetClient(), Publisher: publisher, Ledger: shared, Deliveries: deliveries,
+			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Publisher: publisher, Ledger: shared, Deliveries: deliveries,
 			Status: patcher("flagenvironment-controller"), Clock: options.Clock,
 		},
 		"delivery": &delivery.Reconciler{
 			Client:     mgr.GetClient(),
 			Metadata:   mgr.GetCache(),
+			Live:       mgr.GetAPIReader(),
 			Publisher:  publisher,
 			Deliveries: deliveries,
 			Clock:      options.Clock,

@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -33,6 +34,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
 
@@ -44,8 +46,10 @@ func TestControllers(t *testing.T) {
 var (
 	restConfig *rest.Config
 	scheme     = runtime.NewScheme()
-	// k8s is an administrator who reads live.
+	// k8s is an administrator who reads live, and whose deletions leave the record that admission makes of them.
 	k8s client.Client
+	// pastAdmission is k8s without admission: what it deletes is lost.
+	pastAdmission client.WithWatch
 	// controlPlane is what all tests share, one after the other.
 	controlPlane = &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
@@ -66,9 +70,42 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(controlPlane.Stop)
 	restConfig.QPS = -1
-	k8s, err = client.New(restConfig, client.Options{Scheme: scheme})
+	pastAdmission, err = client.NewWithWatch(restConfig, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
+	k8s = interceptor.NewClient(pastAdmission, interceptor.Funcs{Delete: deleteAdmitted})
 })
+
+// deleteAdmitted records a deletion before it happens, as admission does, which these tests run without.
+func deleteAdmitted(
+	ctx context.Context,
+	inner client.WithWatch,
+	object client.Object,
+	options ...client.DeleteOption,
+) error {
+	if kind, is := v1alpha1.KindOf(object); is {
+		stored := kind.New()
+		if err := inner.Get(ctx, client.ObjectKeyFromObject(object), stored); err != nil {
+			return err
+		}
+		record, _, err := history.Compare(stored, nil)
+		if err != nil {
+			return err
+		}
+		actor := history.Actor{Name: "alice@example.com"}
+		if err := record.Stamp(string(uuid.NewUUID()), actor, time.Now(), nil); err != nil {
+			return err
+		}
+		change, err := history.NewChange(
+			stored.GetNamespace(), history.ObjectOf(kind.Name, stored), v1alpha1.HistoryRequested, &record, nil)
+		if err != nil {
+			return err
+		}
+		if err := inner.Create(ctx, change); err != nil {
+			return err
+		}
+	}
+	return inner.Delete(ctx, object, options...)
+}
 
 // errInjected is what a write fails with where a test says so.
 var errInjected = errors.New("injected failure")

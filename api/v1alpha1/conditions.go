@@ -80,6 +80,9 @@ const (
 	// LastGoodReason: some flags did not compile and keep their last good form.
 	LastGoodReason = "LastGood"
 
+	// FlagsVanishedReason: flags are gone that nobody has deleted, and what was served of them stays.
+	FlagsVanishedReason = "FlagsVanished"
+
 	// PublishedReason: what is wanted is served.
 	PublishedReason = "Published"
 

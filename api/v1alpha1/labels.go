@@ -117,6 +117,10 @@ const (
 	// ConfirmDeleteAnnotation with the object's own name allows a deletion that admission would otherwise deny.
 	ConfirmDeleteAnnotation = "flags.jackstaff.dev/confirm-delete"
 
+	// ConfirmVanishedAnnotation on a FlagEnvironment confirms that flags are meant to be gone which nobody has deleted. Its
+	// value is the digest of their keys that the condition Compiled tells.
+	ConfirmVanishedAnnotation = "flags.jackstaff.dev/confirm-vanished"
+
 	// AcceptFromAnnotation on a namespace lists, separated by commas, the namespaces whose environments may deliver their
 	// datafiles to it.
 	AcceptFromAnnotation = "flags.jackstaff.dev/accept-from"

@@ -30,6 +30,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/fairqueue"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
@@ -55,7 +56,9 @@ type Reconciler struct {
 	Client client.Client
 	// Metadata reads the metadata of namespaces and of the operator's ConfigMaps from a cache with the indexes of package
 	// indexes.
-	Metadata   client.Reader
+	Metadata client.Reader
+	// Live reads from the API server.
+	Live       client.Reader
 	Publisher  *publish.Publisher
 	Deliveries *topics.Deliveries
 	Clock      clock.PassiveClock
@@ -191,6 +194,20 @@ func (r *Reconciler) forget(
 	delete(r.states, key)
 	r.mu.Unlock()
 	r.Deliveries.Forget(key)
+	if len(copies) == 0 {
+		return nil
+	}
+	// An environment that was lost, such as with its CRD, leaves its copies to workloads.
+	if isMeant, err := history.WasDeleted(
+		ctx,
+		r.Live,
+		key.Namespace,
+		"FlagEnvironment",
+		key.Name,
+	); err != nil ||
+		!isMeant {
+		return err
+	}
 	errs := r.removeAll(ctx, key, copies)
 	return errors.Join(slices.Collect(maps.Values(errs))...)
 }

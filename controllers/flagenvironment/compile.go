@@ -28,6 +28,7 @@ func (r *Reconciler) compile(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
+	releaseConfirmed(s.environment, s.state.compiled)
 	specChanged := s.environment.Generation != s.environment.Status.ObservedGeneration
 	if changed := s.state.settle(isFirst, specChanged, s.environment.Spec.Datafile.Formats); changed {
 		log.FromContext(ctx).V(4).Info("Compiled the environment")
@@ -50,7 +51,12 @@ func (r *Reconciler) compileAll(ctx context.Context, s *scope) error {
 			return fmt.Errorf("list: %w", err)
 		}
 	}
-	s.state.compiled = r.projects.of(s.environment.Namespace).NewEnvironment(s.environment.Name, servedContents(s.state.served))
+	s.state.compiled = r.projects.of(
+		s.environment.Namespace,
+	).NewEnvironment(
+		s.environment.Name,
+		servedContents(s.state.served),
+	)
 	for i := range flags.Items {
 		s.state.compiled.SetFlag(&flags.Items[i])
 	}
@@ -60,22 +66,33 @@ func (r *Reconciler) compileAll(ctx context.Context, s *scope) error {
 	for i := range flagEvents.Items {
 		s.state.compiled.SetEvent(&flagEvents.Items[i])
 	}
+	if err := r.holdMissing(ctx, s); err != nil {
+		s.state.compiled = nil // It is the first time again.
+		return err
+	}
 	return nil
 }
 
 // compileChanges sets and removes the objects that changed since the last time.
 func (r *Reconciler) compileChanges(ctx context.Context, s *scope, key types.NamespacedName) error {
 	pending := r.changes.drain(key)
+	var gone []string
 	for changed := range pending {
-		if err := r.compileChange(ctx, s, changed); err != nil {
+		err := r.compileChange(ctx, s, changed, func() { gone = append(gone, changed.name) })
+		if err != nil {
 			r.changes.requeue(key, pending)
 			return err
 		}
 	}
+	if err := r.removeFlags(ctx, s, gone); err != nil {
+		r.changes.requeue(key, pending)
+		return err
+	}
 	return nil
 }
 
-func (r *Reconciler) compileChange(ctx context.Context, s *scope, changed change) error {
+// compileChange sets or removes one object. It calls flagIsGone for a flag that is gone, which may stay.
+func (r *Reconciler) compileChange(ctx context.Context, s *scope, changed change, flagIsGone func()) error {
 	key := types.NamespacedName{Namespace: s.environment.Namespace, Name: changed.name}
 	compiled, shared := s.state.compiled, client.UnsafeDisableDeepCopy
 	switch changed.source {
@@ -84,7 +101,7 @@ func (r *Reconciler) compileChange(ctx context.Context, s *scope, changed change
 		return setOrRemove(
 			r.Client.Get(ctx, key, flag, shared),
 			func() { compiled.SetFlag(flag) },
-			func() { compiled.RemoveFlag(changed.name) },
+			flagIsGone,
 		)
 	case audienceSource:
 		audience := &v1alpha1.FlagAudience{}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/fairqueue"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/status"
 	"github.com/jackstaff-dev/jackstaff/internal/topics"
@@ -38,7 +39,9 @@ const nameTakenRetry = 30 * time.Second
 
 // Reconciler compiles an environment and publishes its datafile.
 type Reconciler struct {
-	Client    client.Client
+	Client client.Client
+	// Live reads from the API server.
+	Live      client.Reader
 	Publisher *publish.Publisher
 	Ledger    *topics.Ledger
 	// Deliveries are what the delivery controller reports. This controller writes them, so that conditions have one
@@ -125,7 +128,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	for _, phase := range []func(context.Context, *scope) error{r.load, r.compile, r.publish, r.prune} {
 		if err := phase(ctx, s); publish.ProblemOf(err) != nil {
 			s.problem = err
-		} else if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		} else if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || errors.Is(err, publish.ErrNamespaceGone) {
 			return ctrl.Result{}, nil // The namespace is deleted, with everything that it serves.
 		} else if err != nil {
 			s.state.reload = true
@@ -150,5 +153,9 @@ func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) error
 		r.projects.forget(key.Namespace)
 	}
 	r.Ledger.Forget(key)
+	// An environment that was lost, such as with its CRD, leaves its datafiles to workloads.
+	if isMeant, err := history.WasDeleted(ctx, r.Live, key.Namespace, environmentKind, key.Name); err != nil || !isMeant {
+		return err
+	}
 	return r.Publisher.Sweep(ctx, key)
 }

@@ -77,7 +77,7 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 		}
 		pending := slices.Sorted(maps.Keys(s.state.pending))
 		to.PendingFlags = pending[:min(len(pending), maxPendingFlags)]
-		setCompiled(conditions, summary)
+		setCompiled(conditions, s.environment, s.state.compiled.Held(), summary)
 		setFlagdPublished(conditions, s, summary)
 	}
 	setPublished(conditions, s, problem)
@@ -124,7 +124,13 @@ func setDelivered(conditions status.Conditions, s *scope, to *v1alpha1.FlagEnvir
 	}
 }
 
-func setCompiled(conditions status.Conditions, summary compile.Summary) {
+// setCompiled says what keeps its last good form, and why. Held are the keys of lost flags.
+func setCompiled(
+	conditions status.Conditions,
+	environment *v1alpha1.FlagEnvironment,
+	held []string,
+	summary compile.Summary,
+) {
 	var broken []string
 	for _, group := range []struct {
 		kind  string
@@ -133,6 +139,13 @@ func setCompiled(conditions status.Conditions, summary compile.Summary) {
 		if len(group.names) > 0 {
 			broken = append(broken, group.kind+" "+strings.Join(group.names, ", "))
 		}
+	}
+	if len(held) > 0 {
+		broken = append([]string{vanishedMessage(environment, held)}, broken...)
+		conditions.Set(
+			v1alpha1.CompiledCondition, false, v1alpha1.FlagsVanishedReason, strings.Join(broken, "; broken as well: "),
+		)
+		return
 	}
 	if len(broken) == 0 {
 		conditions.Set(

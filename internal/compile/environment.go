@@ -55,6 +55,9 @@ type Environment struct {
 	retainedFlags     set
 	retainedAudiences set
 
+	// held are the keys of flags that are gone, of which nobody knows that they are meant to be.
+	held set
+
 	// braked are the keys whose flag is forced off, whatever its spec says and whether or not it compiles.
 	braked set
 
@@ -91,6 +94,7 @@ type flagInput struct {
 	generation int64
 	archived   bool
 	forcedOff  bool
+	held       bool           // The object is gone, and nobody knows that it is meant to be.
 	form       *datafile.Flag // Nil where err is set.
 	part       datafile.Part
 	err        error
@@ -169,6 +173,7 @@ func NewEnvironment(name string, published *datafile.Contents) *Environment {
 		retainedFlags:     set{},
 		retainedAudiences: set{},
 
+		held:   set{},
 		braked: set{},
 	}
 	e.SetPublished(published)
@@ -209,6 +214,7 @@ func (e *Environment) Flagd() *datafile.Section { return &e.flagd }
 // SetFlag compiles a new or changed flag.
 func (e *Environment) SetFlag(flag *v1alpha1.FeatureFlag) {
 	e.removeFlag(flag.Name)
+	e.Release(flag.Key())
 	input := &flagInput{
 		name: flag.Name, key: flag.Key(), uid: flag.UID, created: flag.CreationTimestamp.Time,
 		generation: flag.Generation, archived: flag.Spec.Archived, forcedOff: flag.ForceDisabledIn(e.name),
@@ -323,9 +329,11 @@ func (e *Environment) FlagNames(key string) []string {
 	if !ok {
 		return nil
 	}
-	names := make([]string, len(held.inputs))
-	for i, input := range held.inputs {
-		names[i] = input.name
+	names := make([]string, 0, len(held.inputs))
+	for _, input := range held.inputs {
+		if !input.held {
+			names = append(names, input.name)
+		}
 	}
 	return names
 }

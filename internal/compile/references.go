@@ -135,7 +135,10 @@ func (e *Environment) register(key string, held *entry) {
 
 // countAudiences counts the audiences that the key's served form refers to. References are all that it refers to.
 func (e *Environment) countAudiences(held *entry, references []reference) {
-	audiences := slices.DeleteFunc(slices.Clone(references), func(ref reference) bool { return ref.kind != audienceReference })
+	audiences := slices.DeleteFunc(
+		slices.Clone(references),
+		func(ref reference) bool { return ref.kind != audienceReference },
+	)
 	if slices.Equal(audiences, held.audiences) {
 		return
 	}
