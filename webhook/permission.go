@@ -127,7 +127,7 @@ func notWaived(ctx context.Context, needs []need) ([]string, error) {
 
 // isAutomatic reports whether an environment publishes changes by itself. Suspending or pinning only delays that.
 func isAutomatic(environment *v1alpha1.FlagEnvironment) bool {
-	return environment.Spec.Publish.Mode != v1alpha1.PublishModeManual
+	return environment.Spec.Publish.Mode != v1alpha1.PublishModeManual && !environment.IsElsewhere()
 }
 
 func (r *featureFlags) guarded(ctx context.Context, old, flag *v1alpha1.FeatureFlag) ([]need, error) {

@@ -104,6 +104,9 @@ const (
 	// EnvironmentNotFoundReason: the flag names a FlagEnvironment that does not exist.
 	EnvironmentNotFoundReason = "EnvironmentNotFound"
 
+	// ElsewhereReason: another cluster serves the environment, because its publish mode is None.
+	ElsewhereReason = "Elsewhere"
+
 	// RevisionNotFoundReason: the history does not hold the revision that spec.publish.revision asks for.
 	RevisionNotFoundReason = "RevisionNotFound"
 

@@ -11,13 +11,15 @@ import (
 
 // PublishMode says what publishes a change.
 //
-// +kubebuilder:validation:Enum=Automatic;Manual
+// +kubebuilder:validation:Enum=Automatic;Manual;None
 type PublishMode string
 
-// The publish modes: Automatic publishes every change at once, Manual waits for a request.
+// The publish modes: Automatic publishes every change at once, Manual waits for a request, and None publishes nothing,
+// because another cluster serves the environment.
 const (
 	PublishModeAutomatic PublishMode = "Automatic"
 	PublishModeManual    PublishMode = "Manual"
+	PublishModeNone      PublishMode = "None"
 )
 
 // DatafileFormat is a format in which a datafile is published.
@@ -68,7 +70,7 @@ const (
 
 // PublishState says in one word what an environment serves.
 //
-// +kubebuilder:validation:Enum=Serving;Frozen;Pinned;AwaitingPublish;BreakGlass;Degraded
+// +kubebuilder:validation:Enum=Serving;Frozen;Pinned;AwaitingPublish;BreakGlass;Degraded;Elsewhere
 type PublishState string
 
 // The states of an environment.
@@ -85,6 +87,8 @@ const (
 	PublishStateBreakGlass PublishState = "BreakGlass"
 	// PublishStateDegraded cannot serve, or not completely, what is wanted.
 	PublishStateDegraded PublishState = "Degraded"
+	// PublishStateElsewhere serves nothing, because another cluster does.
+	PublishStateElsewhere PublishState = "Elsewhere"
 )
 
 // FlagEnvironmentSpec says how an environment's datafile is published.
@@ -134,7 +138,8 @@ type FlagEnvironmentSpec struct {
 
 // Publish says when a change is published.
 type Publish struct {
-	// mode says what publishes a change. Default Automatic.
+	// mode says what publishes a change. None declares an environment that another cluster serves: flags may name it, and
+	// nothing is compiled or written here. Default Automatic.
 	//
 	// +optional
 	// +kubebuilder:default=Automatic
@@ -234,7 +239,8 @@ type FlagEnvironmentStatus struct {
 
 	// state says in one word what is served: Serving what is wanted, Frozen while publishing is suspended, Pinned to a
 	// revision of the history, AwaitingPublish while changes wait for a request, BreakGlass where somebody has served
-	// something else without the operator, or Degraded where something is wrong. Ready says what.
+	// something else without the operator, Elsewhere where another cluster serves, or Degraded where something is wrong.
+	// Ready says what.
 	//
 	// +optional
 	State PublishState `json:"state,omitempty"`
@@ -541,6 +547,9 @@ func (e *FlagEnvironment) DatafileName() string {
 func (e *FlagEnvironment) HistoryName(revision int64) string {
 	return "flags-" + e.Name + "-r" + strconv.FormatInt(revision, 10)
 }
+
+// IsElsewhere reports whether another cluster serves the environment.
+func (e *FlagEnvironment) IsElsewhere() bool { return e.Spec.Publish.Mode == PublishModeNone }
 
 // FlagEnvironmentList is a list of FlagEnvironments.
 //

@@ -150,7 +150,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	} else if err != nil {
 		return ctrl.Result{}, fmt.Errorf("get environment: %w", err)
 	}
-	if !environment.DeletionTimestamp.IsZero() {
+	if !environment.DeletionTimestamp.IsZero() || environment.IsElsewhere() {
 		return ctrl.Result{}, nil
 	}
 	s := &scope{

@@ -257,7 +257,7 @@ func (r *Reconciler) validate(ctx context.Context, s *scope) error {
 // its end.
 func (r *Reconciler) wait(s *scope) time.Duration {
 	key := client.ObjectKeyFromObject(s.flag)
-	compiles := func(e environment) bool { return !e.known && !e.missing && !e.isElsewhere() }
+	compiles := func(e environment) bool { return !e.known && !e.missing && !e.IsElsewhere() }
 	if !slices.ContainsFunc(s.environments, compiles) {
 		r.waiting.Delete(key)
 		return 0

@@ -16,16 +16,13 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// publishModeNone is the mode of an environment that another cluster serves.
-const publishModeNone v1alpha1.PublishMode = "None"
-
 // servingState decides whether an environment serves the flag as its spec and annotations want, and why not.
 func servingState(archived bool, environment *environment) v1alpha1.ServingState {
 	spec, entry := &environment.Spec.Publish, &environment.entry
 	switch {
 	case environment.missing:
 		return v1alpha1.ServingStateNotFound
-	case environment.isElsewhere():
+	case environment.IsElsewhere():
 		return v1alpha1.ServingStateElsewhere
 	case environment.known && entry.Outcome.Problem == compile.KeyTakenProblem:
 		return v1alpha1.ServingStateKeyTaken
@@ -45,9 +42,6 @@ func servingState(archived bool, environment *environment) v1alpha1.ServingState
 		return v1alpha1.ServingStatePending
 	}
 }
-
-// isElsewhere reports whether another cluster serves the environment.
-func (e *environment) isElsewhere() bool { return e.Spec.Publish.Mode == publishModeNone }
 
 // stateIn sets what is wanted in an environment beside what it serves.
 func (s *scope) stateIn(

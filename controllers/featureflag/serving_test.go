@@ -31,7 +31,7 @@ var modes = map[string]func(*environment){
 	"pinned and suspended": func(e *environment) {
 		e.Spec.Publish.Revision, e.Spec.Publish.Suspend = new(int64(3)), true
 	},
-	"elsewhere":   func(e *environment) { e.Spec.Publish.Mode, e.known = publishModeNone, false },
+	"elsewhere":   func(e *environment) { e.Spec.Publish.Mode, e.known = v1alpha1.PublishModeNone, false },
 	"missing":     func(e *environment) { e.missing, e.known, e.entry = true, false, topics.Entry{} },
 	"break glass": func(e *environment) { e.facts.BreakGlass = true },
 }

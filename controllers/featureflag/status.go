@@ -162,7 +162,7 @@ func rolledOut(s *scope, to *v1alpha1.FeatureFlagStatus) bool {
 	served, seen := "", false
 	for i := range s.environments {
 		environment := &s.environments[i]
-		if environment.missing || environment.isElsewhere() {
+		if environment.missing || environment.IsElsewhere() {
 			continue
 		}
 		only, ok := compile.OnlyVariation(environment.entry.Served)

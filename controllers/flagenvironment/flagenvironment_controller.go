@@ -124,6 +124,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		return ctrl.Result{}, fmt.Errorf("get environment: %w", err)
 	}
+	if environment.IsElsewhere() {
+		r.drop(request.NamespacedName)
+		return ctrl.Result{}, r.patchElsewhere(ctx, environment)
+	}
 	s := &scope{environment: environment, state: r.states.of(request.NamespacedName), now: r.Clock.Now()}
 	for _, phase := range []func(context.Context, *scope) error{r.load, r.compile, r.publish, r.prune} {
 		if err := phase(ctx, s); publish.ProblemOf(err) != nil {
@@ -146,16 +150,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return result, r.patchStatus(ctx, s, s.problem)
 }
 
-// forget drops what is remembered of an environment that is gone, and its datafiles where their deletion policy says so.
+// forget drops an environment that is gone, and its datafiles where their deletion policy says so.
 func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) error {
-	r.states.forget(key)
-	if last := r.changes.forget(key); last {
-		r.projects.forget(key.Namespace)
-	}
-	r.Ledger.Forget(key)
+	r.drop(key)
 	// An environment that was lost, such as with its CRD, leaves its datafiles to workloads.
 	if isMeant, err := history.WasDeleted(ctx, r.Live, key.Namespace, environmentKind, key.Name); err != nil || !isMeant {
 		return err
 	}
 	return r.Publisher.Sweep(ctx, key)
+}
+
+// drop drops what is remembered of an environment that is gone or that another cluster serves.
+func (r *Reconciler) drop(key types.NamespacedName) {
+	r.states.forget(key)
+	if last := r.changes.forget(key); last {
+		r.projects.forget(key.Namespace)
+	}
+	r.Ledger.Forget(key)
 }

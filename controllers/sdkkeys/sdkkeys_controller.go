@@ -75,6 +75,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, environment); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if environment.IsElsewhere() {
+		return ctrl.Result{}, nil
+	}
 	if err := r.tellOfShared(ctx, environment); err != nil {
 		return ctrl.Result{}, err
 	}

@@ -60,7 +60,8 @@ func (m *mistakes) environmentSpec(environment *v1alpha1.FlagEnvironment) {
 	between(m, specPath.Child("order"), &spec.Order, 0, maxOrder)
 
 	publish := specPath.Child("publish")
-	oneOf(m, publish.Child("mode"), spec.Publish.Mode, false, v1alpha1.PublishModeAutomatic, v1alpha1.PublishModeManual)
+	oneOf(m, publish.Child("mode"), spec.Publish.Mode, false, v1alpha1.PublishModeAutomatic, v1alpha1.PublishModeManual,
+		v1alpha1.PublishModeNone)
 	between(m, publish.Child("revision"), spec.Publish.Revision, 1, math.MaxInt64)
 	between(m, publish.Child("revisionHistoryLimit"), spec.Publish.RevisionHistoryLimit, 1, maxRevisionHistoryLimit)
 

@@ -25,7 +25,8 @@ type FlagEnvironmentStatusApplyConfiguration struct {
 	PinnedRevision *int64 `json:"pinnedRevision,omitempty"`
 	// state says in one word what is served: Serving what is wanted, Frozen while publishing is suspended, Pinned to a
 	// revision of the history, AwaitingPublish while changes wait for a request, BreakGlass where somebody has served
-	// something else without the operator, or Degraded where something is wrong. Ready says what.
+	// something else without the operator, Elsewhere where another cluster serves, or Degraded where something is wrong.
+	// Ready says what.
 	State *apiv1alpha1.PublishState `json:"state,omitempty"`
 	// publishedDigest is the digest of what is served, "sha256:" and 64 hexadecimal digits.
 	PublishedDigest *string `json:"publishedDigest,omitempty"`

@@ -14,7 +14,8 @@ import (
 //
 // Publish says when a change is published.
 type PublishApplyConfiguration struct {
-	// mode says what publishes a change. Default Automatic.
+	// mode says what publishes a change. None declares an environment that another cluster serves: flags may name it, and
+	// nothing is compiled or written here. Default Automatic.
 	Mode *apiv1alpha1.PublishMode `json:"mode,omitempty"`
 	// suspend stops all publishing until it is false again. Default false.
 	Suspend *bool `json:"suspend,omitempty"`

@@ -571,7 +571,7 @@ func showEnvironment(environment *v1alpha1.FlagEnvironment) Environment {
 		Name:              environmentName(environment),
 		Key:               environment.Name,
 		IsProduction:      environment.Spec.Production,
-		PublishMode:       publishModes[cmp.Or(environment.Spec.Publish.Mode, v1alpha1.PublishModeAutomatic)],
+		PublishMode:       publishModeOf(environment),
 		HasPendingChanges: status.Flags.Pending > 0 || status.PublishedRevision == 0,
 		Revision:          status.PublishedRevision,
 		PublishedAt:       instant(status.PublishedAt),
@@ -693,4 +693,13 @@ func setInstant(field **metav1.Time, asked server.Optional[time.Time]) {
 	case asked.Sent:
 		*field = &metav1.Time{Time: asked.Value.UTC().Truncate(time.Second)}
 	}
+}
+
+// publishModeOf is the publish mode in the view's words, which has none for an environment that another cluster serves:
+// nothing is published by itself there.
+func publishModeOf(environment *v1alpha1.FlagEnvironment) string {
+	if environment.IsElsewhere() {
+		return publishModes[v1alpha1.PublishModeManual]
+	}
+	return publishModes[cmp.Or(environment.Spec.Publish.Mode, v1alpha1.PublishModeAutomatic)]
 }
