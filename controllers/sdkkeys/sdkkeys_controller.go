@@ -54,16 +54,17 @@ type Reconciler struct {
 
 // SetupWithManager registers the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	statusChanged := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	keysMayChange := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, isBefore := e.ObjectOld.(*v1alpha1.FlagEnvironment)
 		after, isAfter := e.ObjectNew.(*v1alpha1.FlagEnvironment)
-		return isBefore && isAfter && !equality.Semantic.DeepEqual(before.Status.SDKKeys, after.Status.SDKKeys)
+		return isBefore && isAfter && (before.IsElsewhere() != after.IsElsewhere() ||
+			!equality.Semantic.DeepEqual(before.Status.SDKKeys, after.Status.SDKKeys))
 	}}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("sdkkeys").
 		For(
 			&v1alpha1.FlagEnvironment{},
-			builder.WithPredicates(predicate.Or(predicate.AnnotationChangedPredicate{}, statusChanged)),
+			builder.WithPredicates(predicate.Or(predicate.AnnotationChangedPredicate{}, keysMayChange)),
 		).
 		WithOptions(fairqueue.Options(4)).
 		Complete(r)
