@@ -27,7 +27,7 @@ func setAcknowledged(conditions status.Conditions, s *scope, to *v1alpha1.FlagEn
 	count := &v1alpha1.DeliveryStatus{Revision: to.PublishedRevision}
 	for _, instance := range to.Instances {
 		switch {
-		case s.now.Sub(instance.LastSeen.Time) >= heartbeat.ExpectedFor:
+		case !heartbeat.IsExpected(instance.LastSeen.Time, s.now):
 			continue
 		case instance.Revision == to.PublishedRevision:
 			count.Acknowledged++
@@ -75,6 +75,9 @@ func untilSilent(environment *v1alpha1.FlagEnvironment, now time.Time) time.Dura
 		return next
 	}
 	for _, instance := range environment.Status.Instances {
+		if !heartbeat.IsExpected(instance.LastSeen.Time, now) {
+			continue
+		}
 		if wait := instance.LastSeen.Add(heartbeat.ExpectedFor).Sub(now); wait > 0 && (next == 0 || wait < next) {
 			next = wait
 		}

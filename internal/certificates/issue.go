@@ -4,6 +4,7 @@
 package certificates
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -25,6 +26,10 @@ const (
 
 	// renewal is how long before its end a certificate is replaced.
 	renewal = 90 * 24 * time.Hour
+
+	// overlap is how long before that the authority of the next certificate is trusted: clients that pin ca.crt have as
+	// long to read it again.
+	overlap = 30 * 24 * time.Hour
 
 	// skew is how far the clocks of the API server and of the manager may be apart.
 	skew = time.Hour
@@ -109,32 +114,79 @@ func sign(certificate, issuer *x509.Certificate, key, issuerKey *ecdsa.PrivateKe
 }
 
 // check returns the pair as the webhook server takes it. It fails where the pair must be replaced: not readable, not
-// for all of the hosts, not signed by its authority, or near its end.
-func (p *pair) check(hosts []string, now time.Time) (*tls.Certificate, error) {
+// for all of the hosts, not signed by its authority, not valid yet, as after the clock was ahead, or not valid for as
+// long as ahead says.
+func (p *pair) check(hosts []string, now time.Time, ahead time.Duration) (*tls.Certificate, error) {
 	certificate, err := tls.X509KeyPair(p.certificate, p.key)
 	if err != nil {
 		return nil, fmt.Errorf("read certificate: %w", err)
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(p.authority) {
+	authorities, err := parse(p.authority)
+	if err != nil {
+		return nil, err
+	}
+	if len(authorities) == 0 {
 		return nil, errors.New("read certificate: it has no authority")
 	}
-	// The same options are checked once per host, and once more for a configuration without any.
-	for _, host := range slices.Concat(hosts, []string{""}) {
-		options := x509.VerifyOptions{Roots: roots, CurrentTime: now.Add(renewal), DNSName: host}
-		if _, err := certificate.Leaf.Verify(options); err != nil {
-			return nil, fmt.Errorf("verify certificate: %w", err)
+	roots := x509.NewCertPool()
+	for _, authority := range authorities {
+		roots.AddCert(authority)
+	}
+	for _, at := range []time.Time{now, now.Add(ahead)} {
+		// The same options are checked once per host, and once more for a configuration without any.
+		for _, host := range slices.Concat(hosts, []string{""}) {
+			options := x509.VerifyOptions{Roots: roots, CurrentTime: at, DNSName: host}
+			if _, err := certificate.Leaf.Verify(options); err != nil {
+				return nil, fmt.Errorf("verify certificate: %w", err)
+			}
 		}
 	}
 	return &certificate, nil
 }
 
-// newest returns the first certificate of a bundle, which is that of its newest authority, and nothing where the bundle
-// has none.
+// parse reads the authorities of a bundle. It fails where there is anything else in it, which the API server would
+// refuse as well.
+func parse(bundle []byte) ([]*x509.Certificate, error) {
+	var authorities []*x509.Certificate
+	for rest := bytes.TrimSpace(bundle); len(rest) > 0; rest = bytes.TrimSpace(rest) {
+		block, after := pem.Decode(rest)
+		if block == nil || block.Type != certificateBlock {
+			return authorities, errors.New("read authorities: there is something else among them")
+		}
+		authority, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return authorities, fmt.Errorf("read authorities: %w", err)
+		}
+		authorities, rest = append(authorities, authority), after
+	}
+	return authorities, nil
+}
+
+// newest returns the first authority of a bundle, which is that of what is served, and nothing where the bundle has
+// none that can be read.
 func newest(bundle []byte) []byte {
-	block, _ := pem.Decode(bundle)
-	if block == nil || block.Type != certificateBlock {
+	authorities, _ := parse(bundle)
+	if len(authorities) == 0 {
 		return nil
 	}
-	return pem.EncodeToMemory(block)
+	return encode(authorities[0])
+}
+
+// issuerOf returns the authority of a bundle that signed the pair's certificate, and nothing where there is none.
+func (p *pair) issuerOf(bundle []byte) []byte {
+	certificate, err := tls.X509KeyPair(p.certificate, p.key)
+	if err != nil {
+		return nil
+	}
+	authorities, _ := parse(bundle)
+	for _, authority := range authorities {
+		if certificate.Leaf.CheckSignatureFrom(authority) == nil {
+			return encode(authority)
+		}
+	}
+	return nil
+}
+
+func encode(authority *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: certificateBlock, Bytes: authority.Raw})
 }

@@ -4,7 +4,7 @@
 // Package certificates makes, renews and serves the manager's certificate, for webhooks and REST, where no cert-manager
 // does.
 //
-// It needs no rights but to read and update one Secret and two webhook configurations, each by its name, and no mounted
+// It needs no rights but to create Secrets, and to read and update one and two webhook configurations by name, and no mounted
 // file, so that a first start does not wait for kubelet.
 package certificates
 
@@ -22,6 +22,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -43,7 +44,7 @@ type Rotator struct {
 	Client client.Client
 	// Clock says when a certificate has to be renewed.
 	Clock clock.Clock
-	// Secret is the Secret that holds the certificate. It must exist.
+	// Secret is the Secret that holds the certificate. It is made where it does not exist.
 	Secret types.NamespacedName
 	// Mutating and Validating are the names of the webhook configurations. The certificate is for the hosts that they
 	// name.
@@ -74,7 +75,7 @@ func (r *Rotator) Start(ctx context.Context) error {
 		if err := r.pass(ctx); err != nil {
 			wait = retry
 			// A conflict is another replica that was faster, whose certificate the next pass finds.
-			if !apierrors.IsConflict(err) && ctx.Err() == nil {
+			if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) && ctx.Err() == nil {
 				logger.Error(err, "Could not keep the serving certificate")
 			}
 		}
@@ -108,7 +109,11 @@ func (r *Rotator) pass(ctx context.Context) error {
 		clients = append(clients, &validating.Webhooks[i].ClientConfig)
 	}
 
-	certificate, bundle, err := r.certificate(ctx, hosts(clients, r.Hosts))
+	var before []byte
+	if len(clients) > 0 {
+		before = clients[0].CABundle
+	}
+	certificate, bundle, isNew, err := r.certificate(ctx, hosts(clients, r.Hosts), before)
 	if err != nil {
 		return err
 	}
@@ -131,46 +136,48 @@ func (r *Rotator) pass(ctx context.Context) error {
 
 	// API servers learn of a new authority a moment after it is written. Where an older certificate is being served, which
 	// the bundle goes on trusting, the new one therefore waits for the next pass.
-	if trusted || r.serving.Load() == nil {
+	if trusted && !isNew || r.serving.Load() == nil {
 		r.serving.Store(certificate)
 	}
 	return nil
 }
 
-// certificate returns the certificate of the Secret and the authorities to trust. It replaces a certificate that is not
-// good any more, and then has the authority before trusted as well, so that replicas which serve the older certificate
-// stay in service.
-func (r *Rotator) certificate(ctx context.Context, hosts []string) (*tls.Certificate, []byte, error) {
+// certificate returns the certificate of the Secret and the authorities to trust, and whether it has just written them.
+// It makes the Secret again where it is gone. It replaces a certificate that is not good any more, and then has the
+// authority before trusted as well, so that replicas which serve the older certificate stay in service.
+func (r *Rotator) certificate(
+	ctx context.Context,
+	hosts []string,
+	trusted []byte,
+) (certificate *tls.Certificate, bundle []byte, isNew bool, err error) {
 	secret := &corev1.Secret{}
-	if err := r.Client.Get(ctx, r.Secret, secret); err != nil {
-		return nil, nil, fmt.Errorf("get serving certificate: %w", err)
+	err = r.Client.Get(ctx, r.Secret, secret)
+	isGone := apierrors.IsNotFound(err)
+	if err != nil && !isGone {
+		return nil, nil, false, fmt.Errorf("get serving certificate: %w", err)
 	}
-	held := &pair{
-		certificate: secret.Data[corev1.TLSCertKey],
-		key:         secret.Data[corev1.TLSPrivateKeyKey],
-		authority:   secret.Data[corev1.ServiceAccountRootCAKey],
-	}
-	certificate, reason := held.check(hosts, r.Clock.Now())
-	if reason == nil {
-		return certificate, held.authority, nil
-	}
-
-	made, err := issue(hosts, r.Clock.Now())
+	held := stateOf(secret.Data)
+	renewed, reason, err := held.renewed(hosts, trusted, r.Clock.Now())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
-	bundle := slices.Concat(made.authority, newest(held.authority))
-	secret.Data = map[string][]byte{
-		corev1.TLSCertKey:              made.certificate,
-		corev1.TLSPrivateKeyKey:        made.key,
-		corev1.ServiceAccountRootCAKey: bundle,
+	if renewed != nil {
+		secret.Data = renewed.data()
+		if isGone {
+			secret.ObjectMeta = metav1.ObjectMeta{Namespace: r.Secret.Namespace, Name: r.Secret.Name}
+			secret.Type = corev1.SecretTypeOpaque
+			err = r.Client.Create(ctx, secret)
+		} else {
+			err = r.Client.Update(ctx, secret)
+		}
+		if err != nil {
+			return nil, nil, false, fmt.Errorf("write serving certificate: %w", err)
+		}
+		log.FromContext(ctx).Info("Made a new serving certificate", "hosts", hosts, "because", reason.Error())
+		held = renewed
 	}
-	if err := r.Client.Update(ctx, secret); err != nil {
-		return nil, nil, fmt.Errorf("update serving certificate: %w", err)
-	}
-	log.FromContext(ctx).Info("Made a new serving certificate", "hosts", hosts, "because", reason.Error())
-	certificate, err = made.check(hosts, r.Clock.Now())
-	return certificate, bundle, err
+	certificate, err = held.served.check(hosts, r.Clock.Now(), renewal)
+	return certificate, held.bundle, renewed != nil, err
 }
 
 // hosts returns the names by which the API server calls the webhooks, and further ones, each once, in order.

@@ -125,7 +125,7 @@ func TestCertificateIsNotNamedLikeItsAuthority(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate, err := made.check([]string{serviceHost}, start)
+	certificate, err := made.check([]string{serviceHost}, start, renewal)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,10 +286,120 @@ func TestSlowerReplicaTakesTheCertificateOfTheFaster(t *testing.T) {
 	}
 }
 
-func TestMissingSecretIsAnError(t *testing.T) {
-	r := replica(cluster(), testingclock.NewFakeClock(start))
-	r.Secret.Name = "other"
-	if err := r.pass(t.Context()); !apierrors.IsNotFound(err) {
-		t.Errorf("pass: %v, want not found", err)
+// Whoever deletes the Secret must not keep replicas that start afterwards from answering the API server, nor take those
+// out of service that serve the certificate of the Secret that is gone.
+func TestDeletedSecretIsMadeAgain(t *testing.T) {
+	c := cluster()
+	clock := testingclock.NewFakeClock(start)
+	old, fresh := replica(c, clock), replica(c, clock)
+	mustPass(t, old)
+	if err := c.Delete(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "jackstaff-system", Name: "jackstaff-webhook-certificate"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	mustPass(t, fresh)
+	for name, r := range map[string]*Rotator{"the running": old, "the fresh": fresh} {
+		if err := verify(t, c, r, serviceHost); err != nil {
+			t.Errorf("%s replica is out of service: %v", name, err)
+		}
+	}
+	mustPass(t, old)
+	mustPass(t, old)
+	if !old.serving.Load().Leaf.Equal(fresh.serving.Load().Leaf) {
+		t.Error("the replicas serve different certificates")
+	}
+}
+
+// A certificate that was made while the clock was ahead is trusted by nobody until that time comes.
+func TestCertificateFromTheFutureIsReplaced(t *testing.T) {
+	c := cluster()
+	ahead := replica(c, testingclock.NewFakeClock(start.Add(100*24*time.Hour)))
+	mustPass(t, ahead)
+	r := replica(c, testingclock.NewFakeClock(start))
+	mustPass(t, r)
+	mustPass(t, r)
+	if err := verify(t, c, r, serviceHost); err != nil {
+		t.Errorf("the API server cannot call the webhooks until the time comes: %v", err)
+	}
+}
+
+// What the API server refuses as a bundle would be written and refused again every second.
+func TestGarbledAuthoritiesAreLeftOut(t *testing.T) {
+	for name, garble := range map[string]func(bundle []byte) []byte{
+		"a block that is no certificate": func(b []byte) []byte {
+			return append(b, []byte("-----BEGIN CERTIFICATE-----\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n")...)
+		},
+		"text behind":  func(b []byte) []byte { return append(b, []byte("garbage")...) },
+		"text instead": func([]byte) []byte { return []byte("garbage") },
+		"cut off":      func(b []byte) []byte { return b[:len(b)/2] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := cluster()
+			r := replica(c, testingclock.NewFakeClock(start))
+			mustPass(t, r)
+			secret := &corev1.Secret{}
+			if err := c.Get(t.Context(), r.Secret, secret); err != nil {
+				t.Fatal(err)
+			}
+			secret.Data["ca.crt"] = garble(secret.Data["ca.crt"])
+			if err := c.Update(t.Context(), secret); err != nil {
+				t.Fatal(err)
+			}
+			mustPass(t, r)
+			version := secretVersion(t, c)
+			mustPass(t, r)
+			if got := secretVersion(t, c); got != version {
+				t.Error("the Secret is written again and again")
+			}
+			if err := c.Get(t.Context(), r.Secret, secret); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := parse(secret.Data["ca.crt"]); err != nil {
+				t.Errorf("the bundle stays garbled: %v", err)
+			}
+			if err := verify(t, c, r, serviceHost); err != nil {
+				t.Errorf("the webhooks are out of service: %v", err)
+			}
+		})
+	}
+}
+
+// Clients of REST read ca.crt once in a while. Whoever does so within the overlap knows every certificate that comes.
+func TestNextAuthorityIsTrustedBeforeItServes(t *testing.T) {
+	c := cluster()
+	clock := testingclock.NewFakeClock(start)
+	r := replica(c, clock)
+	mustPass(t, r)
+	before := r.serving.Load().Leaf
+	clock.Step(lifetime - renewal - overlap + time.Minute)
+	mustPass(t, r)
+	mustPass(t, r)
+	if !r.serving.Load().Leaf.Equal(before) {
+		t.Fatal("the next certificate serves before clients know its authority")
+	}
+	secret := &corev1.Secret{}
+	if err := c.Get(t.Context(), r.Secret, secret); err != nil {
+		t.Fatal(err)
+	}
+	pinned := x509.NewCertPool()
+	if !pinned.AppendCertsFromPEM(secret.Data["ca.crt"]) {
+		t.Fatal("there is no authority to pin")
+	}
+	version := secretVersion(t, c)
+	clock.Step(overlap - 2*time.Minute)
+	mustPass(t, r)
+	if got := secretVersion(t, c); got != version {
+		t.Error("the next certificate is made again")
+	}
+	clock.Step(2 * time.Minute)
+	mustPass(t, r)
+	mustPass(t, r)
+	after := r.serving.Load().Leaf
+	if after.Equal(before) {
+		t.Fatal("the certificate was not renewed")
+	}
+	if _, err := after.Verify(x509.VerifyOptions{Roots: pinned, DNSName: serviceHost, CurrentTime: clock.Now()}); err != nil {
+		t.Errorf("a client that read the authorities in the overlap does not know the new certificate: %v", err)
 	}
 }

@@ -88,7 +88,6 @@ var _ = Describe("The policy on the operator's own account", Ordered, ContinueOn
 			Expect(fetch(Default, c, foreign).GetLabels()).NotTo(HaveKey(v1alpha1.ManagedByLabel))
 		},
 		Entry("of ConfigMaps", func(meta metav1.ObjectMeta) client.Object { return &corev1.ConfigMap{ObjectMeta: meta} }),
-		Entry("of Secrets", func(meta metav1.ObjectMeta) client.Object { return &corev1.Secret{ObjectMeta: meta} }),
 		Entry("of FlagChanges", func(meta metav1.ObjectMeta) client.Object {
 			return &v1alpha1.FlagChange{ObjectMeta: meta, Spec: v1alpha1.FlagChangeSpec{
 				ID: "a", Action: "flag.toggled", Time: metav1.NowMicro(),
@@ -96,6 +95,54 @@ var _ = Describe("The policy on the operator's own account", Ordered, ContinueOn
 			}}
 		}),
 	)
+
+	It("lets it create Secrets of SDK keys and no others", func() {
+		const message = "no Secrets but those of SDK keys"
+		secret := func(change func(*corev1.Secret)) *corev1.Secret {
+			of := map[string]string{
+				v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.ProjectLabel: "shop", v1alpha1.EnvironmentLabel: "production",
+			}
+			secret := &corev1.Secret{
+				ObjectMeta: meta("flags-production-sdk-key-abcdefghij", of),
+				StringData: map[string]string{"server": "sdk_x", "client": "cli_x"},
+			}
+			change(secret)
+			return secret
+		}
+		for name, change := range map[string]func(*corev1.Secret){
+			"a bootstrap token": func(s *corev1.Secret) {
+				s.Namespace, s.Name, s.Type = "kube-system", "bootstrap-token-abcdef", "bootstrap.kubernetes.io/token"
+				s.StringData = map[string]string{"token-id": "abcdef", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true"}
+			},
+			"a token of an account": func(s *corev1.Secret) {
+				s.Type = corev1.SecretTypeServiceAccountToken
+				s.Annotations = map[string]string{corev1.ServiceAccountNameKey: "default"}
+			},
+			"another name":              func(s *corev1.Secret) { s.Name = "database" },
+			"another environment's":     func(s *corev1.Secret) { s.Labels[v1alpha1.EnvironmentLabel] = "staging" },
+			"of no environment":         func(s *corev1.Secret) { delete(s.Labels, v1alpha1.EnvironmentLabel) },
+			"of another project":        func(s *corev1.Secret) { s.Labels[v1alpha1.ProjectLabel] = "other" },
+			"of the system":             func(s *corev1.Secret) { s.Namespace, s.Labels[v1alpha1.ProjectLabel] = "kube-system", "kube-system" },
+			"in its own namespace":      func(s *corev1.Secret) { s.Namespace, s.Labels[v1alpha1.ProjectLabel] = system, system },
+			"with something else in it": func(s *corev1.Secret) { s.StringData["token"] = "x" },
+		} {
+			By(name)
+			isRefused(operator.Create(ctx, secret(change), client.DryRunAll), message)
+		}
+		made := secret(func(*corev1.Secret) {})
+		Expect(operator.Create(ctx, made)).To(Succeed())
+		made.Annotations = map[string]string{"a": "b"}
+		isRefused(operator.Update(ctx, made), message)
+		isRefused(operator.Delete(ctx, made), message)
+
+		By("making again the certificate that somebody deleted")
+		certificate := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "jackstaff-webhook-certificate"}}
+		Expect(c.admin.Delete(ctx, certificate.DeepCopy())).To(Succeed())
+		tls := certificate.DeepCopy()
+		tls.Type, tls.StringData = corev1.SecretTypeTLS, map[string]string{"tls.crt": "", "tls.key": ""}
+		isRefused(operator.Create(ctx, tls), "label")
+		Expect(operator.Create(ctx, certificate)).To(Succeed())
+	})
 
 	It("lets it fill its own Secrets and hold its own lease, and touch no others", func() {
 		for _, name := range []string{"jackstaff-webhook-certificate", "jackstaff-session-key", "jackstaff-seal"} {

@@ -20,6 +20,7 @@ package heartbeat
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -96,6 +97,9 @@ func (g *Gatherer) Seen(environment *store.Environment, kind store.KeyKind, beat
 		of = &observed{uid: environment.UID, sdks: map[sdk]time.Time{}, instances: map[string]loaded{}}
 		g.observed[key] = of
 	}
+	// What was seen later than now was seen while the clock was ahead.
+	maps.DeleteFunc(of.sdks, func(_ sdk, at time.Time) bool { return at.After(now) })
+	maps.DeleteFunc(of.instances, func(_ string, report loaded) bool { return report.at.After(now) })
 	put(of.sdks, sdk{beat.SDKType, beat.SDKVersion}, now, v1alpha1.MaxSDKs, func(at time.Time) time.Time { return at })
 	if kind == store.ServerKey && beat.Instance != "" && beat.Revision > 0 {
 		put(

@@ -22,14 +22,26 @@ const (
 	// instances.
 	sdkTolerance      = Interval
 	instanceTolerance = 3 * time.Minute
+
+	// ahead is how far the clock of another replica may be ahead of this one's. What was seen later than that was written
+	// while a clock was wrong, and would be believed until that time comes.
+	ahead = Interval
 )
+
+// IsExpected reports whether an instance that was last seen at a time counts at now: it reported lately, and not in the
+// future.
+func IsExpected(lastSeen, now time.Time) bool {
+	return now.Sub(lastSeen) < ExpectedFor && !isFromFuture(lastSeen, now)
+}
+
+func isFromFuture(at, now time.Time) bool { return at.Sub(now) > ahead }
 
 // merge brings what was observed into the status of an environment, and reports whether that is worth a write.
 // Instances are kept only where the environment counts them.
 func merge(environment *v1alpha1.FlagEnvironment, of *observed, now time.Time) bool {
 	status := &environment.Status
 	changed := false
-	status.SDKs, changed = mergeSDKs(status.SDKs, of)
+	status.SDKs, changed = mergeSDKs(status.SDKs, of, now)
 	if !environment.Spec.Delivery.Acknowledge {
 		return changed
 	}
@@ -38,12 +50,16 @@ func merge(environment *v1alpha1.FlagEnvironment, of *observed, now time.Time) b
 	return changed || more
 }
 
-func mergeSDKs(listed []v1alpha1.SDK, of *observed) ([]v1alpha1.SDK, bool) {
+func mergeSDKs(listed []v1alpha1.SDK, of *observed, now time.Time) ([]v1alpha1.SDK, bool) {
 	all := map[sdk]time.Time{}
+	changed := false
 	for _, entry := range listed {
+		if isFromFuture(entry.LastSeen.Time, now) {
+			changed = true
+			continue
+		}
 		all[sdk{entry.Type, entry.Version}] = entry.LastSeen.Time
 	}
-	changed := false
 	for name, at := range of.sdks {
 		known, found := all[name]
 		if !found || at.After(known) {
@@ -71,10 +87,14 @@ func mergeSDKs(listed []v1alpha1.SDK, of *observed) ([]v1alpha1.SDK, bool) {
 
 func mergeInstances(listed []v1alpha1.Instance, of *observed, now time.Time) ([]v1alpha1.Instance, bool) {
 	all := map[string]loaded{}
+	changed := false
 	for _, entry := range listed {
+		if isFromFuture(entry.LastSeen.Time, now) {
+			changed = true
+			continue
+		}
 		all[entry.Name] = loaded{entry.Revision, entry.LastSeen.Time}
 	}
-	changed := false
 	for name, report := range of.instances {
 		known, found := all[name]
 		if !found || report.at.After(known.at) {
@@ -84,7 +104,7 @@ func mergeInstances(listed []v1alpha1.Instance, of *observed, now time.Time) ([]
 	}
 	merged := make([]v1alpha1.Instance, 0, len(all))
 	for name, report := range all {
-		if now.Sub(report.at) < ExpectedFor {
+		if IsExpected(report.at, now) {
 			merged = append(
 				merged,
 				v1alpha1.Instance{
