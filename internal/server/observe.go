@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -79,8 +80,16 @@ func (s *Server) observe(next http.Handler) http.Handler {
 				)
 			}
 		}()
-		r.Body = http.MaxBytesReader(recorded, r.Body, maxBody)
+		connection := guardedOf(r)
+		connection.earn(requestEarns)
+		counted := &body{
+			ReadCloser: http.MaxBytesReader(recorded, r.Body, maxBody),
+			inFlight:   &s.inFlight, who: whoShares(r), conn: connection,
+		}
+		defer counted.release()
+		r.Body = counted
 		next.ServeHTTP(recorded, r.WithContext(log.IntoContext(r.Context(), logger)))
+		r.Body = counted.ReadCloser // What is thrown away takes no memory.
 		s.drain(recorded, r)
 	})
 }
@@ -157,6 +166,17 @@ func Redact(path string) string {
 // it takes.
 func (s *Server) Stream(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			// The path or the query has the key, or what stands for it.
+			release, refused := s.streams.take(r, r.URL.Path+"?"+r.URL.RawQuery)
+			if refused != nil {
+				maps.Copy(w.Header(), refused.GetHeaders())
+				w.Header().Set("Access-Control-Allow-Origin", "*")
+				http.Error(w, refused.Message, refused.Status)
+				return
+			}
+			defer release()
+		}
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(s.stopping, cancel)()

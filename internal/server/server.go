@@ -86,6 +86,8 @@ type Server struct {
 	sessions *sessions
 	limits   *Limits
 	shares   *shares
+	inFlight inFlight
+	streams  streams
 	mux      *http.ServeMux
 	prefixes map[string]http.Handler
 	handler  http.Handler
@@ -117,6 +119,7 @@ func New(of cluster.Cluster, options Options) (*Server, error) {
 		tokens:    tokens,
 		sessions:  newSessions(options.SessionKey, options.Clock),
 		limits:    NewLimits(options.RequestsPerSecond, options.Clock),
+		inFlight:  inFlight{parts: map[string]int64{}},
 		shares:    newShares(max(1, runtime.GOMAXPROCS(0)-1)), // The others are for all that costs little.
 		mux:       http.NewServeMux(),
 		prefixes:  map[string]http.Handler{},
@@ -198,6 +201,7 @@ func (s *Server) Start(ctx context.Context) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       withGuarded,
 		TLSConfig: &tls.Config{
 			MinVersion:     tls.VersionTLS12,
 			CipherSuites:   suites,
@@ -217,7 +221,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.options.GetCertificate != nil {
 		serve = func(listener net.Listener) error { return server.ServeTLS(listener, "", "") }
 	}
-	if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := serve(&guard{Listener: listener, clock: s.options.Clock}); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return <-stopped

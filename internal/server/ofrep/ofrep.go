@@ -181,6 +181,12 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	buffer.body = append(h.appendStream(body, r, from, version, now), '}')
+	release, err := h.server.Hold(r, len(buffer.body))
+	if err != nil {
+		h.deny(w, r, "", err)
+		return
+	}
+	defer release()
 	write(w, buffer.body)
 }
 
@@ -243,15 +249,21 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, key string) (*or
 	held.body, err = readAll(held.body[:0], r)
 	if err != nil {
 		held.release()
-		tooLarge := (*http.MaxBytesError)(nil)
-		if errors.As(err, &tooLarge) {
+		tooLarge, refused := (*http.MaxBytesError)(nil), (*server.Error)(nil)
+		switch {
+		case errors.As(err, &refused) && refused.Status == http.StatusRequestEntityTooLarge:
+			failed := &wire.Failure{Status: http.StatusBadRequest, Code: wire.InvalidContext, Details: refused.Text()}
+			h.refuse(w, r, key, failed)
+		case refused != nil:
+			h.deny(w, r, key, refused)
+		case errors.As(err, &tooLarge):
 			h.refuse(
 				w,
 				r,
 				key,
 				&wire.Failure{Status: http.StatusBadRequest, Code: wire.InvalidContext, Details: "the body is longer than 1 MiB"},
 			)
-		} else {
+		default:
 			h.refuse(
 				w,
 				r,

@@ -51,6 +51,9 @@ func unpacked(r *http.Request) (*http.Request, error) {
 	if data, err = plain(data, kind, r.URL.Query().Get("compression")); err != nil {
 		return nil, err
 	}
+	if err := server.CheckElements(data); err != nil {
+		return nil, err
+	}
 	as := r.Clone(r.Context())
 	as.Header.Set("Content-Type", "application/json")
 	as.Header.Del("Content-Encoding")

@@ -1,0 +1,87 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"golang.org/x/net/http2"
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
+)
+
+// guardedServer serves HTTP/2 behind the guard, and reads bodies as the server does.
+func guardedServer(t *testing.T, passive clock.PassiveClock) *httptest.Server {
+	t.Helper()
+	served := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connection := guardedOf(r)
+		if connection == nil {
+			t.Error("the connection of a request is not known")
+		}
+		connection.earn(requestEarns)
+		read := &body{
+			ReadCloser: r.Body, inFlight: &inFlight{parts: map[string]int64{}}, who: whoShares(r), conn: connection,
+		}
+		n, _ := io.Copy(io.Discard, read)
+		_, _ = w.Write(bytes.Repeat([]byte("x"), int(n%7)))
+	}))
+	served.Listener = &guard{Listener: served.Listener, clock: passive}
+	served.Config.ConnContext = withGuarded
+	served.EnableHTTP2 = true
+	served.StartTLS()
+	t.Cleanup(served.Close)
+	return served
+}
+
+// PING and SETTINGS frames cost the server an answer each. A connection that sends nothing else is cut off.
+func TestFloodsAreCutOff(t *testing.T) {
+	for name, send := range map[string]func(*http2.Framer) error{
+		"PING":     func(f *http2.Framer) error { return f.WritePing(false, [8]byte{}) },
+		"SETTINGS": func(f *http2.Framer) error { return f.WriteSettings() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			served := guardedServer(t, clocktesting.NewFakePassiveClock(clock.RealClock{}.Now()))
+			connection, err := tls.Dial("tcp", served.Listener.Addr().String(), &tls.Config{
+				InsecureSkipVerify: true, NextProtos: []string{"h2"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer connection.Close()
+			if _, err := io.WriteString(connection, http2.ClientPreface); err != nil {
+				t.Fatal(err)
+			}
+			framer := http2.NewFramer(connection, connection)
+			if err := framer.WriteSettings(); err != nil {
+				t.Fatal(err)
+			}
+			go func() { _, _ = io.Copy(io.Discard, connection) }()
+			for range 2 * floodBurst / 9 {
+				if err := send(framer); err != nil {
+					return
+				}
+			}
+			t.Errorf("more than %d bytes of frames were taken", 2*floodBurst)
+		})
+	}
+}
+
+// A client that sends requests may send as much as it likes, over one connection.
+func TestRequestsAreNoFlood(t *testing.T) {
+	served := guardedServer(t, clocktesting.NewFakePassiveClock(clock.RealClock{}.Now()))
+	client := served.Client()
+	for range 30 {
+		answer, err := client.Post(served.URL, "application/json", bytes.NewReader(make([]byte, 1<<20)))
+		if err != nil {
+			t.Fatalf("a client that only sends requests is cut off: %v", err)
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
+	}
+}
