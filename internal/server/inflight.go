@@ -68,8 +68,10 @@ type body struct {
 	who      []string
 	taken    int64
 	elements elements
-	conn     *guarded
-	refused  *Error
+	// bounded is true where the handler bounds the values that it makes of a body itself, while it reads it.
+	bounded bool
+	conn    *guarded
+	refused *Error
 }
 
 // whoShares are the address of a request and the key that it carries, if any. Whether the key is one is not known yet.
@@ -91,7 +93,9 @@ func (b *body) Read(to []byte) (int, error) {
 	n, err := b.ReadCloser.Read(to)
 	b.conn.earn(2 * n)
 	before := b.elements.count
-	b.elements.read(to[:n])
+	if !b.bounded {
+		b.elements.read(to[:n])
+	}
 	if b.elements.count > maxElements {
 		b.refused = Errorf(http.StatusRequestEntityTooLarge, "the body holds more than %d values", maxElements)
 		return 0, b.refused

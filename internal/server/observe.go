@@ -25,6 +25,9 @@ const RequestIDHeader = "X-Request-Id"
 // requestID is the form of an id that a caller may choose.
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
+// boundedPrefix begins the paths whose handler, OFREP's, bounds the values of a body itself.
+const boundedPrefix = "/ofrep/"
+
 // keyPaths are the paths that end in an SDK key, which is a secret.
 var keyPaths = []string{"/api/sdk/datafile/", "/api/sdk/stream/", "/array/"}
 
@@ -85,6 +88,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		counted := &body{
 			ReadCloser: http.MaxBytesReader(recorded, r.Body, maxBody),
 			inFlight:   &s.inFlight, who: whoShares(r), conn: connection,
+			bounded: strings.HasPrefix(r.URL.Path, boundedPrefix),
 		}
 		defer counted.release()
 		r.Body = counted

@@ -51,7 +51,8 @@ const (
 type Download struct {
 	// Bytes must not be changed.
 	Bytes []byte
-	// ETag is a strong entity tag with its quotes: the SHA-256 of Bytes.
+	// ETag is a weak entity tag with its quotes. Of a server key it is of the revision and its digest, of a client key of
+	// what such keys may see. It does not depend on the replica that made the bytes.
 	ETag string
 }
 
@@ -80,11 +81,20 @@ func (e *Environment) Download(kind KeyKind, format Format, coding Coding) (Down
 type downloads struct {
 	// filtered is what client keys may see.
 	filtered func() (*filtered, error)
-	files    [ClientKey + 1][formats][codings]func() (Download, error)
+	// visible is the digest of it.
+	visible func() (string, error)
+	files   [ClientKey + 1][formats][codings]func() (Download, error)
 }
 
-func newDownloads(document *Document) downloads {
+func newDownloads(number int64, document *Document) downloads {
 	d := downloads{filtered: sync.OnceValues(func() (*filtered, error) { return filter(document.Native) })}
+	d.visible = sync.OnceValues(func() (string, error) {
+		filtered, err := d.filtered()
+		if err != nil {
+			return "", err
+		}
+		return filtered.digest()
+	})
 	client := func(encode func(*filtered) ([]byte, error)) func() ([]byte, error) {
 		return func() ([]byte, error) {
 			filtered, err := d.filtered()
@@ -94,15 +104,16 @@ func newDownloads(document *Document) downloads {
 			return encode(filtered)
 		}
 	}
-	d.files[ServerKey][Native] = encoded(func() ([]byte, error) { return document.Native, nil })
-	d.files[ServerKey][Flagd] = encoded(func() ([]byte, error) { return document.Flagd, nil })
-	d.files[ClientKey][Native] = encoded(client((*filtered).native))
-	d.files[ClientKey][Flagd] = encoded(client((*filtered).flagd))
+	whole := func() (string, error) { return fmt.Sprintf("%d-%s", number, document.Digest), nil }
+	d.files[ServerKey][Native] = encoded(Native, whole, func() ([]byte, error) { return document.Native, nil })
+	d.files[ServerKey][Flagd] = encoded(Flagd, whole, func() ([]byte, error) { return document.Flagd, nil })
+	d.files[ClientKey][Native] = encoded(Native, d.visible, client((*filtered).native))
+	d.files[ClientKey][Flagd] = encoded(Flagd, d.visible, client((*filtered).flagd))
 	return d
 }
 
-// encoded is a file in every coding.
-func encoded(file func() ([]byte, error)) (all [codings]func() (Download, error)) {
+// encoded is a file in every coding. Identity tells its contents from others.
+func encoded(format Format, identity func() (string, error), file func() ([]byte, error)) (all [codings]func() (Download, error)) {
 	plain := sync.OnceValues(file)
 	for coding, encode := range [codings]func([]byte) ([]byte, error){
 		Identity: func(data []byte) ([]byte, error) { return data, nil },
@@ -117,8 +128,12 @@ func encoded(file func() ([]byte, error)) (all [codings]func() (Download, error)
 			if data, err = encode(data); err != nil {
 				return Download{}, err
 			}
-			sum := sha256.Sum256(data)
-			return Download{Bytes: data, ETag: `"` + hex.EncodeToString(sum[:]) + `"`}, nil
+			is, err := identity()
+			if err != nil {
+				return Download{}, err
+			}
+			sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", is, format, coding))
+			return Download{Bytes: data, ETag: `W/"` + hex.EncodeToString(sum[:16]) + `"`}, nil
 		})
 	}
 	return all

@@ -96,6 +96,23 @@ func (f *filterer) add(key string) {
 
 // native encodes the native document.
 func (f *filtered) native() ([]byte, error) {
+	contents, err := f.contents()
+	if err != nil {
+		return nil, err
+	}
+	return contents.Encode(f.document.Header), nil
+}
+
+// digest is that of what clients may see, whatever the revision.
+func (f *filtered) digest() (string, error) {
+	contents, err := f.contents()
+	if err != nil {
+		return "", err
+	}
+	return contents.Digest(), nil
+}
+
+func (f *filtered) contents() (*datafile.Contents, error) {
 	contents := &datafile.Contents{}
 	for key, flag := range f.document.Flags {
 		if err := put(&contents.Flags, key, flag); err != nil {
@@ -112,7 +129,7 @@ func (f *filtered) native() ([]byte, error) {
 			return nil, err
 		}
 	}
-	return contents.Encode(f.document.Header), nil
+	return contents, nil
 }
 
 func put(section *datafile.Section, key string, value any) error {

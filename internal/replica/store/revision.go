@@ -38,6 +38,19 @@ type Revision struct {
 	downloads            downloads
 }
 
+// Seen is the digest of what a kind of key may see of the revision, and empty where nothing was published yet. For client
+// keys it stays the same where a revision changes nothing for them.
+func (r *Revision) Seen(kind KeyKind) string {
+	if kind != ClientKey || r.document == nil {
+		return r.Digest
+	}
+	digest, err := r.downloads.visible()
+	if err != nil {
+		return r.Digest // It tells more revisions apart than it must.
+	}
+	return digest
+}
+
 // unpublished is the revision of an environment of which nothing was read yet.
 var unpublished = &Revision{engine: &evaluate.Engine{}, clientEngine: &evaluate.Engine{}}
 
@@ -61,7 +74,7 @@ func newRevision(project, environment string, document *Document) (*Revision, er
 	}
 	return &Revision{
 		Number: parsed.Revision, Digest: document.Digest, PublishedAt: document.PublishedAt,
-		document: document, engine: engine, clientEngine: engine.Without(datafile.Server), downloads: newDownloads(document),
+		document: document, engine: engine, clientEngine: engine.Without(datafile.Server), downloads: newDownloads(parsed.Revision, document),
 	}, nil
 }
 

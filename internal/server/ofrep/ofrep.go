@@ -149,7 +149,7 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	body = append(body, `{"flags":[`...)
 	var result evaluate.Result // One for all flags, as counting takes its address.
 	engine := from.engine(revision)
-	version, _ := revisions.VersionOf(revision, engine, now)
+	version, _ := revisions.VersionOf(revision, from.kind, engine, now)
 	spending := h.server.Spend(r.Context(), from.environment, server.StepsOfAll)
 	defer spending.End()
 	for flag := range engine.Flags() {
@@ -251,10 +251,7 @@ func (h *handler) begin(w http.ResponseWriter, r *http.Request, key string) (*or
 		held.release()
 		tooLarge, refused := (*http.MaxBytesError)(nil), (*server.Error)(nil)
 		switch {
-		case errors.As(err, &refused) && refused.Status == http.StatusRequestEntityTooLarge:
-			failed := &wire.Failure{Status: http.StatusBadRequest, Code: wire.InvalidContext, Details: refused.Text()}
-			h.refuse(w, r, key, failed)
-		case refused != nil:
+		case errors.As(err, &refused):
 			h.deny(w, r, key, refused)
 		case errors.As(err, &tooLarge):
 			h.refuse(

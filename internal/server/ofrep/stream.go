@@ -149,6 +149,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 		Store:       h.store,
 		Clock:       h.clock,
 		Key:         opened.Key,
+		Kind:        from.kind,
 		Environment: from.environment,
 		Known:       opened.Version,
 		Engine:      from.engine,
@@ -160,7 +161,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 // eventOf tells versions apart by their ETags: the digest of the revision and, where a schedule has changed answers
 // since it was published, when.
 func eventOf(revision *store.Revision, version revisions.Version) string {
-	event := change{Type: "refetchEvaluation", ETag: revision.Digest}
+	event := change{Type: "refetchEvaluation", ETag: version.Digest}
 	modified := revision.PublishedAt
 	if scheduled := time.Unix(version.Instant, 0); version.Instant != 0 && scheduled.After(modified) {
 		event.ETag += "@" + strconv.FormatInt(version.Instant, 10)

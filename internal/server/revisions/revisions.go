@@ -8,6 +8,8 @@ package revisions
 import (
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -28,16 +30,35 @@ const (
 
 // Version is what answers depend on, apart from contexts.
 type Version struct {
-	// Revision is the number of the revision, and 0 where there is none.
-	Revision int64 `json:"revision"`
+	// Revision is the number of the revision, and 0 where there is none, and for client keys.
+	Revision int64 `json:"revision,omitempty"`
+	// Digest is that of what the key may see of the revision. After etcd was restored a number may come twice.
+	Digest string `json:"digest,omitempty"`
 	// Instant is when a schedule changed answers last, in seconds since 1970, and 0 where none has or none counts.
 	Instant int64 `json:"instant,omitempty"`
 }
 
+// ID names the version in events. Whoever knows it knows what the key may see.
+func (v Version) ID() string {
+	digest := strings.TrimPrefix(v.Digest, "sha256:")
+	if v.Revision == 0 {
+		return digest
+	}
+	return strconv.FormatInt(v.Revision, 10) + "-" + digest
+}
+
 // VersionOf is the version of a revision whose flags an engine evaluates now, and when that ends, which is zero where
 // no schedule ends it. A nil engine means that schedules do not count.
-func VersionOf(revision *store.Revision, engine *evaluate.Engine, now time.Time) (version Version, until time.Time) {
-	version.Revision = revision.Number
+func VersionOf(
+	revision *store.Revision,
+	kind store.KeyKind,
+	engine *evaluate.Engine,
+	now time.Time,
+) (version Version, until time.Time) {
+	version.Digest = revision.Seen(kind)
+	if kind != store.ClientKey {
+		version.Revision = revision.Number
+	}
 	if engine == nil {
 		return version, time.Time{}
 	}
@@ -54,11 +75,13 @@ type Stream struct {
 	Store *store.Store
 	// Clock paces the heartbeats, and says when a schedule has come.
 	Clock clock.WithTicker
-	// Key is the SDK key that opened the stream, and Environment what it opens.
+	// Key is the SDK key that opened the stream, of which Kind, and Environment what it opens.
 	Key         string
+	Kind        store.KeyKind
 	Environment *store.Environment
-	// Known is the version that the client knows.
-	Known Version
+	// Known is the version that the client knows, or LastEvent the ID of it.
+	Known     Version
+	LastEvent string
 	// Engine returns what evaluates for the client. Nil means that the client evaluates itself, and is not told of
 	// schedules.
 	Engine func(*store.Revision) *evaluate.Engine
@@ -85,12 +108,12 @@ func (s *Stream) Serve(w http.ResponseWriter, r *http.Request) {
 		}
 		revision := s.Environment.Revision()
 		version, until := s.version(revision)
-		if version != s.Known {
+		if version != s.Known && !s.knows(version) {
 			if s.send(w, s.Event(revision, version)) != nil {
 				return
 			}
-			s.Known = version
 		}
+		s.Known, s.LastEvent = version, ""
 		select {
 		case <-changed:
 		case <-s.at(until):
@@ -104,12 +127,15 @@ func (s *Stream) Serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// knows reports whether the client knows a version by what its last event was called.
+func (s *Stream) knows(version Version) bool { return s.LastEvent != "" && s.LastEvent == version.ID() }
+
 func (s *Stream) version(revision *store.Revision) (version Version, until time.Time) {
 	var engine *evaluate.Engine
 	if s.Engine != nil {
 		engine = s.Engine(revision)
 	}
-	return VersionOf(revision, engine, s.Clock.Now())
+	return VersionOf(revision, s.Kind, engine, s.Clock.Now())
 }
 
 // at returns a channel that receives at an instant, and never where it is zero.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
 	"github.com/jackstaff-dev/jackstaff/internal/server/revisions"
@@ -25,26 +24,26 @@ type revisionEvent struct {
 // request's context ends.
 func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 	key := r.PathValue("sdkKey")
-	environment, _, found := h.store.ByKey(key)
+	environment, kind, found := h.store.ByKey(key)
 	if !found {
 		unknownKey(w)
 		return
 	}
-	known, _ := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64) // What is no number is no revision.
 	stream := revisions.Stream{
 		Store:       h.store,
 		Clock:       h.clock,
 		Key:         key,
 		Environment: environment,
-		Known:       revisions.Version{Revision: known},
+		Kind:        kind,
+		LastEvent:   r.Header.Get("Last-Event-ID"),
 		Event:       eventOf,
 	}
 	stream.Serve(w, r)
 }
 
-func eventOf(revision *store.Revision, _ revisions.Version) string {
+func eventOf(revision *store.Revision, version revisions.Version) string {
 	data, _ := json.Marshal(
-		revisionEvent{Revision: revision.Number, Digest: revision.Digest},
+		revisionEvent{Revision: revision.Number, Digest: version.Digest},
 	) // Numbers and strings always have a JSON form.
-	return fmt.Sprintf("id: %d\ndata: %s\n\n", revision.Number, data)
+	return fmt.Sprintf("id: %s\ndata: %s\n\n", version.ID(), data)
 }
