@@ -7,6 +7,12 @@
 // A document is a header and three sections of parts: flags by key, audiences by name, events by key. Its JSON is
 // canonical: object keys sorted by their UTF-8 bytes, no white space, numbers in the shortest form that reads back as
 // the same float64, so that equal documents are equal bytes.
+//
+// # Stability
+//
+// The module is at v0: a name may change with a minor version, and the changelog says so. What a document means does
+// not change without a new major version of the document: a reader takes every document of its major version, and
+// ignores fields that it does not know.
 package datafile
 
 import "encoding/json"

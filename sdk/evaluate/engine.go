@@ -27,6 +27,12 @@
 //   - A rule with a share of traffic of 0 includes nobody. A split in which one variation has all the weight serves it without
 //     a hash, to every subject that is a string and not empty.
 //   - The reason is SPLIT where a hash chose the variation or included the subject in the traffic.
+//
+// # Stability
+//
+// The module is at v0: a name may change with a minor version, and the changelog says so. What a document means does
+// not change without a new major version of the document: every later version of this package gives the same variation
+// for it and the same context.
 package evaluate
 
 import (

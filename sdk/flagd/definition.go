@@ -5,7 +5,7 @@
 //
 // The format is flagd's schema v0 (github.com/open-feature/flagd-schemas v0.2.13). Its targeting is JSONLogic, whose
 // evaluators differ in how they treat values of an unexpected type. What this package writes is guarded, so that
-// flagd's Go core from 0.15 on and @openfeature/flagd-core from 4.0 on both give the variation that internal/evaluate
+// flagd's Go core from 0.15 on and @openfeature/flagd-core from 4.0 on both give the variation that sdk/evaluate
 // gives. What cannot be said that way is reported as a NotExpressibleError, never approximated.
 //
 // Three things depend on the context, and so cannot be left out. They are known limits of @openfeature/flagd-core
@@ -14,6 +14,12 @@
 //   - It takes no version that has more than 256 characters or a number beyond 2^53-1.
 //   - It fails for an object that has its own toString or valueOf and stands where a number is expected. The SDK then
 //     returns the code's default.
+//
+// # Stability
+//
+// The module is at v0: a name may change with a minor version, and the changelog says so. What a document means does
+// not change without a new major version of the document: every later version of this package writes definitions that
+// answer alike, if not the same bytes.
 package flagd
 
 import (

@@ -29,6 +29,12 @@
 //   - PROVIDER_ERROR: there has been no document yet. Initialization fails; PROVIDER_READY follows as soon as there is one.
 //
 // Events that nobody has received yet are merged, so a slow receiver sees fewer, and always the last state.
+//
+// # Stability
+//
+// The module is at v0: a name may change with a minor version, and the changelog says so. What a document means does
+// not change without a new major version of the document: every later version of this package gives the same variation
+// for it and the same context.
 package jackstaff
 
 import (
