@@ -21,7 +21,6 @@ import (
 	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/budget"
 	"github.com/jackstaff-dev/jackstaff/internal/fairqueue"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
@@ -38,9 +37,6 @@ import (
 // nameTakenRetry is how often a taken name is looked at again: a ConfigMap that is not the operator's is not watched.
 const nameTakenRetry = 30 * time.Second
 
-// conflictRetry is how long to wait where somebody else has written the served ConfigMap meanwhile.
-const conflictRetry = 100 * time.Millisecond
-
 // Reconciler compiles an environment and publishes its datafile.
 type Reconciler struct {
 	Client client.Client
@@ -53,8 +49,6 @@ type Reconciler struct {
 	Deliveries *topics.Deliveries
 	Status     status.Patcher
 	Clock      clock.PassiveClock
-	// Budgets say which namespaces store too much to be published. Nil means that there is no limit.
-	Budgets *budget.Ledger
 
 	changes  *changes
 	states   *states
@@ -80,7 +74,6 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.FlagEvent{}, r.changes.handler(eventSource)).
 		WatchesMetadata(&corev1.ConfigMap{}, r.datafileHandler()).
 		WatchesRawSource(ctrlsource.Func(r.followDeliveries)).
-		WatchesRawSource(ctrlsource.Func(r.followBudgets)).
 		WithOptions(fairqueue.Options(4)).
 		Complete(r)
 }
@@ -119,7 +112,6 @@ func (s *scope) facts() facts {
 		compiledDigest: s.state.digest,
 		request:        unansweredRequest(s.environment, s.state.handledRequest),
 		wait:           s.state.pace.wait(s.now),
-		restoreWait:    s.state.restores.pace.wait(s.now),
 	}
 }
 
@@ -142,9 +134,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 			s.problem = err
 		} else if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || errors.Is(err, publish.ErrNamespaceGone) {
 			return ctrl.Result{}, nil // The namespace is deleted, with everything that it serves.
-		} else if apierrors.IsConflict(err) {
-			s.state.reload = true // Somebody else writes at the same time, which is no failure.
-			return ctrl.Result{RequeueAfter: conflictRetry}, nil
 		} else if err != nil {
 			s.state.reload = true
 			return ctrl.Result{}, errors.Join(err, r.patchStatus(ctx, s, err))
