@@ -156,15 +156,6 @@ func (r *flagAudiences) effects(
 	return texts, nil
 }
 
-func (r *flagEnvironments) effects(
-	context.Context,
-	*v1alpha1.FlagEnvironment,
-	*v1alpha1.FlagEnvironment,
-	[]validation.Finding,
-) ([]string, error) {
-	return nil, nil
-}
-
 func (r *flagEvents) effects(
 	context.Context,
 	*v1alpha1.FlagEvent,

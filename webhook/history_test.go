@@ -237,11 +237,9 @@ func startQuietHistory(clock *clocktesting.FakePassiveClock, quiet time.Duration
 		Client: manager.GetClient(), Ledger: topics.New(), Clock: clock, StaleAfter: time.Hour,
 		Status: status.Patcher{Client: manager.GetClient(), Recorder: manager.GetEventRecorder("featureflag-controller")},
 	}).SetupWithManager(manager)).To(Succeed())
-	for _, object := range []client.Object{
-		&v1alpha1.FeatureFlag{}, &v1alpha1.FlagEnvironment{}, &v1alpha1.FlagAudience{}, &v1alpha1.FlagEvent{},
-	} {
+	for _, kind := range v1alpha1.Kinds {
 		Expect((&historycontroller.Reconciler{
-			Client: manager.GetClient(), Metadata: manager.GetCache(), Live: manager.GetAPIReader(), Clock: clock, Object: object,
+			Client: manager.GetClient(), Metadata: manager.GetCache(), Live: manager.GetAPIReader(), Clock: clock, Kind: kind,
 			Quiet: quiet,
 		}).SetupWithManager(manager)).To(Succeed())
 	}

@@ -105,7 +105,11 @@ func (r *flagEnvironments) mistakes(
 		return nil, err
 	}
 	if !held {
-		mistakes = append(mistakes, validation.RevisionNotHeld(revision))
+		others, err := r.heldRevisions(ctx, environment)
+		if err != nil {
+			return nil, err
+		}
+		mistakes = append(mistakes, validation.RevisionNotHeld(revision, others...))
 	}
 	return mistakes, nil
 }

@@ -181,6 +181,9 @@ spec:
 				ConsistOf(HavePrefix("spec.publish.revision: Invalid value: ")),
 			)
 		}
+		environment.Spec.Publish.Revision = new(int64(2))
+		Eventually(func() []string { return causes(cluster.Update(ctx, environment.DeepCopy())) }).Should(ConsistOf(
+			"spec.publish.revision: Invalid value: 2: the history does not hold this revision; it holds 3"))
 		environment.Spec.Publish.Revision = new(int64(3))
 		Expect(cluster.Update(ctx, environment)).To(Succeed())
 

@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -121,9 +122,21 @@ func NewRevision(old, environment *v1alpha1.FlagEnvironment) int64 {
 	return *revision
 }
 
-// RevisionNotHeld is the mistake of asking for a revision that the history does not hold.
-func RevisionNotHeld(revision int64) *field.Error {
-	return field.Invalid(specPath.Child("publish", "revision"), revision, "the history does not hold this revision")
+// maxHeld bounds how many revisions a message lists.
+const maxHeld = 20
+
+// RevisionNotHeld is the mistake of asking for a revision that the history does not hold. Held are those that it holds,
+// the newest first.
+func RevisionNotHeld(revision int64, held ...int64) *field.Error {
+	detail := "the history does not hold this revision"
+	if len(held) > 0 {
+		texts := make([]string, 0, maxHeld)
+		for _, number := range held[:min(len(held), maxHeld)] {
+			texts = append(texts, strconv.FormatInt(number, 10))
+		}
+		detail += "; it holds " + join(texts, len(held)-len(texts))
+	}
+	return field.Invalid(specPath.Child("publish", "revision"), revision, detail)
 }
 
 // productionNames are what production is called, and notProduction the words that say it is not meant.

@@ -53,7 +53,7 @@ func TestFlagEnvironment(t *testing.T) {
 				`metadata.annotations[flags.jackstaff.dev/rotate-keys-requested-at]: Invalid value: "soon": must be an RFC 3339 time, such as 2027-03-15T09:00:00Z`,
 				`spec.displayName: Too long: may not be more than 256 characters`,
 				`spec.order: Invalid value: 10001: must be between 0 and 10000`,
-				`spec.publish.mode: Unsupported value: "Auto": supported values: "Automatic", "Manual"`,
+				`spec.publish.mode: Unsupported value: "Auto": supported values: "Automatic", "Manual", "None"`,
 				`spec.publish.revision: Invalid value: 0: must be between 1 and 9223372036854775807`,
 				`spec.publish.revisionHistoryLimit: Invalid value: 0: must be between 1 and 100`,
 				`spec.datafile.formats: Too many: 3: must have at most 2 items`,
