@@ -109,11 +109,10 @@ func (s *session) sayWhatToTry() {
 	}
 	try("Everything in the shop.", "-n shop get flags")
 	try("What a workload mounts.", `-n shop get configmap flags-production -o jsonpath='{.data.datafile\.json}'`)
-	try(
-		"Kill payments in production; the datafile has it a moment later, under a new revision.",
-		`-n shop patch featureflag payments --type=json -p '[{"op":"replace","path":"/spec/environments/2/enabled","value":false}]'`,
-		"-n shop describe configmap flags-production",
-	)
+	jackstaff := relative(filepath.Join(filepath.Dir(s.manager), "jackstaff"))
+	fmt.Printf("\n  # Kill payments in production, in every mode, and see what is served then.\n"+
+		"  %[1]s toggle payments -n shop -e production --brake --wait\n"+
+		"  %[1]s status production -n shop\n", jackstaff)
 	try("A mistake is refused, with its place.",
 		`-n shop patch featureflag payments --type=merge -p '{"spec":{"defaultVariation":"maybe"}}'`)
 	fmt.Printf(

@@ -122,7 +122,8 @@ func (s *session) runPage(t *testing.T, page page) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	// A page builds a program at most, on a machine that runs other tests meanwhile.
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	shell := exec.CommandContext(ctx, "bash", script)
 	shell.Dir, shell.Env = here, s.shellEnvironment(folder, here)

@@ -41,7 +41,7 @@ const (
 	// administrator is the account of bin/run/env, who may do everything.
 	administrator = "administrator"
 	// patience is how long one thing may take before something must be wrong.
-	patience = time.Minute
+	patience = 2 * time.Minute
 )
 
 // session is a running `make run`.
