@@ -6,7 +6,7 @@
 #
 #   check.sh FLAGS BASE OUT ENVIRONMENT...
 #
-# FLAGS holds the manifests and, beside them, flag tests; BASE the manifests as they are now. OUT receives of each environment what would be
+# FLAGS holds the manifests, or a kustomization of them, and, beside them, flag tests; BASE the manifests as they are now. OUT receives of each environment what would be
 # published and a report of who gets something else. It ends at the first step that fails.
 set -eu
 

@@ -45,6 +45,12 @@ type cluster struct {
 	client    client.Client
 }
 
+// foldedFlags are those of kubectl that the help of commands leaves out, and "jackstaff options" shows.
+var foldedFlags = []string{
+	"as", "as-group", "as-user-extra", "certificate-authority", "client-certificate", "client-key", "cluster", "insecure-skip-tls-verify",
+	"kubeconfig", "request-timeout", "server", "token", "user",
+}
+
 // newCluster adds the flags of kubectl that choose a cluster, a user and a namespace.
 func (a *App) newCluster(cmd *cobra.Command, contextName string) *cluster {
 	flags := genericclioptions.NewConfigFlags(true)
@@ -54,7 +60,17 @@ func (a *App) newCluster(cmd *cobra.Command, contextName string) *cluster {
 	flags.AddFlags(cmd.Flags())
 	flags.Context = kubeContext
 	cmd.Flags().StringVar(kubeContext, contextName, "", "The name of the kubeconfig context to use")
-	return &cluster{flags: flags, warnings: quote.Writer(a.Streams.ErrOut)}
+	for _, name := range foldedFlags {
+		if flag := cmd.Flags().Lookup(name); flag != nil {
+			flag.Hidden = true
+		}
+	}
+	c := &cluster{flags: flags, warnings: quote.Writer(a.Streams.ErrOut)}
+	if cmd.HasParent() || cmd.Use != "" {
+		c.completes(cmd)
+		cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nUse \"jackstaff options\" for the flags that choose a cluster and a user.\n")
+	}
+	return c
 }
 
 // askedNamespace is the namespace that --namespace names, and empty where it is not given.

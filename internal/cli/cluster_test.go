@@ -284,6 +284,46 @@ var _ = Describe("The command line", func() {
 		Expect(run(1, namespace, "evaluate", "checkout", "-e", "prod")).To(ContainSubstring(`did you mean "production"?`))
 	})
 
+	It("completes names, and shows versions", func() {
+		namespace := makeProject()
+		at := []string{"--kubeconfig", kubeconfig, "-n", namespace}
+		for _, tc := range []struct {
+			arguments []string
+			want      []string
+		}{
+			{[]string{"toggle"}, []string{"checkout", "new/checkout"}},
+			{[]string{"freeze"}, []string{"production"}},
+			{[]string{"history"}, []string{"production", "checkout"}},
+			{[]string{"get", "flag"}, []string{"checkout"}},
+			{[]string{"toggle", "checkout", "-e"}, []string{"production"}},
+			{[]string{"rollback", "production", "--to"}, []string{"1"}},
+		} {
+			arguments := append([]string{"__complete", tc.arguments[0]}, at...)
+			arguments = append(append(arguments, tc.arguments[1:]...), "")
+			got := jackstaff(context.Background(), "", arguments...)
+			for _, name := range tc.want {
+				Expect(strings.Split(got.out, "\n")).To(ContainElement(name), "%q", arguments)
+			}
+		}
+		got := jackstaff(context.Background(), "", "version", "--kubeconfig", kubeconfig)
+		Expect(got.code).To(BeZero())
+		Expect(got.out).To(MatchRegexp(`client +v1.2.3\nserver +v1\.\d+.*\noperator +unknown\n`))
+		Expect(got.err).To(ContainSubstring("is the operator installed?"))
+	})
+
+	It("compares what the manifests hold, and with --prune everything", func() {
+		namespace := makeProject()
+		Expect(k8s.Create(context.Background(), builders.MakeFlag("other", namespace).Boolean().Environment("production").Obj())).To(Succeed())
+		run(0, namespace, "publish", "production", "--wait")
+		exported := run(0, namespace, "export", "flags", "other")
+		file := filepath.Join(GinkgoT().TempDir(), "flags.yaml")
+		Expect(os.WriteFile(file, []byte(exported), 0o600)).To(Succeed())
+		Expect(run(0, namespace, "diff", file, "-e", "production", "--exit-code")).To(Equal("production: no flag changes\n"))
+		pruned := jackstaff(context.Background(), "", "diff", file, "-e", "production", "--exit-code", "--prune", "--kubeconfig", kubeconfig, "-n", namespace)
+		Expect(pruned.code).To(Equal(1))
+		Expect(pruned.out).To(ContainSubstring("production: new/checkout removed"))
+	})
+
 	It("stores nothing in a dry run, and waits until it is served", func() {
 		namespace := makeProject()
 		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--off", "--dry-run")).To(
@@ -391,7 +431,28 @@ var _ = Describe("The command line", func() {
 		Expect(run(0, namespace, "get", "flags", "-o", "yaml")).To(ContainSubstring("kind: List"))
 		Expect(run(0, namespace, "get", "events")).To(BeEmpty())
 		Expect(run(2, namespace, "get", "nothing")).To(ContainSubstring("there are flags, environments, audiences, events"))
-		Expect(run(1, namespace, "get", "flags", "nothing")).To(ContainSubstring("not found"))
+		Expect(run(1, namespace, "get", "flags", "chekout")).To(ContainSubstring(`did you mean "checkout"`))
+		Expect(run(1, namespace, "get", "ffa", "nothing")).To(ContainSubstring(`there is no audience "nothing"`))
+		for _, name := range []string{"flag", "ffl", "featureflags"} {
+			Expect(run(0, namespace, "get", name, "new/checkout", "-o", "name")).To(Equal("featureflag.flags.jackstaff.dev/checkout\n"), name)
+		}
+		Expect(run(0, namespace, "get", "ffe", "-o", "wide")).To(MatchRegexp(`PENDING +MODE`))
+		empty := jackstaff(context.Background(), "", "get", "audiences", "--kubeconfig", kubeconfig, "-n", namespace)
+		Expect(empty.err).To(Equal("There are no audiences in namespace " + namespace + ".\n"))
+
+		By("showing a table again when it changes")
+		ctx, cancel := context.WithCancel(context.Background())
+		watched := make(chan result, 1)
+		go func() {
+			watched <- jackstaff(ctx, "", "get", "flags", "-w", "--kubeconfig", kubeconfig, "-n", namespace)
+		}()
+		run(0, namespace, "archive", "checkout")
+		Eventually(func() string { return run(0, namespace, "get") }).Should(ContainSubstring("Archived"))
+		time.AfterFunc(3*time.Second, cancel)
+		shown := result{}
+		Eventually(watched).Should(Receive(&shown))
+		Expect(shown.code).To(BeZero(), shown.err)
+		Expect(shown.out).To(ContainSubstring("Archived"))
 		everywhere := jackstaff(context.Background(), "", "get", "-A", "--kubeconfig", kubeconfig)
 		Expect(everywhere.out).To(MatchRegexp("NAMESPACE +NAME(.*\n)*" + namespace + " +checkout"))
 	})

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/diff"
 	"github.com/jackstaff-dev/jackstaff/internal/manifests"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
@@ -31,6 +33,7 @@ type diffOptions struct {
 	againstGit string
 	output     string
 	exitCode   bool
+	prune      bool
 	cluster    *cluster
 }
 
@@ -41,7 +44,9 @@ func (a *App) diffCommand() *cobra.Command {
 		Short: "Say which flags manifests would change, and for whom",
 		Long: "Compare the datafile of manifests with what a cluster serves, with other manifests, or with the same paths in a revision of\n" +
 			"Git. Of each flag that changes it is said which share of subjects gets another variation: exactly where the same hash\n" +
-			"decides, of the subjects that match a rule where conditions decide, and expected where another hash decides.\n" + pathsHelp,
+			"decides, of the subjects that match a rule where conditions decide, and expected where another hash decides.\n\n" +
+			"Compared with a cluster are the objects that the manifests hold: what they do not hold stays as it is served, but with --prune.\n" +
+			pathsHelp,
 		Example: "  jackstaff diff deploy/flags -e production\n" +
 			"  jackstaff diff deploy/flags -e production --against-git origin/main",
 		GroupID: filesGroup,
@@ -59,7 +64,10 @@ func (a *App) diffCommand() *cobra.Command {
 	flags.StringVar(&o.againstGit, "against-git", "", "A revision of Git to compare with, such as HEAD or origin/main.")
 	flags.StringVarP(&o.output, "output", "o", textOutput, "The format: text or json.")
 	flags.BoolVar(&o.exitCode, "exit-code", false, "Exit with 1 where a flag changes.")
+	flags.BoolVar(&o.prune, "prune", false, "Take what the cluster has and the manifests have not for deleted.")
 	cmd.MarkFlagsMutuallyExclusive("against", "against-git")
+	cmd.MarkFlagsMutuallyExclusive("prune", "against")
+	cmd.MarkFlagsMutuallyExclusive("prune", "against-git")
 	_ = cmd.MarkFlagRequired("environment") // It fails only for a flag that does not exist.
 	o.cluster = a.newCluster(cmd, contextFlag)
 	return cmd
@@ -89,6 +97,9 @@ func (a *App) diff(ctx context.Context, paths []string, o *diffOptions) error {
 	if err != nil {
 		return err
 	}
+	if len(o.against) == 0 && o.againstGit == "" && !o.prune {
+		after = overlaid(before, after, rendered.flags)
+	}
 	changes := diff.Documents(before, after)
 	if o.output == jsonOutput {
 		err = a.printJSON(struct {
@@ -102,6 +113,30 @@ func (a *App) diff(ctx context.Context, paths []string, o *diffOptions) error {
 		return errReported
 	}
 	return err
+}
+
+// overlaid is what is served once manifests are applied and nothing is deleted: the flags of the manifests, which are
+// compiled in after as far as they are not archived, over what is served before.
+func overlaid(before, after *datafile.Document, flags []*v1alpha1.FeatureFlag) *datafile.Document {
+	document := &datafile.Document{
+		Header: after.Header, Flags: maps.Clone(before.Flags), Audiences: maps.Clone(before.Audiences), Events: maps.Clone(before.Events),
+	}
+	for _, flag := range flags {
+		if flag.Spec.Archived {
+			delete(document.Flags, flag.Key())
+		}
+	}
+	copyOver(&document.Flags, after.Flags)
+	copyOver(&document.Audiences, after.Audiences)
+	copyOver(&document.Events, after.Events)
+	return document
+}
+
+func copyOver[T any](to *map[string]T, from map[string]T) {
+	if *to == nil {
+		*to = map[string]T{}
+	}
+	maps.Copy(*to, from)
 }
 
 func (a *App) printChanges(environment string, changes []diff.Change) {
@@ -156,6 +191,9 @@ func readGit(ctx context.Context, revision string, paths []string) ([]manifests.
 			return nil, err
 		} else if !info.IsDir() {
 			directory, pattern = filepath.Dir(name), filepath.Base(name)
+		}
+		if manifests.IsKustomization(name) {
+			return nil, usagef("%s is a kustomization, which can reach beyond it: check out %s beside it, and compare with --against", name, revision)
 		}
 		prefix, err := git(ctx, directory, "rev-parse", "--show-prefix")
 		if err != nil {

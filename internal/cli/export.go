@@ -24,9 +24,8 @@ func (a *App) exportCommand() *cobra.Command {
 		Short: "Print objects of a cluster as manifests to keep",
 		Long: "Print the objects of a namespace as manifests, without what the server and the operator add, and without the freeze and the\n" +
 			"rollback of environments, which are not for Git. Without arguments it prints all four Kinds.",
-		Example:   "  jackstaff export -n shop >flags.yaml",
-		GroupID:   clusterGroup,
-		ValidArgs: resources,
+		Example: "  jackstaff export -n shop >flags.yaml",
+		GroupID: clusterGroup,
 		RunE: a.run(func(_ *cobra.Command, arguments []string) error {
 			kinds, names := []string{"environments", "events", "audiences", "flags"}, []string(nil)
 			if len(arguments) > 0 {
@@ -36,7 +35,7 @@ func (a *App) exportCommand() *cobra.Command {
 				return err
 			}
 			for _, kind := range kinds {
-				full, err := resourceOf(kind)
+				full, _, err := resourceOf(kind)
 				if err != nil {
 					return err
 				}

@@ -115,6 +115,8 @@ func (a *App) Command() *cobra.Command {
 		a.rollbackCommand(),
 		a.breakGlassCommand(),
 		a.exportCommand(),
+		a.versionCommand(),
+		a.optionsCommand(),
 	)
 	return root
 }

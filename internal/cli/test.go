@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +18,10 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/manifests"
 	"github.com/jackstaff-dev/jackstaff/internal/quote"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
@@ -83,16 +86,19 @@ func (a *App) testCommand() *cobra.Command {
 		GroupID: filesGroup,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: a.run(func(cmd *cobra.Command, paths []string) error {
-			if output != textOutput && output != junitOutput {
-				return usagef("--output is %s or %s", textOutput, junitOutput)
+			if output != textOutput && output != jsonOutput && output != junitOutput {
+				return usagef("--output is %s, %s or %s", textOutput, jsonOutput, junitOutput)
 			}
 			results, err := a.runTests(cmd.Context(), paths)
 			if err != nil {
 				return err
 			}
-			if output == junitOutput {
+			switch output {
+			case junitOutput:
 				err = a.printJUnit(results)
-			} else {
+			case jsonOutput:
+				err = a.printJSON(newTestReport(results))
+			default:
 				a.printResults(results)
 			}
 			for _, result := range results {
@@ -103,13 +109,13 @@ func (a *App) testCommand() *cobra.Command {
 			return err
 		}),
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", textOutput, "The format: text or junit.")
+	cmd.Flags().StringVarP(&output, "output", "o", textOutput, "The format: text, json or junit.")
 	return cmd
 }
 
 // runTests runs the tests of all files in the order of the files.
 func (a *App) runTests(ctx context.Context, paths []string) ([]testResult, error) {
-	files, err := manifests.Read(paths, a.Streams.In)
+	files, err := manifests.ReadFiles(paths, a.Streams.In)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +130,8 @@ func (a *App) runTests(ctx context.Context, paths []string) ([]testResult, error
 		if err := yaml.UnmarshalStrict(file.Data, test); err != nil {
 			return nil, fmt.Errorf("read %s: %w", file.Name, err)
 		}
-		suite := &testSuite{app: a, file: file.Name, test: test, engines: map[string]*evaluate.Engine{}}
+		suite := &testSuite{app: a, file: file.Name, test: test, engines: map[string]*evaluate.Engine{},
+			flags: map[string][]*v1alpha1.FeatureFlag{}}
 		for i := range test.Cases {
 			result, err := suite.run(ctx, i)
 			if err != nil {
@@ -161,6 +168,7 @@ type testSuite struct {
 	// manifests are read, and engines prepared, on first use.
 	manifests []manifests.File
 	engines   map[string]*evaluate.Engine // By environment.
+	flags     map[string][]*v1alpha1.FeatureFlag
 }
 
 // engine returns what evaluates an environment.
@@ -188,6 +196,7 @@ func (s *testSuite) engine(ctx context.Context, environment string) (*evaluate.E
 	if err != nil {
 		return nil, err
 	}
+	s.flags[environment] = rendered.flags
 	s.engines[environment], err = evaluate.New(document)
 	return s.engines[environment], err
 }
@@ -220,8 +229,70 @@ func (s *testSuite) run(ctx context.Context, i int) (testResult, error) {
 	if err != nil {
 		return result, err
 	}
-	result.failures, err = test.Expect.check(newEvaluation(test.Flag, engine.Evaluate(test.Flag, test.Context, now)))
+	got := engine.Evaluate(test.Flag, test.Context, now)
+	if got.Reason == evaluate.FlagNotFound && !test.Expect.wants(evaluate.FlagNotFound) {
+		result.failures = []string{s.noFlag(test.Flag, environment)}
+		return result, nil
+	}
+	result.failures, err = test.Expect.check(newEvaluation(test.Flag, got))
+	if len(result.failures) > 0 {
+		result.failures = append(result.failures, s.hints(test, environment)...)
+	}
 	return result, err
+}
+
+// noFlag says that there is no flag of a key, and which keys are near. A flag's name is not its key.
+func (s *testSuite) noFlag(key, environment string) string {
+	message := fmt.Sprintf("environment %q has no flag of the key %q", environment, key)
+	for _, flag := range s.flags[environment] {
+		if flag.Name == key && flag.Key() != key {
+			return message + fmt.Sprintf("; FeatureFlag %q has the key %q", flag.Name, flag.Key())
+		}
+	}
+	var keys []string
+	for _, flag := range s.flags[environment] {
+		if flag.Key() == key {
+			return message + fmt.Sprintf("; FeatureFlag %q is archived or left out", flag.Name)
+		}
+		keys = append(keys, flag.Key())
+	}
+	return message + validation.DidYouMean(key, keys)
+}
+
+// hints say of a case that failed what the flag does not have that the case expects.
+func (s *testSuite) hints(test *testCase, environment string) []string {
+	index := slices.IndexFunc(s.flags[environment], func(flag *v1alpha1.FeatureFlag) bool {
+		return flag.Key() == test.Flag && !flag.Spec.Archived
+	})
+	if index < 0 {
+		return nil
+	}
+	flag := s.flags[environment][index]
+	var variations, rules, hints []string
+	for i := range flag.Spec.Variations {
+		variations = append(variations, flag.Spec.Variations[i].Key)
+	}
+	if config := flag.In(environment); config != nil {
+		for i := range config.Rules {
+			rules = append(rules, config.Rules[i].Name)
+		}
+	}
+	if wanted := test.Expect.Variation; wanted != nil && *wanted != "" && !slices.Contains(variations, *wanted) {
+		hint := fmt.Sprintf("the flag has no variation %q%s", *wanted, validation.DidYouMean(*wanted, variations))
+		if *wanted == "true" || *wanted == "false" {
+			hint += "; YAML takes on, off, yes and no for booleans: write \"on\" and \"off\" in quotes"
+		}
+		hints = append(hints, hint)
+	}
+	if wanted := test.Expect.Rule; wanted != nil && *wanted != "" && !slices.Contains(rules, *wanted) {
+		hints = append(hints, fmt.Sprintf("the flag has no rule %q in %s%s", *wanted, environment, validation.DidYouMean(*wanted, rules)))
+	}
+	return hints
+}
+
+// wants reports whether a reason is expected.
+func (e *testExpectation) wants(reason evaluate.Reason) bool {
+	return e.Reason != nil && *e.Reason == reason
 }
 
 func (e *testExpectation) empty() bool {
@@ -269,6 +340,30 @@ func (a *App) printResults(results []testResult) {
 		}
 	}
 	a.printf("%s, %d failed\n", count(len(results), "case"), failed)
+}
+
+// testReport is what -o json prints.
+type testReport struct {
+	Cases  []testReportCase `json:"cases"`
+	Failed int              `json:"failed"`
+}
+
+type testReportCase struct {
+	File     string   `json:"file"`
+	Name     string   `json:"name"`
+	Passed   bool     `json:"passed"`
+	Failures []string `json:"failures,omitempty"`
+}
+
+func newTestReport(results []testResult) *testReport {
+	report := &testReport{Cases: make([]testReportCase, len(results))}
+	for i, result := range results {
+		report.Cases[i] = testReportCase{result.file, result.name, len(result.failures) == 0, result.failures}
+		if len(result.failures) > 0 {
+			report.Failed++
+		}
+	}
+	return report
 }
 
 // The types below are what readers of JUnit's XML agree on (https://github.com/testmoapp/junitxml).

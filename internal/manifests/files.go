@@ -31,9 +31,16 @@ type File struct {
 
 // Read reads files, and directories with all that is below them: the files that end in .yaml, .yml or .json, in order
 // of their names, without what is hidden. A file that is named itself may end in anything. Stdin is read from stdin. A
-// file is read once, however often it is reached. It fails where a path does not exist or cannot be read, and with
-// ErrNoFiles.
-func Read(paths []string, stdin io.Reader) ([]File, error) {
+// file is read once, however often it is reached. Of a directory that holds a kustomization, what kustomize builds of it
+// is read in the place of its files. It fails where a path does not exist or cannot be read, and with ErrNoFiles.
+func Read(paths []string, stdin io.Reader) ([]File, error) { return readPaths(paths, stdin, true) }
+
+// ReadFiles is Read that reads the files of a kustomization as they are.
+func ReadFiles(paths []string, stdin io.Reader) ([]File, error) {
+	return readPaths(paths, stdin, false)
+}
+
+func readPaths(paths []string, stdin io.Reader, build bool) ([]File, error) {
 	var files []File
 	seen := map[string]struct{}{}
 	add := func(name string) error {
@@ -56,6 +63,14 @@ func Read(paths []string, stdin io.Reader) ([]File, error) {
 				return nil, fmt.Errorf("read standard input: %w", err)
 			}
 			files = append(files, File{Name: "<stdin>", Data: data})
+			continue
+		}
+		if name := kustomization(path); build && name != "" {
+			data, err := kustomize(path)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, File{Name: name, Data: data})
 			continue
 		}
 		if err := walk(path, add); err != nil {

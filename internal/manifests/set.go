@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"runtime"
 	"slices"
 	"sync"
@@ -180,6 +181,9 @@ func (s *Set) problem(object client.Object, severity Severity, rule, path, messa
 	})
 }
 
+// environmentName is the field of a flag that names a FlagEnvironment.
+var environmentName = regexp.MustCompile(`^spec\.environments\[\d+\]\.name$`)
+
 // findings warns of what admission warns of.
 func (s *Set) findings(ctx context.Context) {
 	namespaces := s.byNamespace()
@@ -206,8 +210,16 @@ func (s *Set) findings(ctx context.Context) {
 			found[i], _ = validation.FlagEventFindings(ctx, namespaces[event.Namespace], nil, event)
 		}
 	})
+	declared := map[string]bool{}
+	for _, environment := range s.Environments {
+		declared[environment.Namespace] = true
+	}
 	for i, object := range objects {
 		for _, finding := range found[i] {
+			// Environments that are kept elsewhere are taken to exist, as render does.
+			if finding.Kind == validation.NotFound && environmentName.MatchString(finding.Field) && !declared[object.GetNamespace()] {
+				continue
+			}
 			s.problem(object, Warning, string(finding.Kind), finding.Field, finding.Detail)
 		}
 	}
