@@ -157,7 +157,8 @@ type Publish struct {
 	// +kubebuilder:validation:Minimum=1
 	Revision *int64 `json:"revision,omitempty"`
 
-	// revisionHistoryLimit is the number of revisions that are kept, from 1 to 100. Default 10.
+	// revisionHistoryLimit is the number of newest revisions that are kept, from 1 to 100. Besides them, one an hour is
+	// kept for a day and one a day for a week, in UTC: the one that was served longest. Default 10.
 	//
 	// +optional
 	// +kubebuilder:default=10

@@ -275,11 +275,13 @@ func fullness(s *scope) string {
 func breakGlassMessage(s *scope) string {
 	served := s.state.served
 	return fmt.Sprintf(
-		"%s wrote revision %d without the operator (break glass) at %s, and it stays as it is; to end that, remove the "+
-			"annotation %s from ConfigMap %q",
+		"%s wrote revision %d without the operator (break glass) at %s, and it stays as it is; to end that, run "+
+			"\"jackstaff break-glass end %s -n %s\", or remove the annotation %s from ConfigMap %q",
 		validation.Truncate(served.BreakGlass.Actor, maxActorBytes),
 		served.Revision,
 		served.BreakGlass.At.UTC().Format(time.RFC3339),
+		s.environment.Name,
+		s.environment.Namespace,
 		v1alpha1.BreakGlassAnnotation,
 		s.environment.DatafileName(),
 	)

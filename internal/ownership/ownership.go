@@ -9,6 +9,7 @@
 package ownership
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -103,6 +104,27 @@ func RevisionOf(object metav1.Object) int64 {
 		return revision
 	}
 	return parse(object.GetAnnotations()[v1alpha1.RevisionAnnotation])
+}
+
+// RevisionsText names revisions to a person, in order: "3, 7-12", and "none" where there are none.
+func RevisionsText(revisions []int64) string {
+	if len(revisions) == 0 {
+		return "none"
+	}
+	revisions = slices.Compact(slices.Sorted(slices.Values(revisions)))
+	var words []string
+	for i := 0; i < len(revisions); {
+		last := i
+		for last+1 < len(revisions) && revisions[last+1] == revisions[last]+1 {
+			last++
+		}
+		word := strconv.FormatInt(revisions[i], 10)
+		if last > i {
+			word += "-" + strconv.FormatInt(revisions[last], 10)
+		}
+		words, i = append(words, word), last+1
+	}
+	return strings.Join(words, ", ")
 }
 
 // ConfigMap is an empty object for the metadata of a ConfigMap, by which a cache knows what to hold.

@@ -106,3 +106,13 @@ func TestIsMislabelled(t *testing.T) {
 		})
 	}
 }
+
+func TestRevisionsAsText(t *testing.T) {
+	for want, revisions := range map[string][]int64{
+		"none": nil, "7": {7}, "3, 7-9, 12": {12, 3, 8, 7, 9, 9}, "1-2": {1, 2},
+	} {
+		if got := RevisionsText(revisions); got != want {
+			t.Errorf("%v are %q, want %q", revisions, got, want)
+		}
+	}
+}

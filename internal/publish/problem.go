@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
@@ -71,10 +74,15 @@ func unreadable(cause error) *Problem {
 	}
 }
 
-// revisionNotFound says that the history does not hold the revision to pin.
-func revisionNotFound(revision int64) *Problem {
+// revisionNotFound says that the history, of which the metadata are given, does not hold the revision to pin.
+func revisionNotFound(revision int64, history []metav1.PartialObjectMetadata) *Problem {
+	held := make([]int64, len(history))
+	for i := range history {
+		held[i] = ownership.RevisionOf(&history[i])
+	}
 	return &Problem{Reason: v1alpha1.RevisionNotFoundReason, Message: fmt.Sprintf(
-		"the history does not hold the revision %d; choose another in spec.publish.revision or remove it", revision)}
+		"the history does not hold the revision %d, but %s; choose one of these in spec.publish.revision or remove it",
+		revision, ownership.RevisionsText(held))}
 }
 
 // ignoreNameTaken treats an object that is not the environment's as none.

@@ -225,16 +225,20 @@ func (p *Publisher) Kept(
 		return nil, err
 	}
 	if kept == nil {
-		return nil, revisionNotFound(revision)
+		history, _, err := p.history(ctx, environment)
+		if err != nil {
+			return nil, err
+		}
+		return nil, revisionNotFound(revision, history)
 	}
 	pinned := &Served{object: served.object}
 	return pinned, p.read(environment, kept, pinned)
 }
 
-// Prune removes the oldest revisions of the history beyond the environment's limit, but never one of those to keep. What
-// is forged takes nobody's place and stays for whoever looks into it.
+// Prune removes the revisions of the history that are beyond the environment's limit and that no hour and no day keeps,
+// but never one of those to keep. What is forged takes nobody's place and stays for whoever looks into it.
 func (p *Publisher) Prune(ctx context.Context, environment *v1alpha1.FlagEnvironment, keep ...int64) error {
-	limit := 10
+	limit := defaultHistoryLimit
 	if environment.Spec.Publish.RevisionHistoryLimit != nil {
 		limit = int(*environment.Spec.Publish.RevisionHistoryLimit)
 	}
@@ -242,8 +246,10 @@ func (p *Publisher) Prune(ctx context.Context, environment *v1alpha1.FlagEnviron
 	if err != nil {
 		return err
 	}
-	for i := range max(0, len(history)-limit) {
-		if slices.Contains(keep, ownership.RevisionOf(&history[i])) {
+	gone := expired(keptOf(history), limit, p.Clock.Now())
+	for i := range history {
+		revision := ownership.RevisionOf(&history[i])
+		if !slices.Contains(gone, revision) || slices.Contains(keep, revision) {
 			continue
 		}
 		if err := p.delete(ctx, &history[i]); err != nil {
