@@ -144,6 +144,7 @@ e2e: control-plane ## Install the operator on the cluster of the current KUBECON
 bench: control-plane ## Measure evaluating, next to the engines of other systems, publishing, serving and compiling.
 	cd test/bench/peers && go test ./... && go run .
 	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/publishing
+	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/tenants
 	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/ofrep
 	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/rest
 	go test -run '^$$' -bench . -benchmem ./internal/...

@@ -34,6 +34,7 @@ import (
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/budget"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/webhook"
 )
@@ -144,7 +145,9 @@ func startManager() {
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
 	Expect(index.Setup(ctx, manager.GetFieldIndexer())).To(Succeed())
-	Expect(webhook.Setup(manager, compatible)).To(Succeed())
+	budgets := budget.NewLedger(budget.Limits{Environments: maxEnvironments})
+	Expect(budgets.Follow(ctx, manager.GetCache())).To(Succeed())
+	Expect(webhook.Setup(manager, compatible, webhook.WithBudgets(budgets))).To(Succeed())
 	cached = manager.GetClient()
 
 	var running sync.WaitGroup
