@@ -146,6 +146,37 @@ func TestPublishedTellsWhatIsServed(t *testing.T) {
 	}
 }
 
+// Whatever the mode, Published is True exactly where what is wanted is served, or another cluster serves it.
+func TestPublishedInEveryMode(t *testing.T) {
+	reasons := map[string]string{
+		"automatic": v1alpha1.PendingReason, "manual": v1alpha1.AwaitingPublishReason,
+		"suspended": v1alpha1.SuspendedReason, "pinned": v1alpha1.PinnedReason,
+		"pinned and suspended": v1alpha1.PinnedReason, "break glass": v1alpha1.BreakGlassReason,
+		"missing": v1alpha1.EnvironmentNotFoundReason, "elsewhere": "",
+	}
+	for mode, change := range modes {
+		reason, known := reasons[mode]
+		if !known {
+			t.Fatalf("nobody says what Published is in the mode %q", mode)
+		}
+		for _, wanted := range []*datafile.Flag{on, off} {
+			for _, served := range []*datafile.Flag{on, off, nil} {
+				got := statusOf(struct{ wanted, served *datafile.Flag }{wanted, served},
+					func(_ *scope, e *environment) { change(e) })
+				published := meta.FindStatusCondition(got.Conditions, v1alpha1.PublishedCondition)
+				want := mode == "elsewhere" || wanted == served && mode != "missing"
+				if isTrue := published.Status == metav1.ConditionTrue; isTrue != want || !want && published.Reason != reason {
+					t.Errorf("%s, wanted %+v, served %+v: Published is %s (%s)",
+						mode, wanted, served, published.Status, published.Reason)
+				}
+				if waits := got.Pending == 1; waits != (!want && mode != "missing") {
+					t.Errorf("%s, wanted %+v, served %+v: %d environments are pending", mode, wanted, served, got.Pending)
+				}
+			}
+		}
+	}
+}
+
 func archived(s *scope, _ *environment) { s.flag.Spec.Archived = true }
 
 // A brake shows as wanted off beside what is still served.
