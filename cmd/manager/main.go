@@ -144,6 +144,15 @@ func bindAPI(fs *flag.FlagSet, o *app.APIOptions) {
 		"How many REST requests each caller may make, and each address that has no identity. 0 is no limit. Evaluations with a server key are not counted.",
 	)
 	fs.Func(
+		"api-public-url",
+		"Where clients reach the REST server, such as https://flags.example.com, for the addresses of streams. "+
+			"Without it, that is the host that they ask for.",
+		func(text string) (err error) {
+			o.Server.PublicURL, err = server.ParsePublicURL(text)
+			return err
+		},
+	)
+	fs.Func(
 		"trusted-proxies",
 		"The IP networks of proxies, separated by commas, whose X-Forwarded-For says where a request "+
 			"comes from. Without it, everybody behind a proxy shares the limit of its address.",

@@ -76,7 +76,7 @@ type Options struct {
 // Run runs the operator until ctx ends.
 func Run(ctx context.Context, o *Options) error {
 	o.API.Server.Confined = o.Confined()
-	logger := zap.New(zap.UseFlagOptions(&o.Logging))
+	logger := withoutBodies(zap.New(zap.UseFlagOptions(&o.Logging)))
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
 

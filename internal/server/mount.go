@@ -4,6 +4,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -56,7 +57,7 @@ func (v *View) ServeWith(handler http.Handler, pattern string) {
 	v.routes = append(v.routes, route{pattern, "", handler})
 }
 
-// Mount adds views, each under its own patterns, and to the OpenAPI document.
+// Mount adds views, each under its own patterns, and to the OpenAPI document. Start fails where two views serve the same.
 func (s *Server) Mount(views ...*View) {
 	for _, view := range views {
 		s.views = append(s.views, view)
@@ -70,7 +71,8 @@ func (s *Server) Mount(views ...*View) {
 func (s *Server) mount(added route) {
 	routes, shared := s.routes[added.pattern]
 	if shared && slices.ContainsFunc(routes, func(other route) bool { return other.parameter == added.parameter }) {
-		panic("two views serve " + added.pattern) //nolint:forbidigo // It is a mistake of the program, as for http.ServeMux.
+		s.mistakes = append(s.mistakes, fmt.Errorf("two views serve %s", added.pattern))
+		return
 	}
 	routes = append(routes, added)
 	slices.SortFunc(routes, func(a, b route) int { return len(b.parameter) - len(a.parameter) })

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime"
 	"strings"
 	"time"
@@ -69,6 +70,9 @@ type Options struct {
 	RequestsPerSecond float64
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For says where a request comes from.
 	TrustedProxies []netip.Prefix
+	// PublicURL is where clients reach the server, such as https://flags.example.com. It is nil where that is the host that
+	// they ask for.
+	PublicURL *url.URL
 	// Confined is for an operator that has rights in some namespaces only: callers are asked who they are and what they
 	// may do under their own tokens.
 	Confined bool
@@ -92,6 +96,8 @@ type Server struct {
 	prefixes map[string]http.Handler
 	handler  http.Handler
 	views    []*View
+	// mistakes are what is wrong with the views.
+	mistakes []error
 	// routes are those of the views, by pattern.
 	routes map[string][]route
 	// listening has the address once the server listens there.
@@ -188,6 +194,9 @@ func (s *Server) Address(ctx context.Context) (net.Addr, error) {
 
 // Start serves until ctx ends, and then finishes the requests in flight.
 func (s *Server) Start(ctx context.Context) error {
+	if err := errors.Join(s.mistakes...); err != nil {
+		return err
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.options.Address)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)

@@ -313,6 +313,8 @@ func (v *View) write(w http.ResponseWriter, refused *Error) {
 // required is what huma says of a property that is missing.
 var required = regexp.MustCompile(`^expected required property (.+) to be present$`)
 
+// Huma knows no function of an API for its errors: huma.WriteErr and its checks of requests call that of the package, and
+// a view's transformer, which is of an API, gets what it returned. All views share it, and nothing else here uses huma.
 // Huma makes its own errors by a function of the package; this is how it is told to make ours. Parameters that are
 // wrong are malformed requests; a body that is not of its schema breaks a rule, unless it is not JSON at all.
 func init() {

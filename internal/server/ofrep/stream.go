@@ -96,19 +96,16 @@ func (h *handler) appendStream(
 	version revisions.Version,
 	now time.Time,
 ) []byte {
-	if from.sdkKey == "" {
+	base := h.server.BaseURL(r)
+	if from.sdkKey == "" || base == "" {
 		return to
 	}
 	sealed, err := h.tickets.issue(from.sdkKey, version, now)
 	if err != nil {
 		return to // Then the client polls.
 	}
-	scheme := "http://"
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
-		scheme = "https://"
-	}
 	to = append(to, `,"eventStreams":[{"type":"sse","url":`...)
-	return append(wire.AppendString(to, scheme+r.Host+StreamPath+"?token="+url.QueryEscape(sealed)), `}]`...)
+	return append(wire.AppendString(to, base+StreamPath+"?token="+url.QueryEscape(sealed)), `}]`...)
 }
 
 // change is the data of an event.

@@ -1039,7 +1039,10 @@ var _ = Describe("Heartbeats", func() {
 		Expect(answer.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
 		preflight := world.Call("", http.MethodOptions, "/api/sdk/heartbeat", nil, "Origin", "https://example.com")
 		Expect(preflight.Status).To(Equal(http.StatusNoContent))
-		Expect(preflight.Header.Get("Access-Control-Allow-Headers")).To(Equal("Content-Type"))
+		Expect(preflight.Header.Get("Access-Control-Allow-Headers")).To(Equal("Content-Type, traceparent, tracestate, baggage"))
+		// A page that is left sends its last one by navigator.sendBeacon, as text.
+		beacon := world.Call("", http.MethodPost, "/api/sdk/heartbeat", example, "Content-Type", "text/plain;charset=UTF-8")
+		Expect(beacon.Status).To(Equal(http.StatusOK), string(beacon.Body))
 
 		Expect(send(`{"sdkKey": "sdk_prod_abc123", "sdkType": "x", "sdkVersion": "1"}`)).To(Equal(http.StatusNotFound))
 		Expect(send(`{"sdkKey": "`)).To(Equal(http.StatusBadRequest))

@@ -5,6 +5,7 @@ package avsb
 
 import (
 	"context"
+	"mime"
 	"net/http"
 
 	"github.com/jackstaff-dev/jackstaff/internal/replica/heartbeat"
@@ -60,8 +61,13 @@ func anyOrigin(next http.Handler) http.Handler {
 		header.Set("Access-Control-Allow-Origin", "*")
 		if r.Method == http.MethodOptions {
 			header.Set("Access-Control-Allow-Methods", "POST, OPTIONS")
-			header.Set("Access-Control-Allow-Headers", "Content-Type")
+			header.Set("Access-Control-Allow-Headers", "Content-Type, traceparent, tracestate, baggage")
 			header.Set("Access-Control-Max-Age", "86400")
+		}
+		// What navigator.sendBeacon sends is text, for which browsers ask no other origin for leave.
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil && kind == "text/plain" {
+			r = r.Clone(r.Context())
+			r.Header.Set("Content-Type", "application/json")
 		}
 		next.ServeHTTP(w, r)
 	})
