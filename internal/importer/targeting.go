@@ -24,6 +24,8 @@ type targeting struct {
 	key, def string
 	variants map[string]json.RawMessage
 	rules    []v1alpha1.Rule
+	// silent are the indexes of rules for whom the targeting chooses nothing, so that they get the default.
+	silent map[int]bool
 }
 
 // top reads a whole targeting into the part of an environment.
@@ -34,14 +36,10 @@ func (t *targeting) top(logic any, config *v1alpha1.EnvironmentConfig) error {
 	if err := t.branch(logic, ways{{}}); err != nil {
 		return err
 	}
-	// A last rule for everybody is what the environment's default is for.
-	if last := len(
-		t.rules,
-	) - 1; last >= 0 && t.rules[last].Variation != "" &&
+	// A last rule for everybody for whom the targeting chooses nothing is what the default is for. One that the targeting
+	// itself chooses stays a rule, so that the reason is the one that flagd gives.
+	if last := len(t.rules) - 1; last >= 0 && t.silent[last] && t.rules[last].Variation != "" &&
 		len(t.rules[last].Conditions)+len(t.rules[last].Audiences) == 0 {
-		if config.DefaultVariation = t.rules[last].Variation; config.DefaultVariation == t.def {
-			config.DefaultVariation = ""
-		}
 		t.rules = t.rules[:last]
 	}
 	config.Rules = t.rules
@@ -51,9 +49,12 @@ func (t *targeting) top(logic any, config *v1alpha1.EnvironmentConfig) error {
 // branch adds rules for a part of the targeting that is reached in the given ways. The rules decide for everybody who
 // reaches it.
 func (t *targeting) branch(logic any, reached ways) error {
+	if len(t.rules) > maxRules {
+		return fmt.Errorf("it becomes more than %d rules", maxRules)
+	}
 	switch v := logic.(type) {
 	case nil:
-		return t.serve(t.def, reached)
+		return t.serveDefault(reached)
 	case string:
 		return t.serve(v, reached)
 	case bool:
@@ -95,7 +96,7 @@ func (t *targeting) choice(arguments []any, reached ways) error {
 	if len(arguments) == 1 {
 		return t.branch(arguments[0], reached)
 	}
-	return t.serve(t.def, reached)
+	return t.serveDefault(reached)
 }
 
 // isBoolean reports whether an operator gives nothing but true and false. Others give null where an attribute is
@@ -118,6 +119,19 @@ func (t *targeting) test(logic any, reached ways) error {
 		return err
 	}
 	return t.serve("false", reached)
+}
+
+// serveDefault adds rules for whom the targeting chooses nothing.
+func (t *targeting) serveDefault(reached ways) error {
+	first := len(t.rules)
+	err := t.serve(t.def, reached)
+	for i := first; i < len(t.rules); i++ {
+		if t.silent == nil {
+			t.silent = map[int]bool{}
+		}
+		t.silent[i] = true
+	}
+	return err
 }
 
 // serve adds rules that serve one variant.
@@ -147,6 +161,9 @@ func (t *targeting) add(reached ways, set func(*v1alpha1.Rule)) {
 
 // fractional adds rules that split. The hash of flagd is that of a rule: the salt and then the subject.
 func (t *targeting) fractional(arguments []any, reached ways) error {
+	if choice, inside := choiceInside(arguments); inside {
+		return t.branch(choice, reached)
+	}
 	salt, attribute, isText := t.key, "", false
 	if len(arguments) > 0 {
 		if _, isShare := arguments[0].([]any); !isShare {
@@ -169,6 +186,9 @@ func (t *targeting) fractional(arguments []any, reached ways) error {
 		}
 		split = append(split, entry)
 	}
+	if total(split) == 0 {
+		return t.serveDefault(reached) // A split without weight chooses nothing.
+	}
 	if salt == "" {
 		t.lose(
 			t.key,
@@ -181,16 +201,58 @@ func (t *targeting) fractional(arguments []any, reached ways) error {
 	if isText {
 		return t.serve(assigned(salt, split, t.def), reached)
 	}
-	return t.serve(t.def, reached)
+	return t.serveDefault(reached)
+}
+
+// maxRules is how many rules an environment of a flag may have.
+const maxRules = 100
+
+// maxChoices bounds how many fractionals become of the choices inside one.
+const maxChoices = 64
+
+// choiceInside returns a choice of fractionals in the place of a fractional with a choice inside: of a share's variant, or
+// of its weight. Which subject gets which bucket does not change by that.
+func choiceInside(arguments []any) (choice any, found bool) {
+	for i, argument := range arguments {
+		parts, isShare := argument.([]any)
+		for j := 0; isShare && j < len(parts); j++ {
+			object, _ := parts[j].(map[string]any)
+			operator, branches, err := operation(object)
+			if err != nil || operator != "if" || len(branches) > maxChoices {
+				continue
+			}
+			if len(branches)%2 == 0 {
+				branches = append(slices.Clone(branches), nil) // Where nothing is met, the choice is null.
+			}
+			hoisted := slices.Clone(branches)
+			for k := range hoisted {
+				if k%2 == 0 && k < len(hoisted)-1 {
+					continue // It is a condition.
+				}
+				share := slices.Clone(parts)
+				share[j] = branches[k]
+				shares := slices.Clone(arguments)
+				shares[i] = share
+				hoisted[k] = map[string]any{"fractional": shares}
+			}
+			return map[string]any{"if": hoisted}, true
+		}
+	}
+	return nil, false
+}
+
+// total is the sum of the weights of a split.
+func total(split []v1alpha1.SplitEntry) (sum uint64) {
+	for _, entry := range split {
+		sum += uint64(entry.Weight)
+	}
+	return sum
 }
 
 // assigned returns the variant that a split gives to a key, and otherwise where the split has no weight.
 func assigned(key string, split []v1alpha1.SplitEntry, otherwise string) string {
-	var total, sum uint64
-	for _, entry := range split {
-		total += uint64(entry.Weight)
-	}
-	bucket := uint64(murmur3.StringSum32(key)) * total >> 32
+	var sum uint64
+	bucket := uint64(murmur3.StringSum32(key)) * total(split) >> 32
 	for _, entry := range split {
 		if sum += uint64(entry.Weight); bucket < sum {
 			return entry.Variation
@@ -209,7 +271,8 @@ func share(argument any) (v1alpha1.SplitEntry, error) {
 	if len(parts) == 2 {
 		weight, isNumber = parts[1].(float64)
 	}
-	if !isString || !isNumber || weight < 0 || weight > math.MaxInt32 || weight != math.Trunc(weight) {
+	weight = max(weight, 0) // flagd takes a negative weight for none.
+	if !isString || !isNumber || weight > math.MaxInt32 || weight != math.Trunc(weight) {
 		return v1alpha1.SplitEntry{}, fmt.Errorf("%v is no share of a fractional with a weight of 0 or more", argument)
 	}
 	return v1alpha1.SplitEntry{Variation: variant, Weight: int32(weight)}, nil

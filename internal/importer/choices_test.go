@@ -1,0 +1,82 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package importer_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
+)
+
+// TestChoices fails where a targeting of flagd's own test suite answers by another variation or reason after its import.
+func TestChoices(t *testing.T) {
+	const byTier = `{"if": [{"==": [{"var": "tier"}, "premium"]}, %s, %s]}`
+	cat := `{"cat": [{"var": "$flagd.flagKey"}, {"var": "targetingKey"}]}`
+	for name, tc := range map[string]struct {
+		targeting string
+		context   map[string]any
+		want      string
+		reason    evaluate.Reason
+		lost      string
+	}{
+		"a choice of the variant inside a fractional": {
+			`{"fractional": [` + cat + `, [` + fmt.Sprintf(byTier, `"red"`, `"green"`) + `, 100]]}`,
+			map[string]any{"targetingKey": "a", "tier": "premium"}, "red", evaluate.TargetingMatch, "",
+		},
+		"its other branch": {
+			`{"fractional": [` + cat + `, [` + fmt.Sprintf(byTier, `"red"`, `"green"`) + `, 100]]}`,
+			map[string]any{"targetingKey": "a"}, "green", evaluate.TargetingMatch, "",
+		},
+		"a choice of the weight inside a fractional": {
+			`{"fractional": [` + cat + `, ["red", ` + fmt.Sprintf(byTier, "100", "0") + `], ["green", 10]]}`,
+			map[string]any{"targetingKey": "a"}, "green", evaluate.TargetingMatch, "",
+		},
+		"a negative weight counts for none": {
+			`{"fractional": [` + cat + `, ["red", -50], ["green", 100]]}`, map[string]any{"targetingKey": "a"}, "green", evaluate.TargetingMatch, "",
+		},
+		"a split without weight chooses nothing": {
+			`{"fractional": [` + cat + `, ["red", 0]]}`, map[string]any{"targetingKey": "a"}, "blue", evaluate.Static, "",
+		},
+		"the targeting chooses the default": {
+			`{"if": [{"==": [{"var": "tier"}, "premium"]}, "red", "blue"]}`, nil, "blue", evaluate.TargetingMatch, "",
+		},
+		"the targeting chooses nothing": {
+			`{"if": [{"==": [{"var": "tier"}, "premium"]}, "red"]}`, nil, "blue", evaluate.Default, "",
+		},
+		"choices that become too many rules": {
+			`{"fractional": [` + cat + strings.Repeat(`, [`+fmt.Sprintf(byTier, `"red"`, `"green"`)+`, `+fmt.Sprintf(byTier, "1", "2")+`]`, 12) + `]}`,
+			nil, "blue", evaluate.Static, "targeting is left out",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result := importFlags(t, []byte(`{"flags": {"a": {"state": "ENABLED", "defaultVariant": "blue", "variants": {"red": "r", "green": "g", "blue": "b"},
+				"targeting": `+tc.targeting+`}}}`))
+			if len(result.Flags) != 1 {
+				t.Fatalf("the losses are %v", result.Losses)
+			}
+			if tc.lost == "" && len(result.Losses) > 0 || tc.lost != "" && !strings.Contains(fmt.Sprint(result.Losses), tc.lost) {
+				t.Errorf("the losses are %v", result.Losses)
+			}
+			form, err := compile.Flag(result.Flags[0], "production")
+			if err != nil {
+				t.Fatal(err)
+			}
+			engine, err := evaluate.New(&datafile.Document{
+				Header: datafile.Header{SchemaVersion: datafile.SchemaVersion}, Flags: map[string]*datafile.Flag{"a": form},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := engine.Evaluate("a", tc.context, time.Unix(0, 0))
+			if got.Variation == nil || got.Variation.Key != tc.want || got.Reason != tc.reason {
+				t.Errorf("it answers %+v by %s, want %s by %s", got.Variation, got.Reason, tc.want, tc.reason)
+			}
+		})
+	}
+}
