@@ -98,7 +98,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	historian := func(kind v1alpha1.Kind) *history.Reconciler {
 		return &history.Reconciler{
 			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Live: mgr.GetAPIReader(), Clock: options.Clock, Kind: kind,
-			Quiet: history.DefaultQuiet,
+			Quiet: history.DefaultQuiet, Recorder: recorderFor(mgr, "history-controller"),
 		}
 	}
 	controllers := map[string]registrable{

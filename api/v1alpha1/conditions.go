@@ -162,6 +162,21 @@ const (
 
 // Reasons of events that no condition goes with.
 const (
+	// FrozenReason: somebody has suspended publishing; the message names them, as those of the next four do.
+	FrozenReason = "Frozen"
+
+	// ThawedReason: somebody has ended a freeze.
+	ThawedReason = "Thawed"
+
+	// UnpinnedReason: somebody has ended a pin. PinnedReason is that of the event of its begin.
+	UnpinnedReason = "Unpinned"
+
+	// PublishRequestedReason: somebody has asked for a publish.
+	PublishRequestedReason = "PublishRequested"
+
+	// VanishedConfirmedReason: somebody has confirmed that lost flags are meant to be gone.
+	VanishedConfirmedReason = "VanishedConfirmed"
+
 	// SubPathMountReason: pods mount the datafile by subPath, so that they never see another revision; the message names
 	// them.
 	SubPathMountReason = "SubPathMount"

@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -35,6 +36,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=flagchanges,verbs=list;watch;create;patch;delete
 
 const (
@@ -64,6 +66,8 @@ type Reconciler struct {
 	// Live reads from the API server.
 	Live  client.Reader
 	Clock clock.PassiveClock
+	// Recorder records who did what to an environment.
+	Recorder events.EventRecorder
 	// Kind is the Kind of the objects.
 	Kind v1alpha1.Kind
 	// Quiet is how long records stay with their object after its last change. Zero moves them at once.
@@ -195,8 +199,12 @@ func (r *Reconciler) move(ctx context.Context, s *scope) error {
 		if err != nil {
 			return err
 		}
-		if err := r.Client.Create(ctx, change); err != nil && !apierrors.IsAlreadyExists(err) {
+		err = r.Client.Create(ctx, change)
+		if err != nil && !apierrors.IsAlreadyExists(err) {
 			return ignoreTerminating(fmt.Errorf("record change %q of %s %q: %w", records[i].ID, r.Kind.Name, s.key.Name, err))
+		}
+		if err == nil {
+			r.tell(s.object, &records[i])
 		}
 	}
 	return r.clear(ctx, s.object)
