@@ -38,7 +38,13 @@ func TestEventsNameWhoDidIt(t *testing.T) {
 		"another name":                   {none, func(e *v1alpha1.FlagEnvironment) { e.Spec.DisplayName = "Live" }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before, after := builders.MakeEnvironment("production", "shop").Defaulted().Obj(), builders.MakeEnvironment("production", "shop").Defaulted().Obj()
+			before, after := builders.MakeEnvironment(
+				"production",
+				"shop",
+			).Defaulted().Obj(), builders.MakeEnvironment(
+				"production",
+				"shop",
+			).Defaulted().Obj()
 			tc.before(before)
 			tc.after(after)
 			record, _, err := history.Compare(before, after)
