@@ -80,7 +80,6 @@ var locally = map[string]string{
 	"scored":   `{"groups": [{"properties": [` + property("score", "gt", `"70.5"`) + `]}]}`,
 	"matches":  `{"groups": [{"properties": [` + property("code", "regex", `"^a\\.b[0-4]$"`) + `]}]}`,
 	"no-match": `{"groups": [{"properties": [` + property("code", "not_regex", `"[02468]$"`) + `]}]}`,
-	"since":    `{"groups": [{"properties": [` + property("joined", "is_date_after", `"2026-06-01"`) + `]}]}`,
 	"by-id": `{"groups": [{"properties": [` + property(
 		"distinct_id",
 		"exact",
@@ -101,6 +100,7 @@ var locally = map[string]string{
 
 // byServer are flags that clients ask the server about.
 var byServer = map[string]string{
+	"since":    `{"groups": [{"properties": [` + property("joined", "is_date_after", `"2026-06-01"`) + `]}]}`,
 	"decimals": `{"groups": [{"rollout_percentage": 12.5}]}`,
 	"semver":   `{"groups": [{"properties": [` + property("version", "semver_gte", `"1.3.0"`) + `]}]}`,
 	"unicode":  `{"groups": [{"properties": [` + property("plan", "icontains", `"é"`) + `]}]}`,

@@ -222,7 +222,7 @@ var _ = DescribeTable(
 		"Before",
 		builders.MakeCondition("at", v1alpha1.OperatorBefore, "2027-01-01T00:00:00Z"),
 		`{"key":"at","type":"person","value":"2027-01-01T00:00:00Z","operator":"is_date_before"}`,
-		"",
+		"dates without a time or zone",
 	),
 	Entry(
 		"Matches",

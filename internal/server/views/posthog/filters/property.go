@@ -129,7 +129,7 @@ func (s *Surroundings) value(condition *datafile.Condition, property *Property) 
 	case datafile.Matches, datafile.NotMatches:
 		return expression(condition, property)
 	case datafile.Before, datafile.After:
-		return values[0], ""
+		return values[0], "clients take dates without a time or zone for times"
 	default:
 		return values[0], "versions before a release are ordered"
 	}
