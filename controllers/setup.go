@@ -26,6 +26,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers/history"
 	"github.com/jackstaff-dev/jackstaff/controllers/refresh"
 	"github.com/jackstaff-dev/jackstaff/controllers/sdkkeys"
+	"github.com/jackstaff-dev/jackstaff/internal/budget"
 	internalhistory "github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
@@ -52,6 +53,9 @@ type Options struct {
 	// Guarded tells whether the API server keeps everybody who may not publish from writing datafiles. What somebody wrote
 	// without the operator is believed only then. Nil means never.
 	Guarded func(ctx context.Context) (bool, error)
+
+	// Budgets say which namespaces store too much to be published. Nil means that there is no limit.
+	Budgets *budget.Ledger
 
 	// Clock tells the time. Nil means the system's.
 	Clock clock.PassiveClock
@@ -84,6 +88,10 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
 	}
+	// Every replica counts: webhooks run on all of them.
+	if err := options.Budgets.Follow(context.Background(), mgr.GetCache()); err != nil {
+		return fmt.Errorf("count what namespaces store: %w", err)
+	}
 	shared, deliveries := topics.New(), topics.NewDeliveries()
 	publisher := &publish.Publisher{
 		Client:   mgr.GetClient(),
@@ -104,7 +112,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	controllers := map[string]registrable{
 		"flagenvironment": &flagenvironment.Reconciler{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Publisher: publisher, Ledger: shared, Deliveries: deliveries,
-			Status: patcher("flagenvironment-controller"), Clock: options.Clock,
+			Status: patcher("flagenvironment-controller"), Clock: options.Clock, Budgets: options.Budgets,
 		},
 		"delivery": &delivery.Reconciler{
 			Client:     mgr.GetClient(),

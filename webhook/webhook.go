@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/budget"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
@@ -48,16 +49,16 @@ const maxWarnings = 15
 // Setup registers the webhooks of the Kinds with mgr, whose cache has the indexes of internal/index. Compatible
 // says why the flagd format cannot carry a flag; with nil, no look is taken at it. Setup fails where mgr's scheme lacks
 // a Kind.
-func Setup(mgr ctrl.Manager, compatible validation.Compatibility) error {
-	return setup(mgr, compatible, false)
+func Setup(mgr ctrl.Manager, compatible validation.Compatibility, options ...Option) error {
+	return setup(mgr, compatible, false, chosen(options))
 }
 
 // SetupConfined is Setup for an operator that may ask for the rights of users in single namespaces only.
-func SetupConfined(mgr ctrl.Manager, compatible validation.Compatibility) error {
-	return setup(mgr, compatible, true)
+func SetupConfined(mgr ctrl.Manager, compatible validation.Compatibility, options ...Option) error {
+	return setup(mgr, compatible, true, chosen(options))
 }
 
-func setup(mgr ctrl.Manager, compatible validation.Compatibility, confined bool) error {
+func setup(mgr ctrl.Manager, compatible validation.Compatibility, confined bool, with *options) error {
 	objects := objects{cached: mgr.GetClient(), live: mgr.GetAPIReader(), recent: &recentNames{}}
 	permission, err := newPermission(mgr.GetConfig(), mgr.GetHTTPClient(), confined)
 	if err != nil {
@@ -66,10 +67,10 @@ func setup(mgr ctrl.Manager, compatible validation.Compatibility, confined bool)
 	historian := &historian{client: mgr.GetClient(), clock: clock.RealClock{}}
 	registerFlagChanges(mgr, historian)
 	return cmp.Or(
-		register(mgr, "FeatureFlag", &featureFlags{objects, compatible}, permission, historian),
-		register(mgr, "FlagEnvironment", &flagEnvironments{objects}, permission, historian),
-		register(mgr, "FlagAudience", &flagAudiences{objects}, permission, historian),
-		register(mgr, "FlagEvent", &flagEvents{objects}, permission, historian),
+		register(mgr, "FeatureFlag", &featureFlags{objects, compatible}, permission, historian, with),
+		register(mgr, "FlagEnvironment", &flagEnvironments{objects}, permission, historian, with),
+		register(mgr, "FlagAudience", &flagAudiences{objects}, permission, historian, with),
+		register(mgr, "FlagEvent", &flagEvents{objects}, permission, historian, with),
 	)
 }
 
@@ -104,6 +105,7 @@ type webhook[T any, P pointer[T]] struct {
 	live       client.Reader
 	permission *permission
 	historian  *historian
+	budgets    *budget.Ledger
 }
 
 func register[T any, P pointer[T]](
@@ -112,10 +114,11 @@ func register[T any, P pointer[T]](
 	rules rules[P],
 	permission *permission,
 	historian *historian,
+	with *options,
 ) error {
 	webhook := &webhook[T, P]{
 		kind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind}, rules: rules, live: mgr.GetAPIReader(),
-		permission: permission, historian: historian,
+		permission: permission, historian: historian, budgets: with.budgets,
 	}
 	if err := ctrl.NewWebhookManagedBy(mgr, P(new(T))).WithValidator(webhook).Complete(); err != nil {
 		return fmt.Errorf("register webhooks of %s: %w", kind, err)
@@ -259,6 +262,9 @@ func (w *webhook[T, P]) validate(ctx context.Context, old, object P) (admission.
 		return nil, err
 	}
 	if err := w.permit(ctx, old, object); err != nil {
+		return nil, err
+	}
+	if err := w.withinBudget(object); err != nil {
 		return nil, err
 	}
 	findings, err := w.rules.findings(ctx, old, object)

@@ -129,6 +129,10 @@ const (
 	// TerminatingReason: the environment is being deleted, and is served until it is gone.
 	TerminatingReason = "Terminating"
 
+	// OverBudgetReason: the namespace stores more than the cluster's administrator allows, so that nothing of it is
+	// published any more.
+	OverBudgetReason = "OverBudget"
+
 	// WriteFailedReason: the API server refused a write; it is tried again.
 	WriteFailedReason = "WriteFailed"
 

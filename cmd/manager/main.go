@@ -23,6 +23,7 @@ import (
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/jackstaff-dev/jackstaff/internal/app"
+	"github.com/jackstaff-dev/jackstaff/internal/budget"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
@@ -105,6 +106,7 @@ func parse(arguments []string) (*app.Options, error) {
 		true,
 		"Run the controllers and the webhooks. False where a Deployment of its own does.",
 	)
+	bindBudgets(fs, &o.Budgets)
 	bindAPI(fs, &o.API)
 	printVersion := fs.Bool("version", false, "Print the version and exit.")
 	ctrl.RegisterFlags(fs)
@@ -126,6 +128,17 @@ func parse(arguments []string) (*app.Options, error) {
 		return nil, nil
 	}
 	return o, nil
+}
+
+// bindBudgets adds the flags that bound what one namespace stores.
+func bindBudgets(fs *flag.FlagSet, limits *budget.Limits) {
+	usual := budget.Default()
+	fs.Int64Var(&limits.Environments, budget.EnvironmentsFlag, usual.Environments,
+		"How many FlagEnvironments a namespace may have. At a tenth more, nothing of the namespace is published any more. 0 is no limit.")
+	fs.Int64Var(&limits.Objects, budget.ObjectsFlag, usual.Objects,
+		"How many flags, environments, audiences and events a namespace may have together. 0 is no limit.")
+	fs.Int64Var(&limits.Bytes, budget.BytesFlag, usual.Bytes,
+		"How many bytes their specs, labels and annotations may take together in a namespace. 0 is no limit.")
 }
 
 // bindAPI adds the flags of the HTTP server.

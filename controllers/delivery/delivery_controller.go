@@ -46,6 +46,9 @@ const (
 	// nameTakenRetry is how often a taken name is looked at again: a ConfigMap that is not the operator's is not watched.
 	nameTakenRetry = 30 * time.Second
 
+	// conflictRetry is how long to wait where somebody else has written a copy meanwhile.
+	conflictRetry = time.Second
+
 	// patience is how long the last report may stay while copies of a newer revision are being written.
 	patience = time.Second
 )
@@ -165,7 +168,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 	}
 	r.report(s)
-	if err := s.failure(); err != nil || len(s.taken) == 0 {
+	if err := s.failure(); apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: conflictRetry}, nil // Somebody else writes at the same time.
+	} else if err != nil || len(s.taken) == 0 {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: nameTakenRetry}, nil

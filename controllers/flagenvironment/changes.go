@@ -51,6 +51,19 @@ func (c *changes) follow(environment types.NamespacedName) {
 	c.followed[environment] = map[change]struct{}{}
 }
 
+// followedIn returns the followed environments of a namespace.
+func (c *changes) followedIn(namespace string) []types.NamespacedName {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var environments []types.NamespacedName
+	for environment := range c.followed {
+		if environment.Namespace == namespace {
+			environments = append(environments, environment)
+		}
+	}
+	return environments
+}
+
 // forget ends what follow began. It reports whether no environment of the namespace is followed any more.
 func (c *changes) forget(environment types.NamespacedName) (last bool) {
 	c.mu.Lock()

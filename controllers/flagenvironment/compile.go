@@ -18,6 +18,12 @@ import (
 // compile brings the compiled environment up to date.
 func (r *Reconciler) compile(ctx context.Context, s *scope) error {
 	key := client.ObjectKeyFromObject(s.environment)
+	if stop := r.Budgets.Stop(s.environment.Namespace); stop != "" {
+		return r.stopAtBudget(ctx, s, stop)
+	}
+	if s.state.stopped {
+		s.state.compiled, s.state.stopped = nil, false
+	}
 	var err error
 	isFirst := s.state.compiled == nil
 	if isFirst {

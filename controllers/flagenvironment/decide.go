@@ -16,7 +16,7 @@ type ActionKind string
 const (
 	// ActionNone leaves the served datafile as it is.
 	ActionNone ActionKind = "None"
-	// ActionHold publishes later, because the environment has published a moment ago.
+	// ActionHold publishes or restores later, because the environment has done so a moment ago.
 	ActionHold ActionKind = "Hold"
 	// ActionRestore writes the served revision again.
 	ActionRestore ActionKind = "Restore"
@@ -57,8 +57,8 @@ type facts struct {
 	compiledDigest string
 	// request is the publish request that is not answered yet, and empty where there is none.
 	request string
-	// wait is how long the pace holds a publish back.
-	wait time.Duration
+	// wait is how long the pace holds a publish back, and restoreWait a restore.
+	wait, restoreWait time.Duration
 }
 
 // decide chooses what to serve. A brake waits for nothing: neither for a mode nor for a freeze, a pin or the pace. What
@@ -72,6 +72,8 @@ func decide(f facts) Action {
 	case f.revision == 0:
 	case f.braked:
 		serveAsIs.Kind = ActionBrake
+	case !f.intact && f.restoreWait > 0:
+		serveAsIs = Action{Kind: ActionHold, Hold: f.restoreWait}
 	case !f.intact:
 		serveAsIs.Kind = ActionRestore
 	}

@@ -43,6 +43,16 @@ func TestDecide(t *testing.T) {
 		"an edited datafile is restored": {
 			served(func(f *facts) { f.intact = false }), Action{Kind: ActionRestore},
 		},
+		"an edited datafile right after a restore waits for its pace": {
+			served(func(f *facts) { f.intact, f.restoreWait = false, time.Second }),
+			Action{Kind: ActionHold, Hold: time.Second},
+		},
+		"a brake of an edited datafile waits for no pace": {
+			served(func(f *facts) {
+				f.spec, f.intact, f.braked, f.wait, f.restoreWait = suspended, false, true, time.Second, time.Second
+			}),
+			Action{Kind: ActionBrake},
+		},
 		"an edited datafile is replaced by a change": {
 			served(func(f *facts) { f.intact, f.compiledDigest = false, "b" }), Action{Kind: ActionPublish},
 		},

@@ -21,6 +21,7 @@ import (
 	ctrlsource "sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/budget"
 	"github.com/jackstaff-dev/jackstaff/internal/fairqueue"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
@@ -37,6 +38,9 @@ import (
 // nameTakenRetry is how often a taken name is looked at again: a ConfigMap that is not the operator's is not watched.
 const nameTakenRetry = 30 * time.Second
 
+// conflictRetry is how long to wait where somebody else has written the served ConfigMap meanwhile.
+const conflictRetry = 100 * time.Millisecond
+
 // Reconciler compiles an environment and publishes its datafile.
 type Reconciler struct {
 	Client client.Client
@@ -49,6 +53,8 @@ type Reconciler struct {
 	Deliveries *topics.Deliveries
 	Status     status.Patcher
 	Clock      clock.PassiveClock
+	// Budgets say which namespaces store too much to be published. Nil means that there is no limit.
+	Budgets *budget.Ledger
 
 	changes  *changes
 	states   *states
@@ -74,6 +80,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.FlagEvent{}, r.changes.handler(eventSource)).
 		WatchesMetadata(&corev1.ConfigMap{}, r.datafileHandler()).
 		WatchesRawSource(ctrlsource.Func(r.followDeliveries)).
+		WatchesRawSource(ctrlsource.Func(r.followBudgets)).
 		WithOptions(fairqueue.Options(4)).
 		Complete(r)
 }
@@ -112,6 +119,7 @@ func (s *scope) facts() facts {
 		compiledDigest: s.state.digest,
 		request:        unansweredRequest(s.environment, s.state.handledRequest),
 		wait:           s.state.pace.wait(s.now),
+		restoreWait:    s.state.restores.pace.wait(s.now),
 	}
 }
 
@@ -134,6 +142,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 			s.problem = err
 		} else if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || errors.Is(err, publish.ErrNamespaceGone) {
 			return ctrl.Result{}, nil // The namespace is deleted, with everything that it serves.
+		} else if apierrors.IsConflict(err) {
+			s.state.reload = true // Somebody else writes at the same time, which is no failure.
+			return ctrl.Result{RequeueAfter: conflictRetry}, nil
 		} else if err != nil {
 			s.state.reload = true
 			return ctrl.Result{}, errors.Join(err, r.patchStatus(ctx, s, err))
@@ -142,7 +153,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if s.hold > 0 {
 		return ctrl.Result{RequeueAfter: s.hold}, nil
 	}
-	s.state.report(r.Ledger, request.NamespacedName)
+	if !s.state.stopped {
+		s.state.report(r.Ledger, request.NamespacedName)
+	}
 	result := ctrl.Result{RequeueAfter: untilSilent(environment, s.now)}
 	if publish.HasReason(s.problem, v1alpha1.NameTakenReason) {
 		result.RequeueAfter = nameTakenRetry

@@ -37,7 +37,7 @@ func (r *Reconciler) publish(ctx context.Context, s *scope) error {
 	action := decide(s.facts())
 	err := r.act(ctx, s, action)
 	if publish.ProblemOf(err) != nil {
-		if lastGoodErr := r.act(ctx, s, decideLastGood(s.facts())); lastGoodErr != nil {
+		if lastGoodErr := r.serveLastGood(ctx, s); lastGoodErr != nil {
 			return lastGoodErr
 		}
 	}
@@ -46,6 +46,13 @@ func (r *Reconciler) publish(ctx context.Context, s *scope) error {
 		s.state.recordAnswered(action.Answers)
 	}
 	return err
+}
+
+// serveLastGood keeps serving what is served, where what is wanted cannot be.
+func (r *Reconciler) serveLastGood(ctx context.Context, s *scope) error {
+	action := decideLastGood(s.facts())
+	s.hold = action.Hold
+	return r.act(ctx, s, action)
 }
 
 // act carries an action out.
@@ -59,8 +66,7 @@ func (r *Reconciler) act(ctx context.Context, s *scope, action Action) error {
 	case ActionPin:
 		return r.pin(ctx, s, action.Revision)
 	case ActionRestore:
-		log.FromContext(ctx).Info("Writing the datafile again", "revision", s.state.revision())
-		return r.Publisher.Serve(ctx, s.environment, s.state.served)
+		return r.restore(ctx, s)
 	case ActionHold, ActionNone:
 	}
 	return nil

@@ -65,6 +65,8 @@ func (s *states) forget(key types.NamespacedName) {
 type state struct {
 	// compiled is nil until the environment is compiled for the first time.
 	compiled *compile.Environment
+	// stopped is true while the namespace stores too much. Compiled then knows only the flags that are forced off.
+	stopped bool
 	// served is what the environment serves as far as is known, and nil until it was read.
 	served *publish.Served
 	// reload says that served must be read again, because a write failed or somebody else wrote.
@@ -84,6 +86,8 @@ type state struct {
 	handledRequest string
 	// pace spaces publishes out.
 	pace pace
+	// restores spaces out the writes of what is served already.
+	restores restores
 }
 
 func newState() *state {

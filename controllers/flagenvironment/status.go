@@ -68,7 +68,7 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 		to.Datafile = v1alpha1.DatafileStatus{Bytes: int64(files.Bytes()), Compressed: files.Compressed()}
 	}
 	conditions := status.Conditions{List: &to.Conditions, Generation: s.environment.Generation}
-	if s.state.compiled != nil {
+	if s.state.compiled != nil && !s.state.stopped {
 		summary := s.state.compiled.Summary()
 		to.Flags = v1alpha1.FlagCounts{
 			Total:    int32(summary.Total),

@@ -26,6 +26,7 @@ import (
 
 	flagsv1alpha1 "github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
+	"github.com/jackstaff-dev/jackstaff/internal/budget"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
@@ -67,6 +68,8 @@ type Options struct {
 	RunControllers bool
 	// Controllers are the options of the controllers, the namespaces that confine the operator among them.
 	Controllers controllers.Options
+	// Budgets are how much one namespace may store.
+	Budgets budget.Limits
 	// API is the HTTP server's part.
 	API APIOptions
 	// Logging says how much is logged, and how.
@@ -94,6 +97,7 @@ func Run(ctx context.Context, o *Options) error {
 	if err := index.Setup(ctx, mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("set up indexes: %w", err)
 	}
+	o.Controllers.Budgets = budget.NewLedger(o.Budgets)
 	if o.Controllers.Seal, err = loadSeal(ctx, mgr, o.Namespace); err != nil {
 		return err
 	}
@@ -111,7 +115,7 @@ func Run(ctx context.Context, o *Options) error {
 		if o.Confined() {
 			setUp = webhook.SetupConfined
 		}
-		if err := setUp(mgr, compile.FlagdCompatible); err != nil {
+		if err := setUp(mgr, compile.FlagdCompatible, webhook.WithBudgets(o.Controllers.Budgets)); err != nil {
 			return fmt.Errorf("set up webhooks: %w", err)
 		}
 	}

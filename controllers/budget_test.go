@@ -1,0 +1,63 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers"
+	"github.com/jackstaff-dev/jackstaff/internal/budget"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
+)
+
+var _ = Describe("A namespace that stores too much", func() {
+	It("stops its own publishing, takes brakes, and goes on once it stores less", func() {
+		startOperatorWith(rest.CopyConfig(restConfig), controllers.Options{
+			Budgets: budget.NewLedger(budget.Limits{Objects: 10}),
+		})
+		project, neighbour := makeNamespace(), makeNamespace()
+		environment := builders.MakeEnvironment("production", project).Obj()
+		published := func(g Gomega) metav1.Condition {
+			return conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition)
+		}
+		create(environment, onFlag("checkout", project), onFlag("search", project))
+		Eventually(func(g Gomega) {
+			isServed(g, project, "production", "checkout", true)
+			isServed(g, project, "production", "search", true)
+		}).Should(Succeed())
+
+		By("storing a tenth more than is allowed")
+		for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"} {
+			create(builders.MakeAudience(name, project).Members("alice").Obj())
+		}
+		Eventually(func(g Gomega) {
+			g.Expect(published(g).Reason).To(Equal(v1alpha1.OverBudgetReason))
+			g.Expect(published(g).Message).To(ContainSubstring("12 objects, of which it may have 10"))
+		}).Should(Succeed())
+
+		By("braking one flag while an edit of another waits")
+		setEnabled("search", project, false)
+		forceOff("checkout", project, true)
+		Eventually(func(g Gomega) { isServed(g, project, "production", "checkout", false) }).Should(Succeed())
+		isServed(Default, project, "production", "search", true)
+
+		By("publishing another namespace")
+		create(builders.MakeEnvironment("production", neighbour).Obj(), onFlag("checkout", neighbour))
+		Eventually(func(g Gomega) { isServed(g, neighbour, "production", "checkout", true) }).Should(Succeed())
+
+		By("deleting what is too much")
+		for _, name := range []string{"a", "b", "c"} {
+			Expect(k8s.Delete(GinkgoT().Context(), builders.MakeAudience(name, project).Obj())).To(Succeed())
+		}
+		Eventually(func(g Gomega) {
+			isServed(g, project, "production", "search", false)
+			isServed(g, project, "production", "checkout", false)
+			g.Expect(published(g).Reason).To(Equal(v1alpha1.PublishedReason))
+		}).Should(Succeed())
+	})
+})

@@ -1,0 +1,89 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
+)
+
+func TestLimits(t *testing.T) {
+	limits := Limits{Environments: 10, Objects: 100, Bytes: 1000}
+	for name, tc := range map[string]struct {
+		limits        Limits
+		before, after Usage
+		wantRefusal   string
+		wantStop      string
+	}{
+		"within all":                          {limits: limits, after: Usage{10, 100, 1000}},
+		"one environment too many":            {limits: limits, before: Usage{Environments: 10}, after: Usage{Environments: 11}, wantRefusal: EnvironmentsFlag},
+		"an object too many":                  {limits: limits, before: Usage{Objects: 100}, after: Usage{Objects: 101}, wantRefusal: ObjectsFlag},
+		"a byte too many":                     {limits: limits, before: Usage{Bytes: 1000}, after: Usage{Bytes: 1001}, wantRefusal: BytesFlag},
+		"an edit beyond a lowered limit":      {limits: limits, before: Usage{Bytes: 1090}, after: Usage{Bytes: 1090}},
+		"what shrinks beyond a lowered limit": {limits: limits, before: Usage{12, 150, 3000}, after: Usage{12, 150, 2000}, wantStop: EnvironmentsFlag},
+		"a tenth more stops":                  {limits: limits, before: Usage{Objects: 110}, after: Usage{Objects: 111}, wantRefusal: ObjectsFlag, wantStop: ObjectsFlag},
+		"no limits":                           {after: Usage{1e6, 1e6, 1e12}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for what, message := range map[string][2]string{
+				"admission":  {tc.limits.Refusal(tc.before, tc.after), tc.wantRefusal},
+				"publishing": {tc.limits.Stop(tc.after), tc.wantStop},
+			} {
+				if (message[0] == "") != (message[1] == "") || !strings.Contains(message[0], message[1]) {
+					t.Errorf("%s says %q, want a message that names %q", what, message[0], message[1])
+				}
+			}
+		})
+	}
+}
+
+func TestLedgerCountsANamespace(t *testing.T) {
+	ledger := NewLedger(Limits{Environments: 1, Bytes: 300})
+	var notified []string
+	ledger.Subscribe(func(namespace string) { notified = append(notified, namespace) })
+	production := builders.MakeEnvironment("production", "shop").Obj()
+	ledger.record(production)
+	ledger.record(production) // Seen again after a resync.
+	ledger.record(builders.MakeEnvironment("production", "web").Obj())
+
+	staging := builders.MakeEnvironment("staging", "shop").Obj()
+	if ledger.Refusal(staging) == "" {
+		t.Error("a second environment is admitted where one is allowed")
+	}
+	if refusal := ledger.Refusal(production); refusal != "" {
+		t.Errorf("an edit of what is there is refused: %s", refusal)
+	}
+	if refusal := ledger.Refusal(builders.MakeEnvironment("staging", "other").Obj()); refusal != "" {
+		t.Errorf("a namespace pays for another: %s", refusal)
+	}
+	audience := builders.MakeAudience("beta", "shop").Members(strings.Repeat("a", 400)).Obj()
+	ledger.record(audience)
+	if ledger.Stop("shop") == "" || ledger.Stop("web") != "" {
+		t.Error("not the namespace that has too much is stopped")
+	}
+	ledger.remove(audience)
+	if stop := ledger.Stop("shop"); stop != "" {
+		t.Errorf("what is deleted counts: %s", stop)
+	}
+	if len(notified) != 2 || notified[0] != "shop" {
+		t.Errorf("controllers are told of %v, want twice of shop", notified)
+	}
+	for _, object := range []client.Object{production, builders.MakeEnvironment("production", "web").Obj()} {
+		ledger.remove(object)
+	}
+	if len(ledger.namespaces)+len(ledger.objects) != 0 {
+		t.Error("the ledger remembers what is gone")
+	}
+}
+
+func TestNoLedgerKnowsNoLimit(t *testing.T) {
+	var none *Ledger
+	if none.Refusal(builders.MakeEnvironment("production", "shop").Obj())+none.Stop("shop") != "" {
+		t.Error("a limit holds that nobody has set")
+	}
+}
