@@ -43,8 +43,12 @@ var _ = Describe("A namespace that stores too much", func() {
 		By("braking one flag while an edit of another waits")
 		setEnabled("search", project, false)
 		forceOff("checkout", project, true)
-		Eventually(func(g Gomega) { isServed(g, project, "production", "checkout", false) }).Should(Succeed())
-		isServed(Default, project, "production", "search", true)
+		// The environment is not Ready meanwhile, so that only the files are looked at.
+		Eventually(func(g Gomega) {
+			served := datafileOf(g, project, "production")
+			g.Expect(flagIn(g, served, "checkout")).To(HaveKeyWithValue("enabled", false))
+			g.Expect(flagIn(g, served, "search")).To(HaveKeyWithValue("enabled", true))
+		}).Should(Succeed())
 
 		By("publishing another namespace")
 		create(builders.MakeEnvironment("production", neighbour).Obj(), onFlag("checkout", neighbour))

@@ -153,9 +153,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if s.hold > 0 {
 		return ctrl.Result{RequeueAfter: s.hold}, nil
 	}
-	if !s.state.stopped {
-		s.state.report(r.Ledger, request.NamespacedName)
-	}
+	s.state.report(r.Ledger, request.NamespacedName)
 	result := ctrl.Result{RequeueAfter: untilSilent(environment, s.now)}
 	if publish.HasReason(s.problem, v1alpha1.NameTakenReason) {
 		result.RequeueAfter = nameTakenRetry

@@ -119,6 +119,9 @@ func Run(ctx context.Context, o *Options) error {
 			return fmt.Errorf("set up webhooks: %w", err)
 		}
 	}
+	if err := mgr.Add(newRestoreGuard(mgr.GetAPIReader(), o.Controllers.Namespaces)); err != nil {
+		return fmt.Errorf("watch for a restored snapshot: %w", err)
+	}
 	if o.API.Enabled {
 		if err := addAPI(ctx, mgr, o, certificate); err != nil {
 			return fmt.Errorf("set up the REST server: %w", err)

@@ -20,6 +20,10 @@ const (
 	// ConfigMaps can write. Beyond it there is room for every revision that will ever be published.
 	maxUnconfirmed = 1 << 40
 
+	// maxAhead is how far beyond every confirmed revision one is believed that a workload says it has loaded. It is more
+	// than an environment publishes between two backups, and keeps a workload that lies from using the numbers up.
+	maxAhead = 1 << 20
+
 	// maxRead is how many history entries are read to find such a number.
 	maxRead = 20
 )
@@ -59,6 +63,7 @@ func (p *Publisher) numbers(
 			found.taken[ownership.RevisionOf(&entries[i])] = true
 		}
 	}
+	found.highest = max(found.highest, loaded(environment.Status.Instances, found.highest))
 	if p.Seal != nil && len(history) > 0 {
 		found.highest = max(found.highest, ownership.RevisionOf(&history[len(history)-1]))
 	}
@@ -70,6 +75,18 @@ func (p *Publisher) numbers(
 		found.highest = max(found.highest, unconfirmed)
 	}
 	return found, nil
+}
+
+// loaded is the highest revision that a workload has reported with a server key, and 0 where none is believed. After an
+// older snapshot of etcd was restored nobody else knows which numbers name something already.
+func loaded(instances []v1alpha1.Instance, confirmed int64) int64 {
+	var highest int64
+	for i := range instances {
+		if revision := instances[i].Revision; revision <= min(confirmed+maxAhead, maxUnconfirmed) {
+			highest = max(highest, revision)
+		}
+	}
+	return highest
 }
 
 // highestUnconfirmed is the highest revision over above that a history entry has whose contents say the same number.
