@@ -319,26 +319,15 @@ var _ = Describe("Statuses", func() {
 	})
 
 	It("follow a schedule by themselves", func() {
-		at := time.Now().Add(3 * time.Second).Truncate(time.Second)
-		flag := builders.MakeFlag(
-			"launch",
-			namespace,
-		).Boolean().Environment(
-			"production",
-		).Fallthrough(
-			"on",
-		).Schedule(
-			at,
-			time.Time{},
-		).Obj()
+		scheduled := func(at time.Time) *v1alpha1.FeatureFlag {
+			return builders.MakeFlag("launch", namespace).Boolean().
+				Environment("production").Fallthrough("on").Schedule(at, time.Time{}).Obj()
+		}
+		flag := scheduled(time.Now().Add(time.Hour).Truncate(time.Second))
 		create(builders.MakeEnvironment("production", namespace).Obj(), flag)
-		Eventually(
-			func(g Gomega) { g.Expect(fetch(g, flag).Status.Summary).To(Equal("production=off")) },
-		).WithTimeout(
-			2 * time.Second,
-		).Should(
-			Succeed(),
-		)
+		Eventually(func(g Gomega) { g.Expect(fetch(g, flag).Status.Summary).To(Equal("production=off")) }).Should(Succeed())
+		at := time.Now().Add(3 * time.Second).Truncate(time.Second)
+		edit(flag, func(flag *v1alpha1.FeatureFlag) { flag.Spec = scheduled(at).Spec })
 		Eventually(func(g Gomega) { g.Expect(fetch(g, flag).Status.Summary).To(Equal("production=on")) }).Should(Succeed())
 		Expect(time.Now()).To(BeTemporally(">=", at))
 	})
