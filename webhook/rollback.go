@@ -86,7 +86,12 @@ func (o *objects) document(ctx context.Context, namespace, name string) (*datafi
 // brakedKeys are the keys of the flags that stay off whatever revision is served.
 func (o *objects) brakedKeys(ctx context.Context, environment *v1alpha1.FlagEnvironment) ([]string, error) {
 	flags := &v1alpha1.FeatureFlagList{}
-	if err := o.cached.List(ctx, flags, client.InNamespace(environment.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+	if err := o.cached.List(
+		ctx,
+		flags,
+		client.InNamespace(environment.Namespace),
+		client.UnsafeDisableDeepCopy,
+	); err != nil {
 		return nil, fmt.Errorf("list flags: %w", err)
 	}
 	var keys []string
@@ -108,9 +113,13 @@ func rollbackEffects(revision int64, served, target *datafile.Document, braked [
 	}
 	about := fmt.Sprintf("revision %d", revision)
 	if len(target.Flags) == 0 {
-		return []string{fmt.Sprintf(
-			"%s serves no flag: code gets the default in the code for all %d flags that are served now", about, len(served.Flags),
-		)}
+		return []string{
+			fmt.Sprintf(
+				"%s serves no flag: code gets the default in the code for all %d flags that are served now",
+				about,
+				len(served.Flags),
+			),
+		}
 	}
 	work := maxRulesCompared
 	keys := map[string]struct{}{}
@@ -125,7 +134,10 @@ func rollbackEffects(revision int64, served, target *datafile.Document, braked [
 			effects = append(effects, found)
 		}
 	}
-	slices.SortFunc(effects, func(a, b effect) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.text, b.text)) })
+	slices.SortFunc(
+		effects,
+		func(a, b effect) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.text, b.text)) },
+	)
 	texts := make([]string, 0, len(effects)+1)
 	for _, found := range effects {
 		texts = append(texts, about+": "+found.text)
@@ -177,7 +189,10 @@ func effectOf(key string, served, target *datafile.Document, work *int) effect {
 // heldRevisions are the numbers of the environment's history, the newest first, from the cache.
 func (o *objects) heldRevisions(ctx context.Context, environment *v1alpha1.FlagEnvironment) ([]int64, error) {
 	list := ownership.ConfigMaps()
-	err := o.cached.List(ctx, list, ownership.Selecting(client.ObjectKeyFromObject(environment), v1alpha1.DatafileHistory)...)
+	err := o.cached.List(
+		ctx,
+		list,
+		ownership.Selecting(client.ObjectKeyFromObject(environment), v1alpha1.DatafileHistory)...)
 	if err != nil {
 		return nil, fmt.Errorf("list the history of environment %q: %w", environment.Name, err)
 	}

@@ -133,8 +133,12 @@ func parse(arguments []string) (*app.Options, error) {
 // bindBudgets adds the flags that bound what one namespace stores.
 func bindBudgets(fs *flag.FlagSet, limits *budget.Limits) {
 	usual := budget.Default()
-	fs.Int64Var(&limits.Environments, budget.EnvironmentsFlag, usual.Environments,
-		"How many FlagEnvironments a namespace may have. At a tenth more, nothing of the namespace is published any more. 0 is no limit.")
+	fs.Int64Var(
+		&limits.Environments,
+		budget.EnvironmentsFlag,
+		usual.Environments,
+		"How many FlagEnvironments a namespace may have. At a tenth more, nothing of the namespace is published any more. 0 is no limit.",
+	)
 	fs.Int64Var(&limits.Objects, budget.ObjectsFlag, usual.Objects,
 		"How many flags, environments, audiences and events a namespace may have together. 0 is no limit.")
 	fs.Int64Var(&limits.Bytes, budget.BytesFlag, usual.Bytes,

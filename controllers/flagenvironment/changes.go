@@ -134,7 +134,9 @@ func (c *changes) handler(from source) handler.EventHandler {
 			switch {
 			case before != after && after != "":
 				brake(e.ObjectNew, queue)
-			case before != after, e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration(), e.ObjectOld.GetUID() != e.ObjectNew.GetUID():
+			case before != after,
+				e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration(),
+				e.ObjectOld.GetUID() != e.ObjectNew.GetUID():
 				enqueue(e.ObjectNew, queue)
 			}
 		},

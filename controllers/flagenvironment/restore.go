@@ -37,7 +37,15 @@ func (r *restores) begin(now time.Time) (tell bool, silent int) {
 // restore writes the served revision again.
 func (r *Reconciler) restore(ctx context.Context, s *scope) error {
 	if tell, silent := s.state.restores.begin(s.now); tell {
-		log.FromContext(ctx).Info("Writing the datafile again", "revision", s.state.revision(), "restoredSinceLastLine", silent)
+		log.FromContext(
+			ctx,
+		).Info(
+			"Writing the datafile again",
+			"revision",
+			s.state.revision(),
+			"restoredSinceLastLine",
+			silent,
+		)
 	}
 	return r.Publisher.Serve(ctx, s.environment, s.state.served)
 }

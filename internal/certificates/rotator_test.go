@@ -399,7 +399,9 @@ func TestNextAuthorityIsTrustedBeforeItServes(t *testing.T) {
 	if after.Equal(before) {
 		t.Fatal("the certificate was not renewed")
 	}
-	if _, err := after.Verify(x509.VerifyOptions{Roots: pinned, DNSName: serviceHost, CurrentTime: clock.Now()}); err != nil {
+	if _, err := after.Verify(
+		x509.VerifyOptions{Roots: pinned, DNSName: serviceHost, CurrentTime: clock.Now()},
+	); err != nil {
 		t.Errorf("a client that read the authorities in the overlap does not know the new certificate: %v", err)
 	}
 }

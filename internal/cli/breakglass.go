@@ -30,7 +30,10 @@ const breakGlassHelp = "While the operator is away, --break-glass writes the ser
 // its admission is away, too.
 func (a *App) breakGlassToggle(ctx context.Context, o *toggling, flag *v1alpha1.FeatureFlag) error {
 	if o.on || !o.off && !o.brake {
-		return usagef("--break-glass switches off, with --off; to serve again what was served before, use \"jackstaff rollback %s --to REVISION --break-glass\"", o.environment)
+		return usagef(
+			"--break-glass switches off, with --off; to serve again what was served before, use \"jackstaff rollback %s --to REVISION --break-glass\"",
+			o.environment,
+		)
 	}
 	environment, err := o.cluster.environment(ctx, o.environment)
 	if err != nil {
@@ -45,24 +48,47 @@ func (a *App) breakGlassToggle(ctx context.Context, o *toggling, flag *v1alpha1.
 		return fmt.Errorf("environment %q does not serve flag %q", environment.Name, key)
 	}
 	done := &outcome{
-		Kind: "FeatureFlag", Namespace: flag.Namespace, Name: flag.Name, Key: key, Environment: environment.Name, Action: "off",
-		Changed: compile.IsOn(served, key), DryRun: o.dryRun,
+		Kind:        "FeatureFlag",
+		Namespace:   flag.Namespace,
+		Name:        flag.Name,
+		Key:         key,
+		Environment: environment.Name,
+		Action:      "off",
+		Changed:     compile.IsOn(served, key),
+		DryRun:      o.dryRun,
 	}
 	if !done.Changed {
 		done.Message = fmt.Sprintf("FeatureFlag %s is off in what %s serves already", flag.Name, environment.Name)
 		return o.print(a, done, safe(quote.Line(done.Message)))
 	}
-	if done.Revision, err = a.serveWithoutOperator(ctx, o.cluster, environment, served, []string{key}, o.dryRun); err != nil {
+	if done.Revision, err = a.serveWithoutOperator(
+		ctx,
+		o.cluster,
+		environment,
+		served,
+		[]string{key},
+		o.dryRun,
+	); err != nil {
 		return err
 	}
 	done.Served = !o.dryRun
-	done.Message = fmt.Sprintf("FeatureFlag %s is off in %s as revision %d, served without the operator; \"jackstaff break-glass end %s\" ends that",
-		flag.Name, environment.Name, done.Revision, environment.Name)
+	done.Message = fmt.Sprintf(
+		"FeatureFlag %s is off in %s as revision %d, served without the operator; \"jackstaff break-glass end %s\" ends that",
+		flag.Name,
+		environment.Name,
+		done.Revision,
+		environment.Name,
+	)
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }
 
 // breakGlassRollback serves a revision of the history without the operator, as a new revision.
-func (a *App) breakGlassRollback(ctx context.Context, o *rollingBack, environment *v1alpha1.FlagEnvironment, planned *rollback) error {
+func (a *App) breakGlassRollback(
+	ctx context.Context,
+	o *rollingBack,
+	environment *v1alpha1.FlagEnvironment,
+	planned *rollback,
+) error {
 	contents, err := o.cluster.keptContents(ctx, environment, planned.target)
 	if err != nil {
 		return err
@@ -77,14 +103,24 @@ func (a *App) breakGlassRollback(ctx context.Context, o *rollingBack, environmen
 		return err
 	}
 	done.Served = !o.dryRun
-	done.Message = fmt.Sprintf("%s serves revision %d again, as revision %d and without the operator; \"jackstaff break-glass end %s\" ends that",
-		environment.Name, planned.target, done.Revision, environment.Name)
+	done.Message = fmt.Sprintf(
+		"%s serves revision %d again, as revision %d and without the operator; \"jackstaff break-glass end %s\" ends that",
+		environment.Name,
+		planned.target,
+		done.Revision,
+		environment.Name,
+	)
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }
 
 // serveWithoutOperator serves contents with flags switched off, and brings the copies in other namespaces up to date.
 func (a *App) serveWithoutOperator(
-	ctx context.Context, c *cluster, environment *v1alpha1.FlagEnvironment, contents *datafile.Contents, off []string, dryRun bool,
+	ctx context.Context,
+	c *cluster,
+	environment *v1alpha1.FlagEnvironment,
+	contents *datafile.Contents,
+	off []string,
+	dryRun bool,
 ) (int64, error) {
 	braked, flagd, document, err := compile.Brake(contents, off)
 	if err != nil {
@@ -167,7 +203,13 @@ func (a *App) breakGlassEndCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *App) endBreakGlass(ctx context.Context, c *cluster, o *changing, environment *v1alpha1.FlagEnvironment, yes bool) error {
+func (a *App) endBreakGlass(
+	ctx context.Context,
+	c *cluster,
+	o *changing,
+	environment *v1alpha1.FlagEnvironment,
+	yes bool,
+) error {
 	served, err := c.servedConfigMap(ctx, environment)
 	if err != nil {
 		return err
@@ -181,7 +223,12 @@ func (a *App) endBreakGlass(ctx context.Context, c *cluster, o *changing, enviro
 		return err
 	}
 	if o.output != jsonOutput {
-		a.printf("%s served revision %d without the operator %s ago; after that\n", mark.Actor, ownership.RevisionOf(served), a.age(mark.At))
+		a.printf(
+			"%s served revision %d without the operator %s ago; after that\n",
+			mark.Actor,
+			ownership.RevisionOf(served),
+			a.age(mark.At),
+		)
 		for _, effect := range effects {
 			a.printf("  %s\n", effect)
 		}
@@ -190,8 +237,11 @@ func (a *App) endBreakGlass(ctx context.Context, c *cluster, o *changing, enviro
 		}
 	}
 	if len(on) > 0 && !yes {
-		refusal := fmt.Errorf("the end of break glass would switch on %s; switch them off first with \"jackstaff toggle FLAG -e %s --off\", or add --yes if that is meant",
-			strings.Join(on, ", "), environment.Name)
+		refusal := fmt.Errorf(
+			"the end of break glass would switch on %s; switch them off first with \"jackstaff toggle FLAG -e %s --off\", or add --yes if that is meant",
+			strings.Join(on, ", "),
+			environment.Name,
+		)
 		if !o.dryRun {
 			return refusal
 		}
@@ -219,7 +269,10 @@ func (a *App) endBreakGlass(ctx context.Context, c *cluster, o *changing, enviro
 
 // afterBreakGlass says what changes where the operator publishes again, and which flags go on: what is pinned, or else
 // what the objects of the namespace say, in every mode, because that is where it ends.
-func (c *cluster) afterBreakGlass(ctx context.Context, environment *v1alpha1.FlagEnvironment) (effects, on []string, err error) {
+func (c *cluster) afterBreakGlass(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+) (effects, on []string, err error) {
 	served, err := c.servedDocument(ctx, environment.Name)
 	if err != nil {
 		return nil, nil, err
@@ -262,7 +315,10 @@ func (c *cluster) compiled(ctx context.Context, environment *v1alpha1.FlagEnviro
 }
 
 // servedConfigMap reads the ConfigMap that an environment serves.
-func (c *cluster) servedConfigMap(ctx context.Context, environment *v1alpha1.FlagEnvironment) (*corev1.ConfigMap, error) {
+func (c *cluster) servedConfigMap(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+) (*corev1.ConfigMap, error) {
 	configMap := &corev1.ConfigMap{}
 	key := client.ObjectKey{Namespace: environment.Namespace, Name: environment.DatafileName()}
 	if err := c.client.Get(ctx, key, configMap); err != nil {
@@ -272,7 +328,10 @@ func (c *cluster) servedConfigMap(ctx context.Context, environment *v1alpha1.Fla
 }
 
 // servedContents reads the parts of what an environment serves.
-func (c *cluster) servedContents(ctx context.Context, environment *v1alpha1.FlagEnvironment) (*datafile.Contents, error) {
+func (c *cluster) servedContents(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+) (*datafile.Contents, error) {
 	configMap, err := c.servedConfigMap(ctx, environment)
 	if err != nil {
 		return nil, err

@@ -47,8 +47,19 @@ type cluster struct {
 
 // foldedFlags are those of kubectl that the help of commands leaves out, and "jackstaff options" shows.
 var foldedFlags = []string{
-	"as", "as-group", "as-user-extra", "certificate-authority", "client-certificate", "client-key", "cluster", "insecure-skip-tls-verify",
-	"kubeconfig", "request-timeout", "server", "token", "user",
+	"as",
+	"as-group",
+	"as-user-extra",
+	"certificate-authority",
+	"client-certificate",
+	"client-key",
+	"cluster",
+	"insecure-skip-tls-verify",
+	"kubeconfig",
+	"request-timeout",
+	"server",
+	"token",
+	"user",
 }
 
 // newCluster adds the flags of kubectl that choose a cluster, a user and a namespace.
@@ -68,7 +79,9 @@ func (a *App) newCluster(cmd *cobra.Command, contextName string) *cluster {
 	c := &cluster{flags: flags, warnings: quote.Writer(a.Streams.ErrOut)}
 	if cmd.HasParent() || cmd.Use != "" {
 		c.completes(cmd)
-		cmd.SetUsageTemplate(cmd.UsageTemplate() + "\nUse \"jackstaff options\" for the flags that choose a cluster and a user.\n")
+		cmd.SetUsageTemplate(
+			cmd.UsageTemplate() + "\nUse \"jackstaff options\" for the flags that choose a cluster and a user.\n",
+		)
 	}
 	return c
 }

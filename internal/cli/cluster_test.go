@@ -313,13 +313,30 @@ var _ = Describe("The command line", func() {
 
 	It("compares what the manifests hold, and with --prune everything", func() {
 		namespace := makeProject()
-		Expect(k8s.Create(context.Background(), builders.MakeFlag("other", namespace).Boolean().Environment("production").Obj())).To(Succeed())
+		Expect(
+			k8s.Create(context.Background(), builders.MakeFlag("other", namespace).Boolean().Environment("production").Obj()),
+		).To(
+			Succeed(),
+		)
 		run(0, namespace, "publish", "production", "--wait")
 		exported := run(0, namespace, "export", "flags", "other")
 		file := filepath.Join(GinkgoT().TempDir(), "flags.yaml")
 		Expect(os.WriteFile(file, []byte(exported), 0o600)).To(Succeed())
 		Expect(run(0, namespace, "diff", file, "-e", "production", "--exit-code")).To(Equal("production: no flag changes\n"))
-		pruned := jackstaff(context.Background(), "", "diff", file, "-e", "production", "--exit-code", "--prune", "--kubeconfig", kubeconfig, "-n", namespace)
+		pruned := jackstaff(
+			context.Background(),
+			"",
+			"diff",
+			file,
+			"-e",
+			"production",
+			"--exit-code",
+			"--prune",
+			"--kubeconfig",
+			kubeconfig,
+			"-n",
+			namespace,
+		)
 		Expect(pruned.code).To(Equal(1))
 		Expect(pruned.out).To(ContainSubstring("production: new/checkout removed"))
 	})
@@ -434,7 +451,12 @@ var _ = Describe("The command line", func() {
 		Expect(run(1, namespace, "get", "flags", "chekout")).To(ContainSubstring(`did you mean "checkout"`))
 		Expect(run(1, namespace, "get", "ffa", "nothing")).To(ContainSubstring(`there is no audience "nothing"`))
 		for _, name := range []string{"flag", "ffl", "featureflags"} {
-			Expect(run(0, namespace, "get", name, "new/checkout", "-o", "name")).To(Equal("featureflag.flags.jackstaff.dev/checkout\n"), name)
+			Expect(
+				run(0, namespace, "get", name, "new/checkout", "-o", "name"),
+			).To(
+				Equal("featureflag.flags.jackstaff.dev/checkout\n"),
+				name,
+			)
 		}
 		Expect(run(0, namespace, "get", "ffe", "-o", "wide")).To(MatchRegexp(`PENDING +MODE`))
 		empty := jackstaff(context.Background(), "", "get", "audiences", "--kubeconfig", kubeconfig, "-n", namespace)

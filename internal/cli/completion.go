@@ -35,14 +35,20 @@ func (c *cluster) completes(cmd *cobra.Command) {
 		}
 	}
 	if cmd.Flags().Lookup("environment") != nil {
-		_ = cmd.RegisterFlagCompletionFunc("environment", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return c.names(cmd, c.environmentNames)
-		})
+		_ = cmd.RegisterFlagCompletionFunc(
+			"environment",
+			func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+				return c.names(cmd, c.environmentNames)
+			},
+		)
 	}
 	if cmd.Flags().Lookup("to") != nil {
-		_ = cmd.RegisterFlagCompletionFunc("to", func(cmd *cobra.Command, arguments []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return c.names(cmd, func(ctx context.Context) []string { return c.revisionNumbers(ctx, arguments) })
-		})
+		_ = cmd.RegisterFlagCompletionFunc(
+			"to",
+			func(cmd *cobra.Command, arguments []string, _ string) ([]string, cobra.ShellCompDirective) {
+				return c.names(cmd, func(ctx context.Context) []string { return c.revisionNumbers(ctx, arguments) })
+			},
+		)
 	}
 }
 

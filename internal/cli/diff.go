@@ -119,7 +119,10 @@ func (a *App) diff(ctx context.Context, paths []string, o *diffOptions) error {
 // compiled in after as far as they are not archived, over what is served before.
 func overlaid(before, after *datafile.Document, flags []*v1alpha1.FeatureFlag) *datafile.Document {
 	document := &datafile.Document{
-		Header: after.Header, Flags: maps.Clone(before.Flags), Audiences: maps.Clone(before.Audiences), Events: maps.Clone(before.Events),
+		Header:    after.Header,
+		Flags:     maps.Clone(before.Flags),
+		Audiences: maps.Clone(before.Audiences),
+		Events:    maps.Clone(before.Events),
 	}
 	for _, flag := range flags {
 		if flag.Spec.Archived {
@@ -193,7 +196,11 @@ func readGit(ctx context.Context, revision string, paths []string) ([]manifests.
 			directory, pattern = filepath.Dir(name), filepath.Base(name)
 		}
 		if manifests.IsKustomization(name) {
-			return nil, usagef("%s is a kustomization, which can reach beyond it: check out %s beside it, and compare with --against", name, revision)
+			return nil, usagef(
+				"%s is a kustomization, which can reach beyond it: check out %s beside it, and compare with --against",
+				name,
+				revision,
+			)
 		}
 		prefix, err := git(ctx, directory, "rev-parse", "--show-prefix")
 		if err != nil {

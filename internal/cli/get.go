@@ -36,7 +36,10 @@ var kinds = []struct {
 	names    []string
 }{
 	{"featureflags", []string{"flags", "flag", "featureflag", "featureflags", "ffl"}},
-	{"flagenvironments", []string{"environments", "environment", "env", "envs", "flagenvironment", "flagenvironments", "ffe"}},
+	{
+		"flagenvironments",
+		[]string{"environments", "environment", "env", "envs", "flagenvironment", "flagenvironments", "ffe"},
+	},
 	{"flagaudiences", []string{"audiences", "audience", "flagaudience", "flagaudiences", "ffa"}},
 	{"flagevents", []string{"events", "event", "flagevent", "flagevents", "ffev"}},
 	{"flagchanges", []string{"changes", "change", "flagchange", "flagchanges", "ffc"}},
@@ -217,7 +220,8 @@ func fingerprint(whole *metav1.Table) string {
 	var cells []string
 	for i := range whole.Rows {
 		for j, cell := range whole.Rows[i].Cells {
-			if j >= len(whole.ColumnDefinitions) || whole.ColumnDefinitions[j].Format != "date" && whole.ColumnDefinitions[j].Name != "Age" {
+			if j >= len(whole.ColumnDefinitions) ||
+				whole.ColumnDefinitions[j].Format != "date" && whole.ColumnDefinitions[j].Name != "Age" {
 				cells = append(cells, fmt.Sprint(cell))
 			}
 		}

@@ -40,7 +40,11 @@ func TestRecommendedLayout(t *testing.T) {
 	} {
 		command := exec.CommandContext(t.Context(), filepath.Join(gitops, "check.sh"),
 			filepath.Join(gitops, "clusters", cluster), filepath.Join(base, "clusters", cluster), out, cluster)
-		command.Env = append(os.Environ(), "PATH="+tools+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECONFIG=/nowhere")
+		command.Env = append(
+			os.Environ(),
+			"PATH="+tools+string(os.PathListSeparator)+os.Getenv("PATH"),
+			"KUBECONFIG=/nowhere",
+		)
 		printed, err := command.CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v:\n%s", cluster, err, printed)

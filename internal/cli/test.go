@@ -285,7 +285,10 @@ func (s *testSuite) hints(test *testCase, environment string) []string {
 		hints = append(hints, hint)
 	}
 	if wanted := test.Expect.Rule; wanted != nil && *wanted != "" && !slices.Contains(rules, *wanted) {
-		hints = append(hints, fmt.Sprintf("the flag has no rule %q in %s%s", *wanted, environment, validation.DidYouMean(*wanted, rules)))
+		hints = append(
+			hints,
+			fmt.Sprintf("the flag has no rule %q in %s%s", *wanted, environment, validation.DidYouMean(*wanted, rules)),
+		)
 	}
 	return hints
 }

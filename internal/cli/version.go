@@ -54,7 +54,11 @@ func (a *App) versionCommand() *cobra.Command {
 			}
 			a.printf("client    %s\n", shown.Client)
 			if !clientOnly {
-				a.printf("server    %s\noperator  %s\n", cmp.Or(shown.Server, "unknown"), cmp.Or(strings.Join(shown.Operator, ", "), "unknown"))
+				a.printf(
+					"server    %s\noperator  %s\n",
+					cmp.Or(shown.Server, "unknown"),
+					cmp.Or(strings.Join(shown.Operator, ", "), "unknown"),
+				)
 			}
 			if shown.Problem != "" {
 				a.notef("%s", shown.Problem)
@@ -93,11 +97,16 @@ func (c *cluster) versions(ctx context.Context, shown *versions) error {
 	for i := range deployments.Items {
 		deployment := &deployments.Items[i]
 		for j := range deployment.Spec.Template.Spec.Containers {
-			shown.Operator = append(shown.Operator, fmt.Sprintf("%s (%s/%s)", deployment.Spec.Template.Spec.Containers[j].Image, deployment.Namespace, deployment.Name))
+			shown.Operator = append(
+				shown.Operator,
+				fmt.Sprintf("%s (%s/%s)", deployment.Spec.Template.Spec.Containers[j].Image, deployment.Namespace, deployment.Name),
+			)
 		}
 	}
 	if len(shown.Operator) == 0 {
-		return errors.New("no Deployment of the cluster has the label app.kubernetes.io/name=jackstaff; is the operator installed?")
+		return errors.New(
+			"no Deployment of the cluster has the label app.kubernetes.io/name=jackstaff; is the operator installed?",
+		)
 	}
 	return nil
 }

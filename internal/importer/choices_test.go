@@ -55,12 +55,18 @@ func TestChoices(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			result := importFlags(t, []byte(`{"flags": {"a": {"state": "ENABLED", "defaultVariant": "blue", "variants": {"red": "r", "green": "g", "blue": "b"},
-				"targeting": `+tc.targeting+`}}}`))
+			result := importFlags(
+				t,
+				[]byte(
+					`{"flags": {"a": {"state": "ENABLED", "defaultVariant": "blue", "variants": {"red": "r", "green": "g", "blue": "b"},
+				"targeting": `+tc.targeting+`}}}`,
+				),
+			)
 			if len(result.Flags) != 1 {
 				t.Fatalf("the losses are %v", result.Losses)
 			}
-			if tc.lost == "" && len(result.Losses) > 0 || tc.lost != "" && !strings.Contains(fmt.Sprint(result.Losses), tc.lost) {
+			if tc.lost == "" && len(result.Losses) > 0 ||
+				tc.lost != "" && !strings.Contains(fmt.Sprint(result.Losses), tc.lost) {
 				t.Errorf("the losses are %v", result.Losses)
 			}
 			form, err := compile.Flag(result.Flags[0], "production")

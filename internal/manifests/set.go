@@ -217,7 +217,8 @@ func (s *Set) findings(ctx context.Context) {
 	for i, object := range objects {
 		for _, finding := range found[i] {
 			// Environments that are kept elsewhere are taken to exist, as render does.
-			if finding.Kind == validation.NotFound && environmentName.MatchString(finding.Field) && !declared[object.GetNamespace()] {
+			if finding.Kind == validation.NotFound && environmentName.MatchString(finding.Field) &&
+				!declared[object.GetNamespace()] {
 				continue
 			}
 			s.problem(object, Warning, string(finding.Kind), finding.Field, finding.Detail)

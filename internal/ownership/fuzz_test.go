@@ -20,8 +20,28 @@ func FuzzRead(f *testing.F) {
 	environment := &v1alpha1.FlagEnvironment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production"}}
 	environment.Status.PublishedRevision, environment.Status.PublishedDigest = 7, "sha256:confirmed"
 	seal := NewSeal(bytes.Repeat([]byte("k"), 32))
-	f.Add("flags-production", "served", "production", "shop", "7", "sha256:confirmed", "", []byte(`{"schemaVersion":1}`), []byte(nil))
-	f.Add("flags-production-r9223372036854775807", "history", "production", "shop", "-1", "", "x", []byte(`{`), []byte{0x1f, 0x8b})
+	f.Add(
+		"flags-production",
+		"served",
+		"production",
+		"shop",
+		"7",
+		"sha256:confirmed",
+		"",
+		[]byte(`{"schemaVersion":1}`),
+		[]byte(nil),
+	)
+	f.Add(
+		"flags-production-r9223372036854775807",
+		"history",
+		"production",
+		"shop",
+		"-1",
+		"",
+		"x",
+		[]byte(`{`),
+		[]byte{0x1f, 0x8b},
+	)
 	f.Add("flags-production-r08", "history", "", "", "08", "sha256:", "v1:", []byte(nil), []byte("garbage"))
 	f.Fuzz(func(t *testing.T, name, kind, of, project, revision, digest, sealed string, text, compressed []byte) {
 		configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{

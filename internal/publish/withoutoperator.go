@@ -52,7 +52,12 @@ func (p *Publisher) ServeWithoutOperator(
 		object:      current.ObjectMeta,
 	}
 	header := datafile.Header{Project: environment.Namespace, Environment: environment.Name, Revision: next.Revision}
-	if next.Files, next.FlagdComplete, err = Layout(header, content, environment.Spec.Datafile, filesOf(current)); err != nil {
+	if next.Files, next.FlagdComplete, err = Layout(
+		header,
+		content,
+		environment.Spec.Datafile,
+		filesOf(current),
+	); err != nil {
 		return 0, err
 	}
 	written := p.servedConfigMap(environment, next)

@@ -12,7 +12,9 @@ import (
 )
 
 // hostForm is a DNS name or an address, and a port. Nothing else of what a request may claim gets into an answer.
-var hostForm = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$`)
+var hostForm = regexp.MustCompile(
+	`^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$`,
+)
 
 // ParsePublicURL reads the address under which clients reach the server: scheme and host, and nothing else.
 func ParsePublicURL(text string) (*url.URL, error) {

@@ -146,7 +146,14 @@ func TestBudgetCoversWhatAFlagRefersTo(t *testing.T) {
 	}
 	flag, _ := prepared.Flag("f9")
 	context := map[string]any{"a": strings.Repeat("a", 1000)}
-	if _, err := flag.EvaluateWithin(context, noon, &evaluate.Budget{Steps: 20_000_000}); !errors.Is(err, evaluate.ErrBudget) {
+	if _, err := flag.EvaluateWithin(
+		context,
+		noon,
+		&evaluate.Budget{Steps: 20_000_000},
+	); !errors.Is(
+		err,
+		evaluate.ErrBudget,
+	) {
 		t.Errorf("ten prerequisites, each with an audience of three million steps, fit into 20 million: %v", err)
 	}
 }

@@ -37,7 +37,10 @@ func TestEveryReasonHasAnEntry(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !strings.Contains(string(page), "`"+reason+"`") {
-			t.Errorf("docs/troubleshooting.md has no entry for the reason %s, so that whoever sees it does not know what to do", reason)
+			t.Errorf(
+				"docs/troubleshooting.md has no entry for the reason %s, so that whoever sees it does not know what to do",
+				reason,
+			)
 		}
 		return true
 	})

@@ -38,9 +38,22 @@ var _ = Describe("The command line while the operator is away", Ordered, func() 
 		GinkgoHelper()
 		var printed bytes.Buffer
 		app := &cli.App{
-			Streams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &printed, ErrOut: &printed}, Clock: clock.RealClock{},
+			Streams: genericiooptions.IOStreams{
+				In:     strings.NewReader(""),
+				Out:    &printed,
+				ErrOut: &printed,
+			},
+			Clock: clock.RealClock{},
 		}
-		arguments = append(append([]string{"jackstaff"}, arguments...), "-n", "shop", "--as", user, "--kubeconfig", c.kubeconfig)
+		arguments = append(
+			append([]string{"jackstaff"}, arguments...),
+			"-n",
+			"shop",
+			"--as",
+			user,
+			"--kubeconfig",
+			c.kubeconfig,
+		)
 		code = app.Run(ctx, arguments)
 		return code, printed.String()
 	}
@@ -94,7 +107,11 @@ var _ = Describe("The command line while the operator is away", Ordered, func() 
 		Expect(c.admin.Update(ctx, keys)).To(Succeed())
 
 		rules := []rbacv1.PolicyRule{
-			{APIGroups: []string{"flags.jackstaff.dev"}, Resources: []string{"*"}, Verbs: []string{"get", "list", "update", "patch"}},
+			{
+				APIGroups: []string{"flags.jackstaff.dev"},
+				Resources: []string{"*"},
+				Verbs:     []string{"get", "list", "update", "patch"},
+			},
 			{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "update", "patch"}},
 		}
 		c.actAs("editor", "shop", rules...)
@@ -155,7 +172,13 @@ var _ = Describe("The command line while the operator is away", Ordered, func() 
 	It("shows what the operator would serve before it ends", func() {
 		code, out := run("on-call", "break-glass", "end", "production")
 		Expect(code).To(BeZero(), out)
-		Expect(out).To(MatchRegexp(`on-call served revision 4 without the operator \d+s ago; after that\n  new/checkout changes: 100 % of subjects move from off to on\n`))
+		Expect(
+			out,
+		).To(
+			MatchRegexp(
+				`on-call served revision 4 without the operator \d+s ago; after that\n  new/checkout changes: 100 % of subjects move from off to on\n`,
+			),
+		)
 		_, is := ownership.BreakGlassOf(served())
 		Expect(is).To(BeFalse())
 		code, out = run("on-call", "break-glass", "end", "production")

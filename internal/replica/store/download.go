@@ -113,7 +113,11 @@ func newDownloads(number int64, document *Document) downloads {
 }
 
 // encoded is a file in every coding. Identity tells its contents from others.
-func encoded(format Format, identity func() (string, error), file func() ([]byte, error)) (all [codings]func() (Download, error)) {
+func encoded(
+	format Format,
+	identity func() (string, error),
+	file func() ([]byte, error),
+) (all [codings]func() (Download, error)) {
 	plain := sync.OnceValues(file)
 	for coding, encode := range [codings]func([]byte) ([]byte, error){
 		Identity: func(data []byte) ([]byte, error) { return data, nil },

@@ -73,8 +73,13 @@ func newRevision(project, environment string, document *Document) (*Revision, er
 		return nil, fmt.Errorf("prepare datafile: %w", err)
 	}
 	return &Revision{
-		Number: parsed.Revision, Digest: document.Digest, PublishedAt: document.PublishedAt,
-		document: document, engine: engine, clientEngine: engine.Without(datafile.Server), downloads: newDownloads(parsed.Revision, document),
+		Number:       parsed.Revision,
+		Digest:       document.Digest,
+		PublishedAt:  document.PublishedAt,
+		document:     document,
+		engine:       engine,
+		clientEngine: engine.Without(datafile.Server),
+		downloads:    newDownloads(parsed.Revision, document),
 	}, nil
 }
 

@@ -375,7 +375,10 @@ func (s *stream) expect(want ...string) {
 
 func (s *stream) expectRevision(number int64) {
 	s.Helper()
-	s.expect(fmt.Sprintf("id: %d-%064d", number, number), fmt.Sprintf(`data: {"revision":%d,"digest":"sha256:%064d"}`, number, number))
+	s.expect(
+		fmt.Sprintf("id: %d-%064d", number, number),
+		fmt.Sprintf(`data: {"revision":%d,"digest":"sha256:%064d"}`, number, number),
+	)
 }
 
 func (s *stream) expectEnd() {

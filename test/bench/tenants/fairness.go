@@ -59,11 +59,20 @@ func measureFairness(ctx context.Context, folder string, filled crowd, edits int
 	if err != nil {
 		return nil, err
 	}
-	if err := wait.PollUntilContextTimeout(ctx, time.Second, 10*time.Minute, true, func(ctx context.Context) (bool, error) {
-		list := &v1alpha1.FlagEnvironmentList{}
-		err := b.List(ctx, list)
-		return !slices.ContainsFunc(list.Items, func(e v1alpha1.FlagEnvironment) bool { return e.Status.PublishedRevision == 0 }), err
-	}); err != nil {
+	if err := wait.PollUntilContextTimeout(
+		ctx,
+		time.Second,
+		10*time.Minute,
+		true,
+		func(ctx context.Context) (bool, error) {
+			list := &v1alpha1.FlagEnvironmentList{}
+			err := b.List(ctx, list)
+			return !slices.ContainsFunc(
+				list.Items,
+				func(e v1alpha1.FlagEnvironment) bool { return e.Status.PublishedRevision == 0 },
+			), err
+		},
+	); err != nil {
 		return nil, fmt.Errorf("wait for the first publish: %w", err)
 	}
 	var measured [2][2][]time.Duration // Quietly and beside the crowd, edits and brakes.
@@ -78,8 +87,12 @@ func measureFairness(ctx context.Context, folder string, filled crowd, edits int
 		return nil, err
 	}
 	stop()
-	fmt.Printf("beside %d environments and %d flags, of which %.0f are written a second\n", filled.environments, filled.flags,
-		float64(written())/time.Since(began).Seconds())
+	fmt.Printf(
+		"beside %d environments and %d flags, of which %.0f are written a second\n",
+		filled.environments,
+		filled.flags,
+		float64(written())/time.Since(began).Seconds(),
+	)
 	return report(measured)
 }
 
@@ -96,7 +109,10 @@ func report(measured [2][2][]time.Duration) ([]string, error) {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.2f\t%.0f\t\n", row.name, rounded(percentile(quiet, 50)),
 			rounded(percentile(beside, 50)), rounded(percentile(quiet, 99)), rounded(percentile(beside, 99)), ratio, row.goal)
 		if ratio > row.goal {
-			over = append(over, fmt.Sprintf("a neighbour's %s takes %.2f times its quiet p99, goal %.0f", row.name, ratio, row.goal))
+			over = append(
+				over,
+				fmt.Sprintf("a neighbour's %s takes %.2f times its quiet p99, goal %.0f", row.name, ratio, row.goal),
+			)
 		}
 	}
 	return over, table.Flush()
@@ -138,9 +154,15 @@ func (b *bench) neighbour(
 	for i := range count {
 		name := fmt.Sprintf("flag-%05d", i%100)
 		value := label + strconv.Itoa(i)
-		edited, err := b.timed(ctx, served, name, fmt.Sprintf(`{"spec":{"metadata":{"edit":%q}}}`, value), func(document string) bool {
-			return strings.Contains(document, value)
-		})
+		edited, err := b.timed(
+			ctx,
+			served,
+			name,
+			fmt.Sprintf(`{"spec":{"metadata":{"edit":%q}}}`, value),
+			func(document string) bool {
+				return strings.Contains(document, value)
+			},
+		)
 		if err != nil {
 			return took, err
 		}

@@ -50,7 +50,11 @@ type crowd struct{ environments, flags, audiences, members int }
 func main() {
 	ctrl.SetLogger(logr.Discard())
 	parts := flag.String("parts", "memory,fairness", "what is measured")
-	namespaces := flag.String("namespaces", "1,10", "how many filled namespaces there are, one run of the part memory each")
+	namespaces := flag.String(
+		"namespaces",
+		"1,10",
+		"how many filled namespaces there are, one run of the part memory each",
+	)
 	edits := flag.Int("edits", 100, "how many edits and brakes are measured")
 	var filled crowd
 	flag.IntVar(&filled.environments, "environments", 101, "how many environments a filled namespace has")

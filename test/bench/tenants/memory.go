@@ -66,28 +66,34 @@ func (b *bench) startOnce(
 		return 0, 0, 0, err
 	}
 	defer m.stop()
-	err = wait.PollUntilContextTimeout(ctx, 500*time.Millisecond, 10*time.Minute, true, func(ctx context.Context) (bool, error) {
-		if ready == 0 && m.isReady(ctx) {
-			ready = time.Since(m.began)
-		}
-		if _, _, err := m.memory(); err != nil {
-			return false, err // It has ended.
-		}
-		if ready == 0 || time.Since(m.began) < ready+10*time.Second {
-			return false, nil
-		}
-		list := &v1alpha1.FlagEnvironmentList{}
-		if err := b.List(ctx, list); err != nil {
-			return false, err
-		}
-		said := 0
-		for i := range list.Items {
-			if meta.FindStatusCondition(list.Items[i].Status.Conditions, v1alpha1.PublishedCondition) != nil {
-				said++
+	err = wait.PollUntilContextTimeout(
+		ctx,
+		500*time.Millisecond,
+		10*time.Minute,
+		true,
+		func(ctx context.Context) (bool, error) {
+			if ready == 0 && m.isReady(ctx) {
+				ready = time.Since(m.began)
 			}
-		}
-		return said == environments, nil
-	})
+			if _, _, err := m.memory(); err != nil {
+				return false, err // It has ended.
+			}
+			if ready == 0 || time.Since(m.began) < ready+10*time.Second {
+				return false, nil
+			}
+			list := &v1alpha1.FlagEnvironmentList{}
+			if err := b.List(ctx, list); err != nil {
+				return false, err
+			}
+			said := 0
+			for i := range list.Items {
+				if meta.FindStatusCondition(list.Items[i].Status.Conditions, v1alpha1.PublishedCondition) != nil {
+					said++
+				}
+			}
+			return said == environments, nil
+		},
+	)
 	if err != nil {
 		return 0, 0, 0, fmt.Errorf("wait for the environments: %w", err)
 	}

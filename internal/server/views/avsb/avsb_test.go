@@ -1039,7 +1039,11 @@ var _ = Describe("Heartbeats", func() {
 		Expect(answer.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
 		preflight := world.Call("", http.MethodOptions, "/api/sdk/heartbeat", nil, "Origin", "https://example.com")
 		Expect(preflight.Status).To(Equal(http.StatusNoContent))
-		Expect(preflight.Header.Get("Access-Control-Allow-Headers")).To(Equal("Content-Type, traceparent, tracestate, baggage"))
+		Expect(
+			preflight.Header.Get("Access-Control-Allow-Headers"),
+		).To(
+			Equal("Content-Type, traceparent, tracestate, baggage"),
+		)
 		// A page that is left sends its last one by navigator.sendBeacon, as text.
 		beacon := world.Call("", http.MethodPost, "/api/sdk/heartbeat", example, "Content-Type", "text/plain;charset=UTF-8")
 		Expect(beacon.Status).To(Equal(http.StatusOK), string(beacon.Body))
