@@ -10,7 +10,6 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -46,7 +45,7 @@ func TestBrakesGoFirst(t *testing.T) {
 			queue, _ := fairqueue.New(2)("", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]()).(priorityqueue.PriorityQueue[reconcile.Request])
 			defer queue.ShutDown()
 			tc.before.ResourceVersion, tc.after.ResourceVersion = "1", "2"
-			var events handler.EventHandler = followed.handler(flagSource)
+			events := followed.handler(flagSource)
 			events.Update(t.Context(), event.UpdateEvent{ObjectOld: tc.before, ObjectNew: tc.after}, queue)
 			if tc.ignored {
 				if queue.Len() != 0 {

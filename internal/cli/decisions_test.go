@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -267,7 +268,7 @@ func TestEnvironmentReport(t *testing.T) {
 	var entries []history.Entry
 	for i := range 30 {
 		entry := history.Entry{
-			Object:       v1alpha1.ChangedObject{Kind: "FeatureFlag", Key: fmt.Sprint(i)},
+			Object:       v1alpha1.ChangedObject{Kind: "FeatureFlag", Key: strconv.Itoa(i)},
 			Environments: []string{[]string{"production", "staging"}[i%2]},
 		}
 		entries = append(entries, entry)

@@ -219,7 +219,7 @@ func (c *cluster) planRollback(
 	}
 	if err != nil {
 		planned.unknown = err
-		return planned, nil
+		return planned, nil //nolint:nilerr // The plan says that it is not known what the rollback switches.
 	}
 	var on []string
 	planned.effects, on = rollbackEffects(served, target)

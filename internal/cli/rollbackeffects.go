@@ -34,7 +34,8 @@ func onlySwitchesOff(older, newer *datafile.Contents) bool {
 	}
 	for part := range newer.Flags.All() {
 		before, known := older.Flags.Get(part.Key)
-		if !known || !samePart(before, part) && !(compile.IsOn(older, part.Key) && !compile.IsOn(newer, part.Key)) {
+		switchedOff := compile.IsOn(older, part.Key) && !compile.IsOn(newer, part.Key)
+		if !known || !samePart(before, part) && !switchedOff {
 			return false
 		}
 	}

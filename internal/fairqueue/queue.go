@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -66,7 +67,7 @@ func New(bound int) func(
 		name string, limiter workqueue.TypedRateLimiter[reconcile.Request],
 	) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 		q := &Queue{
-			limiter: limiter, now: time.Now, scheduler: newScheduler(bound), delayed: map[reconcile.Request]*delay{},
+			limiter: limiter, now: clock.RealClock{}.Now, scheduler: newScheduler(bound), delayed: map[reconcile.Request]*delay{},
 		}
 		q.changed = sync.NewCond(&q.mu)
 		q.inner = workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: q.scheduler})
@@ -144,7 +145,7 @@ func (q *Queue) GetWithPriority() (request reconcile.Request, priority int, shut
 		if q.inner.ShuttingDown() {
 			return reconcile.Request{}, 0, true
 		}
-		if _, any := q.scheduler.next(); any {
+		if _, found := q.scheduler.next(); found {
 			break
 		}
 		q.changed.Wait()

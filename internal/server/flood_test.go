@@ -47,9 +47,8 @@ func TestFloodsAreCutOff(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			served := guardedServer(t, clocktesting.NewFakePassiveClock(clock.RealClock{}.Now()))
-			connection, err := tls.Dial("tcp", served.Listener.Addr().String(), &tls.Config{
-				InsecureSkipVerify: true, NextProtos: []string{"h2"},
-			})
+			dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}}
+			connection, err := dialer.DialContext(t.Context(), "tcp", served.Listener.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +76,13 @@ func TestRequestsAreNoFlood(t *testing.T) {
 	served := guardedServer(t, clocktesting.NewFakePassiveClock(clock.RealClock{}.Now()))
 	client := served.Client()
 	for range 30 {
-		answer, err := client.Post(served.URL, "application/json", bytes.NewReader(make([]byte, 1<<20)))
+		request, err := http.NewRequestWithContext(
+			t.Context(), http.MethodPost, served.URL, bytes.NewReader(make([]byte, 1<<20)),
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := client.Do(request)
 		if err != nil {
 			t.Fatalf("a client that only sends requests is cut off: %v", err)
 		}

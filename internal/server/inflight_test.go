@@ -14,8 +14,9 @@ import (
 )
 
 // reading is a request with a body, as handlers get it.
-func reading(f *inFlight, address, key, text string) *body {
-	request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(text))
+func reading(t *testing.T, f *inFlight, address, key, text string) *body {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(text))
 	request.RemoteAddr = address + ":1"
 	if key != "" {
 		request.Header.Set("Authorization", "Bearer "+key)
@@ -39,7 +40,7 @@ func TestMemoryOfRequestsIsShared(t *testing.T) {
 	var held []*body
 	refused := 0
 	for i := range 20 {
-		b := reading(f, "192.0.2.1", "cli_"+strings.Repeat("x", i), small)
+		b := reading(t, f, "192.0.2.1", "cli_"+strings.Repeat("x", i), small)
 		if _, err := io.Copy(io.Discard, b); err != nil {
 			refused++
 			if status(err) != http.StatusServiceUnavailable || err.(*Error).RetryAfter == 0 { //nolint:errorlint // As told.
@@ -51,7 +52,7 @@ func TestMemoryOfRequestsIsShared(t *testing.T) {
 	if refused == 0 || f.total > maxShare {
 		t.Errorf("one address, with other keys each time, holds %d bytes", f.total)
 	}
-	other := reading(f, "192.0.2.2", "sdk_y", small)
+	other := reading(t, f, "192.0.2.2", "sdk_y", small)
 	if _, err := io.Copy(io.Discard, other); err != nil {
 		t.Errorf("another address is refused: %v", err)
 	}
@@ -64,7 +65,7 @@ func TestMemoryOfRequestsIsShared(t *testing.T) {
 	// One key from many addresses, too.
 	refused = 0
 	for i := range 20 {
-		b := reading(f, "192.0.2."+string(rune('0'+i%10))+string(rune('0'+i/10)), "cli_x", small)
+		b := reading(t, f, "192.0.2."+string(rune('0'+i%10))+string(rune('0'+i/10)), "cli_x", small)
 		if _, err := io.Copy(io.Discard, b); err != nil {
 			refused++
 		}
@@ -77,7 +78,7 @@ func TestMemoryOfRequestsIsShared(t *testing.T) {
 // The announced length counts for nothing, and too many values are refused while they come in.
 func TestWhatIsReadCounts(t *testing.T) {
 	f := &inFlight{parts: map[string]int64{}}
-	b := reading(f, "192.0.2.1", "", strings.Repeat("x", 1<<20))
+	b := reading(t, f, "192.0.2.1", "", strings.Repeat("x", 1<<20))
 	if f.total != 0 {
 		t.Error("a request that has sent nothing holds memory")
 	}
@@ -92,7 +93,7 @@ func TestWhatIsReadCounts(t *testing.T) {
 		"commas in a text":   {`"` + strings.Repeat(`,{\",`, maxElements) + `"`, 0},
 		"an ordinary object": {`{"a": [1, 2, {"b": "c,d"}]}`, 0},
 	} {
-		b := reading(&inFlight{parts: map[string]int64{}}, "192.0.2.1", "", tc.text)
+		b := reading(t, &inFlight{parts: map[string]int64{}}, "192.0.2.1", "", tc.text)
 		if _, err := io.Copy(io.Discard, b); status(err) != tc.want {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -105,7 +106,7 @@ func TestWhatIsReadCounts(t *testing.T) {
 // Answers to those who do not read count as long as they are being written.
 func TestAnswersAreHeld(t *testing.T) {
 	s := &Server{inFlight: inFlight{parts: map[string]int64{}}}
-	request := httptest.NewRequest(http.MethodGet, "/", nil)
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	var releases []func()
 	for {
 		release, err := s.Hold(request, 8<<20)
@@ -131,7 +132,7 @@ func TestAnswersAreHeld(t *testing.T) {
 func TestStreamsAreBounded(t *testing.T) {
 	s := &streams{}
 	from := func(address string) *http.Request {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		r.RemoteAddr = address + ":1"
 		return r
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"runtime"
 	"slices"
 	"testing"
 )
@@ -28,7 +29,8 @@ func (w *waiters) join(ctx context.Context, environment string) {
 		}
 		w.got <- environment
 	}()
-	for w.waiting() == before { //nolint:revive // It ends as soon as the other one waits.
+	for w.waiting() == before {
+		runtime.Gosched()
 	}
 }
 

@@ -5,6 +5,7 @@ package validation_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,7 +19,7 @@ func TestStepsOfAFlagAreBounded(t *testing.T) {
 	values := func(n, size int) []string {
 		all := make([]string, n)
 		for i := range all {
-			all[i] = strings.Repeat("a", size) + fmt.Sprint(i)
+			all[i] = strings.Repeat("a", size) + strconv.Itoa(i)
 		}
 		return all
 	}

@@ -97,10 +97,11 @@ func parse(page string) ([]step, error) {
 func block(lines []string, i int) (language, text string, end int) {
 	opening := fence.FindStringSubmatch(lines[i])
 	language, _, _ = strings.Cut(opening[3], " ")
+	var body strings.Builder
 	for end = i + 1; end < len(lines) && strings.TrimSpace(lines[end]) != opening[2]; end++ {
-		text += strings.TrimPrefix(lines[end], opening[1]) + "\n"
+		body.WriteString(strings.TrimPrefix(lines[end], opening[1]) + "\n")
 	}
-	return language, text, end
+	return language, body.String(), end
 }
 
 // directive reads the comment that begins at line i. Other comments are of generators.

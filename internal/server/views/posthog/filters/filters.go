@@ -125,13 +125,15 @@ const (
 	// TypePerson is the type of a property of a person.
 	TypePerson = "person"
 	typeCohort = "cohort"
-	TypeFlag   = "flag"
+	// TypeFlag is the type of a dependency on another flag.
+	TypeFlag = "flag"
 
 	// FlagEvaluatesTo is the operator of a dependency on another flag.
 	FlagEvaluatesTo = "flag_evaluates_to"
 
 	// DistinctID is the property of a person that the targeting key is.
-	DistinctID   = "distinct_id"
+	DistinctID = "distinct_id"
+	// TargetingKey is the attribute of an evaluation that DistinctID is.
 	TargetingKey = "targetingKey"
 	// DeviceID is the property that a flag hashes whose bucketing identifier is the device.
 	DeviceID = "$device_id"
