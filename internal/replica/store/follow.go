@@ -96,10 +96,12 @@ func (f *follower) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 		return ctrl.Result{}, fmt.Errorf("get environment: %w", err)
 	}
 	document, version, err := f.read(ctx, environment)
+	brokenFor := ""
 	if isTampered(err) || errors.Is(err, datafile.ErrUnknownVersion) {
 		// The operator restores it or reports it. The event of the next write leads here again.
 		log.FromContext(ctx).Info("Keeping what was served before a broken datafile", "because", err.Error())
-		err, version = nil, "" // The status may confirm it later, such as what was written without the operator.
+		// The status may confirm it later, such as what was written without the operator.
+		err, brokenFor = nil, environment.ResourceVersion
 	}
 	if err != nil {
 		// Keys that were revoked must not wait for the datafile.
@@ -110,7 +112,7 @@ func (f *follower) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 		log.FromContext(ctx).Error(err, "Keeping what was served before a broken datafile")
 	}
 	if held, found := f.store.Environment(environment.Namespace, environment.Name); found && version != "" {
-		held.read = version
+		held.read, held.brokenFor = version, brokenFor
 	}
 	f.store.start.done(request.NamespacedName)
 	return ctrl.Result{}, nil
@@ -125,7 +127,8 @@ func (f *follower) read(ctx context.Context, environment *v1alpha1.FlagEnvironme
 		return nil, "", client.IgnoreNotFound(err)
 	}
 	held, found := f.store.Environment(environment.Namespace, environment.Name)
-	if found && held.UID == environment.UID && held.read == metadata.ResourceVersion {
+	isRead := found && held.UID == environment.UID && held.read == metadata.ResourceVersion
+	if isRead && (held.brokenFor == "" || held.brokenFor == environment.ResourceVersion) {
 		return nil, "", nil
 	}
 	served, err := f.get(ctx, environment, key.Name, v1alpha1.DatafileServed)
