@@ -111,8 +111,9 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	}
 	controllers := map[string]registrable{
 		"flagenvironment": &flagenvironment.Reconciler{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Publisher: publisher, Ledger: shared, Deliveries: deliveries,
-			Status: patcher("flagenvironment-controller"), Clock: options.Clock, Budgets: options.Budgets,
+			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Live: mgr.GetAPIReader(), Publisher: publisher, Ledger: shared,
+			Deliveries: deliveries,
+			Status:     patcher("flagenvironment-controller"), Clock: options.Clock, Budgets: options.Budgets,
 		},
 		"delivery": &delivery.Reconciler{
 			Client:     mgr.GetClient(),

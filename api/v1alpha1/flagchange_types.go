@@ -218,7 +218,7 @@ type ChangeRevision struct {
 
 // FlagChangeStatus says what became of a change.
 type FlagChangeStatus struct {
-	// published sums revisions up in one line, such as "production=43 staging=12". At most 4096 characters.
+	// published sums revisions up in one line, such as "production/43 staging/12". At most 4096 characters.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096

@@ -105,6 +105,14 @@ const (
 	// the datafile is a revision as it was published.
 	PinnedRevisionAnnotation = "flags.jackstaff.dev/pinned-revision"
 
+	// BroughtAnnotation on a datafile of the history names, as JSON, the change records that its revision brings: their
+	// ids by Kind and name of the changed object. At most 250 ids.
+	BroughtAnnotation = "flags.jackstaff.dev/brought"
+
+	// EnvironmentsAnnotation on a FlagChange lists, separated by commas, the environments that the change may concern. It
+	// is absent where it may concern all.
+	EnvironmentsAnnotation = "flags.jackstaff.dev/environments"
+
 	// BreakGlassAnnotation on a served datafile says that somebody wrote it without the operator: the user's name, a space
 	// and an RFC 3339 time. The operator leaves such a datafile as it is until somebody removes the annotation.
 	BreakGlassAnnotation = "flags.jackstaff.dev/break-glass"

@@ -70,6 +70,7 @@ func (r *Reconciler) compileBraked(ctx context.Context, s *scope) error {
 	for i := range flags.Items {
 		if braked[flags.Items[i].Key()] {
 			s.state.compiled.SetFlag(&flags.Items[i])
+			s.state.records.see(flagKind, s.environment.Name, &flags.Items[i])
 		}
 	}
 	s.state.settle(true, false, s.environment.Spec.Datafile.Formats)

@@ -39,6 +39,13 @@ func (r *Reconciler) compile(ctx context.Context, s *scope) error {
 	if changed := s.state.settle(isFirst, specChanged, s.environment.Spec.Datafile.Formats); changed {
 		log.FromContext(ctx).V(4).Info("Compiled the environment")
 	}
+	if !isFirst {
+		return nil
+	}
+	if err := r.recall(ctx, s); err != nil {
+		s.state.compiled = nil // It is the first time again.
+		return err
+	}
 	return nil
 }
 
@@ -65,12 +72,15 @@ func (r *Reconciler) compileAll(ctx context.Context, s *scope) error {
 	)
 	for i := range flags.Items {
 		s.state.compiled.SetFlag(&flags.Items[i])
+		s.state.records.see(flagKind, s.environment.Name, &flags.Items[i])
 	}
 	for i := range audiences.Items {
 		s.state.compiled.SetAudience(&audiences.Items[i])
+		s.state.records.see(audienceKind, s.environment.Name, &audiences.Items[i])
 	}
 	for i := range flagEvents.Items {
 		s.state.compiled.SetEvent(&flagEvents.Items[i])
+		s.state.records.see(eventKind, s.environment.Name, &flagEvents.Items[i])
 	}
 	if err := r.holdMissing(ctx, s); err != nil {
 		s.state.compiled = nil // It is the first time again.
@@ -101,27 +111,28 @@ func (r *Reconciler) compileChanges(ctx context.Context, s *scope, key types.Nam
 func (r *Reconciler) compileChange(ctx context.Context, s *scope, changed change, flagIsGone func()) error {
 	key := types.NamespacedName{Namespace: s.environment.Namespace, Name: changed.name}
 	compiled, shared := s.state.compiled, client.UnsafeDisableDeepCopy
+	see := func(kind string, object v1alpha1.Object) { s.state.records.see(kind, s.environment.Name, object) }
 	switch changed.source {
 	case flagSource:
 		flag := &v1alpha1.FeatureFlag{}
 		return setOrRemove(
 			r.Client.Get(ctx, key, flag, shared),
-			func() { compiled.SetFlag(flag) },
+			func() { compiled.SetFlag(flag); see(flagKind, flag) },
 			flagIsGone,
 		)
 	case audienceSource:
 		audience := &v1alpha1.FlagAudience{}
 		return setOrRemove(
 			r.Client.Get(ctx, key, audience, shared),
-			func() { compiled.SetAudience(audience) },
+			func() { compiled.SetAudience(audience); see(audienceKind, audience) },
 			func() { compiled.RemoveAudience(changed.name) },
 		)
 	case eventSource:
 		flagEvent := &v1alpha1.FlagEvent{}
 		return setOrRemove(
 			r.Client.Get(ctx, key, flagEvent, shared),
-			func() { compiled.SetEvent(flagEvent) },
-			func() { compiled.RemoveEvent(changed.name) },
+			func() { compiled.SetEvent(flagEvent); see(eventKind, flagEvent) },
+			func() { compiled.RemoveEvent(changed.name); r.seeDeletedEvent(ctx, s, changed.name) },
 		)
 	}
 	return nil

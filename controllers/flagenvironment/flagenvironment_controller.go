@@ -44,6 +44,8 @@ const conflictRetry = 100 * time.Millisecond
 // Reconciler compiles an environment and publishes its datafile.
 type Reconciler struct {
 	Client client.Client
+	// Metadata reads the metadata of FlagChanges from a cache with the indexes of package index.
+	Metadata client.Reader
 	// Live reads from the API server.
 	Live      client.Reader
 	Publisher *publish.Publisher
@@ -137,6 +139,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, r.patchElsewhere(ctx, environment)
 	}
 	s := &scope{environment: environment, state: r.states.of(request.NamespacedName), now: r.Clock.Now()}
+	s.state.records.see(environmentKind, environment.Name, environment)
 	for _, phase := range []func(context.Context, *scope) error{r.load, r.compile, r.publish, r.prune} {
 		if err := phase(ctx, s); publish.ProblemOf(err) != nil {
 			s.problem = err
@@ -153,6 +156,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if s.hold > 0 {
 		return ctrl.Result{RequeueAfter: s.hold}, nil
 	}
+	s.state.records.drop(s.state.pending, s.state.isServed())
 	s.state.report(r.Ledger, request.NamespacedName)
 	result := ctrl.Result{RequeueAfter: untilSilent(environment, s.now)}
 	if publish.HasReason(s.problem, v1alpha1.NameTakenReason) {

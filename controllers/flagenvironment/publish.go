@@ -74,10 +74,16 @@ func (r *Reconciler) act(ctx context.Context, s *scope, action Action) error {
 
 // publishContent makes content the next revision and serves it.
 func (r *Reconciler) publishContent(ctx context.Context, s *scope, content publish.Content) error {
+	publishing := publishing{
+		before: servedContents(s.state.served), after: content.Contents, wanted: s.state.compiled.Contents(),
+		isWhole: content.Digest(s.environment.Spec.Datafile.Formats) == s.state.digest,
+	}
+	content.Brought = s.state.records.brought(publishing)
 	served, err := r.Publisher.Publish(ctx, s.environment, content, s.state.served)
 	if err != nil {
 		return err
 	}
+	s.state.records.published(publishing)
 	log.FromContext(ctx).Info("Published", "revision", served.Revision, "digest", served.Digest)
 	s.state.recordServed(served)
 	return nil

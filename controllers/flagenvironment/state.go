@@ -84,6 +84,8 @@ type state struct {
 	// handledRequest is the publish request that was answered last. The cache may show a status from before that, and what
 	// is edited meanwhile waits for a request of its own.
 	handledRequest string
+	// records are the change records that no revision has brought yet.
+	records records
 	// pace spaces publishes out.
 	pace pace
 	// restores spaces out the writes of what is served already.
@@ -93,7 +95,7 @@ type state struct {
 func newState() *state {
 	return &state{
 		pending: map[string]struct{}{}, braked: map[string]struct{}{}, unreported: map[string]struct{}{},
-		changed: map[string]int64{},
+		changed: map[string]int64{}, records: newRecords(),
 	}
 }
 
@@ -136,6 +138,11 @@ func (s *state) revision() int64 {
 		return 0
 	}
 	return s.served.Revision
+}
+
+// isServed reports whether all of what is compiled is served, and nothing else.
+func (s *state) isServed() bool {
+	return s.served != nil && s.served.Digest == s.digest && len(s.pending) == 0
 }
 
 // mustRead reports whether the served ConfigMap, which is to have that name, must be read before anything is decided.

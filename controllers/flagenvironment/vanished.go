@@ -68,6 +68,8 @@ func (r *Reconciler) removeFlags(ctx context.Context, s *scope, names []string) 
 	isLost := false
 	for name, uid := range uids {
 		if deletions.HasUID(uid) {
+			outcome, _ := s.state.compiled.Outcome(name)
+			s.seeDeletion(flagKind, outcome.Key, name, deletions)
 			s.state.compiled.RemoveFlag(name)
 		} else {
 			s.state.compiled.LoseFlag(name)

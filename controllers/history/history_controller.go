@@ -72,6 +72,8 @@ type Reconciler struct {
 	Kind v1alpha1.Kind
 	// Quiet is how long records stay with their object after its last change. Zero moves them at once.
 	Quiet time.Duration
+
+	told told
 }
 
 // SetupWithManager registers the controller.
@@ -80,6 +82,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("history-"+strings.ToLower(r.Kind.Name)).
 		For(r.Kind.New(), builder.WithPredicates(carriesRecordsOrGoes())).
 		WatchesMetadata(&v1alpha1.FlagChange{}, handler.EnqueueRequestsFromMapFunc(r.subject)).
+		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.changedBy)).
 		WithOptions(fairqueue.Options(2)).
 		Complete(r)
 }
@@ -128,7 +131,7 @@ func (s *scope) lookAgain(at time.Time) {
 // out of bounds.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	s := &scope{key: request.NamespacedName, now: r.Clock.Now()}
-	for _, phase := range []func(context.Context, *scope) error{r.read, r.move, r.settle, r.expire, r.fold, r.trim} {
+	for _, phase := range []func(context.Context, *scope) error{r.read, r.move, r.settle, r.tellRevisions, r.expire, r.fold, r.trim} {
 		if err := phase(ctx, s); err != nil {
 			return ctrl.Result{}, err
 		}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -82,7 +83,11 @@ func NewChange(
 			change.Spec.SpecGzip = base64.StdEncoding.EncodeToString(packed)
 		}
 	}
-	return finish(namespace, record.ID, state, change)
+	finished, err := finish(namespace, record.ID, state, change)
+	if concerned := record.concerned(of); err == nil && len(concerned) > 0 {
+		finished.Annotations[v1alpha1.EnvironmentsAnnotation] = strings.Join(concerned, ",")
+	}
+	return finished, err
 }
 
 // finish gives a FlagChange its metadata, by which the operator finds it without reading it whole.

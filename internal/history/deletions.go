@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,9 +31,11 @@ const maxUIDs = 100
 type Deletions struct {
 	uids   map[string]bool
 	newest map[string]lastChange // By key, or by name where the Kind has no keys.
+	named  map[string]lastChange // Deletions by name.
 }
 
 type lastChange struct {
+	id        string
 	at        metav1.MicroTime
 	isDeleted bool
 }
@@ -44,6 +47,11 @@ func (d *Deletions) HasUID(uid string) bool { return d.uids[uid] }
 // of an environment is its name.
 func (d *Deletions) HasKey(key string) bool { return d.newest[key].isDeleted }
 
+// Named returns id and time of the newest admitted deletion of an object of that name, and nothing where there is none.
+func (d *Deletions) Named(name string) (id string, at time.Time) {
+	return d.named[name].id, d.named[name].at.Time
+}
+
 // add takes in a change record. A deletion that was only requested counts: its object is gone.
 func (d *Deletions) add(change *v1alpha1.FlagChange) {
 	of := &change.Spec.Object
@@ -52,9 +60,13 @@ func (d *Deletions) add(change *v1alpha1.FlagChange) {
 		if isDeleted && of.UID != "" {
 			d.uids[of.UID] = true
 		}
+		change := lastChange{id: entry.ID, at: entry.Time, isDeleted: isDeleted}
+		if last, known := d.named[of.Name]; isDeleted && (!known || last.at.Before(&entry.Time)) {
+			d.named[of.Name] = change
+		}
 		key := cmp.Or(of.Key, of.Name)
 		if last, known := d.newest[key]; !known || last.at.Before(&entry.Time) {
-			d.newest[key] = lastChange{at: entry.Time, isDeleted: isDeleted}
+			d.newest[key] = change
 		}
 	}
 }
@@ -75,7 +87,7 @@ func FindDeletions(
 	namespace, kind string,
 	uids ...string,
 ) (*Deletions, error) {
-	deletions := &Deletions{uids: map[string]bool{}, newest: map[string]lastChange{}}
+	deletions := &Deletions{uids: map[string]bool{}, newest: map[string]lastChange{}, named: map[string]lastChange{}}
 	chunks := slices.Collect(slices.Chunk(uids, maxUIDs))
 	if len(uids) == 0 {
 		chunks = [][]string{nil}

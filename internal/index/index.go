@@ -54,6 +54,9 @@ const (
 	// HistoryOf finds the metadata of FlagChanges by HistoryKey.
 	HistoryOf = "history"
 
+	// Brings finds the metadata of datafiles of the history by HistoryKey of the objects whose changes the revision brings.
+	Brings = "brings"
+
 	// HistoryFolded finds, by the value "true", the metadata of FlagChanges that stand for many older changes.
 	HistoryFolded = "folded"
 )
@@ -119,6 +122,12 @@ func Setup(ctx context.Context, indexer client.FieldIndexer) error {
 				return nil
 			}
 			return []string{"true"}
+		}},
+		{configMapMetadata(), Brings, func(object client.Object) []string {
+			if object.GetLabels()[v1alpha1.DatafileLabel] != v1alpha1.DatafileHistory {
+				return nil
+			}
+			return slices.Collect(maps.Keys(history.DecodeBrought(object.GetAnnotations()[v1alpha1.BroughtAnnotation])))
 		}},
 		{&v1alpha1.FeatureFlag{}, UID, uid},
 		{&v1alpha1.FlagEnvironment{}, UID, uid},

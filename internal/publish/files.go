@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
@@ -37,6 +38,8 @@ type Content struct {
 	Document func() *datafile.Document
 	// PinnedRevision is the revision of the history that this is, with flags forced off, and 0 where it is none.
 	PinnedRevision int64
+	// Brought are the change records that are published with this.
+	Brought history.Brought
 }
 
 // Digest is the digest of the content in the given formats.

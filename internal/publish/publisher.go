@@ -164,7 +164,11 @@ func (p *Publisher) keep(
 			return nil, err
 		}
 		next.seal = p.sealOf(environment, next)
-		err = p.Client.Create(ctx, p.historyConfigMap(environment, next))
+		entry := p.historyConfigMap(environment, next)
+		if brought := content.Brought.Encode(); brought != "" {
+			entry.Annotations[v1alpha1.BroughtAnnotation] = brought
+		}
+		err = p.Client.Create(ctx, entry)
 		if err == nil {
 			return next, nil
 		}

@@ -10,7 +10,7 @@ package v1alpha1
 //
 // FlagChangeStatus says what became of a change.
 type FlagChangeStatusApplyConfiguration struct {
-	// published sums revisions up in one line, such as "production=43 staging=12". At most 4096 characters.
+	// published sums revisions up in one line, such as "production/43 staging/12". At most 4096 characters.
 	Published *string `json:"published,omitempty"`
 	// revisions are the revisions that published the change, one an environment. At most 50.
 	Revisions []ChangeRevisionApplyConfiguration `json:"revisions,omitempty"`

@@ -1,0 +1,117 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package flagenvironment
+
+import (
+	"crypto/sha256"
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+)
+
+func contentsWith(digests map[string]string) *datafile.Contents {
+	contents := &datafile.Contents{}
+	for key, digest := range digests {
+		contents.Flags.Put(datafile.Part{Key: key, Digest: sha256.Sum256([]byte(digest))})
+	}
+	return contents
+}
+
+// A revision names the changes that it serves, no change that still waits, and none a second time.
+func TestRevisionBringsWhatItServes(t *testing.T) {
+	flag, staff := history.Named{Kind: flagKind, Name: "checkout"}, history.Named{Kind: audienceKind, Name: "staff"}
+	production := history.Named{Kind: environmentKind, Name: "production"}
+	off, on, braked := map[string]string{"pay": "off"}, map[string]string{"pay": "on"}, map[string]string{"pay": "braked"}
+	for name, tc := range map[string]struct {
+		of                    history.Named
+		isBrake               bool
+		before, after, wanted map[string]string
+		isWhole, want         bool
+	}{
+		"a new flag":                         {flag, false, nil, on, on, true, true},
+		"a changed flag":                     {flag, false, off, on, on, true, true},
+		"a deleted flag":                     {flag, false, on, nil, nil, true, true},
+		"a flag that is served as it was":    {flag, false, on, on, on, true, false},
+		"a change that waits under a brake":  {flag, false, on, braked, off, false, false},
+		"the brake itself":                   {flag, true, on, braked, off, false, true},
+		"an audience":                        {staff, false, on, off, off, true, true},
+		"an audience, while a brake is used": {staff, false, on, braked, off, false, false},
+		"the environment":                    {production, false, on, off, off, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			records := newRecords()
+			key := ""
+			if tc.of == flag {
+				key = "pay"
+			}
+			records.add(tc.of, key, time.Now(), note{id: "a", isBrake: tc.isBrake}, true)
+			p := publishing{contentsWith(tc.before), contentsWith(tc.after), contentsWith(tc.wanted), tc.isWhole}
+			brought := records.brought(p)
+			if got := slices.Equal(brought[tc.of.String()], []string{"a"}); got != tc.want {
+				t.Errorf("it brings %v, want it: %t", brought, tc.want)
+			}
+			records.published(p)
+			if left := len(records.byObject[tc.of].notes) == 1; left == tc.want {
+				t.Errorf("the record waits for a further revision: %t", left)
+			}
+		})
+	}
+}
+
+func TestRecordsAreSeenOnceAndBounded(t *testing.T) {
+	records, now := newRecords(), time.Now()
+	of := history.Named{Kind: flagKind, Name: "checkout"}
+	for i := range maxNotes + 10 {
+		for range 2 { // An object shows its records with each of its changes.
+			records.add(of, "pay", now.Add(time.Duration(i)), note{id: strconv.Itoa(i)}, true)
+		}
+	}
+	records.add(of, "pay", now.Add(time.Hour), note{id: "staging"}, false)
+	notes := records.byObject[of].notes
+	if len(notes) != maxNotes || notes[0].id != "10" || notes[maxNotes-1].id != strconv.Itoa(maxNotes+9) {
+		t.Errorf("%d records from %s to %s", len(notes), notes[0].id, notes[len(notes)-1].id)
+	}
+}
+
+// What changed nothing of what is served is not told as part of a later revision.
+func TestRecordsThatChangeNothingAreDropped(t *testing.T) {
+	pending, waiting := map[string]struct{}{"pay": {}}, history.Named{Kind: flagKind, Name: "checkout"}
+	all := []history.Named{
+		waiting,
+		{Kind: flagKind, Name: "search"},
+		{Kind: audienceKind, Name: "staff"},
+		{Kind: environmentKind, Name: "production"},
+	}
+	for name, tc := range map[string]struct {
+		pending  map[string]struct{}
+		isServed bool
+		want     []history.Named
+	}{
+		"all is served":  {nil, true, nil},
+		"one flag waits": {pending, false, []history.Named{all[0], all[2]}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			records := newRecords()
+			for _, of := range all {
+				key := map[string]string{"checkout": "pay", "search": "find"}[of.Name]
+				records.add(of, key, time.Now(), note{id: "a"}, true)
+			}
+			records.drop(tc.pending, tc.isServed)
+			maps.DeleteFunc(records.byObject, func(_ history.Named, known *noted) bool { return len(known.notes) == 0 })
+			if len(records.byObject) != len(tc.want) {
+				t.Fatalf("%d objects are left, want %v", len(records.byObject), tc.want)
+			}
+			for _, of := range tc.want {
+				if records.byObject[of] == nil {
+					t.Errorf("%s is dropped", of)
+				}
+			}
+		})
+	}
+}
