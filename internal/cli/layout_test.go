@@ -12,7 +12,7 @@ import (
 )
 
 // TestRecommendedLayout runs docs/gitops/check.sh on the layout that docs/gitops.md recommends: a kustomization for each
-// cluster, which patches the flags that they share.
+// cluster, which patches the environments that they share.
 func TestRecommendedLayout(t *testing.T) {
 	gitops, err := filepath.Abs(filepath.Join("..", "..", "docs", "gitops"))
 	if err != nil {
@@ -29,14 +29,14 @@ func TestRecommendedLayout(t *testing.T) {
 	if err := os.CopyFS(base, os.DirFS(gitops)); err != nil {
 		t.Fatal(err)
 	}
-	patch := filepath.Join("clusters", "production", "new-checkout.yaml")
+	patch := filepath.Join("flags", "new-checkout.yaml")
 	before := strings.Replace(string(read(t, base, patch)), "10%", "5%", 1)
 	if err := os.WriteFile(filepath.Join(base, patch), []byte(before), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for cluster, want := range map[string][]string{
-		"production": {"2 objects checked, 0 errors, 0 warnings", "5 % of subjects move from off to on", "1 case, 0 failed"},
-		"staging":    {"2 objects checked, 0 errors, 0 warnings", "staging: no flag changes", "1 case, 0 failed"},
+		"production": {"3 objects checked, 0 errors, 0 warnings", "5 % of subjects move from off to on", "1 case, 0 failed"},
+		"staging":    {"3 objects checked, 0 errors, 0 warnings", "staging: no flag changes", "1 case, 0 failed"},
 	} {
 		command := exec.CommandContext(t.Context(), filepath.Join(gitops, "check.sh"),
 			filepath.Join(gitops, "clusters", cluster), filepath.Join(base, "clusters", cluster), out, cluster)
