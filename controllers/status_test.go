@@ -351,13 +351,11 @@ var _ = Describe("Statuses", func() {
 		environment := builders.MakeEnvironment("production", namespace).Obj()
 		create(environment, onFlag("checkout", namespace))
 		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", true) }).Should(Succeed())
-		rule := builders.MakeRule("hungry").Serve("on")
-		for i := range 50 {
-			rule.Condition("email", v1alpha1.OperatorMatches, fmt.Sprint(i, strings.Repeat("a{999}", 5)))
-		}
+		// Some text makes many objects in every reader's memory, and compresses to little.
+		objects := `{"all":[{}` + strings.Repeat(",{}", 240_000) + `]}`
 		for i := range 5 {
-			hungry := builders.MakeFlag(fmt.Sprint("hungry-", i), namespace).Boolean().Environment("production").Rule(rule)
-			create(hungry.Obj())
+			create(builders.MakeFlag(fmt.Sprint("hungry-", i), namespace).Type(v1alpha1.FlagTypeJSON).
+				Variation("many", objects).DefaultVariation("many").Environment("production").Obj())
 		}
 		Eventually(func(g Gomega) {
 			g.Expect(fetch(g, environment).Status.Conditions).To(
@@ -365,7 +363,7 @@ var _ = Describe("Statuses", func() {
 					v1alpha1.PublishedCondition,
 					metav1.ConditionFalse,
 					v1alpha1.DatafileUnreadableReason,
-					"regular expressions",
+					"objects",
 				),
 			)
 		}).Should(Succeed())

@@ -36,6 +36,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
 func TestControllers(t *testing.T) {
@@ -311,7 +312,9 @@ func flagIn(g Gomega, configMap *corev1.ConfigMap, key string) map[string]any {
 	var document struct {
 		Flags map[string]map[string]any `json:"flags"`
 	}
-	g.ExpectWithOffset(1, json.Unmarshal([]byte(configMap.Data["datafile.json"]), &document)).To(Succeed())
+	native, err := ownership.Native(configMap)
+	g.ExpectWithOffset(1, err).NotTo(HaveOccurred())
+	g.ExpectWithOffset(1, json.Unmarshal(native, &document)).To(Succeed())
 	return document.Flags[key]
 }
 
