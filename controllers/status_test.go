@@ -366,7 +366,7 @@ var _ = Describe("Statuses", func() {
 					"objects",
 				),
 			)
-		}).Should(Succeed())
+		}).WithTimeout(2 * time.Minute).Should(Succeed())
 		Expect(
 			flagIn(Default, datafileOf(Default, namespace, "production"), "checkout"),
 		).To(
@@ -380,7 +380,7 @@ var _ = Describe("Statuses", func() {
 			).To(
 				haveCondition(v1alpha1.PublishedCondition, metav1.ConditionTrue, v1alpha1.PublishedReason, ""),
 			)
-		}).Should(Succeed())
+		}).WithTimeout(2 * time.Minute).Should(Succeed())
 	})
 
 	It("say why a datafile is too large, and what is largest in it, while the last good one is served", func() {
