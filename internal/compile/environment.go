@@ -256,7 +256,7 @@ func (e *Environment) removeFlag(name string) {
 func (e *Environment) SetAudience(audience *v1alpha1.FlagAudience) {
 	input := e.project.audience(audience)
 	e.audiences[audience.Name] = input
-	e.brokenAudiences.put(audience.Name, input.err != nil)
+	e.brokenAudiences.put(audience.Name, input.invalid != nil)
 	e.dirtyAudiences.add(audience.Name)
 }
 

@@ -97,25 +97,27 @@ func (v version) is(other version) bool { return v.generation > 0 && v == other 
 // audienceInput is one FlagAudience. What it compiles to is made once a flag refers to it.
 type audienceInput struct {
 	version version
-	err     error
+	// invalid says why the audience is not valid, from the start.
+	invalid error
 
 	once   sync.Once
 	source *v1alpha1.FlagAudience // Nil once it is compiled.
 	form   *datafile.Audience
 	part   datafile.Part
+	err    error
 }
 
 // newAudienceInput checks the audience, which must not change any more.
 func newAudienceInput(audience *v1alpha1.FlagAudience, version version) *audienceInput {
 	return &audienceInput{
-		version: version, source: audience, err: validation.FlagAudience(audience).ToAggregate(),
+		version: version, source: audience, invalid: validation.FlagAudience(audience).ToAggregate(),
 	}
 }
 
 // compiled returns the audience as the datafile has it. It fails where the audience is not valid.
 func (i *audienceInput) compiled() (*datafile.Audience, datafile.Part, error) {
-	if i.err != nil {
-		return nil, datafile.Part{}, i.err
+	if i.invalid != nil {
+		return nil, datafile.Part{}, i.invalid
 	}
 	i.once.Do(func() {
 		// What is valid compiles; a part of strings and of valid conditions is encoded.
