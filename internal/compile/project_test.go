@@ -102,19 +102,21 @@ func TestOnlyAudiencesThatAreReferredToAreInTheDatafile(t *testing.T) {
 // Environments are compiled by several workers at once. An audience that is broken for a moment would take a flag out of
 // the file of another environment.
 func TestEnvironmentsShareAudiencesAtOnce(t *testing.T) {
-	project := NewProject()
-	flag, audience := storedFlag(1, "production"), storedAudience(1, "alice")
-	var wait sync.WaitGroup
-	for range 4 {
-		wait.Go(func() {
-			environment := project.NewEnvironment("production", nil)
-			environment.SetFlag(flag)
-			environment.SetAudience(audience)
-			environment.Compile()
-			if _, ok := environment.Audience("beta"); !ok {
-				t.Error("the audience is not served")
-			}
-		})
+	flag := storedFlag(1, "production")
+	for range 50 {
+		project, audience := NewProject(), storedAudience(1, "alice")
+		var wait sync.WaitGroup
+		for range 4 {
+			wait.Go(func() {
+				environment := project.NewEnvironment("production", nil)
+				environment.SetFlag(flag)
+				environment.SetAudience(audience)
+				environment.Compile()
+				if _, ok := environment.Audience("beta"); !ok {
+					t.Error("the audience is not served")
+				}
+			})
+		}
+		wait.Wait()
 	}
-	wait.Wait()
 }
