@@ -9,6 +9,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 )
 
@@ -78,6 +79,47 @@ func TestLedgerCountsANamespace(t *testing.T) {
 	}
 	if len(ledger.namespaces)+len(ledger.objects) != 0 {
 		t.Error("the ledger remembers what is gone")
+	}
+}
+
+// A tenant fills the namespace to the byte, and whoever is on call must still be able to act.
+func TestAFullNamespaceTakesWhatIsDoneOnCall(t *testing.T) {
+	flag := builders.MakeFlag("checkout", "shop").Boolean().Environment("production").Obj()
+	environment := builders.MakeEnvironment("production", "shop").Obj()
+	ledger := NewLedger(Limits{Bytes: sizeOf(flag) + sizeOf(environment)})
+	ledger.record(flag)
+	ledger.record(environment)
+	if ledger.Refusal(builders.MakeFlag("search", "shop").Boolean().Obj()) == "" {
+		t.Fatal("the namespace is not full")
+	}
+	for name, edit := range map[string]func(*v1alpha1.FeatureFlag, *v1alpha1.FlagEnvironment){
+		"a switch off": func(flag *v1alpha1.FeatureFlag, _ *v1alpha1.FlagEnvironment) {
+			flag.Spec.Environments[0].Enabled = !flag.Spec.Environments[0].Enabled
+		},
+		"a brake": func(flag *v1alpha1.FeatureFlag, _ *v1alpha1.FlagEnvironment) {
+			flag.ForceDisableIn("production", true)
+		},
+		"a freeze": func(_ *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) {
+			environment.Spec.Publish.Suspend = true
+		},
+		"a rollback": func(_ *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) {
+			environment.Spec.Publish.Revision = new(int64(41))
+		},
+		"a request to publish": func(_ *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) {
+			environment.Annotations = map[string]string{v1alpha1.PublishRequestedAtAnnotation: "2026-01-02T03:04:05Z"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			flag, environment := flag.DeepCopy(), environment.DeepCopy()
+			edit(flag, environment)
+			if refusal := ledger.Refusal(flag) + ledger.Refusal(environment); refusal != "" {
+				t.Error(refusal)
+			}
+		})
+	}
+	flag.ForceDisableIn(strings.Repeat("a", 5000), true)
+	if ledger.Refusal(flag) == "" {
+		t.Error("a brake of any length takes no place")
 	}
 }
 
