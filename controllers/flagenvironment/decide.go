@@ -6,6 +6,8 @@ package flagenvironment
 import (
 	"time"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
@@ -97,6 +99,16 @@ func decide(f facts) Action {
 func decideLastGood(f facts) Action {
 	f.spec = v1alpha1.Publish{Suspend: true}
 	return decide(f)
+}
+
+// pinServed is the pinned revision that is served, as it is or with brakes, and 0 where another one is: a brake of that
+// must not pass for the rollback that is asked for and has not happened.
+func pinServed(f facts) int64 {
+	wanted := ptr.Deref(f.spec.Revision, 0)
+	if wanted == f.revision || wanted == f.pinned {
+		return wanted
+	}
+	return 0
 }
 
 // unansweredRequest returns the publish request of the environment that nobody has answered yet, and "" where there is

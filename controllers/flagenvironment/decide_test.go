@@ -12,6 +12,30 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
+// A brake of something else than the rollback that is asked for must not be shown as that rollback, nor end it.
+func TestPinServed(t *testing.T) {
+	for name, tc := range map[string]struct {
+		wanted, served, pinned, want int64
+	}{
+		"no pin":                               {served: 5},
+		"the pinned revision itself":           {wanted: 3, served: 3, want: 3},
+		"the pinned revision under a brake":    {wanted: 3, served: 6, pinned: 3, want: 3},
+		"a rollback that has not happened":     {wanted: 3, served: 5},
+		"another rollback that has happened":   {wanted: 3, served: 6, pinned: 4},
+		"what a pin has left, with no pin now": {served: 6, pinned: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := facts{revision: tc.served, pinned: tc.pinned}
+			if tc.wanted != 0 {
+				f.spec.Revision = &tc.wanted
+			}
+			if pin := pinServed(f); pin != tc.want {
+				t.Errorf("what is served comes from pin %d, want %d", pin, tc.want)
+			}
+		})
+	}
+}
+
 func TestDecide(t *testing.T) {
 	const request = "2027-01-01T09:00:00Z"
 	automatic := v1alpha1.Publish{Mode: v1alpha1.PublishModeAutomatic}

@@ -62,7 +62,7 @@ func (r *Reconciler) act(ctx context.Context, s *scope, action Action) error {
 		s.state.pace.published(s.now)
 		return r.publishContent(ctx, s, s.state.content())
 	case ActionBrake:
-		return r.brake(ctx, s, s.state.served, ptr.Deref(s.environment.Spec.Publish.Revision, 0))
+		return r.brake(ctx, s, s.state.served, pinServed(s.facts()))
 	case ActionPin:
 		return r.pin(ctx, s, action.Revision)
 	case ActionRestore:
