@@ -103,6 +103,8 @@ type scope struct {
 	delivery *topics.Delivery
 	// unsealed are the names of history entries that are not the operator's.
 	unsealed []string
+	// deletedEvents are the admitted deletions of events, and nil until somebody asks.
+	deletedEvents *history.Deletions
 }
 
 // stopped reports whether a problem keeps what is wanted from being served.

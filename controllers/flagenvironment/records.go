@@ -147,6 +147,9 @@ func (r *records) drop(pending map[string]struct{}, isServed bool) {
 // recall notes, after a restart, the records of pending flags that were moved to the history and that are newer than
 // what is served.
 func (r *Reconciler) recall(ctx context.Context, s *scope) error {
+	if s.state.served == nil {
+		return nil // It is not known what is served: its name is taken, or a newer operator has written it.
+	}
 	for key := range s.state.pending {
 		for _, name := range s.state.compiled.FlagNames(key) {
 			if err := r.recallFlag(ctx, s, key, name, s.state.served.PublishedAt); err != nil {
@@ -195,11 +198,14 @@ func (s *scope) seeDeletion(kind, key, name string, deletions *history.Deletions
 
 // seeDeletedEvent notes the deletion of an event, which the datafile loses.
 func (r *Reconciler) seeDeletedEvent(ctx context.Context, s *scope, name string) {
-	deletions, err := history.FindDeletions(ctx, r.Live, s.environment.Namespace, eventKind)
-	if err != nil {
-		// What is served does not depend on it.
-		log.FromContext(ctx).Error(err, "Not saying which revision brings the deletion of an event", "event", name)
-		return
+	if s.deletedEvents == nil { // Once a reconcile: a thousand events may go at once.
+		deletions, err := history.FindDeletions(ctx, r.Live, s.environment.Namespace, eventKind)
+		if err != nil {
+			// What is served does not depend on it.
+			log.FromContext(ctx).Error(err, "Not saying which revision brings the deletion of an event", "event", name)
+			deletions = &history.Deletions{}
+		}
+		s.deletedEvents = deletions
 	}
-	s.seeDeletion(eventKind, "", name, deletions)
+	s.seeDeletion(eventKind, "", name, s.deletedEvents)
 }
