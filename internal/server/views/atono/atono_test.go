@@ -468,6 +468,7 @@ var _ = Describe("The document", func() {
 			Environment(
 				"staging",
 			).Rule(builders.MakeRule("beta").Condition("plan", v1alpha1.OperatorIn, "beta").Serve("on")).Obj())
+		world.Create(builders.MakeFlag("payments", "shop").Boolean().Environment("production").Obj())
 		printed := world.RunExamples("docs/rest/atono.md", token)
 		Expect(printed).To(HaveLen(3))
 		Expect(printed[0]).To(ContainSubstring(`"MIXED"`))
