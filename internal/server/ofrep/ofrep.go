@@ -113,10 +113,12 @@ func (h *handler) single(w http.ResponseWriter, r *http.Request) {
 	if flag, found := from.engine(from.environment.Revision()).Flag(key); found {
 		var err error
 		if result, err = flag.EvaluateWithin(context, now, &spending.Budget); err != nil {
+			spending.End()
 			h.exceeded(w, r, key, err)
 			return
 		}
 	}
+	spending.End() // A client that does not read its answer holds no processor.
 	h.counter.Evaluated(from.environment, &result, context, now)
 	if result.Flag == nil {
 		h.refuse(
@@ -155,12 +157,14 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	for flag := range engine.Flags() {
 		var err error
 		if result, err = flag.EvaluateWithin(context, now, &spending.Budget); err != nil {
+			spending.End()
 			h.exceeded(w, r, "", err)
 			return
 		}
 		h.counter.Evaluated(from.environment, &result, context, now)
 		body = append(wire.AppendResult(body, &result, from.isServer()), ',')
 	}
+	spending.End() // A client that does not read its answer holds no processor.
 	if body[len(body)-1] == ',' {
 		body = body[:len(body)-1]
 	}
