@@ -61,11 +61,13 @@ func unpacked(r *http.Request) (*http.Request, error) {
 	return as, nil
 }
 
-// read reads at most maxBody bytes.
+// read reads at most MaxBody bytes. It fails with an *Error: that of the reader where it refuses the body itself.
 func read(from io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(from, MaxBody+1))
-	tooLarge := (*http.MaxBytesError)(nil)
+	tooLarge, refused := (*http.MaxBytesError)(nil), (*server.Error)(nil)
 	switch {
+	case errors.As(err, &refused):
+		return nil, refused
 	case errors.As(err, &tooLarge), len(data) > MaxBody:
 		return nil, server.Errorf(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", MaxBody)
 	case err != nil:
