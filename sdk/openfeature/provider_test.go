@@ -560,7 +560,7 @@ func await[T any](tb testing.TB, channel <-chan T) T {
 	select {
 	case value := <-channel:
 		return value
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute): // A datafile of 64 MiB takes its time under the race detector.
 		tb.Fatal("nothing came")
 		panic("unreachable")
 	}
