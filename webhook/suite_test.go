@@ -204,9 +204,10 @@ func (w *warnings) take() []string {
 	return texts
 }
 
-// newNamespace makes a namespace of its own for each test.
+// newNamespace makes a namespace of its own for each test, and forgets what other tests were warned of.
 func newNamespace(ctx context.Context) string {
 	GinkgoHelper()
+	warned.take()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "shop-"}}
 	Expect(cluster.Create(ctx, namespace)).To(Succeed())
 	return namespace.Name
