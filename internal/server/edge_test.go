@@ -5,6 +5,7 @@ package server_test
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -78,5 +79,28 @@ var _ = Describe("The edge", func() {
 		Expect(ask("10.1.1.1:1")).To(Equal(http.StatusOK), "a proxy that does not say")
 		Expect(ask("198.51.100.1:1", "203.0.113.3")).To(Equal(http.StatusOK))
 		Expect(ask("198.51.100.1:2", "203.0.113.4")).To(Equal(http.StatusTooManyRequests), "anybody can write the header")
+	})
+
+	It("counts what was packed in a body until the request ends", func(ctx SpecContext) {
+		srv := edge(server.Options{})
+		values := "[" + strings.Repeat("0,", 100_000) + "0]"
+		srv.Handle("/unpack", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			unpack := func() error {
+				_, err := io.Copy(io.Discard, server.Unpacked(r.Context(), strings.NewReader(values)))
+				return err
+			}
+			Expect(unpack()).To(Succeed())
+			Expect(unpack()).To(Succeed())
+			for range 10 {
+				if err := unpack(); err != nil {
+					Expect(err).To(HaveField("Status", http.StatusServiceUnavailable))
+					return
+				}
+			}
+			Fail("a request has memory without end")
+		}))
+		for range 2 {
+			srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodPost, "/unpack", nil))
+		}
 	})
 })

@@ -26,7 +26,7 @@ func guardedServer(t *testing.T, passive clock.PassiveClock) *httptest.Server {
 		}
 		connection.earn(requestEarns)
 		read := &body{
-			ReadCloser: r.Body, inFlight: &inFlight{parts: map[string]int64{}}, who: whoShares(r), conn: connection,
+			ReadCloser: r.Body, inFlight: newInFlight(), who: whoShares(r), conn: connection,
 		}
 		n, _ := io.Copy(io.Discard, read)
 		_, _ = w.Write(bytes.Repeat([]byte("x"), int(n%7)))

@@ -4,13 +4,17 @@
 package server
 
 import (
-	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
 // reading is a request with a body, as handlers get it.
@@ -35,7 +39,7 @@ func status(err error) int {
 // Small JSON objects take fifty times their text. Whoever sends many at once gets its part of the memory, and others
 // theirs.
 func TestMemoryOfRequestsIsShared(t *testing.T) {
-	f := &inFlight{parts: map[string]int64{}}
+	f := newInFlight()
 	small := "[" + strings.Repeat(`{"a":1},`, 60_000) + "0]"
 	var held []*body
 	refused := 0
@@ -49,8 +53,8 @@ func TestMemoryOfRequestsIsShared(t *testing.T) {
 		}
 		held = append(held, b)
 	}
-	if refused == 0 || f.total > maxShare {
-		t.Errorf("one address, with other keys each time, holds %d bytes", f.total)
+	if refused == 0 || f.all.total > maxInFlight/4 {
+		t.Errorf("one address, with other keys each time, holds %d bytes", f.all.total)
 	}
 	other := reading(t, f, "192.0.2.2", "sdk_y", small)
 	if _, err := io.Copy(io.Discard, other); err != nil {
@@ -59,31 +63,197 @@ func TestMemoryOfRequestsIsShared(t *testing.T) {
 	for _, b := range append(held, other) {
 		b.release()
 	}
-	if f.total != 0 || len(f.parts) != 0 {
-		t.Errorf("%d bytes of %v are never let go of", f.total, f.parts)
+	if f.all.total != 0 || len(f.all.parts) != 0 {
+		t.Errorf("%d bytes of %v are never let go of", f.all.total, f.all.parts)
 	}
-	// One key from many addresses, too.
-	refused = 0
-	for i := range 20 {
-		b := reading(t, f, "192.0.2."+string(rune('0'+i%10))+string(rune('0'+i/10)), "cli_x", small)
-		if _, err := io.Copy(io.Discard, b); err != nil {
+}
+
+// Pages show their key to everybody. Whoever claims it from elsewhere takes nothing from those who use it, and at one
+// address a key leaves memory to others.
+func TestClaimedKeysTakeNothingFromTheirOwners(t *testing.T) {
+	f := newInFlight()
+	held := strings.Repeat("x", 1<<20)
+	refused := 0
+	for i := range 200 {
+		// They send most of a body, and wait.
+		b := reading(t, f, fmt.Sprintf("192.0.2.%d", i%2), "cli_victim", held)
+		if _, err := b.Read(make([]byte, 1<<20)); err != nil {
 			refused++
 		}
 	}
-	if refused == 0 || f.total > maxShare {
-		t.Errorf("one key from many addresses holds %d bytes", f.total)
+	if refused == 0 || f.all.total > maxInFlight/2 {
+		t.Errorf("two addresses hold %d bytes", f.all.total)
+	}
+	if _, err := io.Copy(io.Discard, reading(t, f, "192.0.2.0", "cli_other", held)); err != nil {
+		t.Errorf("another key at that address is refused: %v", err)
+	}
+	for _, key := range []string{"cli_victim", ""} {
+		if _, err := io.Copy(io.Discard, reading(t, f, "198.51.100.1", key, held)); err != nil {
+			t.Errorf("at another address, key %q is refused: %v", key, err)
+		}
+	}
+}
+
+// endless is the start of a body whose last byte does not come.
+type endless struct{ io.Reader }
+
+func (e endless) Read(to []byte) (int, error) {
+	n, err := e.Reader.Read(to)
+	if errors.Is(err, io.EOF) {
+		return n, errors.New("nothing comes")
+	}
+	return n, err
+}
+
+// Nothing is made of a body before it has ended, so that half-sent ones take their text only, and what is small is read
+// whatever others do.
+func TestIdleBodiesLeaveMemoryToOthers(t *testing.T) {
+	f := newInFlight()
+	commas := "[" + strings.Repeat("0,", 170_000)
+	idle := func(address string) {
+		t.Helper()
+		b := reading(t, f, address, "", "")
+		b.ReadCloser = io.NopCloser(endless{strings.NewReader(commas)})
+		_, _ = io.Copy(io.Discard, b)
+	}
+	for i := range 8 {
+		idle(fmt.Sprintf("192.0.2.%d", i%4))
+	}
+	if want := int64(8 * len(commas)); f.all.total != want {
+		t.Errorf("half-sent bodies take %d bytes, of %d that they sent", f.all.total, want)
+	}
+	if _, err := io.Copy(io.Discard, reading(t, f, "192.0.2.1", "", commas[:60<<10]+"0]")); err != nil {
+		t.Errorf("a body of 60 KiB is refused: %v", err)
+	}
+	// With all memory gone, too.
+	for i := range 4 * 256 {
+		idle(fmt.Sprintf("192.0.2.%d", i%4))
+	}
+	for name, tc := range map[string]struct {
+		address, text string
+		want          int
+	}{
+		"a context":                        {"192.0.2.1", `{"context":{"targetingKey":"alice","plan":"beta"}}`, 0},
+		"a context elsewhere":              {"198.51.100.1", `{"context":{"targetingKey":"alice","plan":"beta"}}`, 0},
+		"16 KiB":                           {"198.51.100.1", `"` + strings.Repeat("x", smallBody-2) + `"`, 0},
+		"16 KiB of values, of the reserve": {"198.51.100.1", "[" + strings.Repeat("0,", smallBody/2-1) + "0", 0},
+		"1 MiB":                            {"198.51.100.1", commas + "0]", http.StatusServiceUnavailable},
+	} {
+		if _, err := io.Copy(io.Discard, reading(t, f, tc.address, "", tc.text)); status(err) != tc.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The values of bodies that are being answered refuse nobody the first 64 KiB of a body, and the reserve has an end.
+func TestValuesOfOthersLeaveTextsToRead(t *testing.T) {
+	f := newInFlight()
+	for i := range 20 {
+		_, _ = io.Copy(io.Discard, reading(t, f, fmt.Sprintf("192.0.2.%d", i%8), "", "["+strings.Repeat("0,", 190_000)+"0]"))
+	}
+	if !f.take(nil, maxInFlight-f.all.total) {
+		t.Fatal("the memory is full already")
+	}
+	b := reading(t, f, "198.51.100.1", "", strings.Repeat("x", 65<<10))
+	if _, err := io.ReadFull(b, make([]byte, firstBytes)); err != nil {
+		t.Errorf("the first 64 KiB are refused: %v", err)
+	}
+	if _, err := b.Read(make([]byte, 1)); status(err) != http.StatusServiceUnavailable {
+		t.Errorf("more is read than there is memory for: %v", err)
+	}
+	small, refused := "["+strings.Repeat("0,", smallBody/2-1)+"0", 0
+	var held []*body
+	for i := range 200 {
+		b := reading(t, f, fmt.Sprintf("192.0.2.%d", i%8), "", small)
+		if _, err := io.Copy(io.Discard, b); status(err) == http.StatusServiceUnavailable {
+			refused++
+		}
+		held = append(held, b)
+	}
+	if refused == 0 || f.reserve.total > maxReserve {
+		t.Errorf("small bodies hold %d bytes of the reserve", f.reserve.total)
+	}
+	for _, b := range held {
+		b.release()
+	}
+	if f.reserve.total != 0 || len(f.reserve.parts) != 0 {
+		t.Errorf("%d bytes of the reserve are never let go of", f.reserve.total)
+	}
+}
+
+// What was packed takes memory as what was not, until the request ends.
+func TestUnpackedBodiesCount(t *testing.T) {
+	f := newInFlight()
+	packed := reading(t, f, "192.0.2.1", "", "few bytes")
+	ctx := context.WithValue(t.Context(), bodyKey{}, packed)
+	values := "[" + strings.Repeat("0,", 100_000) + "0]"
+	if _, err := io.Copy(io.Discard, Unpacked(ctx, strings.NewReader(values))); err != nil {
+		t.Fatal(err)
+	}
+	if want := int64(len(values) + 100_001*elementBytes); f.all.total != want {
+		t.Errorf("%d bytes count, and reading it takes %d", f.all.total, want)
+	}
+	var err error
+	for range 10 {
+		if _, err = io.Copy(io.Discard, Unpacked(ctx, strings.NewReader(values))); err != nil {
+			break
+		}
+	}
+	if status(err) != http.StatusServiceUnavailable {
+		t.Errorf("unpacking has no end: %v", err)
+	}
+	many := strings.NewReader(strings.Repeat("[", maxElements+1))
+	if _, err := io.Copy(io.Discard, Unpacked(ctx, many)); status(err) != http.StatusRequestEntityTooLarge {
+		t.Errorf("too many values: %v", err)
+	}
+	if packed.release(); f.all.total != 0 || f.texts.total != 0 {
+		t.Errorf("%d bytes are never let go of", f.all.total)
+	}
+}
+
+// Whoever has a network of IPv6 has addresses without end.
+func TestAddressesStandForTheirNetworks(t *testing.T) {
+	for peer, want := range map[string]string{
+		"192.0.2.1:80":              "address 192.0.2.1",
+		"[::ffff:192.0.2.1]:80":     "address 192.0.2.1",
+		"[2001:db8:1:2:3:4:5:6]:80": "address 2001:db8:1:2::/64",
+		"[2001:db8:1:2::9]:81":      "address 2001:db8:1:2::/64",
+		"[2001:db8:1:3::9]:81":      "address 2001:db8:1:3::/64",
+		"[fd00::1]:80":              "address fd00::1",
+		"[fe80::1%eth0]:80":         "address fe80::1",
+		"[::1]:80":                  "address ::1",
+		"pipe":                      "address pipe",
+	} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		if request.RemoteAddr = peer; addressOf(request) != want {
+			t.Errorf("%s is %q, want %q", peer, addressOf(request), want)
+		}
+	}
+}
+
+// Huma reads the bodies of views. A client is told when to try again there, too.
+func TestViewsSayWhenToTryAgain(t *testing.T) {
+	recorder := httptest.NewRecorder()
+	ctx := humago.NewContext(
+		&huma.Operation{},
+		httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil),
+		recorder,
+	)
+	err := huma.NewErrorWithContext(ctx, http.StatusInternalServerError, "cannot read request body", busy("requests"))
+	if err.GetStatus() != http.StatusServiceUnavailable || recorder.Header().Get("Retry-After") != "1" {
+		t.Errorf("status %d, Retry-After %q", err.GetStatus(), recorder.Header().Get("Retry-After"))
 	}
 }
 
 // The announced length counts for nothing, and too many values are refused while they come in.
 func TestWhatIsReadCounts(t *testing.T) {
-	f := &inFlight{parts: map[string]int64{}}
+	f := newInFlight()
 	b := reading(t, f, "192.0.2.1", "", strings.Repeat("x", 1<<20))
-	if f.total != 0 {
+	if f.all.total != 0 {
 		t.Error("a request that has sent nothing holds memory")
 	}
-	if _, err := b.Read(make([]byte, 1000)); err != nil || f.total != 1000 {
-		t.Errorf("1000 bytes were read, and %d count: %v", f.total, err)
+	if _, err := b.Read(make([]byte, 1000)); err != nil || f.all.total != 1000 {
+		t.Errorf("1000 bytes were read, and %d count: %v", f.all.total, err)
 	}
 	for name, tc := range map[string]struct {
 		text string
@@ -93,19 +263,16 @@ func TestWhatIsReadCounts(t *testing.T) {
 		"commas in a text":   {`"` + strings.Repeat(`,{\",`, maxElements) + `"`, 0},
 		"an ordinary object": {`{"a": [1, 2, {"b": "c,d"}]}`, 0},
 	} {
-		b := reading(t, &inFlight{parts: map[string]int64{}}, "192.0.2.1", "", tc.text)
+		b := reading(t, newInFlight(), "192.0.2.1", "", tc.text)
 		if _, err := io.Copy(io.Discard, b); status(err) != tc.want {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-	if got := CheckElements(bytes.Repeat([]byte("[]"), maxElements+1)); status(got) != http.StatusRequestEntityTooLarge {
-		t.Errorf("what was unpacked is not judged: %v", got)
 	}
 }
 
 // Answers to those who do not read count as long as they are being written.
 func TestAnswersAreHeld(t *testing.T) {
-	s := &Server{inFlight: inFlight{parts: map[string]int64{}}}
+	s := &Server{inFlight: newInFlight()}
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	var releases []func()
 	for {
@@ -123,8 +290,8 @@ func TestAnswersAreHeld(t *testing.T) {
 	for _, release := range releases {
 		release()
 	}
-	if s.inFlight.total != 0 {
-		t.Errorf("%d bytes are never let go of", s.inFlight.total)
+	if s.inFlight.all.total != 0 {
+		t.Errorf("%d bytes are never let go of", s.inFlight.all.total)
 	}
 }
 

@@ -6,6 +6,7 @@ package server
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -81,13 +82,25 @@ func (l *Limits) tooMany(bucket *rate.Limiter, now time.Time) *Error {
 	return &Error{Status: http.StatusTooManyRequests, Message: "too many requests", RetryAfter: max(wait, time.Second)}
 }
 
-// addressOf is where a request comes from, without the port.
+// publicBits are those of a public IPv6 address that its owner does not choose: networks are given away as a whole.
+const publicBits = 64
+
+// addressOf is where a request comes from, without the port. A public IPv6 address stands for its network.
 func addressOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr
 	}
-	return "address " + host
+	address, err := netip.ParseAddr(host)
+	if err != nil {
+		return "address " + host
+	}
+	address = address.Unmap().WithZone("")
+	// The pods of a cluster share a private network, and do not choose their addresses.
+	if address.Is4() || address.IsPrivate() || address.IsLoopback() || address.IsLinkLocalUnicast() {
+		return "address " + address.String()
+	}
+	return "address " + netip.PrefixFrom(address, publicBits).Masked().String()
 }
 
 func (l *Limits) bucket(who string) *rate.Limiter {

@@ -87,12 +87,13 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		connection.earn(requestEarns)
 		counted := &body{
 			ReadCloser: http.MaxBytesReader(recorded, r.Body, maxBody),
-			inFlight:   &s.inFlight, who: whoShares(r), conn: connection,
+			inFlight:   s.inFlight, who: whoShares(r), conn: connection,
 			bounded: strings.HasPrefix(r.URL.Path, boundedPrefix),
 		}
 		defer counted.release()
 		r.Body = counted
-		next.ServeHTTP(recorded, r.WithContext(log.IntoContext(r.Context(), logger)))
+		ctx := context.WithValue(log.IntoContext(r.Context(), logger), bodyKey{}, counted)
+		next.ServeHTTP(recorded, r.WithContext(ctx))
 		r.Body = counted.ReadCloser // What is thrown away takes no memory.
 		s.drain(recorded, r)
 	})

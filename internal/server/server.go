@@ -90,7 +90,7 @@ type Server struct {
 	sessions *sessions
 	limits   *Limits
 	shares   *shares
-	inFlight inFlight
+	inFlight *inFlight
 	streams  streams
 	mux      *http.ServeMux
 	prefixes map[string]http.Handler
@@ -125,7 +125,7 @@ func New(of cluster.Cluster, options Options) (*Server, error) {
 		tokens:    tokens,
 		sessions:  newSessions(options.SessionKey, options.Clock),
 		limits:    NewLimits(options.RequestsPerSecond, options.Clock),
-		inFlight:  inFlight{parts: map[string]int64{}},
+		inFlight:  newInFlight(),
 		shares:    newShares(max(1, runtime.GOMAXPROCS(0)-1)), // The others are for all that costs little.
 		mux:       http.NewServeMux(),
 		prefixes:  map[string]http.Handler{},

@@ -319,10 +319,15 @@ var required = regexp.MustCompile(`^expected required property (.+) to be presen
 // wrong are malformed requests; a body that is not of its schema breaks a rule, unless it is not JSON at all.
 func init() {
 	huma.ValidateStrictCasing = true
-	huma.NewErrorWithContext = func(_ huma.Context, status int, message string, details ...error) huma.StatusError {
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, details ...error) huma.StatusError {
 		refused := &Error{Status: status, Message: message}
 		for _, detail := range details {
 			if own := (*Error)(nil); errors.As(detail, &own) {
+				if ctx != nil {
+					for name, values := range own.GetHeaders() {
+						ctx.SetHeader(name, values[0])
+					}
+				}
 				return own
 			}
 			detailed := huma.ErrorDetailer(nil)

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,9 @@ import (
 
 // MaxBody is the size of a body after it is unpacked, in bytes.
 const MaxBody = 1 << 20
+
+// maxFields is how many fields a form has. Clients send two or three.
+const maxFields = 1000
 
 // formType is the type of a body in which the JSON is the value of the field data.
 const formType = "application/x-www-form-urlencoded"
@@ -45,16 +49,14 @@ func unpacked(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if data, err = uncompressed(data, r.Header.Get("Content-Encoding")); err != nil {
+	ctx := r.Context()
+	if data, err = uncompressed(ctx, data, r.Header.Get("Content-Encoding")); err != nil {
 		return nil, err
 	}
-	if data, err = plain(data, kind, r.URL.Query().Get("compression")); err != nil {
+	if data, err = plain(ctx, data, kind, r.URL.Query().Get("compression")); err != nil {
 		return nil, err
 	}
-	if err := server.CheckElements(data); err != nil {
-		return nil, err
-	}
-	as := r.Clone(r.Context())
+	as := r.Clone(ctx)
 	as.Header.Set("Content-Type", "application/json")
 	as.Header.Del("Content-Encoding")
 	as.Body, as.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
@@ -78,18 +80,18 @@ func read(from io.Reader) ([]byte, error) {
 }
 
 // uncompressed undoes the encoding that the header Content-Encoding names.
-func uncompressed(data []byte, encoding string) ([]byte, error) {
+func uncompressed(ctx context.Context, data []byte, encoding string) ([]byte, error) {
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "", "identity":
 		return data, nil
 	case "gzip", "x-gzip":
-		return inflated(data)
+		return inflated(ctx, data)
 	case "deflate":
 		reader, err := zlib.NewReader(bytes.NewReader(data))
 		if err != nil {
 			return nil, server.Errorf(http.StatusBadRequest, "the body is not compressed by deflate: %v", err)
 		}
-		return read(reader)
+		return read(server.Unpacked(ctx, reader))
 	default:
 		return nil, server.Errorf(
 			http.StatusUnsupportedMediaType,
@@ -100,28 +102,33 @@ func uncompressed(data []byte, encoding string) ([]byte, error) {
 }
 
 // inflated is data that gzip compressed.
-func inflated(data []byte) ([]byte, error) {
+func inflated(ctx context.Context, data []byte) ([]byte, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, server.Errorf(http.StatusBadRequest, "the body is not compressed by gzip: %v", err)
 	}
-	return read(reader)
+	return read(server.Unpacked(ctx, reader))
 }
 
 // isGzip reports whether data begins as gzip does.
 func isGzip(data []byte) bool { return bytes.HasPrefix(data, []byte{0x1f, 0x8b}) }
 
 // plain is the JSON of a body: the body itself, or what the form's field data holds, without gzip and base64.
-func plain(data []byte, kind, compression string) ([]byte, error) {
+func plain(ctx context.Context, data []byte, kind, compression string) ([]byte, error) {
 	if isGzip(data) {
-		return inflated(data)
+		return inflated(ctx, data)
 	}
 	if kind == formType || bytes.HasPrefix(data, []byte("data=")) {
+		if bytes.Count(data, []byte("&")) >= maxFields {
+			return nil, server.Errorf(http.StatusRequestEntityTooLarge, "the form has more than %d fields", maxFields)
+		}
 		form, err := url.ParseQuery(string(data))
 		if err != nil || !form.Has("data") {
 			return nil, server.Errorf(http.StatusBadRequest, "the form has no field data with the JSON")
 		}
-		data = []byte(form.Get("data"))
+		if data, err = read(server.Unpacked(ctx, strings.NewReader(form.Get("data")))); err != nil {
+			return nil, err
+		}
 		if form.Has("compression") {
 			compression = form.Get("compression")
 		}
@@ -146,9 +153,9 @@ func plain(data []byte, kind, compression string) ([]byte, error) {
 		return nil, server.Errorf(http.StatusBadRequest, "the body is neither JSON nor base64 of it")
 	}
 	if isGzip(text) {
-		return inflated(text)
+		return inflated(ctx, text)
 	}
-	return text, nil
+	return read(server.Unpacked(ctx, bytes.NewReader(text)))
 }
 
 // unbased decodes base64 of either alphabet, with or without its end. A form turns a plus sign into a space.
