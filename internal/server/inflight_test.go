@@ -15,6 +15,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
 )
 
 // reading is a request with a body, as handlers get it.
@@ -331,5 +333,37 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	if s.total != 0 || len(s.open) != 0 {
 		t.Errorf("%d streams are open for ever", s.total)
+	}
+}
+
+// The query of a stream's address, another key of the environment and another ticket do not make another share of it.
+func TestStreamsCountForWhatTheyAreOf(t *testing.T) {
+	s := &streams{}
+	production := &store.Environment{Project: "shop", Name: "production"}
+	take := func(i int, environment *store.Environment, kind store.KeyKind) int {
+		ctx := context.WithValue(t.Context(), streamsKey{}, s)
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("/ofrep/v1/stream?x=%d", i), nil)
+		r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i%200)
+		_, err := TakeStream(r, environment, kind)
+		return status(err)
+	}
+	for i := range maxKeyStreams {
+		if got := take(i, production, store.ClientKey); got != 0 {
+			t.Fatalf("refused with %d", got)
+		}
+	}
+	for name, tc := range map[string]struct {
+		environment *store.Environment
+		kind        store.KeyKind
+		want        int
+	}{
+		"one more":            {production, store.ClientKey, http.StatusTooManyRequests},
+		"of the servers":      {production, store.ServerKey, 0},
+		"another environment": {&store.Environment{Project: "shop", Name: "staging"}, store.ClientKey, 0},
+		"another project":     {&store.Environment{Project: "bank", Name: "production"}, store.ClientKey, 0},
+	} {
+		if got := take(maxKeyStreams, tc.environment, tc.kind); got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -168,21 +167,10 @@ func Redact(path string) string {
 }
 
 // Stream serves a handler whose answers have no end of their own: they end when the server stops, and have as long as
-// it takes.
+// it takes. The handler counts them by TakeStream once it knows of what they are.
 func (s *Server) Stream(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			// The path or the query has the key, or what stands for it.
-			release, refused := s.streams.take(r, r.URL.Path+"?"+r.URL.RawQuery)
-			if refused != nil {
-				maps.Copy(w.Header(), refused.GetHeaders())
-				w.Header().Set("Access-Control-Allow-Origin", "*")
-				http.Error(w, refused.Message, refused.Status)
-				return
-			}
-			defer release()
-		}
-		ctx, cancel := context.WithCancel(r.Context())
+		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), streamsKey{}, &s.streams))
 		defer cancel()
 		defer context.AfterFunc(s.stopping, cancel)()
 		controller := http.NewResponseController(w)

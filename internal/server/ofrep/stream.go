@@ -142,6 +142,12 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 		h.deny(w, r, "", err)
 		return
 	}
+	release, err := server.TakeStream(r, from.environment, from.kind)
+	if err != nil {
+		h.deny(w, r, "", err)
+		return
+	}
+	defer release()
 	stream := revisions.Stream{
 		Store:       h.store,
 		Clock:       h.clock,

@@ -5,10 +5,13 @@ package sdk
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
 	"github.com/jackstaff-dev/jackstaff/internal/server/revisions"
 )
 
@@ -29,6 +32,13 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) {
 		unknownKey(w)
 		return
 	}
+	release, err := server.TakeStream(r, environment, kind)
+	if refused := (*server.Error)(nil); errors.As(err, &refused) {
+		maps.Copy(w.Header(), refused.GetHeaders())
+		fail(w, refused.Status, refused.Text())
+		return
+	}
+	defer release()
 	stream := revisions.Stream{
 		Store:       h.store,
 		Clock:       h.clock,
