@@ -6,6 +6,7 @@ package phaseflag
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"maps"
 	"net/http"
 	"time"
@@ -78,7 +79,7 @@ func (v *view) evaluate(ctx context.Context, input *evaluateInput) (*evaluateOut
 	}
 	spending := v.server.Spend(ctx, served, server.StepsOfAll)
 	defer spending.End()
-	for key := range keys(input.Body.Flags, engine) {
+	for key := range keys(input.Body.Flags, engine.Flags()) {
 		result := evaluate.Result{Reason: evaluate.FlagNotFound}
 		if flag, found := engine.Flag(key); found {
 			if result, err = flag.EvaluateWithin(attributes, now, &spending.Budget); err != nil {
@@ -91,19 +92,22 @@ func (v *view) evaluate(ctx context.Context, input *evaluateInput) (*evaluateOut
 	return output, nil
 }
 
-// keys are those of the flags that a request asks for, each once.
-func keys(asked []string, engine *evaluate.Engine) map[string]struct{} {
-	all := map[string]struct{}{}
+// keys are those of the flags that a request asks for, each once. All is asked for the keys of all flags, at most once.
+func keys(asked []string, all iter.Seq[*evaluate.Flag]) map[string]struct{} {
+	found, hasAll := map[string]struct{}{}, false
 	for _, key := range asked {
-		if key != "*" {
-			all[key] = struct{}{}
+		if key == "*" {
+			hasAll = true
 			continue
 		}
-		for flag := range engine.Flags() {
-			all[flag.Key] = struct{}{}
+		found[key] = struct{}{}
+	}
+	if hasAll {
+		for flag := range all {
+			found[flag.Key] = struct{}{}
 		}
 	}
-	return all
+	return found
 }
 
 // evaluated is the environment that a request means.

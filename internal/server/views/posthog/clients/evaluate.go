@@ -9,8 +9,9 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"slices"
 	"strconv"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
@@ -34,20 +35,22 @@ type EvaluateBody struct {
 	Environments     []string         `json:"evaluation_environments,omitempty" maxItems:"1000" doc:"The former name of evaluation_contexts."`
 }
 
-// wants reports whether a request asks for a flag.
-func (b *EvaluateBody) wants(key string, tags func() []string) bool {
-	if b.FlagKeys != nil && !slices.Contains(b.FlagKeys, key) {
-		return false
-	}
-	contexts := b.Contexts
+// wants returns what reports whether a request asks for a flag. Its lists are read once, however many flags there are.
+func (b *EvaluateBody) wants() func(key string, tags func() []string) bool {
+	keys, contexts := sets.New(b.FlagKeys...), sets.New(b.Contexts...)
 	if len(contexts) == 0 {
-		contexts = b.Environments
+		contexts = sets.New(b.Environments...)
 	}
-	if len(contexts) == 0 {
-		return true
+	return func(key string, tags func() []string) bool {
+		if b.FlagKeys != nil && !keys.Has(key) {
+			return false
+		}
+		if len(contexts) == 0 {
+			return true
+		}
+		of := tags()
+		return len(of) == 0 || contexts.HasAny(of...)
 	}
-	of := tags()
-	return len(of) == 0 || slices.ContainsFunc(of, func(tag string) bool { return slices.Contains(contexts, tag) })
 }
 
 type evaluateInput struct {
@@ -160,7 +163,7 @@ func (c *Clients) evaluate(path string) func(context.Context, *evaluateInput) (*
 			context[filters.DeviceID] = body.DeviceID
 		}
 		context[filters.TargetingKey] = subject
-		answers, err := c.answers(ctx, of, context, body.wants)
+		answers, err := c.answers(ctx, of, context, body.wants())
 		if err != nil {
 			return nil, err
 		}
