@@ -10,7 +10,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -116,3 +118,44 @@ func (s *stream) expectEnd() {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(string(rest)).To(Or(BeEmpty(), HavePrefix("event: message\n")))
 }
+
+// hung is a client that opens a stream and reads nothing of it.
+type hung struct {
+	*httptest.ResponseRecorder
+	wrote chan int
+}
+
+func (h *hung) Write(data []byte) (int, error) {
+	h.wrote <- h.Code
+	return h.ResponseRecorder.Write(data)
+}
+
+var _ = Describe("The streams of an address", func() {
+	It("are bounded, and refused in the words of the protocol", func(ctx SpecContext) {
+		s := newShop()
+		answer := world.Call(s.client, http.MethodPost, bulk, alice)
+		Expect(answer.Status).To(Equal(http.StatusOK), string(answer.Body))
+		address := streamOf(answer.Body)
+		soon, cancel := context.WithCancel(ctx)
+		var open sync.WaitGroup
+		defer open.Wait()
+		defer cancel()
+		stream := func(n int) (*hung, int) {
+			request := httptest.NewRequestWithContext(soon, http.MethodGet, address+"&x="+strconv.Itoa(n), http.NoBody)
+			request.RemoteAddr = "198.51.100.77:1"
+			client := &hung{ResponseRecorder: httptest.NewRecorder(), wrote: make(chan int, 100)}
+			open.Go(func() { world.Server.ServeHTTP(client, request) })
+			status := 0
+			Eventually(client.wrote).Should(Receive(&status))
+			return client, status
+		}
+		for n := range 500 {
+			_, status := stream(n)
+			Expect(status).To(Equal(http.StatusOK))
+		}
+		refused, status := stream(500)
+		Expect(status).To(Equal(http.StatusTooManyRequests))
+		Expect(refused.Header()).To(HaveKeyWithValue("Retry-After", []string{"60"}))
+		Expect(refused.Header()).To(HaveKeyWithValue("Access-Control-Allow-Origin", []string{"*"}))
+	})
+})
