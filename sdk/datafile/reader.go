@@ -191,7 +191,7 @@ func Decompress(data []byte) ([]byte, error) {
 		return nil, fmt.Errorf("decompress datafile: %w", err)
 	}
 	var plain bytes.Buffer
-	plain.Grow(min(declaredSize(data), MaxSize) + bytes.MinRead)
+	plain.Grow(declaredSize(data) + bytes.MinRead)
 	if _, err := plain.ReadFrom(io.LimitReader(reader, MaxSize+1)); err != nil {
 		return nil, fmt.Errorf("decompress datafile: %w", err)
 	}
@@ -202,11 +202,12 @@ func Decompress(data []byte) ([]byte, error) {
 }
 
 // declaredSize is the size in bytes that the last member of gzip data says it has decompressed (RFC 1952, ISIZE), as far
-// as deflate can reach it: a byte decompresses to at most 1032. It is a hint: earlier members add to it, and it may lie.
+// as deflate can reach it and as it is read: a byte decompresses to at most 1032. It is a hint: earlier members add to it, and it may lie.
 func declaredSize(data []byte) int {
 	const trailer, ratio = 4, 1032
 	if len(data) < trailer {
 		return 0
 	}
-	return min(int(binary.LittleEndian.Uint32(data[len(data)-trailer:])), ratio*len(data))
+	size := binary.LittleEndian.Uint32(data[len(data)-trailer:])
+	return int(min(int64(size), ratio*int64(len(data)), MaxSize))
 }
