@@ -143,14 +143,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	s := &scope{environment: environment, state: r.states.of(request.NamespacedName), now: r.Clock.Now()}
 	s.state.records.see(environmentKind, environment.Name, environment)
 	for _, phase := range []func(context.Context, *scope) error{r.load, r.compile, r.publish, r.prune} {
-		if err := phase(ctx, s); publish.ProblemOf(err) != nil {
+		switch err := phase(ctx, s); {
+		case publish.ProblemOf(err) != nil:
 			s.problem = err
-		} else if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || errors.Is(err, publish.ErrNamespaceGone) {
+		case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), errors.Is(err, publish.ErrNamespaceGone):
 			return ctrl.Result{}, nil // The namespace is deleted, with everything that it serves.
-		} else if apierrors.IsConflict(err) {
+		case apierrors.IsConflict(err):
 			s.state.reload = true // Somebody else writes at the same time, which is no failure.
 			return ctrl.Result{RequeueAfter: conflictRetry}, nil
-		} else if err != nil {
+		case err != nil:
 			s.state.reload = true
 			return ctrl.Result{}, errors.Join(err, r.patchStatus(ctx, s, err))
 		}

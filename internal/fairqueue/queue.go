@@ -67,7 +67,10 @@ func New(bound int) func(
 		name string, limiter workqueue.TypedRateLimiter[reconcile.Request],
 	) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 		q := &Queue{
-			limiter: limiter, now: clock.RealClock{}.Now, scheduler: newScheduler(bound), delayed: map[reconcile.Request]*delay{},
+			limiter:   limiter,
+			now:       clock.RealClock{}.Now,
+			scheduler: newScheduler(bound),
+			delayed:   map[reconcile.Request]*delay{},
 		}
 		q.changed = sync.NewCond(&q.mu)
 		q.inner = workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: q.scheduler})

@@ -29,7 +29,7 @@ func TestBaseURL(t *testing.T) {
 		"nothing":                 {"", "", false, ""},
 		"text that ends the JSON": {`a"}],"x":"`, "", false, ""},
 	} {
-		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
 		r.Host = tc.host
 		r.Header.Set("X-Forwarded-Proto", tc.proto)
 		s := &Server{}

@@ -85,7 +85,7 @@ func TestPackedBodiesCount(t *testing.T) {
 			request.Header.Set("Content-Type", tc.kind)
 			request.Header.Set("Content-Encoding", tc.encoding)
 			recorder := httptest.NewRecorder()
-			ForClients(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ForClients(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				if got, err := io.ReadAll(r.Body); err != nil || string(got) != text {
 					t.Errorf("%s: unpacked are %d bytes of %d: %v", name, len(got), len(text), err)
 				}

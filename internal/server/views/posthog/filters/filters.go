@@ -138,8 +138,9 @@ const (
 	// DeviceID is the property that a flag hashes whose bucketing identifier is the device.
 	DeviceID = "$device_id"
 
-	// OverrideKey and fallthroughKey begin the sort keys of groups that are no rules. A rule's name holds no colon.
-	OverrideKey    = "override:"
+	// OverrideKey and FallthroughKey begin the sort keys of groups that are no rules. A rule's name holds no colon.
+	OverrideKey = "override:"
+	// FallthroughKey begins that of what is served where no rule matches.
 	FallthroughKey = "fallthrough:"
 
 	// payloadTrue is the key of the payload of a flag without variants.
