@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -94,46 +96,24 @@ func checkListOutput(output string) error {
 // log returns the changes of all objects of the namespace, newest first.
 func (c *cluster) log(ctx context.Context) ([]history.Entry, error) {
 	var carried []history.Entry
-	for kind, list := range map[string]client.ObjectList{
-		"FeatureFlag": &v1alpha1.FeatureFlagList{}, "FlagEnvironment": &v1alpha1.FlagEnvironmentList{},
-		"FlagAudience": &v1alpha1.FlagAudienceList{}, "FlagEvent": &v1alpha1.FlagEventList{},
-	} {
+	for _, kind := range v1alpha1.Kinds {
+		list := kind.NewList()
 		if err := c.client.List(ctx, list, client.InNamespace(c.namespace)); err != nil {
-			return nil, fmt.Errorf("list objects of Kind %s: %w", kind, err)
+			return nil, fmt.Errorf("list objects of Kind %s: %w", kind.Name, err)
 		}
-		for _, object := range objectsOf(list) {
-			of, err := history.Carried(kind, object)
-			if err != nil {
-				return nil, err
+		if err := meta.EachListItem(list, func(item runtime.Object) error {
+			object, isObject := item.(v1alpha1.Object)
+			if !isObject {
+				return fmt.Errorf("%T is no object", item)
 			}
+			of, err := history.Carried(kind.Name, object)
 			carried = append(carried, of...)
+			return err
+		}); err != nil {
+			return nil, err
 		}
 	}
 	return history.ListProject(ctx, c.client, c.namespace, carried)
-}
-
-// objectsOf returns the objects of a list of one of the Kinds.
-func objectsOf(list client.ObjectList) []history.Object {
-	var objects []history.Object
-	switch list := list.(type) {
-	case *v1alpha1.FeatureFlagList:
-		for i := range list.Items {
-			objects = append(objects, &list.Items[i])
-		}
-	case *v1alpha1.FlagEnvironmentList:
-		for i := range list.Items {
-			objects = append(objects, &list.Items[i])
-		}
-	case *v1alpha1.FlagAudienceList:
-		for i := range list.Items {
-			objects = append(objects, &list.Items[i])
-		}
-	case *v1alpha1.FlagEventList:
-		for i := range list.Items {
-			objects = append(objects, &list.Items[i])
-		}
-	}
-	return objects
 }
 
 // printChangeEntries prints changes, with their objects where these are several.

@@ -237,7 +237,11 @@ func (s *session) reset(ctx context.Context) error {
 // wanted is what people want of the project and who may want it: every object but for its status, and the rights.
 func (s *session) wanted(ctx context.Context) (map[string]string, error) {
 	wanted := map[string]string{}
-	for _, list := range append(kinds(), &rbacv1.RoleBindingList{}, &rbacv1.RoleList{}, &corev1.SecretList{}) {
+	lists := []client.ObjectList{&rbacv1.RoleBindingList{}, &rbacv1.RoleList{}, &corev1.SecretList{}}
+	for _, kind := range v1alpha1.Kinds {
+		lists = append(lists, kind.NewList())
+	}
+	for _, list := range lists {
 		if err := s.admin.List(ctx, list, client.InNamespace(project)); err != nil {
 			return nil, err
 		}
@@ -255,19 +259,12 @@ func (s *session) wanted(ctx context.Context) (map[string]string, error) {
 	return wanted, nil
 }
 
-// kinds are empty lists of the Kinds that people write.
-func kinds() []client.ObjectList {
-	return []client.ObjectList{
-		&v1alpha1.FeatureFlagList{}, &v1alpha1.FlagEnvironmentList{},
-		&v1alpha1.FlagAudienceList{}, &v1alpha1.FlagEventList{},
-	}
-}
-
 // empty deletes every object of the Kinds in the project, as somebody who confirms it.
 func (s *session) empty(ctx context.Context) error {
 	return s.wait(ctx, "the project to be empty", func() error {
 		left := 0
-		for _, list := range kinds() {
+		for _, kind := range v1alpha1.Kinds {
+			list := kind.NewList()
 			if err := s.admin.List(ctx, list, client.InNamespace(project)); err != nil {
 				return err
 			}
