@@ -390,6 +390,28 @@ var _ = Describe("Publishing", func() {
 		}).Should(Succeed())
 	})
 
+	It("thaws by itself once the end of a freeze is past", func() {
+		startOperator()
+		environment := builders.MakeEnvironment("production", namespace).Obj()
+		create(environment, onFlag("checkout", namespace))
+		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", true) }).Should(Succeed())
+		edit(environment, func(environment *v1alpha1.FlagEnvironment) {
+			environment.Spec.Publish.Suspend = true
+			environment.Spec.Publish.SuspendReason = "black friday"
+			environment.Spec.Publish.SuspendUntil = new(metav1.NewTime(time.Now().Add(3 * time.Second)))
+		})
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, environment).Status.Conditions).To(
+				haveCondition(v1alpha1.ReadyCondition, metav1.ConditionTrue, v1alpha1.ReadyReason, "(black friday)"))
+		}).Should(Succeed())
+		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
+		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", false) }).Should(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, environment).Status.State).To(Equal(v1alpha1.PublishStateServing))
+			g.Expect(fetch(g, environment).Spec.Publish.Suspend).To(BeTrue(), "the operator writes no spec")
+		}).Should(Succeed())
+	})
+
 	It("freezes while suspended, and rolls back while a revision is pinned", func() {
 		startOperator()
 		environment := builders.MakeEnvironment("production", namespace).Obj()

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -81,7 +82,7 @@ func (r *featureFlags) effects(
 			return texts, err
 		}
 		for _, text := range said {
-			texts = append(texts, when(environment)+": "+text)
+			texts = append(texts, when(environment, c.clock.Now())+": "+text)
 		}
 		if c.work < 0 {
 			return append(texts, tooMuch), nil
@@ -143,7 +144,7 @@ func (r *flagAudiences) effects(
 				return texts, err
 			}
 			for _, text := range said {
-				texts = append(texts, when(environment)+": flag "+strconv.Quote(flag.Key())+": "+text)
+				texts = append(texts, when(environment, c.clock.Now())+": flag "+strconv.Quote(flag.Key())+": "+text)
 			}
 			if c.work < 0 {
 				return append(texts, tooMuch), nil
@@ -201,8 +202,9 @@ func (o *objects) environmentsOf(
 }
 
 // when names an environment, and says where it does not publish by itself.
-func when(environment *v1alpha1.FlagEnvironment) string {
-	if isAutomatic(environment) && !environment.Spec.Publish.Suspend && environment.Spec.Publish.Revision == nil {
+func when(environment *v1alpha1.FlagEnvironment, now time.Time) string {
+	publish := environment.Spec.Publish.At(now)
+	if isAutomatic(environment) && !publish.Suspend && publish.Revision == nil {
 		return environment.Name
 	}
 	return environment.Name + ", once published"

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -40,6 +41,8 @@ type objects struct {
 	cached client.Reader
 	// live reads from the API server.
 	live client.Reader
+	// clock says what is past.
+	clock clock.PassiveClock
 	// recent are the environments that were admitted a moment ago.
 	recent *recentNames
 }
@@ -96,6 +99,7 @@ func (r *flagEnvironments) mistakes(
 	} else {
 		mistakes = validation.FlagEnvironmentUpdate(old, environment)
 	}
+	mistakes = append(mistakes, validation.NewSuspension(old, environment, r.clock.Now())...)
 	revision := validation.NewRevision(old, environment)
 	if revision == 0 || len(mistakes) > 0 {
 		return mistakes, nil

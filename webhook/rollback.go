@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,7 +34,7 @@ func (r *flagEnvironments) effects(
 	case was == is:
 		return nil, nil
 	case is == 0:
-		return unpinned(environment), nil
+		return unpinned(environment, r.clock.Now()), nil
 	}
 	target, err := r.document(ctx, environment.Namespace, environment.HistoryName(is))
 	if err != nil {
@@ -60,9 +61,9 @@ func pinOf(environment *v1alpha1.FlagEnvironment) int64 {
 }
 
 // unpinned says what the end of a pin publishes.
-func unpinned(environment *v1alpha1.FlagEnvironment) []string {
+func unpinned(environment *v1alpha1.FlagEnvironment, now time.Time) []string {
 	pending := environment.Status.PendingFlags
-	if len(pending) == 0 || !isAutomatic(environment) || environment.Spec.Publish.Suspend {
+	if len(pending) == 0 || !isAutomatic(environment) || environment.Spec.Publish.At(now).Suspend {
 		return nil
 	}
 	named := strings.Join(pending[:min(len(pending), maxEffects)], ", ")

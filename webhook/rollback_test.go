@@ -6,6 +6,7 @@ package webhook
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -65,7 +66,7 @@ func TestUnpinned(t *testing.T) {
 	}
 	want := "the pin ends, and what the resources say is published: flag-0, flag-1, flag-2, flag-3, flag-4 and 2 more change; " +
 		"jackstaff diff says for whom"
-	if got := unpinned(environment(func(*v1alpha1.FlagEnvironment) {})); len(got) != 1 || got[0] != want {
+	if got := unpinned(environment(func(*v1alpha1.FlagEnvironment) {}), time.Now()); len(got) != 1 || got[0] != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for name, change := range map[string]func(*v1alpha1.FlagEnvironment){
@@ -73,7 +74,7 @@ func TestUnpinned(t *testing.T) {
 		"a freeze":        func(e *v1alpha1.FlagEnvironment) { e.Spec.Publish.Suspend = true },
 		"nothing pending": func(e *v1alpha1.FlagEnvironment) { e.Status.PendingFlags = nil },
 	} {
-		if got := unpinned(environment(change)); len(got) > 0 {
+		if got := unpinned(environment(change), time.Now()); len(got) > 0 {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

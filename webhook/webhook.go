@@ -59,7 +59,9 @@ func SetupConfined(mgr ctrl.Manager, compatible validation.Compatibility, option
 }
 
 func setup(mgr ctrl.Manager, compatible validation.Compatibility, confined bool, with *options) error {
-	objects := objects{cached: mgr.GetClient(), live: mgr.GetAPIReader(), recent: &recentNames{}}
+	objects := objects{
+		cached: mgr.GetClient(), live: mgr.GetAPIReader(), clock: clock.RealClock{}, recent: &recentNames{},
+	}
 	permission, err := newPermission(mgr.GetConfig(), mgr.GetHTTPClient(), confined)
 	if err != nil {
 		return err

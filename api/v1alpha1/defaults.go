@@ -40,6 +40,9 @@ func (e *FlagEnvironment) Default() {
 	setDefault(&spec.Datafile.Compression, CompressionAuto)
 	setDefault(&spec.Datafile.ClientMembers, ClientMembersDeny)
 	setDefault(&spec.DeletionPolicy, DeletionPolicyRetain)
+	if !spec.Publish.Suspend {
+		spec.Publish.SuspendReason, spec.Publish.SuspendUntil = "", nil
+	}
 	if len(spec.Datafile.Formats) == 0 {
 		spec.Datafile.Formats = []DatafileFormat{DatafileFormatNative, DatafileFormatFlagd}
 	}

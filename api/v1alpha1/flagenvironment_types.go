@@ -5,6 +5,7 @@ package v1alpha1
 
 import (
 	"strconv"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -145,10 +146,25 @@ type Publish struct {
 	// +kubebuilder:default=Automatic
 	Mode PublishMode `json:"mode,omitempty"`
 
-	// suspend stops all publishing until it is false again. Default false.
+	// suspend stops all publishing, but for flags that are forced off, until it is false again or suspendUntil is past.
+	// Default false.
 	//
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
+
+	// suspendReason says why publishing is suspended. Admission removes it where suspend is false. At most 256 characters.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	SuspendReason string `json:"suspendReason,omitempty"`
+
+	// suspendUntil is the instant from which publishing is no longer suspended, although suspend is true. Admission
+	// removes it where suspend is false, and refuses a new one that is past or more than 366 days ahead. Empty means that
+	// only suspend ends the suspension.
+	//
+	// +optional
+	// +nullable
+	SuspendUntil *metav1.Time `json:"suspendUntil,omitempty"`
 
 	// revision serves that revision of the history until it is removed. Empty means the newest.
 	//
@@ -504,6 +520,8 @@ type Instance struct {
 // +kubebuilder:printcolumn:name="Flags",type=integer,JSONPath=`.status.flags.total`
 // +kubebuilder:printcolumn:name="Pending",type=integer,JSONPath=`.status.flags.pending`
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.publish.mode`,priority=1
+// +kubebuilder:printcolumn:name="Frozen until",type=string,JSONPath=`.spec.publish.suspendUntil`,priority=1
+// +kubebuilder:printcolumn:name="Frozen for",type=string,JSONPath=`.spec.publish.suspendReason`,priority=1
 // +kubebuilder:printcolumn:name="Delivered",type=integer,JSONPath=`.status.deliveriesCount`,priority=1
 // +kubebuilder:printcolumn:name="Acknowledged",type=integer,JSONPath=`.status.delivery.acknowledged`,priority=1
 // +kubebuilder:printcolumn:name="Bytes",type=integer,JSONPath=`.status.datafile.bytes`,priority=1
@@ -534,6 +552,15 @@ type FlagEnvironment struct {
 	// +optional
 	// +kubebuilder:default={"observedGeneration":-1}
 	Status FlagEnvironmentStatus `json:"status,omitzero"`
+}
+
+// At is how the environment publishes at that time: a suspension that is over by then is left out.
+func (p *Publish) At(now time.Time) Publish {
+	at := *p
+	if !p.Suspend || p.SuspendUntil != nil && !now.Before(p.SuspendUntil.Time) {
+		at.Suspend, at.SuspendReason, at.SuspendUntil = false, "", nil
+	}
+	return at
 }
 
 // DatafileName is the name of the ConfigMap that the environment serves.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
@@ -17,8 +18,8 @@ import (
 )
 
 // servingState decides whether an environment serves the flag as its spec and annotations want, and why not.
-func servingState(archived bool, environment *environment) v1alpha1.ServingState {
-	spec, entry := &environment.Spec.Publish, &environment.entry
+func servingState(archived bool, environment *environment, now time.Time) v1alpha1.ServingState {
+	spec, entry := environment.Spec.Publish.At(now), &environment.entry
 	switch {
 	case environment.missing:
 		return v1alpha1.ServingStateNotFound
@@ -57,7 +58,7 @@ func (s *scope) stateIn(
 			ForceDisabled: s.flag.ForceDisabledIn(name),
 			Configuration: s.wantedConfiguration(environment),
 		},
-		State: servingState(s.flag.Spec.Archived, environment),
+		State: servingState(s.flag.Spec.Archived, environment, s.now),
 	}
 	if served := environment.entry.Served; served != nil {
 		state.Served = &v1alpha1.ServedState{

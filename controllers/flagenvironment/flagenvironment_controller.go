@@ -113,7 +113,7 @@ func (s *scope) stopped() bool { return s.problem != nil }
 // facts are what is known for the choice of what to serve.
 func (s *scope) facts() facts {
 	return facts{
-		spec:           s.environment.Spec.Publish,
+		spec:           s.environment.Spec.Publish.At(s.now),
 		revision:       s.state.revision(),
 		digest:         s.state.served.Digest,
 		pinned:         s.state.served.PinnedRevision,
@@ -161,7 +161,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	s.state.records.drop(s.state.pending, s.state.isServed())
 	s.state.report(r.Ledger, request.NamespacedName)
-	result := ctrl.Result{RequeueAfter: untilSilent(environment, s.now)}
+	result := ctrl.Result{RequeueAfter: sooner(untilSilent(environment, s.now), untilThaw(environment, s.now))}
 	if publish.HasReason(s.problem, v1alpha1.NameTakenReason) {
 		result.RequeueAfter = nameTakenRetry
 	}

@@ -49,7 +49,7 @@ func setState(spec *v1alpha1.Publish, to *v1alpha1.FlagEnvironmentStatus) {
 	var note string
 	switch to.State {
 	case v1alpha1.PublishStateFrozen:
-		note = fmt.Sprintf("publishing is suspended at revision %d", to.PublishedRevision)
+		note = fmt.Sprintf("publishing is suspended at revision %d%s", to.PublishedRevision, suspension(spec))
 	case v1alpha1.PublishStatePinned:
 		note = fmt.Sprintf("revision %d is pinned", *spec.Revision)
 	case v1alpha1.PublishStateAwaitingPublish:

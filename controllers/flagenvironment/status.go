@@ -48,7 +48,12 @@ func (r *Reconciler) patchStatus(ctx context.Context, s *scope, problem error) e
 		s.delivery = &delivery
 	}
 	computeStatus(s, problem, &after.Status)
-	return r.Status.Patch(ctx, s.environment, after, s.environment.Status.Conditions, after.Status.Conditions)
+	before := &s.environment.Status
+	if err := r.Status.Patch(ctx, s.environment, after, before.Conditions, after.Status.Conditions); err != nil {
+		return err
+	}
+	r.tellThaw(s, after)
+	return nil
 }
 
 // computeStatus sets what this controller reports; the rest of the status is left as it is.
@@ -96,7 +101,8 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 			"the environment is being deleted and is served until it is gone; the finalizers %s keep it",
 			strings.Join(s.environment.Finalizers, ", ")))
 	}
-	setState(&s.environment.Spec.Publish, to)
+	spec := s.environment.Spec.Publish.At(s.now)
+	setState(&spec, to)
 }
 
 // setDelivered says what the delivery controller has reported. Between a publish and the report on it, the last report
@@ -197,7 +203,7 @@ func setFlagdPublished(conditions status.Conditions, s *scope, summary compile.S
 }
 
 func setPublished(conditions status.Conditions, s *scope, problem error) {
-	spec, served := &s.environment.Spec.Publish, s.state.served
+	spec, served := s.environment.Spec.Publish.At(s.now), s.state.served
 	set := func(isTrue bool, reason, message string) {
 		conditions.Set(v1alpha1.PublishedCondition, isTrue, reason, message)
 	}
@@ -209,7 +215,7 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 	case problem != nil:
 		set(false, v1alpha1.WriteFailedReason, problem.Error()+"; it is tried again")
 	case served == nil || served.Revision == 0 && spec.Suspend:
-		set(false, v1alpha1.SuspendedReason, "nothing is published yet, and publishing is suspended")
+		set(false, v1alpha1.SuspendedReason, "nothing is published yet, and publishing is suspended"+suspension(&spec))
 	case served.Revision == 0:
 		set(
 			false,
@@ -224,7 +230,9 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 		set(
 			true,
 			v1alpha1.SuspendedReason,
-			fmt.Sprintf("revision %d is served; changes wait because publishing is suspended", served.Revision),
+			fmt.Sprintf(
+				"revision %d is served; changes wait because publishing is suspended%s", served.Revision, suspension(&spec),
+			),
 		)
 	default:
 		set(

@@ -4,7 +4,9 @@
 package history
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,9 +30,14 @@ func eventsOf(record *history.Record) []said {
 		switch to := string(change.To); change.Path {
 		case "spec.publish.suspend":
 			if to == "true" {
-				add(v1alpha1.FrozenReason, "Freeze", "froze what is served (spec.publish.suspend)")
+				add(v1alpha1.FrozenReason, "Freeze", "froze what is served (spec.publish.suspend)%s", suspension(record))
 			} else {
 				add(v1alpha1.ThawedReason, "Thaw", "ended the freeze (spec.publish.suspend)")
+			}
+		case "spec.publish.suspendUntil":
+			if !changes(record, "spec.publish.suspend") {
+				add(v1alpha1.FrozenReason, "Freeze", "changed the end of the freeze (spec.publish.suspendUntil)%s",
+					suspension(record))
 			}
 		case "spec.publish.revision":
 			if to == "" || to == "null" {
@@ -49,6 +56,29 @@ func eventsOf(record *history.Record) []said {
 		}
 	}
 	return all
+}
+
+// changes reports whether a record changes a field.
+func changes(record *history.Record, path string) bool {
+	return slices.ContainsFunc(record.Changes, func(change history.Change) bool { return change.Path == path })
+}
+
+// suspension says until when a freeze lasts and why, as far as the record says so.
+func suspension(record *history.Record) string {
+	text := ""
+	for i := range record.Changes {
+		var to string
+		if change := &record.Changes[i]; json.Unmarshal(change.To, &to) != nil || to == "" {
+			continue
+		}
+		switch record.Changes[i].Path {
+		case "spec.publish.suspendUntil":
+			text = " until " + to + text
+		case "spec.publish.suspendReason":
+			text += ": " + to
+		}
+	}
+	return text
 }
 
 // tell records events for a change of an environment.

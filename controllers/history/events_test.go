@@ -18,6 +18,16 @@ import (
 func TestEventsNameWhoDidIt(t *testing.T) {
 	none := func(*v1alpha1.FlagEnvironment) {}
 	frozen := func(e *v1alpha1.FlagEnvironment) { e.Spec.Publish.Suspend = true }
+	frozenUntil := func(until, reason string) func(*v1alpha1.FlagEnvironment) {
+		at, err := time.Parse(time.RFC3339, until)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(e *v1alpha1.FlagEnvironment) {
+			e.Spec.Publish.Suspend, e.Spec.Publish.SuspendReason = true, reason
+			e.Spec.Publish.SuspendUntil = new(metav1.NewTime(at))
+		}
+	}
 	pinned := func(e *v1alpha1.FlagEnvironment) { e.Spec.Publish.Revision = new(int64(7)) }
 	annotated := func(name string) func(*v1alpha1.FlagEnvironment) {
 		return func(e *v1alpha1.FlagEnvironment) {
@@ -28,7 +38,14 @@ func TestEventsNameWhoDidIt(t *testing.T) {
 		before, after func(*v1alpha1.FlagEnvironment)
 		want          []string
 	}{
-		"a freeze":                       {none, frozen, []string{v1alpha1.FrozenReason}},
+		"a freeze": {none, frozen, []string{v1alpha1.FrozenReason}},
+		"a freeze with a reason and an end": {
+			none, frozenUntil("2027-01-02T09:00:00Z", "black friday"), []string{v1alpha1.FrozenReason},
+		},
+		"a longer freeze": {
+			frozenUntil("2027-01-02T09:00:00Z", ""), frozenUntil("2027-01-03T09:00:00Z", ""), []string{v1alpha1.FrozenReason},
+		},
+		"a thaw before the end":          {frozenUntil("2027-01-02T09:00:00Z", "x"), none, []string{v1alpha1.ThawedReason}},
 		"a thaw":                         {frozen, none, []string{v1alpha1.ThawedReason}},
 		"a pin":                          {none, pinned, []string{v1alpha1.PinnedReason}},
 		"the end of a pin":               {pinned, none, []string{v1alpha1.UnpinnedReason}},
@@ -64,5 +81,18 @@ func TestEventsNameWhoDidIt(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Whoever finds production frozen wants to know why and until when, without asking whoever froze it.
+func TestEventOfAFreezeSaysWhyAndUntilWhen(t *testing.T) {
+	record := &history.Record{Actor: history.Actor{Name: "alice"}, Changes: []history.Change{
+		{Path: "spec.publish.suspend", From: []byte("false"), To: []byte("true")},
+		{Path: "spec.publish.suspendReason", To: []byte(`"black friday"`)},
+		{Path: "spec.publish.suspendUntil", To: []byte(`"2027-01-02T09:00:00Z"`)},
+	}}
+	const want = "alice froze what is served (spec.publish.suspend) until 2027-01-02T09:00:00Z: black friday"
+	if events := eventsOf(record); len(events) != 1 || events[0].note != want {
+		t.Errorf("it tells %v, want %q", events, want)
 	}
 }

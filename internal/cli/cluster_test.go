@@ -402,6 +402,37 @@ var _ = Describe("The command line", func() {
 		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Suspend).To(BeFalse())
 	})
 
+	It("freezes with a reason and an end, which everybody sees", func() {
+		namespace := makeProject()
+		for wrong, says := range map[string][]string{
+			"--for is from 1m to 8784h": {"--for", "59s"}, "--reason has at most": {"--reason", strings.Repeat("x", 257)},
+			"none of the others can be": {"--off", "--for", "1h"}, "such as 72h": {"--for", "8785h"},
+		} {
+			Expect(run(2, namespace, append([]string{"freeze", "production"}, says...)...)).To(ContainSubstring(wrong))
+		}
+		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Suspend).To(BeFalse())
+
+		done := map[string]any{}
+		Expect(json.Unmarshal([]byte(run(
+			0, namespace, "freeze", "production", "--reason", "black friday", "--for", "72h", "--wait", "-o", "json",
+		)), &done)).To(Succeed())
+		Expect(done).To(And(HaveKeyWithValue("reason", "black friday"), HaveKey("until"), HaveKeyWithValue("served", true)))
+		until := fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.SuspendUntil
+		Expect(until.Time).To(BeTemporally("~", time.Now().Add(72*time.Hour), 10*time.Minute))
+		at := until.UTC().Format(time.RFC3339)
+		Expect(run(0, namespace, "status", "production")).To(
+			ContainSubstring("until " + at + ": black friday; \"jackstaff freeze production --off\" ends that"))
+		Expect(run(0, namespace, "get", "environments", "-o", "wide")).To(And(ContainSubstring(at), ContainSubstring("black friday")))
+
+		By("keeping the reason where the end moves, and dropping both with the freeze")
+		Expect(run(0, namespace, "freeze", "production", "--for", "1h")).To(HaveSuffix(": black friday\n"))
+		run(0, namespace, "freeze", "production", "--off")
+		publish := fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish
+		Expect(publish.Suspend).To(BeFalse())
+		Expect(publish.SuspendReason).To(BeEmpty())
+		Expect(publish.SuspendUntil).To(BeNil())
+	})
+
 	It("switches a flag off that Git owns, so that the tool does not undo it", func() {
 		namespace := makeProject("argocd.argoproj.io/tracking-id=shop-flags:x")
 		Expect(

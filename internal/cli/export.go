@@ -91,7 +91,9 @@ func manifest(object map[string]any) map[string]any {
 		"publish",
 	); found &&
 		object["kind"] == "FlagEnvironment" {
-		maps.DeleteFunc(publish, func(name string, _ any) bool { return name == "suspend" || name == "revision" })
+		maps.DeleteFunc(publish, func(name string, _ any) bool {
+			return strings.HasPrefix(name, "suspend") || name == "revision"
+		})
 		_ = unstructured.SetNestedMap(object, publish, "spec", "publish") // There is a map in its place.
 	}
 	return map[string]any{

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // outcome is what a command did to an object. It is what -o json prints.
@@ -26,6 +27,9 @@ type outcome struct {
 	Served bool `json:"served,omitempty"`
 	// Revision is the revision that is served, or to be served, where the command knows it.
 	Revision int64 `json:"revision,omitempty"`
+	// Reason and Until are those of a freeze, where it has them.
+	Reason string       `json:"reason,omitempty"`
+	Until  *metav1.Time `json:"until,omitempty"`
 	// Undoes is the change that a rollback undoes, in words.
 	Undoes string `json:"undoes,omitempty"`
 	// Effects are what changes for whom, a sentence each.

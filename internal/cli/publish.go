@@ -45,7 +45,7 @@ func (a *App) publish(ctx context.Context, c *cluster, o *changing, name string)
 	// Nanoseconds let two requests of one second differ.
 	request := a.Clock.Now().UTC().Format(time.RFC3339Nano)
 	changed, err := edit(ctx, c, o.dryRun, environment, func() error {
-		switch spec := &environment.Spec.Publish; {
+		switch spec := environment.Spec.Publish.At(a.Clock.Now()); {
 		case spec.Suspend:
 			return fmt.Errorf("%s is frozen; end that first with \"jackstaff freeze %s --off\"", name, name)
 		case spec.Revision != nil:

@@ -34,6 +34,8 @@ type environmentReport struct {
 	Revision    int64        `json:"revision"`
 	Pinned      *int64       `json:"pinned,omitempty"`
 	PublishedAt *metav1.Time `json:"publishedAt,omitempty"`
+	// Freeze is absent where the environment is not frozen.
+	Freeze *freezeReport `json:"freeze,omitempty"`
 	// Ready is the condition's status and Message its message.
 	Ready   metav1.ConditionStatus `json:"ready"`
 	Message string                 `json:"message"`
@@ -48,6 +50,12 @@ type environmentReport struct {
 	Loaded *v1alpha1.DeliveryStatus `json:"loaded,omitempty"`
 	// Changes are the last ten that concern the environment, the newest first.
 	Changes []changeEntry `json:"changes"`
+}
+
+// freezeReport is a freeze as far as its environment says why it is and when it ends by itself.
+type freezeReport struct {
+	Reason string       `json:"reason,omitempty"`
+	Until  *metav1.Time `json:"until,omitempty"`
 }
 
 // brokenFlag is a flag that something is wrong with.
@@ -117,6 +125,9 @@ func (a *App) report(ctx context.Context, c *cluster, named []string) ([]environ
 	reports := make([]environmentReport, len(environments))
 	for i := range environments {
 		reports[i] = newEnvironmentReport(&environments[i], flags.Items, entries)
+		if spec := environments[i].Spec.Publish.At(a.Clock.Now()); spec.Suspend {
+			reports[i].Freeze = &freezeReport{spec.SuspendReason, spec.SuspendUntil}
+		}
 	}
 	return reports, nil
 }
@@ -229,6 +240,11 @@ func (a *App) printReport(report *environmentReport) error {
 			"pinned",
 			fmt.Sprintf("revision %d; \"jackstaff rollback %s --clear\" ends that", *report.Pinned, report.Environment),
 		)
+	}
+	if freeze := report.Freeze; freeze != nil {
+		text := freezeWords(&v1alpha1.Publish{SuspendReason: freeze.Reason, SuspendUntil: freeze.Until})
+		line("frozen", fmt.Sprintf("%s; \"jackstaff freeze %s --off\" ends that",
+			cmp.Or(strings.TrimPrefix(strings.TrimPrefix(text, ": "), " "), "without end"), report.Environment))
 	}
 	line("ready", fmt.Sprintf("%s: %s", report.Ready, report.Message))
 	line(

@@ -214,7 +214,7 @@ func (a *App) noteUnpublished(environment *v1alpha1.FlagEnvironment, on bool) {
 	if environment == nil {
 		return
 	}
-	spec, name := &environment.Spec.Publish, environment.Name
+	spec, name := environment.Spec.Publish.At(a.Clock.Now()), environment.Name
 	if !on && (spec.Suspend || spec.Revision != nil) {
 		defer a.notef("To switch it off at once, add --brake.")
 	}

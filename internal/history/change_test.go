@@ -172,6 +172,26 @@ func TestSummarySaysWhatChanged(t *testing.T) {
 			want:             "production: off→on",
 			wantEnvironments: []string{"production"},
 		},
+		"a freeze with a reason and an end": {
+			record: flag(
+				history.Change{Path: "spec.publish.suspend", From: raw("false"), To: raw("true")},
+				history.Change{Path: "spec.publish.suspendReason", To: raw(`"black friday"`)},
+				history.Change{Path: "spec.publish.suspendUntil", To: raw(`"2027-01-02T09:00:00Z"`)},
+			),
+			want: "freeze; frozen for black friday; frozen until 2027-01-02T09:00:00Z",
+		},
+		"a thaw": {
+			record: flag(
+				history.Change{Path: "spec.publish.suspend", From: raw("true"), To: raw("false")},
+				history.Change{Path: "spec.publish.suspendReason", From: raw(`"black friday"`)},
+				history.Change{Path: "spec.publish.suspendUntil", From: raw(`"2027-01-02T09:00:00Z"`)},
+			),
+			want: "thaw",
+		},
+		"a freeze that loses its end": {
+			record: flag(history.Change{Path: "spec.publish.suspendUntil", From: raw(`"2027-01-02T09:00:00Z"`)}),
+			want:   "frozen without end",
+		},
 		"a kill": {
 			record: flag(history.Change{
 				Path: "metadata.annotations[flags.jackstaff.dev/force-disabled]", To: raw(`"production, staging"`),

@@ -66,6 +66,9 @@ func (r *Record) summary() string {
 	more := r.Omitted
 	for i := range r.Changes {
 		phrase := r.Changes[i].summary()
+		if strings.HasPrefix(phrase, "frozen ") && slices.Contains(phrases, "thaw") {
+			continue // Admission removes reason and end together with the freeze.
+		}
 		switch {
 		case phrase == "" || slices.Contains(phrases, phrase):
 		case len(phrases) == maxSummarized:
@@ -136,6 +139,14 @@ func (c *Change) summary() string {
 			return "freeze"
 		}
 		return "thaw"
+	case path == "publish.suspendUntil" && isAbsent(c.To):
+		return "frozen without end"
+	case path == "publish.suspendReason" && isAbsent(c.To):
+		return "frozen for no stated reason"
+	case path == "publish.suspendUntil":
+		return "frozen until " + c.shown(c.To)
+	case path == "publish.suspendReason":
+		return "frozen for " + c.shown(c.To)
 	case path == "publish.revision" && len(c.To) == 0:
 		return "unpin"
 	case path == "publish.revision":
@@ -226,6 +237,9 @@ func listed(value json.RawMessage) []string {
 	slices.Sort(names)
 	return slices.DeleteFunc(names, func(name string) bool { return len(name) > maxLabelLength })
 }
+
+// isAbsent reports whether a field was removed.
+func isAbsent(value json.RawMessage) bool { return len(value) == 0 || string(value) == "null" }
 
 func onOff(value json.RawMessage) string {
 	if string(value) == "true" {

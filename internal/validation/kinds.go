@@ -63,6 +63,7 @@ func (m *mistakes) environmentSpec(environment *v1alpha1.FlagEnvironment) {
 	publish := specPath.Child("publish")
 	oneOf(m, publish.Child("mode"), spec.Publish.Mode, false, v1alpha1.PublishModeAutomatic, v1alpha1.PublishModeManual,
 		v1alpha1.PublishModeNone)
+	m.characters(publish.Child("suspendReason"), spec.Publish.SuspendReason, MaxSuspendReason)
 	between(m, publish.Child("revision"), spec.Publish.Revision, 1, math.MaxInt64)
 	between(m, publish.Child("revisionHistoryLimit"), spec.Publish.RevisionHistoryLimit, 1, maxRevisionHistoryLimit)
 

@@ -68,6 +68,8 @@ func TestSchema(t *testing.T) {
 			s.DisplayName, s.Order, s.Publish.Suspend, s.Publish.Revision, s.Datafile.Name = "P", 1, true, new(
 				int64(1),
 			), "flags-a.b"
+			s.Publish.SuspendReason = "r"
+			s.Publish.SuspendUntil = new(metav1.NewTime(time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)))
 			s.Datafile.Formats = s.Datafile.Formats[:1]
 			s.Delivery = v1alpha1.Delivery{RefreshPods: true, Acknowledge: true, NamespaceSelector: &metav1.LabelSelector{
 				MatchLabels: map[string]string{"a": "b"},

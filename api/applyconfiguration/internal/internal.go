@@ -830,6 +830,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: suspend
       type:
         scalar: boolean
+    - name: suspendReason
+      type:
+        scalar: string
+    - name: suspendUntil
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.PublishMode
   scalar: string
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.PublishState

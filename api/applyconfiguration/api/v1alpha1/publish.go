@@ -7,6 +7,7 @@ package v1alpha1
 
 import (
 	apiv1alpha1 "github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // PublishApplyConfiguration represents a declarative configuration of the Publish type for use
@@ -17,8 +18,15 @@ type PublishApplyConfiguration struct {
 	// mode says what publishes a change. None declares an environment that another cluster serves: flags may name it, and
 	// nothing is compiled or written here. Default Automatic.
 	Mode *apiv1alpha1.PublishMode `json:"mode,omitempty"`
-	// suspend stops all publishing until it is false again. Default false.
+	// suspend stops all publishing, but for flags that are forced off, until it is false again or suspendUntil is past.
+	// Default false.
 	Suspend *bool `json:"suspend,omitempty"`
+	// suspendReason says why publishing is suspended. Admission removes it where suspend is false. At most 256 characters.
+	SuspendReason *string `json:"suspendReason,omitempty"`
+	// suspendUntil is the instant from which publishing is no longer suspended, although suspend is true. Admission
+	// removes it where suspend is false, and refuses a new one that is past or more than 366 days ahead. Empty means that
+	// only suspend ends the suspension.
+	SuspendUntil *v1.Time `json:"suspendUntil,omitempty"`
 	// revision serves that revision of the history until it is removed. Empty means the newest.
 	Revision *int64 `json:"revision,omitempty"`
 	// revisionHistoryLimit is the number of newest revisions that are kept, from 1 to 100. Besides them, one an hour is
@@ -45,6 +53,22 @@ func (b *PublishApplyConfiguration) WithMode(value apiv1alpha1.PublishMode) *Pub
 // If called multiple times, the Suspend field is set to the value of the last call.
 func (b *PublishApplyConfiguration) WithSuspend(value bool) *PublishApplyConfiguration {
 	b.Suspend = &value
+	return b
+}
+
+// WithSuspendReason sets the SuspendReason field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SuspendReason field is set to the value of the last call.
+func (b *PublishApplyConfiguration) WithSuspendReason(value string) *PublishApplyConfiguration {
+	b.SuspendReason = &value
+	return b
+}
+
+// WithSuspendUntil sets the SuspendUntil field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SuspendUntil field is set to the value of the last call.
+func (b *PublishApplyConfiguration) WithSuspendUntil(value v1.Time) *PublishApplyConfiguration {
+	b.SuspendUntil = &value
 	return b
 }
 

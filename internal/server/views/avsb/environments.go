@@ -125,7 +125,7 @@ func (v *view) publish(ctx context.Context, input *publishInput) (*publishOutput
 	if err != nil {
 		return nil, err
 	}
-	switch spec := &environment.Spec.Publish; {
+	switch spec := environment.Spec.Publish.At(v.clock.Now()); {
 	case spec.Suspend:
 		return nil, server.Errorf(
 			http.StatusConflict,
