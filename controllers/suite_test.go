@@ -60,7 +60,7 @@ var (
 
 var _ = BeforeSuite(func() {
 	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
-	SetDefaultEventuallyTimeout(30 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
@@ -75,6 +75,26 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 	k8s = interceptor.NewClient(pastAdmission, interceptor.Funcs{Delete: deleteAdmitted})
 })
+
+// What a test leaves is removed before the next one: each operator that starts would compile it all again.
+var _ = BeforeEach(func(ctx context.Context) {
+	managed := client.HasLabels{v1alpha1.ManagedByLabel}
+	remove(ctx, &v1alpha1.FlagChangeList{})
+	for _, kind := range v1alpha1.Kinds {
+		remove(ctx, kind.NewList())
+	}
+	remove(ctx, &corev1.ConfigMapList{}, managed)
+	remove(ctx, &corev1.SecretList{}, managed)
+})
+
+// remove deletes all objects of a list, in all namespaces.
+func remove(ctx context.Context, list client.ObjectList, options ...client.ListOption) {
+	GinkgoHelper()
+	Expect(pastAdmission.List(ctx, list, options...)).To(Succeed())
+	Expect(meta.EachListItem(list, func(item runtime.Object) error {
+		return client.IgnoreNotFound(pastAdmission.Delete(ctx, item.(client.Object)))
+	})).To(Succeed())
+}
 
 // deleteAdmitted records a deletion before it happens, as admission does, which these tests run without.
 func deleteAdmitted(
