@@ -35,6 +35,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/budget"
+	"github.com/jackstaff-dev/jackstaff/internal/decode"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/webhook"
 )
@@ -132,8 +133,10 @@ func installRoles() {
 func startManager() {
 	GinkgoHelper()
 	options := environment.WebhookInstallOptions
+	own := impersonation(operator, "system:serviceaccounts", "system:authenticated")
+	decode.Tolerate(own) // As the operator does.
 	manager, err := ctrl.NewManager(
-		impersonation(operator, "system:serviceaccounts", "system:authenticated"),
+		own,
 		ctrl.Options{
 			Scheme:  scheme,
 			Metrics: metricsserver.Options{BindAddress: "0"},

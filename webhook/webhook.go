@@ -11,19 +11,14 @@
 package webhook
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -33,6 +28,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/budget"
+	"github.com/jackstaff-dev/jackstaff/internal/decode"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
@@ -68,12 +64,11 @@ func setup(mgr ctrl.Manager, compatible validation.Compatibility, confined bool,
 	}
 	historian := &historian{client: mgr.GetClient(), clock: clock.RealClock{}}
 	registerFlagChanges(mgr, historian)
-	return cmp.Or(
-		register(mgr, "FeatureFlag", &featureFlags{objects, compatible}, permission, historian, with),
-		register(mgr, "FlagEnvironment", &flagEnvironments{objects}, permission, historian, with),
-		register(mgr, "FlagAudience", &flagAudiences{objects}, permission, historian, with),
-		register(mgr, "FlagEvent", &flagEvents{objects}, permission, historian, with),
-	)
+	register(mgr, "FeatureFlag", &featureFlags{objects, compatible}, permission, historian, with)
+	register(mgr, "FlagEnvironment", &flagEnvironments{objects}, permission, historian, with)
+	register(mgr, "FlagAudience", &flagAudiences{objects}, permission, historian, with)
+	register(mgr, "FlagEvent", &flagEvents{objects}, permission, historian, with)
+	return nil
 }
 
 // rules are what one Kind's objects are judged by.
@@ -97,7 +92,7 @@ type rules[P client.Object] interface {
 // pointer is a pointer to a Kind's struct.
 type pointer[T any] interface {
 	*T
-	client.Object
+	v1alpha1.Object
 }
 
 // webhook answers the admission requests for one Kind.
@@ -117,82 +112,16 @@ func register[T any, P pointer[T]](
 	permission *permission,
 	historian *historian,
 	with *options,
-) error {
+) {
 	webhook := &webhook[T, P]{
 		kind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind}, rules: rules, live: mgr.GetAPIReader(),
 		permission: permission, historian: historian, budgets: with.budgets,
 	}
-	if err := ctrl.NewWebhookManagedBy(mgr, P(new(T))).WithValidator(webhook).Complete(); err != nil {
-		return fmt.Errorf("register webhooks of %s: %w", kind, err)
-	}
-	mutating := &admission.Webhook{Handler: &mutating[T, P]{webhook}}
-	path := "/mutate-" + strings.ReplaceAll(
-		v1alpha1.GroupVersion.Group,
-		".",
-		"-",
-	) + "-" + v1alpha1.GroupVersion.Version + "-" + strings.ToLower(
-		kind,
-	)
-	mgr.GetWebhookServer().Register(path, mutating)
-	return nil
-}
-
-// mutating answers the requests of the mutating webhook.
-type mutating[T any, P pointer[T]] struct{ *webhook[T, P] }
-
-// Handle patches what Default changes and nothing else: what the author wrote, a time with an offset among it, is not
-// written in another way, so that a GitOps tool finds no difference.
-func (m *mutating[T, P]) Handle(ctx context.Context, request admission.Request) admission.Response {
-	object := P(new(T))
-	if err := json.Unmarshal(request.Object.Raw, object); err != nil {
-		if response, mistyped := m.mistyped(ctx, &request); mistyped {
-			return response
-		}
-		return admission.Errored(http.StatusBadRequest, err)
-	}
-	before, err := json.Marshal(object)
-	if err != nil {
-		return admission.Errored(http.StatusInternalServerError, err)
-	}
-	if err := m.Default(admission.NewContextWithRequest(ctx, request), object); err != nil {
-		return refusal(err)
-	}
-	after, err := json.Marshal(object)
-	if err != nil {
-		return admission.Errored(http.StatusInternalServerError, err)
-	}
-	return admission.PatchResponseFromRaw(before, after)
-}
-
-// mistyped refuses an object whose fields have other types than the Kind's, such as a variation's key that YAML reads as
-// a boolean because it is not quoted. It tells of the other mistakes too. The schema, which is looked at next, would
-// only name the types.
-func (m *mutating[T, P]) mistyped(ctx context.Context, request *admission.Request) (admission.Response, bool) {
-	fields := map[string]any{}
-	if err := utiljson.Unmarshal(request.Object.Raw, &fields); err != nil {
-		return admission.Response{}, false
-	}
-	object := P(new(T))
-	list := validation.Types(fields, object)
-	if len(list) == 0 {
-		return admission.Response{}, false
-	}
-	if data, err := json.Marshal(fields); err == nil && json.Unmarshal(data, object) == nil {
-		setDefaults(object)
-		if further, err := m.rules.mistakes(ctx, nil, object); err == nil {
-			list = validation.Merge(list, further)
-		}
-	}
-	return refusal(apierrors.NewInvalid(m.kind, request.Name, list)), true
-}
-
-// refusal answers with an error of the API.
-func refusal(err error) admission.Response {
-	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
-		result := status.Status()
-		return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &result}}
-	}
-	return admission.Denied(err.Error())
+	path := strings.ReplaceAll(v1alpha1.GroupVersion.Group, ".", "-") + "-" + v1alpha1.GroupVersion.Version + "-" +
+		strings.ToLower(kind)
+	server := mgr.GetWebhookServer()
+	server.Register("/mutate-"+path, &admission.Webhook{Handler: &mutating[T, P]{webhook}})
+	server.Register("/validate-"+path, &admission.Webhook{Handler: &validating[T, P]{webhook}})
 }
 
 // Default sets defaults, refuses what would be refused after that, and records the change.
@@ -206,7 +135,7 @@ func (w *webhook[T, P]) Default(ctx context.Context, object P) error {
 	var before history.Object
 	if request.Operation == admissionv1.Update {
 		old = new(T)
-		if err := json.Unmarshal(request.OldObject.Raw, old); err != nil {
+		if err := decode.Object(request.OldObject.Raw, old); err != nil {
 			return apierrors.NewBadRequest(fmt.Sprintf("read the stored %s: %v", w.kind.Kind, err))
 		}
 		setDefaults(old)
@@ -332,8 +261,11 @@ func (w *webhook[T, P]) permit(ctx context.Context, old, object P) error {
 	return w.permission.check(ctx, &request, needs)
 }
 
-// setDefaults sets the defaults of a Kind that has any.
+// setDefaults sets the defaults of a Kind that has any. What an object has lost is not set.
 func setDefaults(object client.Object) {
+	if v1alpha1.Undecodable(object) != "" {
+		return
+	}
 	if object, has := object.(interface{ Default() }); has {
 		object.Default()
 	}

@@ -153,7 +153,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	} else if err != nil {
 		return ctrl.Result{}, fmt.Errorf("get environment: %w", err)
 	}
-	if !environment.DeletionTimestamp.IsZero() || environment.IsElsewhere() {
+	// Where it is not known what is selected, copies stay.
+	if !environment.DeletionTimestamp.IsZero() || environment.IsElsewhere() || v1alpha1.Undecodable(environment) != "" {
 		return ctrl.Result{}, nil
 	}
 	s := &scope{

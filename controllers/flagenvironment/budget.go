@@ -34,17 +34,36 @@ func (r *Reconciler) followBudgets(
 func (r *Reconciler) stopAtBudget(ctx context.Context, s *scope, stop string) error {
 	if !s.state.stopped {
 		r.projects.forget(s.environment.Namespace)
-		s.state.stopped = true
 	}
-	if err := r.compileBraked(ctx, s); err != nil {
+	if err := r.stop(ctx, s); err != nil {
 		return err
 	}
-	if !s.stopped() {
-		if err := r.serveLastGood(ctx, s); err != nil {
+	return &publish.Problem{Reason: v1alpha1.OverBudgetReason, Message: stop}
+}
+
+// stopUndecodable serves an environment whose stored form does not fit its type: what is published stays, is restored, and
+// takes brakes. Where even the name and the formats of its datafile were lost, nothing is written.
+func (r *Reconciler) stopUndecodable(ctx context.Context, s *scope, problem string) error {
+	s.state.stopped = true
+	if !v1alpha1.Lost(s.environment, "spec.datafile") {
+		if err := r.stop(ctx, s); err != nil {
 			return err
 		}
 	}
-	return &publish.Problem{Reason: v1alpha1.OverBudgetReason, Message: stop}
+	return &publish.Problem{
+		Reason: v1alpha1.InvalidReason,
+		Message: "what is stored of the environment does not fit this version of the operator, so that what was published " +
+			"last stays; apply it again as it is to be: " + problem,
+	}
+}
+
+// stop compiles nothing but brakes, and serves what was published last.
+func (r *Reconciler) stop(ctx context.Context, s *scope) error {
+	s.state.stopped = true
+	if err := r.compileBraked(ctx, s); err != nil || s.stopped() {
+		return err
+	}
+	return r.serveLastGood(ctx, s)
 }
 
 // compileBraked compiles the flags that are forced off in the environment, with those that have the same keys.

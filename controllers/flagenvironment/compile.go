@@ -18,6 +18,9 @@ import (
 // compile brings the compiled environment up to date.
 func (r *Reconciler) compile(ctx context.Context, s *scope) error {
 	key := client.ObjectKeyFromObject(s.environment)
+	if problem := v1alpha1.Undecodable(s.environment); problem != "" {
+		return r.stopUndecodable(ctx, s, problem)
+	}
 	if stop := r.Budgets.Stop(s.environment.Namespace); stop != "" {
 		return r.stopAtBudget(ctx, s, stop)
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
@@ -17,7 +18,7 @@ import (
 
 // load reads what is served, where that is not known.
 func (r *Reconciler) load(ctx context.Context, s *scope) error {
-	if !s.state.mustRead(s.environment.DatafileName()) {
+	if v1alpha1.Lost(s.environment, "spec.datafile") || !s.state.mustRead(s.environment.DatafileName()) {
 		return nil
 	}
 	s.state.reload = true

@@ -177,7 +177,8 @@ func (r *Reconciler) get(ctx context.Context, reader client.Reader, key types.Na
 // move makes a FlagChange of each record that the object carries, and takes the records from the object only then. What
 // is cut off in between is made again under the same name.
 func (r *Reconciler) move(ctx context.Context, s *scope) error {
-	if s.object == nil || s.object.GetAnnotations()[v1alpha1.ChangesAnnotation] == "" || !isTimed(s.object) {
+	// What is not known as it is stored is recorded once it is mended.
+	if s.object == nil || v1alpha1.Undecodable(s.object) != "" || s.object.GetAnnotations()[v1alpha1.ChangesAnnotation] == "" || !isTimed(s.object) {
 		return nil
 	}
 	records, err := history.Decode(s.object.GetAnnotations()[v1alpha1.ChangesAnnotation])

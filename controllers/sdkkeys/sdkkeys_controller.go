@@ -76,7 +76,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, environment); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if environment.IsElsewhere() {
+	// Of keys that cannot be read nobody knows which are valid; they stay as they are.
+	if environment.IsElsewhere() || v1alpha1.Undecodable(environment) != "" {
 		return ctrl.Result{}, nil
 	}
 	if err := r.tellOfShared(ctx, environment); err != nil {

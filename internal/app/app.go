@@ -28,6 +28,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/internal/budget"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/decode"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
@@ -90,6 +91,7 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	// The API server's own priority and fairness decides how much is too much.
 	config.QPS = -1
+	decode.Tolerate(config)
 	mgr, certificate, err := newManager(config, o)
 	if err != nil {
 		return err

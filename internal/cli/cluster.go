@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/decode"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/quote"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
@@ -100,6 +101,7 @@ func (c *cluster) connect() error {
 	}
 	// The API server's own priority and fairness decides how much is too much.
 	config.QPS = -1
+	decode.Tolerate(config)
 	config.WarningHandler = rest.NewWarningWriter(c.warnings, rest.WarningWriterOptions{Deduplicate: true})
 	if c.namespace, _, err = c.flags.ToRawKubeConfigLoader().Namespace(); err != nil {
 		return fmt.Errorf("find the namespace: %w", err)
@@ -196,6 +198,9 @@ func edit(
 		if err := change(); err != nil {
 			return err
 		}
+		if err := readable(before, object); err != nil {
+			return err
+		}
 		if changed = !equality.Semantic.DeepEqual(before, object); !changed {
 			return nil
 		}
@@ -203,6 +208,22 @@ func edit(
 		return c.client.Patch(ctx, object, patch, options...)
 	})
 	return changed, err
+}
+
+// readable fails where a change would write the spec of an object that is not known as it is stored. Forcing a flag off
+// writes none.
+func readable(before, changed client.Object) error {
+	problem := v1alpha1.Undecodable(before)
+	was, isOurs := before.(v1alpha1.Object)
+	is, _ := changed.(v1alpha1.Object)
+	if problem == "" || !isOurs || is == nil || equality.Semantic.DeepEqual(was.SpecValue(), is.SpecValue()) {
+		return nil
+	}
+	return fmt.Errorf(
+		"what is stored of %q does not fit this version of jackstaff; apply it again as it is to be, with kubectl: %s",
+		before.GetName(),
+		problem,
+	)
 }
 
 // environment reads an environment.

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/decode"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
 
@@ -59,6 +60,7 @@ func newWriter(config *rest.Config, options client.Options) (client.Client, erro
 func asCallerConfig(config *rest.Config) *rest.Config {
 	anonymous := rest.AnonymousClientConfig(config)
 	anonymous.QPS = -1
+	decode.Tolerate(anonymous)
 	anonymous.Wrap(func(next http.RoundTripper) http.RoundTripper { return &asCaller{next} })
 	return anonymous
 }

@@ -106,6 +106,9 @@ func change[T any, P pointer[T]](ctx context.Context, c *Cluster, base P, edit E
 	if err := edit.Apply(changed); err != nil {
 		return nil, err
 	}
+	if err := readable(base, changed); err != nil {
+		return nil, err
+	}
 	setDefaults(changed)
 	if equality.Semantic.DeepEqual(base, changed) {
 		// The API server is not asked, and whoever may not write gets the answer of a write that changes something.
@@ -227,8 +230,25 @@ func resourceOf(object client.Object) string {
 	return kind.Resource
 }
 
-// setDefaults sets what an object leaves out, as admission does.
+// readable fails with an *Error of status 409 where a change would write the spec of an object that is not known as it is
+// stored. Forcing a flag off writes none.
+func readable(base, changed v1alpha1.Object) error {
+	problem := v1alpha1.Undecodable(base)
+	if problem == "" || equality.Semantic.DeepEqual(base.SpecValue(), changed.SpecValue()) {
+		return nil
+	}
+	return Errorf(
+		http.StatusConflict,
+		"what is stored of it does not fit this version of the server; mend it with kubectl first: %s",
+		problem,
+	)
+}
+
+// setDefaults sets what an object leaves out, as admission does. What it has lost is not set.
 func setDefaults(object client.Object) {
+	if v1alpha1.Undecodable(object) != "" {
+		return
+	}
 	if defaulted, ok := object.(interface{ Default() }); ok {
 		defaulted.Default()
 	}

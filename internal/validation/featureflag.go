@@ -48,6 +48,9 @@ const (
 // FeatureFlag returns everything that is wrong with a flag by itself, in the order of its fields, at most 101 errors. A
 // field on which no default was set counts as if it had been.
 func FeatureFlag(flag *v1alpha1.FeatureFlag) field.ErrorList {
+	if lost := undecodable(flag); lost != nil {
+		return lost
+	}
 	v := newFlagValidator(flag)
 	v.metadata(flag, nil)
 	v.spec()
@@ -60,6 +63,9 @@ func FeatureFlag(flag *v1alpha1.FeatureFlag) field.ErrorList {
 func FeatureFlagUpdate(old, flag *v1alpha1.FeatureFlag) field.ErrorList {
 	if flag.DeletionTimestamp != nil {
 		return nil
+	}
+	if v1alpha1.Undecodable(old) != "" && v1alpha1.Undecodable(flag) == "" {
+		return mended(FeatureFlag(flag), old, specPath.Child("key"), flag.Key(), old.Key())
 	}
 	v := newFlagValidator(flag)
 	v.metadata(flag, old)

@@ -35,6 +35,9 @@ var dottedDatafileName = regexp.MustCompile(`^flags-[a-z0-9]([-a-z0-9]*[a-z0-9])
 
 // FlagEnvironment returns everything that is wrong with an environment by itself, in the order of its fields.
 func FlagEnvironment(environment *v1alpha1.FlagEnvironment) field.ErrorList {
+	if lost := undecodable(environment); lost != nil {
+		return lost
+	}
 	m := &mistakes{}
 	m.metadata(environment, nil)
 	m.environmentSpec(environment)
@@ -46,6 +49,9 @@ func FlagEnvironment(environment *v1alpha1.FlagEnvironment) field.ErrorList {
 func FlagEnvironmentUpdate(old, environment *v1alpha1.FlagEnvironment) field.ErrorList {
 	if environment.DeletionTimestamp != nil {
 		return nil
+	}
+	if v1alpha1.Undecodable(old) != "" && v1alpha1.Undecodable(environment) == "" {
+		return FlagEnvironment(environment)
 	}
 	m := &mistakes{}
 	m.metadata(environment, old)
@@ -188,6 +194,9 @@ func FlagEnvironmentFindings(environment *v1alpha1.FlagEnvironment, left string)
 
 // FlagAudience returns everything that is wrong with an audience by itself, in the order of its fields.
 func FlagAudience(audience *v1alpha1.FlagAudience) field.ErrorList {
+	if lost := undecodable(audience); lost != nil {
+		return lost
+	}
 	m := &mistakes{}
 	m.metadata(audience, nil)
 	m.audienceSpec(&audience.Spec)
@@ -199,6 +208,9 @@ func FlagAudience(audience *v1alpha1.FlagAudience) field.ErrorList {
 func FlagAudienceUpdate(old, audience *v1alpha1.FlagAudience) field.ErrorList {
 	if audience.DeletionTimestamp != nil {
 		return nil
+	}
+	if v1alpha1.Undecodable(old) != "" && v1alpha1.Undecodable(audience) == "" {
+		return FlagAudience(audience)
 	}
 	m := &mistakes{}
 	m.metadata(audience, old)
@@ -234,6 +246,9 @@ func (m *mistakes) audienceSpec(spec *v1alpha1.FlagAudienceSpec) {
 
 // FlagEvent returns everything that is wrong with an event by itself, in the order of its fields.
 func FlagEvent(event *v1alpha1.FlagEvent) field.ErrorList {
+	if lost := undecodable(event); lost != nil {
+		return lost
+	}
 	m := &mistakes{}
 	m.metadata(event, nil)
 	m.eventSpec(&event.Spec)
@@ -245,6 +260,9 @@ func FlagEvent(event *v1alpha1.FlagEvent) field.ErrorList {
 func FlagEventUpdate(old, event *v1alpha1.FlagEvent) field.ErrorList {
 	if event.DeletionTimestamp != nil {
 		return nil
+	}
+	if v1alpha1.Undecodable(old) != "" && v1alpha1.Undecodable(event) == "" {
+		return mended(FlagEvent(event), old, specPath.Child("key"), event.Key(), old.Key())
 	}
 	m := &mistakes{}
 	m.metadata(event, old)

@@ -205,6 +205,30 @@ func (m *mistakes) metadata(object, old metav1.Object) {
 	}
 }
 
+// undecodable is what is wrong with an object whose stored form does not fit its type. Nothing else is told of it, for
+// what was lost is not known.
+func undecodable(object metav1.Object) field.ErrorList {
+	problem := v1alpha1.Undecodable(object)
+	if problem == "" {
+		return nil
+	}
+	return field.ErrorList{{
+		Type: field.ErrorTypeTypeInvalid, Field: specPath.String(), BadValue: field.OmitValueType{},
+		Detail: "what is stored does not fit this version of the Kind; apply the object again as it is to be: " + problem,
+	}}
+}
+
+// mended adds to what is wrong with an object, which takes the place of one that did not fit its type, that its key is
+// another one. A key that was lost may be any.
+func mended(wrong field.ErrorList, old metav1.Object, path *field.Path, is, was string) field.ErrorList {
+	if v1alpha1.Lost(old, path.String()) {
+		return wrong
+	}
+	m := &mistakes{}
+	immutable(m, path, is, was)
+	return append(wrong, m.result()...)
+}
+
 func (m *mistakes) objectName(object metav1.Object, name string) {
 	path := metadataPath.Child("name")
 	switch object.(type) {
