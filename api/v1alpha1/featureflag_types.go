@@ -253,7 +253,8 @@ type EnvironmentConfig struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
 
-	// enabled turns the flag on. While it is off, everybody gets spec.defaultVariation. Default false.
+	// enabled turns the flag on. While it is off, everybody gets spec.defaultVariation, or with codeDefault the default of
+	// the code that asks. Default false.
 	//
 	// +optional
 	Enabled bool `json:"enabled,omitempty"`
@@ -263,6 +264,13 @@ type EnvironmentConfig struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	DefaultVariation string `json:"defaultVariation,omitempty"`
+
+	// codeDefault serves no variation where spec.defaultVariation would be served in this environment, so that code gets
+	// the default that it asked with: while the flag is off or a prerequisite is not met, and, without a defaultVariation
+	// of the environment, where no rule matches. Default false.
+	//
+	// +optional
+	CodeDefault bool `json:"codeDefault,omitempty"`
 
 	// schedule turns an enabled flag on or off at an instant. Empty means no schedule.
 	//
@@ -440,6 +448,12 @@ type Rule struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	Salt string `json:"salt,omitempty"`
+
+	// unsalted hashes the subject alone, without any salt, as flagd does for a fractional of an attribute. All flags with
+	// such a rule deal subjects alike. Not together with salt, nor with bucketing PostHogSHA1. Default false.
+	//
+	// +optional
+	Unsalted bool `json:"unsalted,omitempty"`
 
 	// metrics are keys of FlagEvents that the rule's experiment measures. At most 50.
 	//

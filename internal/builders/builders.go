@@ -110,6 +110,12 @@ func (b *FlagBuilder) last() *v1alpha1.EnvironmentConfig {
 // Disabled disables the flag in the environment.
 func (b *FlagBuilder) Disabled() *FlagBuilder { b.last().Enabled = false; return b }
 
+// CodeDefault leaves the value to the code where nothing decides in the environment.
+func (b *FlagBuilder) CodeDefault() *FlagBuilder {
+	b.last().CodeDefault = true
+	return b
+}
+
 // Fallthrough sets the environment's own default variation.
 func (b *FlagBuilder) Fallthrough(variation string) *FlagBuilder {
 	b.last().DefaultVariation = variation
@@ -202,6 +208,9 @@ func (b *RuleBuilder) HashBy(attribute string) *RuleBuilder {
 	b.rule.HashAttribute = attribute
 	return b
 }
+
+// Unsalted hashes subjects without a salt.
+func (b *RuleBuilder) Unsalted() *RuleBuilder { b.rule.Unsalted = true; return b }
 
 // Salt sets the salt.
 func (b *RuleBuilder) Salt(salt string) *RuleBuilder { b.rule.Salt = salt; return b }

@@ -20,7 +20,7 @@ func Configuration(form *datafile.Flag, now time.Time) v1alpha1.Configuration {
 	switch {
 	case len(served) > 1:
 		return v1alpha1.ConfigurationMixed
-	case served[form.DefaultVariation]:
+	case served[offVariation(form)]:
 		return v1alpha1.ConfigurationOff
 	default:
 		return v1alpha1.ConfigurationOn
@@ -32,14 +32,14 @@ func OnlyVariation(form *datafile.Flag) (string, bool) {
 	if form == nil {
 		return "", false
 	}
-	served := map[string]bool{form.DefaultVariation: true}
+	served := map[string]bool{offVariation(form): true}
 	if form.Enabled {
 		served = servedVariations(form)
 		if form.Schedule != nil {
-			served[form.DefaultVariation] = true
+			served[offVariation(form)] = true
 		}
 	}
-	if len(served) != 1 {
+	if len(served) != 1 || served[codeDefault] {
 		return "", false
 	}
 	for variation := range served {
@@ -70,11 +70,22 @@ func OnBySchedule(schedule *v1alpha1.Schedule, now time.Time) bool {
 	return compileSchedule(schedule).OnAt(now)
 }
 
+// codeDefault stands for the default of the code that asks, among the keys of variations.
+const codeDefault = ""
+
+// offVariation is the key of the variation that is served while the flag is off.
+func offVariation(form *datafile.Flag) string {
+	if form.CodeDefault {
+		return codeDefault
+	}
+	return form.DefaultVariation
+}
+
 // servedVariations are the keys of the variations that some context may get while the flag is on.
 func servedVariations(form *datafile.Flag) map[string]bool {
 	served := map[string]bool{}
 	if len(form.Prerequisites) > 0 {
-		served[form.DefaultVariation] = true
+		served[offVariation(form)] = true
 	}
 	for _, variation := range form.Overrides {
 		served[variation] = true
@@ -99,7 +110,7 @@ func servedVariations(form *datafile.Flag) map[string]bool {
 	if form.Fallthrough != "" {
 		served[form.Fallthrough] = true
 	} else {
-		served[form.DefaultVariation] = true
+		served[offVariation(form)] = true
 	}
 	return served
 }

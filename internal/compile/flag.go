@@ -44,12 +44,16 @@ func compileFlag(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag
 		}
 		form.Variations[i] = variation
 	}
+	config := flag.In(environment)
+	form.CodeDefault = config != nil && config.CodeDefault
 	if !flag.EnabledIn(environment) {
 		return form, nil
 	}
-	config := flag.In(environment)
 	form.Enabled = true
 	form.Fallthrough = optional(config.DefaultVariation, spec.DefaultVariation)
+	if config.CodeDefault {
+		form.Fallthrough = config.DefaultVariation // Empty means the code's default.
+	}
 	form.Schedule = compileSchedule(config.Schedule)
 	for _, prerequisite := range config.Prerequisites {
 		form.Prerequisites = append(form.Prerequisites, datafile.Prerequisite{
@@ -132,7 +136,7 @@ func compileRule(flag *v1alpha1.FeatureFlag, rule *v1alpha1.Rule) (datafile.Rule
 	}
 	if hashes && flag.Spec.Bucketing != v1alpha1.BucketingPostHogSHA1 {
 		compiled.Salt = rule.Salt
-		if compiled.Salt == "" {
+		if compiled.Salt == "" && !rule.Unsalted {
 			compiled.Salt = flag.Key() + "/" + rule.Name + "/"
 		}
 	}

@@ -53,10 +53,16 @@ const hashValues = 1 << 32
 // fullTraffic is everybody in thousandths of a percent.
 const fullTraffic = 100_000
 
+// codeDefault stands for the default of the code that asks, among the keys of variations.
+const codeDefault = "(code default)"
+
 func newPlan(document *datafile.Document, key string, flag *datafile.Flag) *plan {
 	p := &plan{enabled: flag.Enabled, schedule: flag.Schedule, off: flag.DefaultVariation, otherwise: flag.Fallthrough}
+	if flag.CodeDefault {
+		p.off = codeDefault
+	}
 	if p.otherwise == "" {
-		p.otherwise = flag.DefaultVariation
+		p.otherwise = p.off
 	}
 	for _, prerequisite := range flag.Prerequisites {
 		p.requires = append(

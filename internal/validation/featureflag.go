@@ -383,6 +383,9 @@ func (v *flagValidator) rule(path *field.Path, rule *v1alpha1.Rule, environment 
 	v.split(path.Child("split"), rule.Split, user)
 	v.characters(path.Child("hashAttribute"), rule.HashAttribute, maxAttributeLength)
 	v.characters(path.Child("salt"), rule.Salt, maxSaltLength)
+	if rule.Unsalted && rule.Salt != "" {
+		v.add(field.Forbidden(path.Child("unsalted"), "the rule has a salt; remove one of salt and unsalted"))
+	}
 	v.set(path.Child("metrics"), rule.Metrics, maxMetrics, maxKeyLength)
 }
 
@@ -415,6 +418,9 @@ func (v *flagValidator) postHog(path *field.Path, rules []v1alpha1.Rule) {
 		rule, path := &rules[i], path.Index(i)
 		if rule.Salt != "" {
 			v.add(field.Forbidden(path.Child("salt"), "bucketing PostHogSHA1 has no salts"))
+		}
+		if rule.Unsalted {
+			v.add(field.Forbidden(path.Child("unsalted"), "bucketing PostHogSHA1 has no salts; remove unsalted"))
 		}
 		switch {
 		case len(rule.Split) == 0:

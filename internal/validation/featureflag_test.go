@@ -263,6 +263,20 @@ func TestFeatureFlag(t *testing.T) {
 			boolean().Rule(rule().ABTest("e", "e").Audiences("a", "a")),
 			[]string{`spec.environments[0].rules[0].audiences[1]: Duplicate value: "a"`, `spec.environments[0].rules[0].metrics[1]: Duplicate value: "e"`},
 		},
+		"no salt, and a salt": {
+			boolean().Environment("a").Rule(
+				builders.MakeRule("r").Split("on", 1).Split("off", 1).Unsalted(),
+				builders.MakeRule("s").Split("on", 1).Split("off", 1).Unsalted().Salt("s"),
+			),
+			[]string{
+				`spec.environments[0].rules[1].unsalted: Forbidden: the rule has a salt; remove one of salt and unsalted`,
+			},
+		},
+		"PostHog's hash without a salt": {
+			boolean().Bucketing(v1alpha1.BucketingPostHogSHA1).
+				Environment("a").Rule(builders.MakeRule("r").Split("on", 1).Split("off", 1).Unsalted()),
+			[]string{`spec.environments[0].rules[0].unsalted: Forbidden: bucketing PostHogSHA1 has no salts; remove unsalted`},
+		},
 		"PostHog's hash": {
 			boolean().Bucketing(v1alpha1.BucketingPostHogSHA1).
 				Environment("a").Rule(builders.MakeRule("r").Split("on", 1).Split("off", 1), builders.MakeRule("s").Split("on", 1).Split("off", 1), builders.MakeRule("t").Serve("on")).

@@ -51,13 +51,14 @@ func TestSchema(t *testing.T) {
 				"a",
 				1,
 			),
-			builders.MakeRule("two").Serve("b"),
+			builders.MakeRule("two").Serve("b").Unsalted(),
 		).
 		Spec(func(s *v1alpha1.FeatureFlagSpec) {
 			s.DisplayName, s.Description, s.Owner, s.Tags, s.Metadata = "d", "d", "o", []string{"t"}, map[string]string{"k": "v"}
 			s.Variations[0].DisplayName, s.Variations[0].Payload = "A", &v1alpha1.JSON{Raw: []byte("1")}
 			s.Variations[1].PayloadFrom = &v1alpha1.PayloadSource{SecretKeyRef: v1alpha1.SecretKeySelector{Name: "n", Key: "k"}}
 			s.Environments[0].Schedule.TimeZone = "America/New_York"
+			s.Environments[0].CodeDefault = true
 			s.Environments[0].Rules[0].DisplayName = "One"
 		}).Defaulted().Obj()
 	environment := builders.MakeEnvironment(

@@ -54,6 +54,8 @@ type Document struct {
 type Flag struct {
 	// Bucketing names the hash. Empty means Murmur3.
 	Bucketing Bucketing `json:"bucketing,omitempty"`
+	// CodeDefault serves no variation in the place of DefaultVariation, so that code gets the default that it asked with.
+	CodeDefault bool `json:"codeDefault,omitempty"`
 	// DefaultVariation is the key of the variation served while the flag is off or a prerequisite is not met, and where
 	// nothing else decides.
 	DefaultVariation string `json:"defaultVariation"`
@@ -61,7 +63,7 @@ type Flag struct {
 	// Rules are left out.
 	Enabled bool `json:"enabled"`
 	// Fallthrough is the key of the variation served while the flag is on and no override or rule decides. Empty means
-	// DefaultVariation.
+	// DefaultVariation, or with CodeDefault no variation.
 	Fallthrough string `json:"fallthrough,omitempty"`
 	// Metadata is what the flag's author publishes with it.
 	Metadata map[string]string `json:"metadata,omitempty"`
@@ -150,7 +152,8 @@ type Rule struct {
 	Metrics []string `json:"metrics,omitempty"`
 	// Name identifies the rule in its flag.
 	Name string `json:"name"`
-	// Salt goes into the hash before the subject. It is set where Split or Traffic needs a hash, except with PostHogSHA1.
+	// Salt goes into the hash before the subject. It is set where Split or Traffic needs a hash, except with PostHogSHA1
+	// and where the author wants none.
 	Salt string `json:"salt,omitempty"`
 	// Split shares subjects out between variations, in order. Exactly one of Split and Variation is set.
 	Split []Weight `json:"split,omitempty"`

@@ -379,6 +379,45 @@ func TestManyPrerequisites(t *testing.T) {
 	}
 }
 
+// TestCodeDefault fails where a flag that leaves the value to the code serves a variation, or loses one that it decides on.
+func TestCodeDefault(t *testing.T) {
+	const staff = `"rules":[{"name":"staff","conditions":[{"attribute":"role","operator":"In","values":["staff"]}],"variation":"on"}]`
+	e := engine(t, `{
+		"undecided":`+flag(`"codeDefault":true,`+staff)+`,
+		"constant":`+flag(`"codeDefault":true`)+`,
+		"later":`+flag(`"codeDefault":true,"fallthrough":"on","schedule":{"enableAt":"2027-06-01T00:00:00Z"}`)+`,
+		"off":`+strings.Replace(flag(`"codeDefault":true`), `"enabled":true`, `"enabled":false`, 1)+`,
+		"decided":`+flag(`"codeDefault":true,"fallthrough":"on"`)+`,
+		"dependent":`+flag(`"codeDefault":true,"prerequisites":[{"flag":"undecided","variations":["on","off"]}],"fallthrough":"on"`)+`}`, "")
+	for _, tc := range []struct {
+		key, role, want string
+		at              time.Time
+		reason          evaluate.Reason
+	}{
+		{"undecided", "guest", "", noon, evaluate.Default},
+		{"undecided", "staff", "on", noon, evaluate.TargetingMatch},
+		{"constant", "", "", noon, evaluate.Default},
+		{"later", "", "", noon, evaluate.Disabled},
+		{"later", "", "on", noon.AddDate(1, 0, 0), evaluate.Static},
+		{"off", "", "", noon, evaluate.Disabled},
+		{"decided", "", "on", noon, evaluate.Static},
+		{"dependent", "guest", "", noon, evaluate.PrerequisiteFailed},
+		{"dependent", "staff", "on", noon, evaluate.Static},
+	} {
+		context, got := map[string]any{"role": tc.role}, ""
+		result := e.Evaluate(tc.key, context, tc.at)
+		if result.Variation != nil {
+			got = result.Variation.Key
+		}
+		if got != tc.want || result.Reason != tc.reason || result.Flag == nil {
+			t.Errorf("%s of %q is %q by %s, want %q by %s", tc.key, tc.role, got, result.Reason, tc.want, tc.reason)
+		}
+		if explained := e.Explain(tc.key, context, tc.at); explained.Result != result {
+			t.Errorf("%s of %q is explained as %+v", tc.key, tc.role, explained.Result)
+		}
+	}
+}
+
 // TestLongChain fails where a chain of prerequisites exhausts the stack instead of being refused.
 func TestLongChain(t *testing.T) {
 	for _, order := range []string{"flag-%06[1]d", "flag-%06[2]d"} { // Each flag before, and after, the one that it requires.

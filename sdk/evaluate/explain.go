@@ -45,7 +45,7 @@ func (f *Flag) explain(context map[string]any, now time.Time, budget *Budget) Ex
 	variation, reason, rule := e.flag(f)
 	explanation.Result = Result{Flag: f, Variation: variation, Reason: reason, Rule: rule}
 	if reason == Default || reason == Static {
-		e.step(true, "the default", fmt.Sprintf("serves %q", variation.Key))
+		e.step(true, "the default", serves(variation))
 	}
 	return explanation
 }
@@ -56,9 +56,17 @@ func (e *evaluation) step(holds bool, what, detail string) {
 	}
 }
 
+// serves says which variation is served.
+func serves(variation *Variation) string {
+	if variation == nil {
+		return "leaves the value to the code that asks"
+	}
+	return fmt.Sprintf("serves %q", variation.Key)
+}
+
 func (e *evaluation) decided(r *rule, variation *Variation) {
 	if e.explanation != nil && variation != nil {
-		e.step(true, fmt.Sprintf("rule %q", r.name), fmt.Sprintf("serves %q", variation.Key))
+		e.step(true, fmt.Sprintf("rule %q", r.name), serves(variation))
 	}
 }
 

@@ -30,7 +30,7 @@ const (
 	Split Reason = "SPLIT"
 	// Default: no override and no rule decided.
 	Default Reason = "DEFAULT"
-	// Static: there are no overrides and no rules.
+	// Static: there are no overrides and no rules. A flag that leaves the value to the code has the reason Default.
 	Static Reason = "STATIC"
 )
 
@@ -38,7 +38,8 @@ const (
 type Result struct {
 	// Flag is the flag, with its key and metadata. It is nil where the flag is not found.
 	Flag *Flag
-	// Variation is the variation, with its value and payload. It is nil where the flag is not found.
+	// Variation is the variation, with its value and payload. It is nil where the flag is not found, and where the flag
+	// leaves the value to the code that asks.
 	Variation *Variation
 	// Reason is why.
 	Reason Reason
@@ -72,8 +73,8 @@ type Flag struct {
 	Type datafile.FlagType
 
 	variations []Variation
-	off        *Variation
-	otherwise  *Variation // Where the flag is on and nothing decides.
+	off        *Variation // Nil where the code's default is to be used.
+	otherwise  *Variation // Where the flag is on and nothing decides. Nil as off is.
 	reason     Reason     // The reason of otherwise.
 	enabled    bool
 	constant   bool // Nothing but otherwise, or off, can be served.
@@ -269,8 +270,8 @@ func (e *evaluation) prerequisite(p *prerequisite) bool {
 		}
 		return false
 	}
-	variation := e.known[p.flag]
-	if variation == nil {
+	variation, known := e.known[p.flag]
+	if !known {
 		variation, _, _ = (&evaluation{
 			context: e.context, now: e.now, convert: e.convert, known: e.known, budget: e.budget,
 		}).flag(p.flag)
@@ -278,9 +279,9 @@ func (e *evaluation) prerequisite(p *prerequisite) bool {
 			e.known[p.flag] = variation
 		}
 	}
-	met := p.satisfied>>variation.index&1 != 0
+	met := variation != nil && p.satisfied>>variation.index&1 != 0
 	if e.explanation != nil {
-		e.step(met, fmt.Sprintf("prerequisite %q", p.key), fmt.Sprintf("serves %q", variation.Key))
+		e.step(met, fmt.Sprintf("prerequisite %q", p.key), serves(variation))
 	}
 	return met
 }

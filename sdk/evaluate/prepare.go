@@ -146,6 +146,9 @@ func (p *preparer) fill(f *Flag, from *datafile.Flag) (err error) {
 	if f.off, err = f.variation(from.DefaultVariation); err != nil {
 		return err
 	}
+	if from.CodeDefault {
+		f.off = nil
+	}
 	f.otherwise, f.reason = f.off, Disabled
 	if !from.Enabled {
 		f.constant = true
@@ -157,7 +160,7 @@ func (p *preparer) fill(f *Flag, from *datafile.Flag) (err error) {
 		}
 	}
 	f.reason = Static
-	if len(from.Overrides) > 0 || len(from.Rules) > 0 {
+	if len(from.Overrides) > 0 || len(from.Rules) > 0 || f.otherwise == nil {
 		f.reason = Default
 	}
 	if f.schedule, err = newSchedule(from.Schedule); err != nil {

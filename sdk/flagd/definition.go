@@ -96,24 +96,32 @@ func Definition(source Source, key string) ([]byte, error) {
 	if variation.err != nil {
 		return nil, variation.err
 	}
-	defaultVariant := variation
+	// A null that the targeting gives means the default variant, so that the code's default takes a definition without one.
+	defaultVariant, codeDefault := variation, flag.CodeDefault && !variation.isString()
 	members := map[string]string{"state": `"ENABLED"`, "variants": object(variants)}
-	if !variation.isString() {
-		defaultVariant = text(fallthroughOf(flag))
+	switch {
+	case variation.isString() || variation == null:
+	case codeDefault:
+		members["targeting"] = variation.json
+	default:
+		defaultVariant = fallthroughOf(flag)
 		// A targeting that ends in null lets flagd report its reason DEFAULT, as the engine does.
 		if begin, endsInDefault := strings.CutSuffix(variation.json, ","+defaultVariant.json+"]}"); endsInDefault {
 			variation.json = begin + ",null]}"
 		}
 		members["targeting"] = variation.json
 	}
-	if !slices.ContainsFunc(flag.Variations, func(v datafile.Variation) bool { return text(v.Key) == defaultVariant }) {
+	if !codeDefault &&
+		!slices.ContainsFunc(flag.Variations, func(v datafile.Variation) bool { return text(v.Key) == defaultVariant }) {
 		return nil, fmt.Errorf(
 			"flag %q has no variation %s",
 			key,
 			defaultVariant.json,
 		) // It would make SDKs refuse the whole file.
 	}
-	members["defaultVariant"] = defaultVariant.json
+	if !codeDefault { // Without one, SDKs use the code's default.
+		members["defaultVariant"] = defaultVariant.json
+	}
 	if len(flag.Metadata) > 0 {
 		members["metadata"] = object(metadata(flag))
 	}
@@ -170,11 +178,20 @@ func object(members map[string]string) string {
 	return "{" + strings.Join(fields, ",") + "}"
 }
 
-func fallthroughOf(flag *datafile.Flag) string {
+// fallthroughOf is the key of the variation where nothing decides, and null for the code's default.
+func fallthroughOf(flag *datafile.Flag) expression {
 	if flag.Enabled && flag.Fallthrough != "" {
-		return flag.Fallthrough
+		return text(flag.Fallthrough)
 	}
-	return flag.DefaultVariation
+	return offOf(flag)
+}
+
+// offOf is the key of the variation while the flag is off, and null for the code's default.
+func offOf(flag *datafile.Flag) expression {
+	if flag.CodeDefault {
+		return null
+	}
+	return text(flag.DefaultVariation)
 }
 
 // definer writes one definition.
@@ -206,11 +223,11 @@ func (d *definer) variation(key string, flag *datafile.Flag) expression {
 
 // decide writes the order of evaluation from its end, where the default variation is, to its beginning.
 func (d *definer) decide(flag *datafile.Flag) expression {
-	off := text(flag.DefaultVariation)
+	off := offOf(flag)
 	if !flag.Enabled {
 		return off
 	}
-	decision := text(fallthroughOf(flag))
+	decision := fallthroughOf(flag)
 	for _, rule := range slices.Backward(inOrder(flag.Rules)) {
 		decision = d.rule(flag, rule, decision)
 	}
@@ -267,6 +284,9 @@ func (d *definer) prerequisite(prerequisite datafile.Prerequisite) expression {
 		return never
 	}
 	variation := d.variation(prerequisite.Flag, flag)
+	if variation == null {
+		return never
+	}
 	if !variation.isString() {
 		return apply("in", variation, texts(prerequisite.Variations))
 	}

@@ -170,7 +170,7 @@ func choose(condition, then, otherwise expression) expression {
 		return then
 	case condition == never:
 		return otherwise
-	case then.isString() && then == otherwise:
+	case (then.isString() || then == null) && then == otherwise:
 		return then
 	}
 	if branches, isChoice := strings.CutPrefix(otherwise.json, begin); isChoice {

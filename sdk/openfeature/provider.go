@@ -292,8 +292,11 @@ func evaluateAs[T any](
 		instant = p.now()
 	}
 	result := flag.engine.EvaluateConverting(attributes, instant, plainValue)
-	detail.Value, _ = result.Variation.Value.(T) // The engine refuses documents in which a value is not of its flag's type.
-	detail.Variant = result.Variation.Key
+	if result.Variation != nil { // Else the flag leaves the value to the code.
+		// The engine refuses documents in which a value is not of its flag's type.
+		detail.Value, _ = result.Variation.Value.(T)
+		detail.Variant = result.Variation.Key
+	}
 	detail.Reason = openfeature.Reason(
 		result.Reason,
 	) // The engine's have OpenFeature's names, but for ReasonPrerequisiteFailed.

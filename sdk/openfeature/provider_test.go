@@ -211,6 +211,19 @@ func TestMetadataIsTheCallersOwn(t *testing.T) {
 	}
 }
 
+// TestCodeDefault fails where code gets another value than its own default from a flag that leaves the value to it.
+func TestCodeDefault(t *testing.T) {
+	off := onOff()
+	off.Enabled, off.CodeDefault = false, true
+	client := serve(t, document(1, map[string]*datafile.Flag{"off": off}))
+	for _, fallback := range []bool{true, false} {
+		got, err := client.BooleanValueDetails(t.Context(), "off", fallback, openfeature.EvaluationContext{})
+		if err != nil || got.Value != fallback || got.Variant != "" || got.Reason != openfeature.DisabledReason {
+			t.Errorf("the code's default %v becomes %+v, %v", fallback, got, err)
+		}
+	}
+}
+
 func TestReasonsAndMetadata(t *testing.T) {
 	ruled := onOff(rule("german", "country", datafile.In, "de"), datafile.Rule{
 		Name:       "half",

@@ -120,7 +120,7 @@ func compareDocument(
 			}
 			result := prepared.Evaluate(context, now)
 			questions = append(questions, evaluation{prepared.Key, prepared.Type, encoded})
-			want = append(want, answer{Value: result.Variation.Value, Variant: result.Variation.Key})
+			want = append(want, answerOf(&result))
 			counts["reason "+string(result.Reason)]++
 			if explained := prepared.Explain(context, now); !reflect.DeepEqual(explained.Result, result) {
 				t.Errorf(
@@ -143,7 +143,7 @@ func compareDocument(
 				continue
 			}
 			counts[evaluator.name]++
-			if got[i].Error != "" || got[i].Variant != want[i].Variant || !reflect.DeepEqual(got[i].Value, want[i].Value) {
+			if !got[i].equals(want[i]) {
 				counts["differences"]++
 				definition, _ := definitions.Get(question.Key)
 				native, _ := json.Marshal(document.Flags[question.Key])
@@ -155,6 +155,23 @@ func compareDocument(
 			}
 		}
 	}
+}
+
+// answerOf is the answer that a result is. It has no variant where the flag leaves the value to the code.
+func answerOf(result *evaluate.Result) answer {
+	if result.Variation == nil {
+		return answer{}
+	}
+	return answer{Value: result.Variation.Value, Variant: result.Variation.Key}
+}
+
+// equals reports whether an evaluator answers as the engine wants. Without a variant the SDKs use the code's default, be
+// that by an error, as for a flag that is disabled, or by a value that is not given.
+func (a answer) equals(want answer) bool {
+	if want.Variant == "" {
+		return a.Variant == ""
+	}
+	return a.Error == "" && a.Variant == want.Variant && reflect.DeepEqual(a.Value, want.Value)
 }
 
 // documentSource lets flagd look into a document.

@@ -341,7 +341,7 @@ func (g *generator) rule(name string, variations, audiences []string) datafile.R
 	}
 	if r.Split != nil || r.Traffic != nil {
 		r.HashAttribute = pick(g, hashAttributes...)
-		r.Salt = pick(g, "flag/"+name+"/", "salt", " salt ", "\n~")
+		r.Salt = pick(g, "flag/"+name+"/", "salt", " salt ", "\n~", "")
 		if g.chance(2) {
 			r.Salt = "Größe"
 		}
@@ -374,6 +374,7 @@ func (g *generator) flag(number int, audiences []string, document *datafile.Docu
 		keys = append(keys, variation.Key)
 	}
 	f.DefaultVariation = pick(g, keys...)
+	f.CodeDefault = g.chance(10)
 	if g.chance(20) {
 		f.Metadata = map[string]string{"owner": g.text(), g.text(): "<b>"}
 	}

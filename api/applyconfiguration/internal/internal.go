@@ -193,6 +193,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.EnvironmentConfig
   map:
     fields:
+    - name: codeDefault
+      type:
+        scalar: boolean
     - name: defaultVariation
       type:
         scalar: string
@@ -893,6 +896,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.RuleType
       default: TargetedDelivery
+    - name: unsalted
+      type:
+        scalar: boolean
     - name: variation
       type:
         scalar: string

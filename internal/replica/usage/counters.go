@@ -72,7 +72,7 @@ func (c *counters) unknown(environment *store.Environment) prometheus.Counter {
 // answer makes the counter of an answer.
 func (c *counters) answer(environment *store.Environment, result *evaluate.Result) answer {
 	// What is held must not hold the revision that it came from.
-	made := answer{variation: strings.Clone(result.Variation.Key), reason: result.Reason}
+	made := answer{variation: strings.Clone(variationOf(result)), reason: result.Reason}
 	if c.series >= MaxSeries {
 		made.counter = c.vector.WithLabelValues(environment.Project, environment.Name, Other, Other, Other)
 		return made

@@ -94,7 +94,7 @@ func (r *Recorder) Evaluated(
 	if in == nil {
 		return
 	}
-	if result.Flag == nil || result.Variation == nil {
+	if result.Flag == nil {
 		in.unknown.Inc()
 		return
 	}
@@ -199,9 +199,17 @@ func (r *Recorder) countFirst(in *recorded, of *flag, result *evaluate.Result) {
 	found.Inc()
 }
 
+// variationOf is the key of the variation of a result, and empty where the flag leaves the value to the code.
+func variationOf(result *evaluate.Result) string {
+	if result.Variation == nil {
+		return ""
+	}
+	return result.Variation.Key
+}
+
 func find(answers []answer, result *evaluate.Result) prometheus.Counter {
 	for i := range answers {
-		if answers[i].variation == result.Variation.Key && answers[i].reason == result.Reason {
+		if answers[i].variation == variationOf(result) && answers[i].reason == result.Reason {
 			return answers[i].counter
 		}
 	}

@@ -12,10 +12,15 @@ package v1alpha1
 type EnvironmentConfigApplyConfiguration struct {
 	// name is the name of a FlagEnvironment of the flag's namespace.
 	Name *string `json:"name,omitempty"`
-	// enabled turns the flag on. While it is off, everybody gets spec.defaultVariation. Default false.
+	// enabled turns the flag on. While it is off, everybody gets spec.defaultVariation, or with codeDefault the default of
+	// the code that asks. Default false.
 	Enabled *bool `json:"enabled,omitempty"`
 	// defaultVariation is served while the flag is enabled and no rule matches. Empty means spec.defaultVariation.
 	DefaultVariation *string `json:"defaultVariation,omitempty"`
+	// codeDefault serves no variation where spec.defaultVariation would be served in this environment, so that code gets
+	// the default that it asked with: while the flag is off or a prerequisite is not met, and, without a defaultVariation
+	// of the environment, where no rule matches. Default false.
+	CodeDefault *bool `json:"codeDefault,omitempty"`
 	// schedule turns an enabled flag on or off at an instant. Empty means no schedule.
 	Schedule *ScheduleApplyConfiguration `json:"schedule,omitempty"`
 	// prerequisites are other flags that must serve certain variations, else this flag serves spec.defaultVariation. At
@@ -55,6 +60,14 @@ func (b *EnvironmentConfigApplyConfiguration) WithEnabled(value bool) *Environme
 // If called multiple times, the DefaultVariation field is set to the value of the last call.
 func (b *EnvironmentConfigApplyConfiguration) WithDefaultVariation(value string) *EnvironmentConfigApplyConfiguration {
 	b.DefaultVariation = &value
+	return b
+}
+
+// WithCodeDefault sets the CodeDefault field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CodeDefault field is set to the value of the last call.
+func (b *EnvironmentConfigApplyConfiguration) WithCodeDefault(value bool) *EnvironmentConfigApplyConfiguration {
+	b.CodeDefault = &value
 	return b
 }
 

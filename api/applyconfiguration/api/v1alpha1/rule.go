@@ -41,6 +41,9 @@ type RuleApplyConfiguration struct {
 	// salt goes into the hash before the subject. Empty means the flag's key, "/", the rule's name and "/". At most 256
 	// characters.
 	Salt *string `json:"salt,omitempty"`
+	// unsalted hashes the subject alone, without any salt, as flagd does for a fractional of an attribute. All flags with
+	// such a rule deal subjects alike. Not together with salt, nor with bucketing PostHogSHA1. Default false.
+	Unsalted *bool `json:"unsalted,omitempty"`
 	// metrics are keys of FlagEvents that the rule's experiment measures. At most 50.
 	Metrics []string `json:"metrics,omitempty"`
 }
@@ -148,6 +151,14 @@ func (b *RuleApplyConfiguration) WithHashAttribute(value string) *RuleApplyConfi
 // If called multiple times, the Salt field is set to the value of the last call.
 func (b *RuleApplyConfiguration) WithSalt(value string) *RuleApplyConfiguration {
 	b.Salt = &value
+	return b
+}
+
+// WithUnsalted sets the Unsalted field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Unsalted field is set to the value of the last call.
+func (b *RuleApplyConfiguration) WithUnsalted(value bool) *RuleApplyConfiguration {
+	b.Unsalted = &value
 	return b
 }
 

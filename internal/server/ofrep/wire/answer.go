@@ -12,13 +12,16 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
-// AppendResult appends the answer for a flag that was found. It always has a value, because older clients take an
-// answer without one for an error.
+// AppendResult appends the answer for a flag that was found. It has no value and no variant only where the flag leaves
+// the value to the code: clients of OFREP 0.2 and later use the code's default then, and older ones, for which that is an
+// error, do so too.
 func AppendResult(to []byte, result *evaluate.Result, withMetadata bool) []byte {
 	to = AppendString(append(to, `{"key":`...), result.Flag.Key)
-	to = append(append(append(to, `,"reason":"`...), reasonOf(result.Reason)...), `","variant":`...)
-	to = AppendString(to, result.Variation.Key)
-	to = append(append(to, `,"value":`...), result.Variation.JSON...)
+	to = append(append(append(to, `,"reason":"`...), reasonOf(result.Reason)...), `"`...)
+	if result.Variation != nil {
+		to = AppendString(append(to, `,"variant":`...), result.Variation.Key)
+		to = append(append(to, `,"value":`...), result.Variation.JSON...)
+	}
 	if len(result.Flag.Metadata) > 0 && withMetadata {
 		to = appendMetadata(append(to, `,"metadata":`...), result.Flag.Metadata)
 	}

@@ -82,8 +82,12 @@ func TestAnswers(t *testing.T) {
 			`{"key":"a \"key\"","reason":"DEFAULT","variant":"on","value":true,"metadata":{"a":"<1>","b":"2"}}`,
 		},
 		"for clients": {AppendResult(nil, result, false), `{"key":"a \"key\"","reason":"DEFAULT","variant":"on","value":true}`},
-		"a failure":   {AppendFailure(nil, "x", &Failure{404, FlagNotFound, "no"}), `{"key":"x","errorCode":"FLAG_NOT_FOUND","errorDetails":"no"}`},
-		"of all":      {AppendFailure(nil, "", &Failure{400, ParseError, "\xff"}), `{"errorCode":"PARSE_ERROR","errorDetails":"` + "\ufffd" + `"}`},
+		"the code's default": { // Clients use the default that they were asked with.
+			AppendResult(nil, &evaluate.Result{Flag: &evaluate.Flag{Key: "x"}, Reason: evaluate.Disabled}, true),
+			`{"key":"x","reason":"DISABLED"}`,
+		},
+		"a failure": {AppendFailure(nil, "x", &Failure{404, FlagNotFound, "no"}), `{"key":"x","errorCode":"FLAG_NOT_FOUND","errorDetails":"no"}`},
+		"of all":    {AppendFailure(nil, "", &Failure{400, ParseError, "\xff"}), `{"errorCode":"PARSE_ERROR","errorDetails":"` + "\ufffd" + `"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, string(tc.got)); diff != "" {

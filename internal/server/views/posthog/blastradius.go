@@ -70,7 +70,7 @@ func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blast
 		if err != nil {
 			return nil, server.Refusal(err)
 		}
-		if result.Variation.Value == true {
+		if result.Variation != nil && result.Variation.Value == true {
 			affected++
 		}
 	}

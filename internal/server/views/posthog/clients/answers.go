@@ -148,6 +148,8 @@ func isUndecided(form *datafile.Flag, result *evaluate.Result) bool {
 // ValueFor is what clients see of a result: see describe.go for what they call false.
 func ValueFor(form *datafile.Flag, result *evaluate.Result) any {
 	switch {
+	case result.Variation == nil:
+		return false // The flag leaves the value to the code, for which PostHog has no word.
 	case form.Type == datafile.Boolean:
 		return result.Variation.Value
 	case form.Bucketing == datafile.PostHogSHA1 && isUndecided(form, result):

@@ -29,7 +29,8 @@ func (d *describer) prerequisites() []Property {
 			DependencyChain: d.chain(prerequisite.Flag),
 		})
 	}
-	if off := (step{variation: d.form.DefaultVariation, undecided: true}); len(required) > 0 && !d.isFalse(&off) {
+	if off := (step{variation: d.form.DefaultVariation, undecided: true}); len(required) > 0 && !d.form.CodeDefault &&
+		!d.isFalse(&off) {
 		d.remote("the flag serves something else than false where a prerequisite is not met")
 	}
 	return required

@@ -123,6 +123,9 @@ func valueOf(form *datafile.Flag, key string) []byte {
 // steps are what may decide, in order.
 func (d *describer) steps() []step {
 	form := d.form
+	if !form.Enabled && form.CodeDefault {
+		return nil // Clients call it false.
+	}
 	if !form.Enabled {
 		return []step{d.otherwise(form.DefaultVariation, true, nil)}
 	}
@@ -141,6 +144,9 @@ func (d *describer) steps() []step {
 	}
 	if form.Fallthrough != "" {
 		return append(steps, d.otherwise(form.Fallthrough, false, required))
+	}
+	if form.CodeDefault {
+		return steps
 	}
 	return append(steps, d.otherwise(form.DefaultVariation, true, required))
 }
