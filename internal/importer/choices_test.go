@@ -43,6 +43,39 @@ func TestChoices(t *testing.T) {
 		"a split without weight chooses nothing": {
 			`{"fractional": [` + cat + `, ["red", 0]]}`, map[string]any{"targetingKey": "a"}, "blue", evaluate.Static, "",
 		},
+		"an attribute alone is hashed without a salt": {
+			`{"fractional": [{"var": "targetingKey"}, ["red", 50], ["green", 50]]}`,
+			map[string]any{"targetingKey": "ejOoVL"}, "red", evaluate.Split, "", // Its hash is 0.
+		},
+		"in the place of a missing attribute the flag's key and the targeting key are hashed": {
+			`{"fractional": [{"var": "email"}, ["red", 1], ["green", 99]]}`,
+			map[string]any{"targetingKey": "b"}, "green", evaluate.Split, "",
+		},
+		"nothing to hash": {
+			`{"fractional": [{"var": "email"}, ["red", 50], ["green", 50]]}`, nil, "blue", evaluate.Default, "",
+		},
+		"an empty attribute is hashed": {
+			`{"fractional": [{"var": "email"}, ["red", 50], ["green", 50]]}`,
+			map[string]any{"email": ""}, "red", evaluate.TargetingMatch, "",
+		},
+		"a choice that makes neighbours of one variant": {
+			`{"fractional": [` + cat + `, [` + fmt.Sprintf(byTier, `"red"`, `"green"`) + `, 50], ["green", 50]]}`,
+			map[string]any{"targetingKey": "a"}, "green", evaluate.TargetingMatch, "",
+		},
+		"an attribute names the variant inside a fractional": {
+			`{"fractional": [` + cat + `, [{"var": "color"}, 100]]}`,
+			map[string]any{"targetingKey": "a", "color": "green"}, "green", evaluate.TargetingMatch, "names no variant",
+		},
+		"an attribute names the variant": {
+			`{"var": "color"}`, map[string]any{"color": "red"}, "red", evaluate.TargetingMatch, "names no variant",
+		},
+		"a fractional as a condition": {
+			`{"if": [{"fractional": [` + cat + `, [false, 0], [true, 100]]}, "red", "green"]}`,
+			map[string]any{"targetingKey": "a"}, "red", evaluate.TargetingMatch, "",
+		},
+		"a fractional as a condition, with nothing to hash": {
+			`{"if": [{"fractional": [[false, 0], [true, 100]]}, "red", "green"]}`, nil, "green", evaluate.TargetingMatch, "",
+		},
 		"the targeting chooses the default": {
 			`{"if": [{"==": [{"var": "tier"}, "premium"]}, "red", "blue"]}`, nil, "blue", evaluate.TargetingMatch, "",
 		},

@@ -372,6 +372,26 @@ var versionOperators = map[string]v1alpha1.Operator{
 	"^":  v1alpha1.OperatorSemVerCaret,
 }
 
+// validity returns the ways in which the attribute of a condition is of the kind that the condition is about, and nil for
+// a condition that is true or false for every attribute.
+func validity(operator string, arguments []any) ways {
+	attribute, is := "", false
+	if len(arguments) > 0 {
+		attribute, is = variable(arguments[0])
+	}
+	switch {
+	case !is:
+	case operator == "sem_ver":
+		return simple(attribute, v1alpha1.OperatorSemVerGreaterThanOrEqual, "", false, lowestVersion)
+	case operator == "starts_with" || operator == "ends_with":
+		return simple(attribute, v1alpha1.OperatorStartsWith, "", false, "")
+	}
+	return nil
+}
+
+// lowestVersion is below every other semantic version.
+const lowestVersion = "0.0.0-0"
+
 var shortVersion = regexp.MustCompile(`^v?\d+(\.\d+)?$`)
 
 func version(arguments []any, not bool) (ways, error) {

@@ -5,8 +5,8 @@
 // OpenFeature operator, which hold the same.
 //
 // Targeting becomes rules: each way to meet a condition is a rule, in the order of the conditions. A "fractional" keeps
-// its assignments where its hash can be said by a salt and an attribute. What cannot be carried over is a Loss, never
-// left out in silence.
+// its assignments where its hash can be said by a salt, or none, and an attribute. What cannot be carried over is a Loss,
+// never left out in silence.
 package importer
 
 import (
@@ -102,7 +102,10 @@ func Flagd(data []byte, namespace, environment string) (*Result, error) {
 }
 
 func (i *Importer) lose(flag, format string, arguments ...any) {
-	i.result.Losses = append(i.result.Losses, Loss{Flag: flag, Reason: fmt.Sprintf(format, arguments...)})
+	loss := Loss{Flag: flag, Reason: fmt.Sprintf(format, arguments...)}
+	if !slices.Contains(i.result.Losses, loss) {
+		i.result.Losses = append(i.result.Losses, loss)
+	}
 }
 
 // part is one document, whose shared evaluators are its own.
@@ -161,12 +164,15 @@ func (p *part) flag(key string) {
 	config := v1alpha1.EnvironmentConfig{
 		Name: p.options.Environment, Enabled: !strings.EqualFold(from.State, "DISABLED"),
 	}
-	if !config.Enabled {
-		p.lose(key, "while it is disabled the flag serves its default variation, and code no longer gets its own default")
+	if !config.Enabled || from.DefaultVariant == "" {
+		config.CodeDefault, config.DefaultVariation = true, from.DefaultVariant
+	}
+	if from.DefaultVariant == "" {
+		flag.Spec.DefaultVariation = elsewhere(from.Variants)
 	}
 	t := &targeting{part: p, key: key, def: from.DefaultVariant, variants: from.Variants}
 	if err := t.top(from.Targeting, &config); err != nil {
-		config.Rules, config.DefaultVariation = nil, ""
+		config.Rules = nil
 		p.lose(key, "targeting is left out, so that everybody gets the default variation: %v", err)
 	}
 	flag.Spec.Environments = []v1alpha1.EnvironmentConfig{config}
@@ -177,6 +183,18 @@ func (p *part) flag(key string) {
 		return
 	}
 	p.result.Flags = append(p.result.Flags, flag)
+}
+
+// elsewhere returns the variant that a flag without a default serves in environments that it does not name: false for a
+// Boolean, else the first.
+func elsewhere(variants map[string]json.RawMessage) string {
+	names := slices.Sorted(maps.Keys(variants))
+	for _, name := range names {
+		if string(variants[name]) == "false" {
+			return name
+		}
+	}
+	return names[0]
 }
 
 // malformed says which field of a flag has the wrong type.

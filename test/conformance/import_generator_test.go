@@ -146,8 +146,11 @@ func (g *flagdGenerator) choice(variants []string, depth int) any {
 			arguments = append(arguments, g.choice(variants, depth-1))
 		}
 		return logic("if", arguments...)
-	case n < 60:
+	case n < 55:
 		return g.fractional(variants)
+	case n < 60:
+		dealt := object{"fractional": []any{[]any{true, pick(g.generator, 0, 25, 50)}, []any{false, 50}}}
+		return logic("if", dealt, pick(g.generator, variants...), pick(g.generator, variants...))
 	case n < 65:
 		return nil
 	}
@@ -172,6 +175,8 @@ func (g *flagdGenerator) fractional(variants []string) any {
 	for _, variant := range variants {
 		if g.chance(20) {
 			arguments = append(arguments, []any{variant})
+		} else if g.chance(15) {
+			arguments = append(arguments, []any{logic("if", g.condition(1), variant, nil), 10})
 		} else {
 			arguments = append(arguments, []any{variant, pick(g.generator, 0, 1, 10, 50, 90, 100)})
 		}
@@ -190,10 +195,10 @@ func (g *flagdGenerator) flag() object {
 		variants, names = object{"true": true, "false": false}, []string{"true", "false"}
 	}
 	flag := object{"state": "ENABLED", "variants": variants, "defaultVariant": pick(g.generator, names...)}
-	if g.chance(3) {
+	if g.chance(6) {
 		flag["state"] = "DISABLED"
 	}
-	if g.chance(3) {
+	if g.chance(10) {
 		flag["defaultVariant"] = nil
 	}
 	switch {

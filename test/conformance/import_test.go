@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"testing"
 
@@ -91,7 +90,7 @@ func compareImported(t *testing.T, g *flagdGenerator, number int, counts map[str
 			}
 			served := flag.Evaluate(context, now)
 			questions = append(questions, evaluation{flag.Key, flag.Type, encoded})
-			want = append(want, answer{Value: served.Variation.Value, Variant: served.Variation.Key})
+			want = append(want, answerOf(&served))
 		}
 	}
 	for key := range definitions["flags"].(object) {
@@ -105,7 +104,7 @@ func compareImported(t *testing.T, g *flagdGenerator, number int, counts map[str
 	for i, got := range core.evaluate(t, file, questions) {
 		key := questions[i].Key
 		counts[core.name]++
-		if reported[key] || got.Error == "" && got.Variant == want[i].Variant && reflect.DeepEqual(got.Value, want[i].Value) {
+		if reported[key] || got.equals(want[i]) {
 			continue
 		}
 		counts["differences"]++
