@@ -6,6 +6,7 @@ package clients
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -92,6 +93,7 @@ func (c *Clients) answers(
 	if err := wire.CheckContext(attributes); err != nil {
 		return nil, server.InvalidField("person_properties", "%v", err)
 	}
+	attributes = withNulls(attributes)
 	spending := c.server.Spend(ctx, of.served, server.StepsOfAll)
 	defer spending.End()
 	var answers []Answer
@@ -125,6 +127,28 @@ func (c *Clients) answers(
 		answers = append(answers, a)
 	}
 	return answers, nil
+}
+
+// isNull stands for a property that is null: for PostHog it is set, and for the engine a value of another type than those
+// that operators look at.
+type isNull struct{}
+
+// withNulls returns attributes in which properties that are null are set.
+func withNulls(attributes map[string]any) map[string]any {
+	var set map[string]any
+	for name, value := range attributes {
+		if value != nil || name == filters.TargetingKey {
+			continue
+		}
+		if set == nil {
+			set = maps.Clone(attributes)
+		}
+		set[name] = isNull{}
+	}
+	if set == nil {
+		return attributes
+	}
+	return set
 }
 
 // evaluationTags are those of a flag, and none of nil.
