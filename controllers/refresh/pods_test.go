@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jackstaff-dev/jackstaff/internal/mounts"
 )
 
 func TestPodsInTheCacheTellHowTheyMountDatafiles(t *testing.T) {
@@ -23,8 +25,8 @@ func TestPodsInTheCacheTellHowTheyMountDatafiles(t *testing.T) {
 			{Secret: &corev1.SecretProjection{}},
 		}}},
 	}
-	container := func(name string, mounts ...corev1.VolumeMount) corev1.Container {
-		return corev1.Container{Name: name, Image: "image", VolumeMounts: mounts}
+	container := func(name string, at ...corev1.VolumeMount) corev1.Container {
+		return corev1.Container{Name: name, Image: "image", VolumeMounts: at}
 	}
 	sidecar := container("sidecar", corev1.VolumeMount{Name: "flags", SubPathExpr: "$(FILE)"})
 	sidecar.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
@@ -57,8 +59,10 @@ func TestPodsInTheCacheTellHowTheyMountDatafiles(t *testing.T) {
 			if diff := cmp.Diff(tc.wantMounted, indexMounted(trimmed)); diff != "" {
 				t.Errorf("the pod is found by other ConfigMaps than it mounts (-want +got):\n%s", diff)
 			}
-			if got := mountsBySubPath(trimmed, "flags-production"); got != tc.wantSubPath {
-				t.Errorf("mounts by subPath: %t", got)
+			for what, pod := range map[string]*corev1.Pod{"pod": pod, "trimmed pod": trimmed} {
+				if got := mounts.FrozenAt(pod, "flags-production"); got != tc.wantSubPath {
+					t.Errorf("the %s mounts by subPath: %t", what, got)
+				}
 			}
 			if trimmed.Annotations != nil {
 				t.Errorf("annotations take memory that nothing reads: %v", trimmed.Annotations)

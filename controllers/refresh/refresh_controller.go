@@ -36,6 +36,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/fairqueue"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/internal/mounts"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
@@ -306,7 +307,7 @@ func (r *Reconciler) saySubPaths(
 ) {
 	names := []string{}
 	for i := range pods {
-		if mountsBySubPath(&pods[i], datafile.Name) {
+		if mounts.FrozenAt(&pods[i], datafile.Name) {
 			names = append(names, pods[i].Name)
 		}
 	}
