@@ -31,6 +31,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/internal/cli"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 )
 
@@ -309,6 +310,26 @@ var _ = Describe("The command line", func() {
 		Expect(got.code).To(BeZero())
 		Expect(got.out).To(MatchRegexp(`client +v1.2.3\nserver +v1\.\d+.*\noperator +unknown\n`))
 		Expect(got.err).To(ContainSubstring("is the operator installed?"))
+	})
+
+	It("says what is wrong with an operator that nobody installed as a whole", func() {
+		namespace := makeProject()
+		got := jackstaff(context.Background(), "", "doctor", "--kubeconfig", kubeconfig, "-n", namespace)
+		Expect(got.code).To(Equal(cli.ExitFailure), got.err)
+		Expect(got.out).To(And(
+			MatchRegexp(`OK +API server +Kubernetes v1`),
+			MatchRegexp(`OK +definitions +5 are installed, with all fields`),
+			MatchRegexp(`Warning +leader +no operator has ever led`),
+			MatchRegexp(`Problem +webhooks +no webhook judges flags`),
+			MatchRegexp(`OK +admission +a change is judged`),
+			MatchRegexp(`Warning +policies +the policy jackstaff-datafiles is missing`),
+			MatchRegexp(`OK +environments +production serves revision 1|Warning +environments +production is`),
+			MatchRegexp(`OK +rights +in namespace `+namespace+` you may read flags, change flags`),
+			ContainSubstring("4 problems"),
+		))
+		audiences := &v1alpha1.FlagAudienceList{}
+		Expect(k8s.List(context.Background(), audiences, client.InNamespace(namespace))).To(Succeed())
+		Expect(audiences.Items).To(BeEmpty(), "the dry run stores nothing")
 	})
 
 	It("compares what the manifests hold, and with --prune everything", func() {

@@ -115,6 +115,7 @@ func (a *App) Command() *cobra.Command {
 		a.rollbackCommand(),
 		a.breakGlassCommand(),
 		a.exportCommand(),
+		a.doctorCommand(),
 		a.versionCommand(),
 		a.optionsCommand(),
 	)

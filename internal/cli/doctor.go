@@ -1,0 +1,266 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/client-go/discovery"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/config/crd"
+)
+
+// operatorLease is the name of the lease by which the operator's replicas choose the one that publishes.
+const operatorLease = "jackstaff-manager"
+
+func (a *App) doctorCommand() *cobra.Command {
+	var c *cluster
+	var output string
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Find out what is wrong with the operator, or with the flags of a namespace",
+		Long: "Look at everything that must be so for a change of a flag to be served, in the order in which it happens: API server, definitions,\n" +
+			"operator, leader, webhooks, admission (by a dry run), policies, the namespace's environments and pods, and your own rights. What is\n" +
+			"wrong is said with what to do. Nothing is changed. What you may not read is Unknown. The exit code is 1 where there is a problem.",
+		Example: "  jackstaff doctor -n shop\n  jackstaff doctor -n shop -o json",
+		GroupID: clusterGroup,
+		Args:    cobra.NoArgs,
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
+			if err := checkListOutput(output); err != nil {
+				return err
+			}
+			diagnoses, err := a.examine(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			if output == jsonOutput {
+				err = a.printJSON(diagnoses)
+			} else {
+				err = a.printDiagnoses(diagnoses)
+			}
+			if err != nil {
+				return err
+			}
+			if tally(diagnoses)[problem] > 0 {
+				return errReported
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "The format: json. Default text.")
+	c = a.newCluster(cmd, contextFlag)
+	return cmd
+}
+
+// examination is one look at a cluster.
+type examination struct {
+	*cluster
+
+	now       func() time.Time
+	version   string
+	diagnoses []diagnosis
+}
+
+// examine makes all checks. It fails where the cluster cannot be reached.
+func (a *App) examine(ctx context.Context, c *cluster) ([]diagnosis, error) {
+	config, err := c.flags.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the cluster: %w", err)
+	}
+	asking, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("find the cluster: %w", err)
+	}
+	server, err := asking.ServerVersion()
+	if err != nil {
+		return nil, fmt.Errorf("ask the cluster for its version: %w", err)
+	}
+	if err := c.connect(); err != nil {
+		return nil, err
+	}
+	if err := apiextensionsv1.AddToScheme(c.client.Scheme()); err != nil {
+		return nil, err
+	}
+	e := &examination{cluster: c, now: a.Clock.Now, version: a.Version}
+	e.say(diagnoseServer(server.GitVersion))
+	if err := e.definitions(ctx); err != nil {
+		return nil, err
+	}
+	e.operator(ctx)
+	e.webhooks(ctx)
+	e.policies(ctx)
+	return e.diagnoses, e.project(ctx)
+}
+
+func (e *examination) say(diagnoses ...diagnosis) { e.diagnoses = append(e.diagnoses, diagnoses...) }
+
+// list reads all objects of a list. Where that fails, the check is Unknown.
+func (e *examination) list(ctx context.Context, check string, list client.ObjectList, options ...client.ListOption) bool {
+	err := e.client.List(ctx, list, options...)
+	if err != nil {
+		e.say(unreadable(check, err))
+	}
+	return err == nil
+}
+
+func (e *examination) definitions(ctx context.Context) error {
+	shipped, err := shippedDefinitions()
+	if err != nil {
+		return err
+	}
+	found := &apiextensionsv1.CustomResourceDefinitionList{}
+	if e.list(ctx, checkDefinitions, found) {
+		e.say(diagnoseDefinitions(shipped, found.Items)...)
+	}
+	return nil
+}
+
+// shippedDefinitions are the CustomResourceDefinitions that this program carries.
+func shippedDefinitions() ([]apiextensionsv1.CustomResourceDefinition, error) {
+	files, err := fs.Glob(crd.Bases, "bases/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	definitions := make([]apiextensionsv1.CustomResourceDefinition, len(files))
+	for i, file := range files {
+		data, err := crd.Bases.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if err := yaml.Unmarshal(data, &definitions[i]); err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+	}
+	return definitions, nil
+}
+
+func (e *examination) operator(ctx context.Context) {
+	deployments := &appsv1.DeploymentList{}
+	if e.list(ctx, checkOperator, deployments, operatorLabels) {
+		e.say(diagnoseOperator(deployments.Items, e.version)...)
+	}
+	leases := &coordinationv1.LeaseList{}
+	if e.list(ctx, checkLeader, leases, client.MatchingFields{"metadata.name": operatorLease}) {
+		e.say(diagnoseLeader(leases.Items, e.now()))
+	}
+}
+
+func (e *examination) webhooks(ctx context.Context) {
+	mutating := &admissionregistrationv1.MutatingWebhookConfigurationList{}
+	validating := &admissionregistrationv1.ValidatingWebhookConfigurationList{}
+	if e.list(ctx, checkWebhooks, mutating) && e.list(ctx, checkWebhooks, validating) {
+		mutatingHooks, validatingHooks := hooksOf(mutating.Items, validating.Items)
+		e.say(diagnoseWebhooks(mutatingHooks, validatingHooks, e.now())...)
+	}
+	began := e.now()
+	err := e.client.Create(ctx, probe(e.namespace), client.DryRunAll)
+	e.say(diagnoseAdmission(err, e.now().Sub(began)))
+}
+
+func (e *examination) policies(ctx context.Context) {
+	policies := &admissionregistrationv1.ValidatingAdmissionPolicyList{}
+	bindings := &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{}
+	if e.list(ctx, checkPolicies, policies, operatorLabels) && e.list(ctx, checkPolicies, bindings) {
+		e.say(diagnosePolicies(policies.Items, bindings.Items)...)
+	}
+}
+
+// project looks at the namespace.
+func (e *examination) project(ctx context.Context) error {
+	environments := &v1alpha1.FlagEnvironmentList{}
+	err := e.client.List(ctx, environments, client.InNamespace(e.namespace))
+	switch {
+	case meta.IsNoMatchError(err):
+		return nil // The definitions are missing, which is said.
+	case err != nil:
+		e.say(unreadable(checkEnvironments, err))
+	default:
+		e.say(diagnoseEnvironments(e.namespace, environments.Items)...)
+	}
+	if len(environments.Items) > 0 {
+		var datafiles []string
+		for i := range environments.Items {
+			datafiles = append(datafiles, environments.Items[i].DatafileName())
+		}
+		pods := &corev1.PodList{}
+		if e.list(ctx, checkPods, pods, client.InNamespace(e.namespace)) {
+			e.say(diagnosePods(pods.Items, datafiles)...)
+		}
+	}
+	rights := rightsWanted(e.namespace, environments.Items)
+	for i := range rights {
+		review := &authorizationv1.SelfSubjectAccessReview{
+			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &rights[i].attribute},
+		}
+		if err := e.client.Create(ctx, review); err != nil {
+			e.say(unreadable(checkRights, err))
+			return nil
+		}
+		rights[i].allowed = review.Status.Allowed
+	}
+	e.say(diagnoseRights(e.namespace, rights))
+	return nil
+}
+
+// tally says how many diagnoses there are of each verdict.
+func tally(diagnoses []diagnosis) map[verdict]int {
+	counts := map[verdict]int{}
+	for i := range diagnoses {
+		counts[diagnoses[i].Verdict]++
+	}
+	return counts
+}
+
+// printDiagnoses prints a line for each diagnosis, one more for what to do, and how many there are at the end.
+func (a *App) printDiagnoses(diagnoses []diagnosis) error {
+	colours := map[verdict]colour{healthy: green, warning: yellow, problem: red, unknown: yellow}
+	w := printers.GetNewTabWriter(a.Streams.Out)
+	for i := range diagnoses {
+		one := &diagnoses[i]
+		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\n",
+			quoted([]any{a.paint(colours[one.Verdict], string(one.Verdict)), one.Check, one.Message})...); err != nil {
+			return err
+		}
+		if one.Advice != "" {
+			if _, err := fmt.Fprintf(w, "%s\t\t→ %s\n",
+				quoted([]any{a.paint(colours[one.Verdict], ""), one.Advice})...); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	counts := tally(diagnoses)
+	var parts []string
+	for _, one := range []struct {
+		verdict verdict
+		word    string
+	}{{problem, "problem"}, {warning, "warning"}, {unknown, "unknown check"}} {
+		if n := counts[one.verdict]; n > 0 {
+			parts = append(parts, count(n, one.word))
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "Nothing is wrong")
+	}
+	a.printf("\n%s.\n", strings.Join(parts, ", "))
+	return nil
+}
