@@ -237,7 +237,10 @@ func TestDiagnoseAdmission(t *testing.T) {
 			problem, "connection refused",
 		},
 		"no right": {apierrors.NewForbidden(resource, "doctor", errors.New("no")), 0, unknown, "may not create"},
-		"refused":  {apierrors.NewBadRequest("no"), 0, problem, "is refused"},
+		"no namespace": {
+			apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "shop"), 0, unknown, `namespaces "shop" not found`,
+		},
+		"refused": {apierrors.NewBadRequest("no"), 0, problem, "is refused"},
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, []diagnosis{diagnoseAdmission(tc.err, tc.took)}, tc.want, tc.says) })
 	}
