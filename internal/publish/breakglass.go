@@ -70,10 +70,18 @@ func (p *Publisher) guarded(ctx context.Context) (bool, error) {
 }
 
 // adopt makes what somebody wrote without the operator a revision of the history, so that it can be served again once
-// the mark is gone. It reports false where the history has something else under that number.
+// the mark is gone. It reports false where the history has something else under that number. Something that is not the
+// environment's and has the name of the revision is reported, and makes nobody doubt what the policy vouches for.
 func (p *Publisher) adopt(ctx context.Context, environment *v1alpha1.FlagEnvironment, served *Served) (bool, error) {
-	kept, err := p.get(ctx, environment, environment.HistoryName(served.Revision))
-	if err := ignoreNameTaken(err); err != nil {
+	name := environment.HistoryName(served.Revision)
+	kept, err := p.get(ctx, environment, name)
+	if HasReason(err, v1alpha1.NameTakenReason) {
+		served.Forged = append(served.Forged, &ownership.TamperedError{
+			Name: name, Why: fmt.Sprintf("it is not the environment's, and keeps revision %d out of the history", served.Revision),
+		})
+		return true, nil
+	}
+	if err != nil {
 		return false, err
 	}
 	if kept != nil {

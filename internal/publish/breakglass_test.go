@@ -74,6 +74,27 @@ func TestWhatIsWrittenWithoutTheOperator(t *testing.T) {
 	}
 }
 
+// Whoever may write ConfigMaps takes the name of the next revision in the history. That must not undo what somebody
+// switched off while the operator was away.
+func TestATakenHistoryNameDoesNotUndoBreakGlass(t *testing.T) {
+	c := newSealedCluster(t)
+	c.publisher.Guarded = func(context.Context) (bool, error) { return true, nil }
+	c.confirm(c.publish("1"))
+	taken := &corev1.ConfigMap{}
+	taken.Namespace, taken.Name = c.environment.Namespace, c.environment.HistoryName(2)
+	if err := c.publisher.Client.Create(c.Context(), taken); err != nil {
+		t.Fatal(err)
+	}
+	c.breakGlass(2, "2", func(*corev1.ConfigMap) {})
+	served := c.load()
+	if served.Revision != 2 || served.BreakGlass == nil {
+		t.Errorf("revision %d is served, %v is forged", served.Revision, served.Forged)
+	}
+	if len(served.Forged) != 1 || served.Forged[0].Name != taken.Name {
+		t.Errorf("what has the name is not reported: %v", served.Forged)
+	}
+}
+
 // Once somebody has ended it, the revision is one like others: it is served with the operator's seal, it is in the
 // history, and the next one has a higher number.
 func TestTheEndOfBreakGlass(t *testing.T) {

@@ -110,6 +110,15 @@ var _ = Describe("The policy on published datafiles", Ordered, ContinueOnFailure
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "flags-production-sdk-key-abcdefghij"},
 		}))
 
+		By("taking it as what it may publish")
+		Expect(as("publisher").Create(ctx, served("flags-production-r7"))).To(Succeed())
+		isRefused(as("publisher").Create(ctx, served("flags-staging-r7")))
+		elsewhere := served("flags-staging-r7")
+		elsewhere.Labels = ownership.DatafileLabels(
+			types.NamespacedName{Namespace: "web", Name: "production"}, v1alpha1.DatafileCopy)
+		isRefused(as("publisher").Create(ctx, elsewhere))
+		Expect(as("publisher").Delete(ctx, served("flags-production-r7"))).To(Succeed())
+
 		By("marking what is its own")
 		mine := plain("mine")
 		Expect(editor.Create(ctx, mine)).To(Succeed())
