@@ -159,7 +159,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if s.hold > 0 {
 		return ctrl.Result{RequeueAfter: s.hold}, nil
 	}
-	s.state.records.drop(s.state.pending, s.state.isServed())
+	s.state.records.drop(s.state.pending, s.state.isServed(), s.now)
 	s.state.report(r.Ledger, request.NamespacedName)
 	result := ctrl.Result{RequeueAfter: sooner(untilSilent(environment, s.now), untilThaw(environment, s.now))}
 	if publish.HasReason(s.problem, v1alpha1.NameTakenReason) {

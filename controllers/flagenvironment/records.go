@@ -22,6 +22,10 @@ import (
 // maxNotes is how many change records of one object wait for the revision that brings them. The oldest go first.
 const maxNotes = 64
 
+// carriedAtMost is how long an object carries a record before the history has it. One that is seen again after that is
+// brought again, of which the first time counts.
+const carriedAtMost = 10 * time.Minute
+
 // Kinds in change records, beside flagKind and environmentKind.
 const (
 	audienceKind = "FlagAudience"
@@ -134,12 +138,16 @@ func (r *records) published(p publishing) {
 }
 
 // drop forgets the records that change nothing of what is served: those of flags that are served as wanted, those of
-// the environment, which has been reconciled, and the others where everything is served as wanted.
-func (r *records) drop(pending map[string]struct{}, isServed bool) {
+// the environment, which has been reconciled, and the others where everything is served as wanted. It forgets objects
+// that have none left for so long that they are not seen again.
+func (r *records) drop(pending map[string]struct{}, isServed bool, now time.Time) {
 	for of, known := range r.byObject {
 		_, isPending := pending[known.key]
 		if of.Kind == environmentKind || isServed || of.Kind == flagKind && !isPending {
 			known.notes = nil
+		}
+		if len(known.notes) == 0 && now.Sub(known.until) > carriedAtMost {
+			delete(r.byObject, of)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func TestRecordsThatChangeNothingAreDropped(t *testing.T) {
 				key := map[string]string{"checkout": "pay", "search": "find"}[of.Name]
 				records.add(of, key, time.Now(), note{id: "a"}, true)
 			}
-			records.drop(tc.pending, tc.isServed)
+			records.drop(tc.pending, tc.isServed, time.Now())
 			maps.DeleteFunc(records.byObject, func(_ history.Named, known *noted) bool { return len(known.notes) == 0 })
 			if len(records.byObject) != len(tc.want) {
 				t.Fatalf("%d objects are left, want %v", len(records.byObject), tc.want)
@@ -113,5 +113,26 @@ func TestRecordsThatChangeNothingAreDropped(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A tenant that makes and deletes flags under new names for ever must not fill the operator's memory.
+func TestRecordsForgetObjects(t *testing.T) {
+	records, now := newRecords(), time.Now()
+	waiting := history.Named{Kind: flagKind, Name: "waiting"}
+	records.add(waiting, "waiting", now.Add(-time.Hour), note{id: "w"}, true)
+	for i := range 100 {
+		name := strconv.Itoa(i)
+		records.add(history.Named{Kind: flagKind, Name: name}, name, now.Add(-time.Hour), note{id: name}, true)
+	}
+	recent := history.Named{Kind: flagKind, Name: "recent"}
+	records.add(recent, "recent", now, note{id: "r"}, true)
+	records.drop(map[string]struct{}{"waiting": {}}, true, now)
+	records.drop(map[string]struct{}{"waiting": {}}, false, now)
+	if records.byObject[recent] == nil {
+		t.Error("a record that its object still carries would be brought again")
+	}
+	if len(records.byObject) > 2 {
+		t.Errorf("%d objects are remembered of which nothing waits", len(records.byObject))
 	}
 }
