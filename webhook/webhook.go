@@ -187,7 +187,10 @@ func (w *webhook[T, P]) ValidateDelete(ctx context.Context, object P) (admission
 func (w *webhook[T, P]) validate(ctx context.Context, old, object P) (admission.Warnings, error) {
 	// What is being deleted is judged by no rule, so that its finalizers can go; but it is published until it is gone.
 	if object.GetDeletionTimestamp() != nil {
-		return nil, w.permit(ctx, old, object)
+		if err := w.permit(ctx, old, object); err != nil {
+			return nil, err
+		}
+		return nil, w.withinBudget(object) // A finalizer may hold it for long.
 	}
 	if err := w.refuse(ctx, old, object); err != nil {
 		return nil, err

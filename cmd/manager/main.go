@@ -142,7 +142,7 @@ func bindBudgets(fs *flag.FlagSet, limits *budget.Limits) {
 	fs.Int64Var(&limits.Objects, budget.ObjectsFlag, usual.Objects,
 		"How many flags, environments, audiences and events a namespace may have together. 0 is no limit.")
 	fs.Int64Var(&limits.Bytes, budget.BytesFlag, usual.Bytes,
-		"How many bytes their specs, labels and annotations may take together in a namespace. 0 is no limit.")
+		"How many bytes their specs and metadata may take together in a namespace. 0 is no limit.")
 }
 
 // bindAPI adds the flags of the HTTP server.

@@ -30,7 +30,7 @@ type Limits struct {
 	Environments int64
 	// Objects is how many objects of the four Kinds that people write there may be.
 	Objects int64
-	// Bytes is the size of their specs, labels and annotations together.
+	// Bytes is the size of their specs and metadata together.
 	Bytes int64
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -127,5 +128,48 @@ func TestNoLedgerKnowsNoLimit(t *testing.T) {
 	var none *Ledger
 	if none.Refusal(builders.MakeEnvironment("production", "shop").Obj())+none.Stop("shop") != "" {
 		t.Error("a limit holds that nobody has set")
+	}
+}
+
+// Metadata fills memory as a spec does, so that a tenant must not get around the budget by it.
+func TestMetadataTakesPlace(t *testing.T) {
+	long := strings.Repeat("a", 1000)
+	for name, tc := range map[string]struct {
+		grow func(*v1alpha1.FeatureFlag)
+		want bool
+	}{
+		"labels":      {grow: func(f *v1alpha1.FeatureFlag) { f.Labels = map[string]string{"a": long} }, want: true},
+		"annotations": {grow: func(f *v1alpha1.FeatureFlag) { f.Annotations = map[string]string{"a": long} }, want: true},
+		"finalizers":  {grow: func(f *v1alpha1.FeatureFlag) { f.Finalizers = []string{long} }, want: true},
+		"owners": {grow: func(f *v1alpha1.FeatureFlag) {
+			f.OwnerReferences = []metav1.OwnerReference{{Name: long}}
+		}, want: true},
+		"what a hundred tools apply": {grow: func(f *v1alpha1.FeatureFlag) {
+			for range 100 {
+				f.ManagedFields = append(f.ManagedFields, metav1.ManagedFieldsEntry{
+					Manager: "tool", FieldsV1: metav1.NewFieldsV1(`{"f:spec":"` + long + `"}`),
+				})
+			}
+		}, want: true},
+		"what a person applies": {grow: func(f *v1alpha1.FeatureFlag) {
+			f.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(`{"f:spec":"` + long + `"}`)}}
+		}},
+		"an object that is being deleted": {grow: func(f *v1alpha1.FeatureFlag) {
+			f.DeletionTimestamp, f.Finalizers = &metav1.Time{}, []string{long}
+		}, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			flag := builders.MakeFlag("checkout", "shop").Boolean().Obj()
+			ledger := NewLedger(Limits{Bytes: sizeOf(flag)})
+			ledger.record(flag)
+			grown := flag.DeepCopy()
+			tc.grow(grown)
+			if refused := ledger.Refusal(grown) != ""; refused != tc.want {
+				t.Errorf("it is refused: %t, want %t", refused, tc.want)
+			}
+			if sameSize(flag, grown) == tc.want {
+				t.Error("an update of the metadata is not counted anew")
+			}
+		})
 	}
 }

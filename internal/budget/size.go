@@ -16,13 +16,17 @@ import (
 // environments.
 const freeRequestBytes = 4 << 10
 
+// freeManagersBytes is how much an object's managed fields may take without taking place: what a few tools apply. The API
+// server writes them, so that whoever is on call adds to them without meaning to.
+const freeManagersBytes = 32 << 10
+
 // requests are the annotations by which whoever is on call acts.
 var requests = []string{
 	v1alpha1.ForceDisabledAnnotation, v1alpha1.PublishRequestedAtAnnotation, v1alpha1.ConfirmVanishedAnnotation,
 	v1alpha1.ConfirmDeleteAnnotation, v1alpha1.RotateKeysRequestedAtAnnotation, v1alpha1.RevokeKeysBeforeAnnotation,
 }
 
-// sizeOf is the size of what people write into an object, in bytes: its spec, labels and annotations. The change records
+// sizeOf is the size of what people write into an object, in bytes: its spec and its metadata. The change records
 // that it carries for a while are the operator's. What whoever is on call writes takes no place, so that a full namespace
 // does not refuse it: switches, brakes, freezes and rollbacks.
 func sizeOf(object client.Object) int64 {
@@ -52,9 +56,24 @@ func sizeOf(object client.Object) int64 {
 	return size
 }
 
-// metadataSize is the size of an object's name, labels and annotations, in bytes.
+// metadataSize is the size of an object's metadata that people may let grow, in bytes: its name, labels, annotations,
+// finalizers, owners, and what its managed fields take beyond those of a few tools.
 func metadataSize(object client.Object) int64 {
 	size := int64(len(object.GetName()))
+	for _, name := range object.GetFinalizers() {
+		size += int64(len(name))
+	}
+	for _, owner := range object.GetOwnerReferences() {
+		size += int64(len(owner.APIVersion) + len(owner.Kind) + len(owner.Name) + len(owner.UID))
+	}
+	managers := int64(0)
+	for _, entry := range object.GetManagedFields() {
+		managers += int64(len(entry.Manager) + len(entry.APIVersion) + len(entry.Subresource))
+		if entry.FieldsV1 != nil {
+			managers += int64(entry.FieldsV1.Size())
+		}
+	}
+	size += max(0, managers-freeManagersBytes)
 	for key, value := range object.GetLabels() {
 		size += int64(len(key) + len(value))
 	}
