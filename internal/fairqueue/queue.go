@@ -94,11 +94,23 @@ func (q *Queue) AddWithOpts(options priorityqueue.AddOpts, requests ...reconcile
 			}
 		}
 		if after > 0 {
-			q.addAfter(request, after, priority)
+			q.addAfter(request, after, laterPriority(options, priority))
 		} else {
 			q.add(request, priority)
 		}
 	}
+}
+
+// soon is how long a request that comes again may wait without losing its priority.
+const soon = time.Second
+
+// laterPriority is the priority of a request that waits. One that a controller asks for itself, to look again in a while,
+// is no brake any more; one that failed is tried again as what it was.
+func laterPriority(options priorityqueue.AddOpts, priority int) int {
+	if options.RateLimited || options.After <= soon {
+		return priority
+	}
+	return min(priority, 0)
 }
 
 func (q *Queue) add(request reconcile.Request, priority int) {

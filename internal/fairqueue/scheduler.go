@@ -51,6 +51,10 @@ func (s *scheduler) Push(request reconcile.Request) {
 	if !ok {
 		waiting = &waitingRequests{index: map[reconcile.Request]int{}}
 		s.namespaces[request.Namespace] = waiting
+		// A namespace that had nothing to do comes after those that have waited since.
+		if _, hasTurns := s.served[request.Namespace]; !hasTurns {
+			s.served[request.Namespace] = s.picks
+		}
 	}
 	s.added++
 	s.size++

@@ -26,7 +26,8 @@ func request(text string) reconcile.Request {
 func TestScheduler(t *testing.T) {
 	for name, tc := range map[string]struct {
 		bound int
-		// steps are requests that become ready, "!" before a brake, "~" before what a start finds, or "done namespace/name".
+		// steps are requests that become ready, "!" before a brake, "~" before what a start finds, "done namespace/name",
+		// "one" where one may run, or "run" where all may.
 		steps []string
 		want  []string // What runs, in order, until none may.
 	}{
@@ -51,6 +52,11 @@ func TestScheduler(t *testing.T) {
 		"an edit goes before what a start finds": {
 			bound: 9, steps: []string{"~a/1", "~a/2", "b/1"}, want: []string{"b/1", "a/1", "a/2"},
 		},
+		"who had nothing to do comes after those that have waited since": {
+			bound: 9,
+			steps: []string{"a/1", "a/2", "b/1", "b/2", "one", "done a/1", "one", "done b/1", "c/1", "one", "done a/2", "one", "done b/2"},
+			want:  []string{"a/1", "b/1", "a/2", "b/2", "c/1"},
+		},
 		"brakes without end do not keep an edit waiting for ever": {
 			bound: 9, steps: []string{"a/1", "!b/1", "!b/2", "!b/3", "!b/4", "!b/5"},
 			want: []string{"b/1", "b/2", "b/3", "a/1", "b/4", "b/5"},
@@ -72,6 +78,8 @@ func TestScheduler(t *testing.T) {
 				switch {
 				case step == "run":
 					run()
+				case step == "one":
+					ran = append(ran, s.Pop().String())
 				case isDone:
 					s.done(request(finished))
 				case waiting[ready]:
@@ -191,5 +199,37 @@ func TestQueueLetsWorkersGoWhenItIsShutDown(t *testing.T) {
 	q.Add(request("a/2"))
 	if q.Len() != 0 {
 		t.Error("a queue that was shut down takes requests")
+	}
+}
+
+// An environment that looks again by itself every minute is braked once. It must not go before all others for ever.
+func TestABrakeDoesNotStick(t *testing.T) {
+	for name, tc := range map[string]struct {
+		again priorityqueue.AddOpts
+		want  int
+	}{
+		"a look again in a while":  {again: priorityqueue.AddOpts{After: time.Minute}},
+		"a conflict":               {again: priorityqueue.AddOpts{After: time.Millisecond}, want: BrakePriority},
+		"a failure":                {again: priorityqueue.AddOpts{RateLimited: true}, want: BrakePriority},
+		"what waits since a start": {again: priorityqueue.AddOpts{After: time.Minute, Priority: new(handler.LowPriority)}, want: handler.LowPriority},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := newQueue(1)
+			defer q.ShutDown()
+			AddBrake(q, request("a/1"))
+			got, priority, _ := q.GetWithPriority()
+			if tc.again.Priority == nil {
+				tc.again.Priority = &priority // As a controller does.
+			}
+			q.AddWithOpts(tc.again, got)
+			q.Done(got)
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			if waiting := q.delayed[got]; waiting != nil && waiting.priority != tc.want {
+				t.Errorf("it waits with priority %d, want %d", waiting.priority, tc.want)
+			} else if waiting == nil && tc.want != BrakePriority {
+				t.Error("it does not wait")
+			}
+		})
 	}
 }
