@@ -5,6 +5,7 @@ package evaluate
 
 import (
 	"errors"
+	"reflect"
 	"regexp/syntax"
 
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
@@ -14,8 +15,9 @@ import (
 var ErrBudget = errors.New("the context takes too many steps to evaluate; send shorter texts or shorter lists")
 
 // Budget bounds what the evaluations of one request cost. A step is what takes at most about a nanosecond on one core:
-// each condition is charged for the worst attribute of the length that it looks at, before it is asked. A budget is for
-// one goroutine.
+// each condition is charged for the worst attribute of the length that it looks at, before it is asked. An audience that
+// costs much is asked, and charged for, once for each context and time, however many flags name it; the context must not
+// change in between. A budget is for one goroutine.
 type Budget struct {
 	// Steps is how many steps are left.
 	Steps int64
@@ -26,7 +28,15 @@ type Budget struct {
 
 	sinceCheck int64
 	err        error
+
+	// context and now are what audiences are known for, and known are those of them that cost much.
+	context map[string]any
+	now     int64
+	known   map[*audience]bool
 }
+
+// costly is from how many steps on what an audience says is remembered. Remembering takes time of its own.
+const costly = 5_000
 
 // Err is why evaluations with the budget were ended: ErrBudget, or the error of Check. The results of evaluations with a
 // budget mean nothing where it is not nil.
@@ -57,6 +67,23 @@ type cost struct {
 	fixed, perByte int64
 	// perElement is for each element of a list, and 0 where lists are of the wrong type.
 	perElement int64
+}
+
+// turnTo forgets what audiences say of another context or time.
+func (b *Budget) turnTo(context map[string]any, now int64) {
+	if b.known == nil || b.now == now && reflect.ValueOf(b.context).Pointer() == reflect.ValueOf(context).Pointer() {
+		return
+	}
+	b.known, b.context = nil, nil
+}
+
+// remember notes what an audience that cost much says of a context. It keeps the context, so that no other one comes to
+// be in its place.
+func (b *Budget) remember(e *evaluation, a *audience, holds bool) {
+	if b.known == nil {
+		b.known, b.context, b.now = map[*audience]bool{}, e.context, e.now
+	}
+	b.known[a] = holds
 }
 
 // priced is a predicate whose cost is more than that of a comparison with one value.

@@ -122,18 +122,18 @@ func TestBudgetChecks(t *testing.T) {
 // Prerequisites and audiences spend from the same budget.
 func TestBudgetCoversWhatAFlagRefersTo(t *testing.T) {
 	document := &datafile.Document{
-		Flags: map[string]*datafile.Flag{},
-		Audiences: map[string]*datafile.Audience{"costly": {Groups: []datafile.Group{{
-			Conditions: []datafile.Condition{{Attribute: "a", Operator: datafile.Contains, Values: many(1000, 100)}},
-		}}}},
+		Flags:     map[string]*datafile.Flag{},
+		Audiences: map[string]*datafile.Audience{},
 	}
 	for i := range 10 {
+		audience := fmt.Sprintf("costly%d", i)
+		document.Audiences[audience] = costlyAudience()
 		flag := &datafile.Flag{
 			Type: datafile.Boolean, Enabled: true, DefaultVariation: "off",
 			Variations: []datafile.Variation{
 				{Key: "off", Value: json.RawMessage("false")}, {Key: "on", Value: json.RawMessage("true")},
 			},
-			Rules: []datafile.Rule{{Name: "r", Audiences: []string{"costly"}, Variation: "on"}},
+			Rules: []datafile.Rule{{Name: "r", Audiences: []string{audience}, Variation: "on"}},
 		}
 		if i > 0 {
 			flag.Prerequisites = []datafile.Prerequisite{{Flag: fmt.Sprintf("f%d", i-1), Variations: []string{"off"}}}
@@ -155,6 +155,52 @@ func TestBudgetCoversWhatAFlagRefersTo(t *testing.T) {
 		evaluate.ErrBudget,
 	) {
 		t.Errorf("ten prerequisites, each with an audience of three million steps, fit into 20 million: %v", err)
+	}
+}
+
+// costlyAudience takes three million steps for a text of a thousand bytes.
+func costlyAudience() *datafile.Audience {
+	return &datafile.Audience{Groups: []datafile.Group{{
+		Conditions: []datafile.Condition{{Attribute: "a", Operator: datafile.Contains, Values: many(1000, 100)}},
+	}}}
+}
+
+// A thousand flags that name one costly audience are an ordinary project. A request for all of them must not fail, nor
+// get another answer than each by itself, also where one budget is used for many contexts.
+func TestAnAudienceIsChargedOnce(t *testing.T) {
+	document := &datafile.Document{
+		Flags: map[string]*datafile.Flag{}, Audiences: map[string]*datafile.Audience{"costly": costlyAudience()},
+	}
+	for i := range 1000 {
+		document.Flags[fmt.Sprintf("f%d", i)] = &datafile.Flag{
+			Type: datafile.Boolean, Enabled: true, DefaultVariation: "off",
+			Variations: []datafile.Variation{
+				{Key: "off", Value: json.RawMessage("false")}, {Key: "on", Value: json.RawMessage("true")},
+			},
+			Rules: []datafile.Rule{{Name: "r", Audiences: []string{"costly"}, Variation: "on"}},
+		}
+	}
+	prepared, err := evaluate.New(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	budget := &evaluate.Budget{Steps: 20_000_000}
+	for _, attribute := range []string{
+		strings.Repeat("a", 1000), strings.Repeat("b", 1000) + many(8, 100)[7], strings.Repeat("c", 1000),
+	} {
+		context := map[string]any{"a": attribute}
+		for flag := range prepared.Flags() {
+			result, err := flag.EvaluateWithin(context, noon, budget)
+			if err != nil {
+				t.Fatalf("a request for all flags fails: %v", err)
+			}
+			if want := flag.Evaluate(context, noon); result.Variation != want.Variation || result.Reason != want.Reason {
+				t.Fatalf("%s serves %q within a budget and %q without", flag.Key, result.Variation.Key, want.Variation.Key)
+			}
+		}
+	}
+	if budget.Steps > 20_000_000-3*2_000_000 {
+		t.Errorf("%d steps are left: an audience is not charged for each context", budget.Steps)
 	}
 }
 

@@ -38,6 +38,9 @@ func (f *Flag) ExplainWithin(context map[string]any, now time.Time, budget *Budg
 }
 
 func (f *Flag) explain(context map[string]any, now time.Time, budget *Budget) Explanation {
+	if budget != nil {
+		budget.turnTo(context, now.Unix())
+	}
 	explanation := Explanation{}
 	e := evaluation{
 		context: context, now: now.Unix(), known: map[*Flag]*Variation{}, explanation: &explanation, budget: budget,

@@ -175,6 +175,9 @@ func (f *Flag) decide(
 	if f.constant {
 		return f.otherwise, f.reason, ""
 	}
+	if budget != nil {
+		budget.turnTo(context, now)
+	}
 	e := evaluation{context: context, now: now, convert: convert, budget: budget}
 	if f.evaluations > maxEvaluations {
 		return e.knowing(f)
@@ -381,7 +384,23 @@ func (e *evaluation) anyAudience(r *rule) bool {
 	return false
 }
 
+// inAudience is matches, for which a budget is charged once.
 func (e *evaluation) inAudience(a *audience) bool {
+	if e.budget == nil {
+		return e.matches(a)
+	}
+	if holds, known := e.budget.known[a]; known {
+		return holds
+	}
+	left := e.budget.Steps
+	holds := e.matches(a)
+	if left-e.budget.Steps >= costly && e.budget.err == nil {
+		e.budget.remember(e, a, holds)
+	}
+	return holds
+}
+
+func (e *evaluation) matches(a *audience) bool {
 	if a.members != nil {
 		if key, isText := text(e.find(&targetingKey)); isText {
 			if e.budget != nil && !e.budget.spend(stepsLookup+int64(len(key))/bytesHashed) {
