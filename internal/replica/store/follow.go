@@ -30,6 +30,12 @@ import (
 // readers is how many datafiles are read at the same time. Each takes up to a few MiB until it is prepared.
 const readers = 4
 
+// historyRetry is how long to wait for the entry of the history of which a served ConfigMap holds a part. No event tells
+// that it is there.
+const historyRetry = 5 * time.Second
+
+var errNoHistory = errors.New("the history does not hold the revision that is served")
+
 // follower makes a store hold what a cluster serves.
 type follower struct {
 	store *Store
@@ -96,6 +102,11 @@ func (f *follower) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 		return ctrl.Result{}, fmt.Errorf("get environment: %w", err)
 	}
 	document, version, err := f.read(ctx, environment)
+	if errors.Is(err, errNoHistory) {
+		_ = f.store.Set(environment, nil)
+		f.store.start.done(request.NamespacedName) // Nobody knows whether it comes.
+		return ctrl.Result{RequeueAfter: historyRetry}, nil
+	}
 	brokenFor := ""
 	if isTampered(err) || errors.Is(err, datafile.ErrUnknownVersion) {
 		// The operator restores it or reports it. The event of the next write leads here again.
@@ -159,8 +170,11 @@ func (f *follower) document(
 		if historyErr != nil {
 			return nil, historyErr
 		}
-		if kept != nil {
+		switch {
+		case kept != nil:
 			read, err = f.asKept(environment, served, kept)
+		case err == nil:
+			err = errNoHistory
 		}
 	}
 	if err != nil {

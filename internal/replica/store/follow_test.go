@@ -212,6 +212,25 @@ func TestFollowEveryLayout(t *testing.T) {
 	}
 }
 
+// A replica may read the served file before it can see the entry of the history. No event tells it later that the entry
+// is there.
+func TestALateHistoryIsReadAgain(t *testing.T) {
+	served := configMap("flags-production", v1alpha1.DatafileServed, oneFlag(1, "a"))
+	delete(served.Data, "datafile.json")
+	c := newCluster(t, served, environment())
+	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "shop", Name: "production"}}
+	result, err := c.follower.Reconcile(t.Context(), request)
+	if err != nil || result.RequeueAfter == 0 {
+		t.Fatalf("it is not looked at again: %+v, %v", result, err)
+	}
+	if err := c.Create(t.Context(), configMap("flags-production-r1", v1alpha1.DatafileHistory, oneFlag(1, "a"))); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.sync().Revision().Number; got != 1 {
+		t.Errorf("revision %d is served once the history is there", got)
+	}
+}
+
 func foreign(configMap *corev1.ConfigMap) *corev1.ConfigMap {
 	configMap.Labels[v1alpha1.EnvironmentLabel] = "staging"
 	return configMap
