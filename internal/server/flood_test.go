@@ -5,6 +5,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
@@ -88,5 +89,18 @@ func TestRequestsAreNoFlood(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, answer.Body)
 		_ = answer.Body.Close()
+	}
+}
+
+// A body that its handler does not want is read and thrown away. Its sender has done nothing wrong.
+func TestDrainedBodiesAreNoFlood(t *testing.T) {
+	connection := &guarded{clock: clocktesting.NewFakePassiveClock(clock.RealClock{}.Now())}
+	connection.credit.Store(0)
+	unwanted := httptest.NewRequestWithContext(
+		context.WithValue(t.Context(), guardedKey{}, connection), http.MethodPost, "/", bytes.NewReader(make([]byte, 200<<10)),
+	)
+	(&Server{options: Options{Clock: clock.RealClock{}}}).drain(httptest.NewRecorder(), unwanted)
+	if credit := connection.credit.Load(); credit < 200<<10 {
+		t.Errorf("200 KiB that were drained earn %d bytes, so that the connection is cut off", credit)
 	}
 }

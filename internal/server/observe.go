@@ -112,7 +112,21 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(s.options.Clock.Now().Add(drainTimeout))
-	_, _ = io.CopyN(io.Discard, r.Body, maxDrained) // It ends where the body does.
+	_, _ = io.CopyN(io.Discard, &earning{r.Body, guardedOf(r)}, maxDrained) // It ends where the body does.
+}
+
+// earning is a body that is thrown away. What is read of it is no flood.
+type earning struct {
+	io.Reader
+
+	conn *guarded
+}
+
+// Read reads, and lets the connection send as much again.
+func (e *earning) Read(to []byte) (int, error) {
+	n, err := e.Reader.Read(to)
+	e.conn.earn(2 * n)
+	return n, err //nolint:wrapcheck // A reader's errors say when it ends.
 }
 
 // requestLog is a logger that knows of which request it speaks. What it says of that is put together only when
