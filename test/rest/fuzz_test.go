@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -160,7 +161,7 @@ func (f *fuzzer) once() string {
 	}
 	request, body := f.request(of)
 	begin := time.Now()
-	answer, err := f.client.Do(request)
+	answer, err := f.send(request, body)
 	f.status = 0
 	if err != nil {
 		// The server may close the connection on what it does not want to read.
@@ -191,6 +192,30 @@ func (f *fuzzer) once() string {
 		)
 	}
 	return ""
+}
+
+// manyTimes is how often a large body is sent that is answered with a time after which to send it again.
+const manyTimes = 5
+
+// send makes a request. Where the large bodies of the other batches take all memory that one address has, it does as a
+// client should: it sends the request again when the answer says so.
+func (f *fuzzer) send(request *http.Request, body []byte) (*http.Response, error) {
+	for attempt := 1; ; attempt++ {
+		answer, err := f.client.Do(request)
+		if err != nil || answer.StatusCode != http.StatusServiceUnavailable || len(body) < 64<<10 || attempt == manyTimes {
+			return answer, err
+		}
+		seconds, err := strconv.Atoi(answer.Header.Get("Retry-After"))
+		if err != nil {
+			return answer, nil // A fault.
+		}
+		_ = answer.Body.Close()
+		<-time.After(time.Duration(seconds) * time.Second)
+		request = request.Clone(request.Context())
+		if request.Body, err = request.GetBody(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // judge is what is wrong with an answer.
