@@ -277,6 +277,9 @@ func TestEnvironmentReport(t *testing.T) {
 	if delta := cmp.Diff([]string{"d"}, got.Brakes); delta != "" {
 		t.Errorf("brakes: %s", delta)
 	}
+	if got.Pending == nil {
+		t.Error("with -o json what waits is null, where nothing is an empty list")
+	}
 	if len(got.Broken) != 2 || got.Broken[0].Flag != "a" || got.Broken[1] != (brokenFlag{"b", "no audience x"}) {
 		t.Errorf("broken are %v", got.Broken)
 	}

@@ -170,7 +170,7 @@ func newEnvironmentReport(
 		Ready:       metav1.ConditionUnknown,
 		Message:     "the operator has not answered yet",
 		Flags:       status.Flags,
-		Pending:     slices.Concat([]string{}, status.PendingFlags),
+		Pending:     append([]string{}, status.PendingFlags...),
 		Brakes:      []string{},
 		Broken:      []brokenFlag{},
 		Loaded:      status.Delivery,
