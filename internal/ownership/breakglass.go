@@ -4,6 +4,7 @@
 package ownership
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -39,9 +40,37 @@ func BreakGlassOf(object metav1.Object) (mark BreakGlass, found bool) {
 	return BreakGlass{Actor: value[:space], At: at}, true
 }
 
-// ReadBreakGlass reads a served datafile that somebody wrote without the operator, and without its seal. It fails with a
-// *TamperedError where its digest, its revision or its documents do not fit together. Whether the writer had the right
-// to write it, only the admission policy on datafiles knows.
-func ReadBreakGlass(environment *v1alpha1.FlagEnvironment, configMap *corev1.ConfigMap) (*Datafile, error) {
-	return read(environment, configMap, false)
+// MaxUnconfirmed is the highest revision that is believed where nothing but the contents of a ConfigMap tells it, so that
+// numbers are left.
+const MaxUnconfirmed = 1 << 40
+
+// JudgeBreakGlass reads a served datafile that somebody wrote without the operator, and so without its seal. Guarded says
+// whether the admission policy on datafiles is in force, which lets only those write it who may publish. Kept is the
+// ConfigMap that has the name of the revision in the history, and nil where there is none. It fails with a *TamperedError
+// where nothing vouches for the writer or the parts do not fit together. The operator and the servers of OFREP and SDKs
+// decide by it alike.
+func JudgeBreakGlass(
+	environment *v1alpha1.FlagEnvironment,
+	served *corev1.ConfigMap,
+	mark BreakGlass,
+	guarded bool,
+	kept metav1.Object,
+) (*Datafile, error) {
+	tampered := func(why string) error { return &TamperedError{Name: served.Name, Why: why} }
+	if !guarded {
+		return nil, tampered("it is marked as break glass by " + mark.Actor + ", and the ValidatingAdmissionPolicy " +
+			PolicyName + ", which would vouch for that, is not in force")
+	}
+	read, err := read(environment, served, false)
+	switch {
+	case err != nil:
+		return nil, err
+	case read.Native == nil:
+		return nil, tampered("it is marked as break glass and holds no native document")
+	case read.Revision > MaxUnconfirmed:
+		return nil, tampered(fmt.Sprintf("its revision is over %d", int64(MaxUnconfirmed)))
+	case kept != nil && kept.GetAnnotations()[v1alpha1.DigestAnnotation] != read.Digest:
+		return nil, tampered(fmt.Sprintf("the history has something else as revision %d", read.Revision))
+	}
+	return read, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
@@ -17,7 +18,8 @@ import (
 
 // loadBreakGlass reads into served what somebody wrote without the operator, and reports whether it is that. It bears
 // no seal: it is believed because admission lets only those write it who may publish. Where admission does not, or
-// where its parts do not fit together, it is named in served as forged.
+// where its parts do not fit together, it is named in served as forged. It becomes a revision of the history, so that it
+// can be served again once the mark is gone.
 func (p *Publisher) loadBreakGlass(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,
@@ -28,37 +30,55 @@ func (p *Publisher) loadBreakGlass(
 	if !isMarked {
 		return false, nil
 	}
-	tampered := func(why string) (bool, error) {
-		served.Forged = append(served.Forged, &ownership.TamperedError{Name: current.Name, Why: why})
+	tampered := func(forged *ownership.TamperedError) (bool, error) {
+		served.Forged = append(served.Forged, forged)
 		return false, nil
 	}
-	if guarded, err := p.guarded(ctx); err != nil {
+	guarded, err := p.guarded(ctx)
+	if err != nil {
 		return false, err
-	} else if !guarded {
-		return tampered("it is marked as break glass by " + mark.Actor + ", and the ValidatingAdmissionPolicy " +
-			"jackstaff-datafiles, which would vouch for that, is not in force")
 	}
-	read, err := ownership.ReadBreakGlass(environment, current)
-	if forged := (*ownership.TamperedError)(nil); errors.As(err, &forged) {
-		return tampered(forged.Why)
+	var kept *corev1.ConfigMap
+	name, isTaken := environment.HistoryName(ownership.RevisionOf(current)), false
+	if kept, err = p.get(ctx, environment, name); HasReason(err, v1alpha1.NameTakenReason) {
+		isTaken = true
 	} else if err != nil {
 		return false, err
 	}
-	switch {
-	case read.Native == nil:
-		return tampered("it is marked as break glass and holds no native document")
-	case read.Revision > maxUnconfirmed:
-		return tampered(fmt.Sprintf("its revision is over %d", int64(maxUnconfirmed)))
+	read, err := ownership.JudgeBreakGlass(environment, current, mark, guarded, orNone(kept))
+	if forged := (*ownership.TamperedError)(nil); errors.As(err, &forged) {
+		return tampered(forged)
+	} else if err != nil {
+		return false, err
 	}
 	found := &Served{object: current.ObjectMeta, Forged: served.Forged, BreakGlass: &mark}
 	p.take(environment, current, read, found)
-	if adopted, err := p.adopt(ctx, environment, found); err != nil {
-		return false, err
-	} else if !adopted {
-		return tampered(fmt.Sprintf("the history has something else as revision %d", found.Revision))
+	switch {
+	case isTaken:
+		// It is reported, and makes nobody doubt what the policy vouches for.
+		found.Forged = append(found.Forged, &ownership.TamperedError{
+			Name: name, Why: fmt.Sprintf("it is not the environment's, and keeps revision %d out of the history", found.Revision),
+		})
+	case kept == nil:
+		err = p.Client.Create(ctx, p.historyConfigMap(environment, found))
+		if apierrors.IsAlreadyExists(err) {
+			return tampered(&ownership.TamperedError{
+				Name: current.Name, Why: fmt.Sprintf("the history has something else as revision %d", found.Revision),
+			})
+		} else if err != nil {
+			return false, wrap(err, "keep revision %d", found.Revision)
+		}
 	}
 	*served = *found
 	return true, nil
+}
+
+// orNone is a ConfigMap as an interface that is nil where there is none.
+func orNone(configMap *corev1.ConfigMap) metav1.Object {
+	if configMap == nil {
+		return nil
+	}
+	return configMap
 }
 
 func (p *Publisher) guarded(ctx context.Context) (bool, error) {
@@ -67,29 +87,4 @@ func (p *Publisher) guarded(ctx context.Context) (bool, error) {
 	}
 	guarded, err := p.Guarded(ctx)
 	return guarded, wrap(err, "look for the policy on datafiles")
-}
-
-// adopt makes what somebody wrote without the operator a revision of the history, so that it can be served again once
-// the mark is gone. It reports false where the history has something else under that number. Something that is not the
-// environment's and has the name of the revision is reported, and makes nobody doubt what the policy vouches for.
-func (p *Publisher) adopt(ctx context.Context, environment *v1alpha1.FlagEnvironment, served *Served) (bool, error) {
-	name := environment.HistoryName(served.Revision)
-	kept, err := p.get(ctx, environment, name)
-	if HasReason(err, v1alpha1.NameTakenReason) {
-		served.Forged = append(served.Forged, &ownership.TamperedError{
-			Name: name, Why: fmt.Sprintf("it is not the environment's, and keeps revision %d out of the history", served.Revision),
-		})
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if kept != nil {
-		return kept.Annotations[v1alpha1.DigestAnnotation] == served.Digest, nil
-	}
-	err = p.Client.Create(ctx, p.historyConfigMap(environment, served))
-	if apierrors.IsAlreadyExists(err) {
-		return false, nil
-	}
-	return err == nil, wrap(err, "keep revision %d", served.Revision)
 }

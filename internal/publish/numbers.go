@@ -18,7 +18,7 @@ import (
 const (
 	// maxUnconfirmed is the highest number that is believed where nothing but contents tells it, which an editor of
 	// ConfigMaps can write. Beyond it there is room for every revision that will ever be published.
-	maxUnconfirmed = 1 << 40
+	maxUnconfirmed = ownership.MaxUnconfirmed
 
 	// maxAhead is how far beyond every confirmed revision one is believed that a workload says it has loaded. It is more
 	// than an environment publishes between two backups, and keeps a workload that lies from using the numbers up.

@@ -17,14 +17,19 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/cli"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
 )
 
 // The API server asks a webhook that nobody answers, as after the operator's pods are gone, and the policy on datafiles is
@@ -68,6 +73,12 @@ var _ = Describe("The command line while the operator is away", Ordered, func() 
 		found := &v1alpha1.FlagEnvironment{}
 		Expect(c.admin.Get(ctx, production, found)).To(Succeed())
 		return found
+	}
+
+	judged := func() (*ownership.Datafile, error) {
+		GinkgoHelper()
+		mark, _ := ownership.BreakGlassOf(served())
+		return ownership.JudgeBreakGlass(environment(), served(), mark, true, nil)
 	}
 
 	BeforeAll(func() {
@@ -151,10 +162,35 @@ var _ = Describe("The command line while the operator is away", Ordered, func() 
 		Expect(mark.Actor).To(Equal("on-call"))
 		Expect(served().Annotations).To(HaveKeyWithValue(v1alpha1.SDKKeysAnnotation, "sealed"), "workloads keep their keys")
 		Expect(served().Annotations).NotTo(HaveKey(v1alpha1.SealAnnotation))
-		read, err := ownership.ReadBreakGlass(environment(), served())
+		read, err := judged()
 		Expect(err).NotTo(HaveOccurred(), "the operator believes it when it is back")
 		Expect(compile.IsOn(read.Contents, "new/checkout")).To(BeFalse())
 		Expect(served().Data["flagd.json"]).NotTo(Equal(before.Data["flagd.json"]), "flagd's clients get it, too")
+	})
+
+	It("reaches OFREP and SDKs by a server that starts while there is no leader", func() {
+		config := rest.CopyConfig(c.config)
+		mgr, err := ctrl.NewManager(config, ctrl.Options{
+			Scheme: scheme, Cache: controllers.CacheOptions(), Client: controllers.ClientOptions(),
+			Metrics:        metricsserver.Options{BindAddress: "0"},
+			LeaderElection: true, LeaderElectionID: "never-elected", LeaderElectionNamespace: "no-such-namespace",
+		})
+		Expect(err).NotTo(HaveOccurred())
+		datafiles := store.NewStore()
+		datafiles.Seal = ownership.NewSeal([]byte("an operator's key of at least 32 bytes"))
+		Expect(datafiles.SetupWithManager(mgr)).To(Succeed())
+		running, stop := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		go func() { done <- mgr.Start(running) }()
+		DeferCleanup(func() {
+			stop()
+			Eventually(done).Should(Receive(Succeed()))
+		})
+		Eventually(func(g Gomega) {
+			held, found := datafiles.Environment("shop", "production")
+			g.Expect(found).To(BeTrue())
+			g.Expect(held.Revision().Number).To(BeEquivalentTo(3), "else it has no flag, or the broken one on")
+		}).Should(Succeed())
 	})
 
 	It("serves an older revision again", func() {
@@ -164,7 +200,7 @@ var _ = Describe("The command line while the operator is away", Ordered, func() 
 		code, out = run("on-call", "rollback", "production", "--to", "1", "--break-glass", "--yes")
 		Expect(code).To(BeZero(), out)
 		Expect(out).To(ContainSubstring("production serves revision 1 again, as revision 4 and without the operator"))
-		read, err := ownership.ReadBreakGlass(environment(), served())
+		read, err := judged()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(compile.IsOn(read.Contents, "new/checkout")).To(BeTrue())
 	})

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -43,12 +44,17 @@ type follower struct {
 	cache client.Reader
 	// live reads whole ConfigMaps.
 	live client.Reader
+	// guarded reports whether the policy on datafiles is in force.
+	guarded func(ctx context.Context) (bool, error)
 }
 
 // SetupWithManager makes the store follow the environments of the manager's cluster, on every replica. The manager's
 // cache holds the metadata of the operator's ConfigMaps.
 func (s *Store) SetupWithManager(mgr ctrl.Manager) error {
-	f := &follower{store: s, cache: mgr.GetCache(), live: mgr.GetAPIReader()}
+	live := mgr.GetAPIReader()
+	f := &follower{store: s, cache: mgr.GetCache(), live: live, guarded: func(ctx context.Context) (bool, error) {
+		return ownership.Guarded(ctx, live)
+	}}
 	if err := mgr.Add(f); err != nil {
 		return fmt.Errorf("follow environments: %w", err)
 	}
@@ -147,18 +153,90 @@ func (f *follower) read(ctx context.Context, environment *v1alpha1.FlagEnvironme
 		return nil, "", err
 	}
 	document, err := f.document(ctx, environment, served)
+	if isTampered(err) && (!found || held.Revision().Number == 0) {
+		// Nothing is held that could be kept. The operator would restore what the status says is published.
+		if last, lastErr := f.lastPublished(ctx, environment); last != nil || lastErr != nil {
+			return last, "", lastErr
+		}
+	}
 	return document, served.ResourceVersion, err
 }
 
+// lastPublished is the revision of the history that the status says is published, and nil where the history has not what
+// the operator published under that number.
+func (f *follower) lastPublished(ctx context.Context, environment *v1alpha1.FlagEnvironment) (*Document, error) {
+	if environment.Status.PublishedRevision == 0 {
+		return nil, nil
+	}
+	name := environment.HistoryName(environment.Status.PublishedRevision)
+	kept, err := f.get(ctx, environment, name, v1alpha1.DatafileHistory)
+	if kept == nil || err != nil {
+		return nil, err
+	}
+	read, err := ownership.Read(f.store.Seal, environment, kept)
+	if isTampered(err) || err == nil && read.Native == nil {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return documentFrom(kept, read), nil
+}
+
+// documentFrom is what is served of a ConfigMap that was read.
+func documentFrom(configMap *corev1.ConfigMap, read *ownership.Datafile) *Document {
+	document := &Document{Digest: read.Digest, Native: read.Native}
+	document.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
+	if file, has := configMap.Data[flagd.FileName]; has {
+		document.Flagd = []byte(file)
+	}
+	return document
+}
+
+// breakGlass reads what somebody wrote without the operator, and decides as the operator does whether that is believed.
+func (f *follower) breakGlass(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	served *corev1.ConfigMap,
+	mark ownership.BreakGlass,
+) (*Document, error) {
+	guarded, err := f.guarded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var kept metav1.Object
+	if revision := ownership.RevisionOf(served); revision > 0 {
+		configMap := &corev1.ConfigMap{}
+		key := types.NamespacedName{Namespace: environment.Namespace, Name: environment.HistoryName(revision)}
+		of := client.ObjectKeyFromObject(environment)
+		switch err := f.live.Get(ctx, key, configMap); {
+		case client.IgnoreNotFound(err) != nil:
+			return nil, fmt.Errorf("read ConfigMap %q: %w", key.Name, err)
+		case err == nil && (ownership.Owns(of, configMap) ||
+			ownership.IsMislabelled(of, configMap, v1alpha1.DatafileHistory)):
+			kept = configMap
+		}
+	}
+	read, err := ownership.JudgeBreakGlass(environment, served, mark, guarded, kept)
+	if err != nil {
+		return nil, err
+	}
+	return documentFrom(served, read), nil
+}
+
 // document is what a served ConfigMap says. It fails with an *ownership.TamperedError where the operator has not
-// published that.
+// published that, and nobody has written it in the operator's place who may.
 func (f *follower) document(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,
 	served *corev1.ConfigMap,
 ) (*Document, error) {
+	if mark, is := ownership.BreakGlassOf(served); is {
+		if document, err := f.breakGlass(ctx, environment, served, mark); !isTampered(err) {
+			return document, err
+		}
+	}
 	read, err := ownership.Read(f.store.Seal, environment, served)
-	flagdFile, hasFlagd := served.Data[flagd.FileName]
+	_, hasFlagd := served.Data[flagd.FileName]
 	if err == nil && read.Native == nil || isTampered(err) && !hasFlagd {
 		// The history has the native document also where it is not published, and the flagd file that the digest is over.
 		kept, historyErr := f.get(
@@ -180,12 +258,7 @@ func (f *follower) document(
 	if err != nil {
 		return nil, err
 	}
-	document := &Document{Digest: read.Digest, Native: read.Native}
-	document.PublishedAt, _ = time.Parse(time.RFC3339, served.Annotations[v1alpha1.PublishedAtAnnotation])
-	if hasFlagd {
-		document.Flagd = []byte(flagdFile)
-	}
-	return document, nil
+	return documentFrom(served, read), nil
 }
 
 // asKept reads the history entry of which a served ConfigMap has some of the files.

@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 
@@ -33,6 +34,8 @@ type cluster struct {
 	// reads are how many ConfigMaps were read live, and fails makes that fail.
 	reads int
 	fails error
+	// unguarded is true where the policy on datafiles is not in force.
+	unguarded bool
 }
 
 func newCluster(t *testing.T, objects ...client.Object) *cluster {
@@ -60,7 +63,9 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 			return from.Get(ctx, key, object, options...)
 		},
 	})
-	c.follower = &follower{store: c.store, cache: server, live: live}
+	c.follower = &follower{store: c.store, cache: server, live: live, guarded: func(context.Context) (bool, error) {
+		return !c.unguarded, nil
+	}}
 	return c
 }
 
@@ -366,6 +371,61 @@ func TestFollowServesNoForgery(t *testing.T) {
 			c.store.Seal = seal
 			if got := c.sync().Revision().Number; got != tc.want {
 				t.Errorf("revision %d is served, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestFollowBreakGlass fails where clients of OFREP and SDKs do not get what somebody wrote while no leader is there, or
+// get what nobody vouches for.
+func TestFollowBreakGlass(t *testing.T) {
+	seal := ownership.NewSeal([]byte("an operator's key of at least 32 bytes"))
+	key := client.ObjectKey{Namespace: "shop", Name: "production"}
+	made := func(name, kind string, revision int64, value string) *corev1.ConfigMap {
+		document := oneFlag(revision, value)
+		file := configMap(name, kind, document)
+		file.Annotations[v1alpha1.RevisionAnnotation] = strconv.FormatInt(revision, 10)
+		file.Data["flagd.json"] = string(flagd.Encode(
+			datafile.Header{Project: "shop", Environment: "production", Revision: revision}, &datafile.Section{}))
+		if kind == v1alpha1.DatafileHistory {
+			file.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(key, revision, document.Digest, "")
+		}
+		return file
+	}
+	published := environment()
+	published.Status.PublishedRevision, published.Status.PublishedDigest = 1, oneFlag(1, "a").Digest
+	for name, tc := range map[string]struct {
+		unguarded bool
+		change    func(*corev1.ConfigMap)
+		history   []client.Object
+		want      int64
+	}{
+		"admission vouches for the writer": {want: 2},
+		"the leader has kept it":           {history: []client.Object{made("flags-production-r2", v1alpha1.DatafileHistory, 2, "b")}, want: 2},
+		"nothing vouches for the writer":   {unguarded: true, want: 1},
+		"the number stands for something else": {
+			history: []client.Object{made("flags-production-r2", v1alpha1.DatafileHistory, 2, "c")}, want: 1,
+		},
+		"other contents than its digest says": {
+			change: func(m *corev1.ConfigMap) { m.Data["datafile.json"] = string(oneFlag(2, "c").Native) }, want: 1,
+		},
+		"no mark": {change: func(m *corev1.ConfigMap) { delete(m.Annotations, v1alpha1.BreakGlassAnnotation) }, want: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			served := made("flags-production", v1alpha1.DatafileServed, 2, "b")
+			served.Annotations[v1alpha1.BreakGlassAnnotation] = "alice 2027-01-01T09:00:00Z"
+			if tc.change != nil {
+				tc.change(served)
+			}
+			objects := append(tc.history, served, published.DeepCopy(),
+				made("flags-production-r1", v1alpha1.DatafileHistory, 1, "a"))
+			c := newCluster(t, objects...)
+			c.store.Seal, c.unguarded = seal, tc.unguarded
+			if got := c.sync().Revision().Number; got != tc.want {
+				t.Errorf("a server that starts serves revision %d, want %d", got, tc.want)
+			}
+			if got := c.sync().Revision().Number; got != tc.want {
+				t.Errorf("revision %d is served after another look, want %d", got, tc.want)
 			}
 		})
 	}
