@@ -5,7 +5,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/quote"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
@@ -27,58 +27,58 @@ const breakGlassHelp = "While the operator is away, --break-glass writes the ser
 	"ConfigMaps."
 
 // breakGlassToggle switches a flag off in what is served, without the operator. The FeatureFlag stays as it is, because
-// its admission is away, too.
-func (a *App) breakGlassToggle(ctx context.Context, o *toggling, flag *v1alpha1.FeatureFlag) error {
+// its admission is away, too. Where there is no such object any more, the key in what is served is enough.
+func (a *App) breakGlassToggle(ctx context.Context, o *toggling, nameOrKey string) error {
 	if o.on || !o.off && !o.brake {
 		return usagef(
 			"--break-glass switches off, with --off; to serve again what was served before, use \"jackstaff rollback %s --to REVISION --break-glass\"",
 			o.environment,
 		)
 	}
-	environment, err := o.cluster.environment(ctx, o.environment)
+	environment, err := o.cluster.environmentOrServed(ctx, o.environment)
 	if err != nil {
 		return err
-	}
-	served, err := o.cluster.servedContents(ctx, environment)
-	if err != nil {
-		return err
-	}
-	key := flag.Key()
-	if _, is := served.Flags.Get(key); !is {
-		return fmt.Errorf("environment %q does not serve flag %q", environment.Name, key)
 	}
 	done := &outcome{
-		Kind:        "FeatureFlag",
-		Namespace:   flag.Namespace,
-		Name:        flag.Name,
-		Key:         key,
-		Environment: environment.Name,
-		Action:      "off",
-		Changed:     compile.IsOn(served, key),
-		DryRun:      o.dryRun,
+		Kind: "FeatureFlag", Namespace: environment.Namespace, Name: nameOrKey, Key: nameOrKey,
+		Environment: environment.Name, Action: "off", DryRun: o.dryRun,
 	}
-	if !done.Changed {
-		done.Message = fmt.Sprintf("FeatureFlag %s is off in what %s serves already", flag.Name, environment.Name)
-		return o.print(a, done, safe(quote.Line(done.Message)))
+	flag, err := o.cluster.flag(ctx, nameOrKey)
+	if err == nil {
+		done.Name, done.Key = flag.Name, flag.Key()
+	} else if !isGone(err) {
+		return err
 	}
-	if done.Revision, err = a.serveWithoutOperator(
-		ctx,
-		o.cluster,
-		environment,
-		served,
-		[]string{key},
-		o.dryRun,
-	); err != nil {
+	done.Revision, err = a.serveWithoutOperator(ctx, o.cluster, environment, o.dryRun, func(current *corev1.ConfigMap) (
+		*datafile.Contents, []string, error,
+	) {
+		served, err := servedContents(environment.Name, current)
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, is := served.Flags.Get(done.Key); !is {
+			return nil, nil, fmt.Errorf("environment %q does not serve flag %q%s", environment.Name, done.Key,
+				validation.DidYouMean(done.Key, keysOf(served)))
+		}
+		if done.Changed = compile.IsOn(served, done.Key); !done.Changed {
+			return nil, nil, nil
+		}
+		return served, []string{done.Key}, nil
+	})
+	if err != nil {
 		return err
 	}
 	done.Served = !o.dryRun
 	done.Message = fmt.Sprintf(
 		"FeatureFlag %s is off in %s as revision %d, served without the operator; \"jackstaff break-glass end %s\" ends that",
-		flag.Name,
+		done.Name,
 		environment.Name,
 		done.Revision,
 		environment.Name,
 	)
+	if !done.Changed {
+		done.Message = fmt.Sprintf("FeatureFlag %s is off in what %s serves already", done.Name, environment.Name)
+	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }
 
@@ -94,12 +94,21 @@ func (a *App) breakGlassRollback(
 		return err
 	}
 	braked, err := o.cluster.brakedKeys(ctx, environment.Name)
-	if err != nil {
+	if err != nil && !isGone(err) {
 		return err
 	}
 	done := environmentOutcome(environment, "pinned", true, o.dryRun)
 	done.Effects, done.Undoes = planned.effects, planned.undoes
-	if done.Revision, err = a.serveWithoutOperator(ctx, o.cluster, environment, contents, braked, o.dryRun); err != nil {
+	done.Revision, err = a.serveWithoutOperator(ctx, o.cluster, environment, o.dryRun, func(current *corev1.ConfigMap) (
+		*datafile.Contents, []string, error,
+	) {
+		if planned.replaces != "" && contentID(current) != planned.replaces {
+			return nil, nil, fmt.Errorf("somebody else has changed what %s serves meanwhile, to revision %d; run the command "+
+				"again to see what a rollback does now", environment.Name, ownership.RevisionOf(current))
+		}
+		return contents, braked, nil
+	})
+	if err != nil {
 		return err
 	}
 	done.Served = !o.dryRun
@@ -114,18 +123,14 @@ func (a *App) breakGlassRollback(
 }
 
 // serveWithoutOperator serves contents with flags switched off, and brings the copies in other namespaces up to date.
+// Choose says from what is served which contents and flags that are; nil is nothing to do.
 func (a *App) serveWithoutOperator(
 	ctx context.Context,
 	c *cluster,
 	environment *v1alpha1.FlagEnvironment,
-	contents *datafile.Contents,
-	off []string,
 	dryRun bool,
+	choose func(current *corev1.ConfigMap) (contents *datafile.Contents, off []string, err error),
 ) (int64, error) {
-	braked, flagd, document, err := compile.Brake(contents, off)
-	if err != nil {
-		return 0, err
-	}
 	review := &authenticationv1.SelfSubjectReview{}
 	if err := c.client.Create(ctx, review); err != nil {
 		return 0, fmt.Errorf("ask the API server for the user's name: %w", err)
@@ -135,10 +140,20 @@ func (a *App) serveWithoutOperator(
 		writing = client.NewDryRunClient(writing)
 	}
 	publisher := &publish.Publisher{Client: writing, Metadata: c.client, Clock: a.Clock}
-	content := publish.Content{Contents: braked, Flagd: flagd, Document: func() *datafile.Document { return document }}
 	mark := ownership.BreakGlass{Actor: review.Status.UserInfo.Username, At: a.Clock.Now()}
-	revision, err := publisher.ServeWithoutOperator(ctx, environment, content, mark)
-	if err != nil {
+	revision, err := publisher.ServeWithoutOperator(ctx, environment, mark, func(current *corev1.ConfigMap) (
+		*publish.Content, error,
+	) {
+		contents, off, err := choose(current)
+		if contents == nil || err != nil {
+			return nil, err
+		}
+		braked, flagd, document, err := compile.Brake(contents, off)
+		return &publish.Content{
+			Contents: braked, Flagd: flagd, Document: func() *datafile.Document { return document },
+		}, err
+	})
+	if err != nil || revision == 0 {
 		return 0, err
 	}
 	for _, delivery := range environment.Status.Deliveries {
@@ -248,6 +263,10 @@ func (a *App) endBreakGlass(
 		a.notef("%v", refusal)
 	}
 	if _, err := edit(ctx, c, o.dryRun, served, func() error {
+		if now, _ := ownership.BreakGlassOf(served); now != mark {
+			return fmt.Errorf("somebody else has changed what %s serves meanwhile; run the command again to see what its end "+
+				"changes now", environment.Name)
+		}
 		delete(served.Annotations, v1alpha1.BreakGlassAnnotation)
 		return nil
 	}); err != nil {
@@ -273,7 +292,7 @@ func (c *cluster) afterBreakGlass(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,
 ) (effects, on []string, err error) {
-	served, err := c.servedDocument(ctx, environment.Name)
+	served, _, err := c.documentOf(ctx, environment)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -325,29 +344,6 @@ func (c *cluster) servedConfigMap(
 		return nil, fmt.Errorf("read what environment %q serves: %w", environment.Name, err)
 	}
 	return configMap, nil
-}
-
-// servedContents reads the parts of what an environment serves.
-func (c *cluster) servedContents(
-	ctx context.Context,
-	environment *v1alpha1.FlagEnvironment,
-) (*datafile.Contents, error) {
-	configMap, err := c.servedConfigMap(ctx, environment)
-	if err != nil {
-		return nil, err
-	}
-	native, err := ownership.Native(configMap)
-	if err == nil && native == nil {
-		err = errors.New("it publishes no native datafile; see spec.datafile.formats")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read what environment %q serves: %w", environment.Name, err)
-	}
-	_, contents, err := datafile.Decode(native)
-	if err != nil {
-		return nil, fmt.Errorf("read what environment %q serves: %w", environment.Name, err)
-	}
-	return contents, nil
 }
 
 // offersBreakGlass adds the flag --break-glass. The operator, for which --wait waits, is away then.

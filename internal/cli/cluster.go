@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,7 +21,6 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/decode"
-	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/quote"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
@@ -262,20 +260,6 @@ func (c *cluster) servedDocument(ctx context.Context, name string) (*datafile.Do
 	if err != nil {
 		return nil, err
 	}
-	configMap := &corev1.ConfigMap{}
-	if err := c.client.Get(
-		ctx,
-		client.ObjectKey{Namespace: c.namespace, Name: environment.DatafileName()},
-		configMap,
-	); err != nil {
-		return nil, fmt.Errorf("read what environment %q serves: %w", name, err)
-	}
-	native, err := publish.Files{Text: configMap.Data, Binary: configMap.BinaryData}.Native()
-	switch {
-	case err != nil:
-		return nil, err
-	case native == nil:
-		return nil, fmt.Errorf("environment %q publishes no native datafile; see spec.datafile.formats", name)
-	}
-	return datafile.Read(native)
+	document, _, err := c.documentOf(ctx, environment)
+	return document, err
 }

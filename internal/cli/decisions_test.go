@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
@@ -48,6 +51,16 @@ func TestSwitched(t *testing.T) {
 			2, 2, false, &v1alpha1.EnvironmentState{
 				State: v1alpha1.ServingStateFrozen, Served: on, Wanted: v1alpha1.WantedState{ForceDisabled: true},
 			}, false, false,
+		},
+		"a brake where another cluster serves": {
+			2, 2, false, &v1alpha1.EnvironmentState{
+				State: v1alpha1.ServingStateElsewhere, Wanted: v1alpha1.WantedState{ForceDisabled: true},
+			}, false, true,
+		},
+		"a brake under break glass": {
+			2, 2, false, &v1alpha1.EnvironmentState{
+				State: v1alpha1.ServingStateBreakGlass, Served: on, Wanted: v1alpha1.WantedState{ForceDisabled: true},
+			}, false, true,
 		},
 		"elsewhere":        {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateElsewhere}, false, true},
 		"switched again":   {3, 3, true, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: on}, false, true},
@@ -289,5 +302,33 @@ func TestEnvironmentReport(t *testing.T) {
 	if got.Ready != metav1.ConditionTrue || got.Message != "fine" || got.Revision != 7 ||
 		got.State != v1alpha1.PublishStateFrozen {
 		t.Errorf("it is %+v", got)
+	}
+}
+
+// Whoever pulls the brake of an environment that the operator does not serve must not believe that the flag is off.
+func TestToggleSaysWhatIsNotServed(t *testing.T) {
+	for name, tc := range map[string]struct {
+		state v1alpha1.PublishState
+		mode  v1alpha1.PublishMode
+		on    bool
+		want  string
+	}{
+		"a brake under break glass":            {state: v1alpha1.PublishStateBreakGlass, want: "--off --break-glass"},
+		"a switch on under break glass":        {state: v1alpha1.PublishStateBreakGlass, on: true, want: "break-glass end production"},
+		"a brake where another cluster serves": {mode: v1alpha1.PublishModeNone, want: "switch the flag there"},
+		"a brake":                              {mode: v1alpha1.PublishModeAutomatic},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment := &v1alpha1.FlagEnvironment{}
+			environment.Name, environment.Status.State, environment.Spec.Publish.Mode = "production", tc.state, tc.mode
+			var printed bytes.Buffer
+			app := &App{
+				Streams: genericiooptions.IOStreams{Out: &printed, ErrOut: &printed}, Clock: clocktesting.NewFakePassiveClock(time.Now()),
+			}
+			app.noteUnpublished(environment, tc.on)
+			if unserved(environment) != (tc.want != "") || !strings.Contains(printed.String(), tc.want) {
+				t.Errorf("it says %q, want %q", printed.String(), tc.want)
+			}
+		})
 	}
 }

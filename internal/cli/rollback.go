@@ -52,7 +52,11 @@ func (a *App) rollbackCommand() *cobra.Command {
 			if err := o.check(); err != nil {
 				return err
 			}
-			environment, err := o.cluster.environment(cmd.Context(), arguments[0])
+			read := o.cluster.environment
+			if o.breakGlass {
+				read = o.cluster.environmentOrServed
+			}
+			environment, err := read(cmd.Context(), arguments[0])
 			if err != nil {
 				return err
 			}
@@ -160,6 +164,8 @@ type rollback struct {
 	effects []string
 	// switchedOn are the flags that would go on though somebody has switched them off since, with who did.
 	switchedOn []string
+	// replaces is contentID of what is served that the effects compare with, and empty where they are not known.
+	replaces string
 	// unknown is why the effects are not known.
 	unknown error
 }
@@ -195,7 +201,7 @@ func (c *cluster) planRollback(
 		return nil, err
 	}
 	entries, err := c.log(ctx)
-	if err != nil && !apierrors.IsForbidden(err) {
+	if err != nil && !apierrors.IsForbidden(err) && !isGone(err) {
 		return nil, err
 	}
 	planned := &rollback{target: to}
@@ -209,19 +215,23 @@ func (c *cluster) planRollback(
 	} else if !holds(revisions, to) {
 		return nil, fmt.Errorf("the history of %s holds no revision %d; it holds %s", environment.Name, to, ranges(revisions))
 	}
-	served, err := c.servedDocument(ctx, environment.Name)
+	served, replaces, err := c.documentOf(ctx, environment)
 	var target *datafile.Document
 	if err == nil {
 		target, err = c.keptDocument(ctx, environment, planned.target)
 	}
 	if err == nil {
-		err = c.brake(ctx, environment.Name, target)
+		// Without flags in the cluster, what is served says which are off.
+		if err = c.brake(ctx, environment.Name, target); isGone(err) {
+			err = nil
+		}
 	}
 	if err != nil {
 		planned.unknown = err
 		return planned, nil //nolint:nilerr // The plan says that it is not known what the rollback switches.
 	}
 	var on []string
+	planned.replaces = replaces
 	planned.effects, on = rollbackEffects(served, target)
 	for _, key := range on {
 		planned.switchedOn = append(planned.switchedOn, key+whoSwitchedOff(key, environment.Name, entries, age))

@@ -63,12 +63,12 @@ func (a *App) toggleCommand() *cobra.Command {
 }
 
 func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
+	if o.breakGlass {
+		return a.breakGlassToggle(ctx, o, nameOrKey)
+	}
 	flag, err := o.cluster.flag(ctx, nameOrKey)
 	if err != nil {
 		return err
-	}
-	if o.breakGlass {
-		return a.breakGlassToggle(ctx, o, flag)
 	}
 	environment, err := o.cluster.namedEnvironment(ctx, flag, o.environment)
 	if err != nil {
@@ -97,8 +97,12 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 		Action:      state,
 		Changed:     changed,
 		DryRun:      o.dryRun,
-		Message:     fmt.Sprintf("FeatureFlag %s is %s in %s%s", flag.Name, state, o.environment, how),
 	}
+	is := "is"
+	if unserved(environment) {
+		is = "is to be" // Nobody is served that, whatever the publish mode, and a brake neither.
+	}
+	done.Message = fmt.Sprintf("FeatureFlag %s %s %s in %s%s", flag.Name, is, state, o.environment, how)
 	said := ""
 	if o.wanted {
 		if said, err = o.untilSwitched(ctx, o.cluster, flag, o.environment, wanted); err != nil {
@@ -109,11 +113,11 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 			done.Revision = served.Served.Revision
 		}
 		said = ": " + said
-	} else if !flag.ForceDisabledIn(o.environment) { // A brake waits for nothing.
+	} else if !flag.ForceDisabledIn(o.environment) || unserved(environment) { // A brake waits for nothing else.
 		a.noteUnpublished(environment, wanted)
 	}
-	return o.print(a, done, safe(fmt.Sprintf("FeatureFlag %s is %s in %s%s",
-		quote.Line(flag.Name), a.paint(c, state), quote.Line(o.environment), quote.Line(how+said))))
+	return o.print(a, done, safe(fmt.Sprintf("FeatureFlag %s %s %s in %s%s",
+		quote.Line(flag.Name), safe(is), a.paint(c, state), quote.Line(o.environment), quote.Line(how+said))))
 }
 
 // namedEnvironment reads an environment of a flag. It is nil where the user may not read it, but the flag names it.
@@ -169,12 +173,17 @@ func switched(flag *v1alpha1.FeatureFlag, generation int64, name string, on bool
 	case state.State == v1alpha1.ServingStateServed:
 		return progress{done: true, said: "served"}
 	}
-	// A brake is published in every mode; other changes wait for a person.
+	// A brake is published in every mode of this cluster; other changes wait for a person.
 	isBrake := state.Wanted.ForceDisabled && !on
 	return progress{
-		stuck: stuckStates[state.State] && !isBrake,
+		stuck: stuckStates[state.State] && !(isBrake && brakedStates[state.State]),
 		said:  fmt.Sprintf("%s is %s", name, stateAdvice(state.State, name)),
 	}
+}
+
+// brakedStates are those in which a brake is served all the same.
+var brakedStates = map[v1alpha1.ServingState]bool{
+	v1alpha1.ServingStateAwaitingPublish: true, v1alpha1.ServingStateFrozen: true, v1alpha1.ServingStatePinned: true,
 }
 
 // stuckStates are those that a person has to end.
@@ -208,6 +217,14 @@ func stateAdvice(state v1alpha1.ServingState, environment string) string {
 	return "being published"
 }
 
+// unserved reports whether the operator serves nothing that is wanted of an environment, a brake neither, because another
+// cluster serves it or somebody has broken the glass. Of an environment that may not be read, which is nil, nothing is
+// known.
+func unserved(environment *v1alpha1.FlagEnvironment) bool {
+	return environment != nil &&
+		(environment.IsElsewhere() || environment.Status.State == v1alpha1.PublishStateBreakGlass)
+}
+
 // noteUnpublished says so where an environment does not publish by itself, so that a change is not served yet. Who may
 // not read the environment, which is nil then, is told nothing.
 func (a *App) noteUnpublished(environment *v1alpha1.FlagEnvironment, on bool) {
@@ -215,6 +232,19 @@ func (a *App) noteUnpublished(environment *v1alpha1.FlagEnvironment, on bool) {
 		return
 	}
 	spec, name := environment.Spec.Publish.At(a.Clock.Now()), environment.Name
+	switch {
+	case environment.IsElsewhere():
+		a.notef("Another cluster serves %s (spec.publish.mode is None), and nothing changes there: switch the flag there.", name)
+		return
+	case unserved(environment) && on:
+		a.notef("%s is served without the operator (break glass): the change is served after \"jackstaff break-glass end %s\".",
+			name, name)
+		return
+	case unserved(environment):
+		a.notef("%s is served without the operator (break glass), as it was: \"jackstaff toggle FLAG -e %s --off --break-glass\" "+
+			"switches the flag off there, and \"jackstaff break-glass end %s\" lets the operator serve it again.", name, name, name)
+		return
+	}
 	if !on && (spec.Suspend || spec.Revision != nil) {
 		defer a.notef("To switch it off at once, add --brake.")
 	}

@@ -143,3 +143,32 @@ func TestTheMarkOfBreakGlass(t *testing.T) {
 		}
 	}
 }
+
+// Two people who break the glass of one environment at the same moment must not undo what the other has switched off.
+func TestBreakGlassOfTwo(t *testing.T) {
+	c := newCluster(t)
+	c.publish("1")
+	serve := func(actor string, make func(*corev1.ConfigMap) (*Content, error)) int64 {
+		t.Helper()
+		revision, err := c.publisher.ServeWithoutOperator(
+			t.Context(), c.environment, ownership.BreakGlass{Actor: actor, At: time.Unix(1000, 0)}, make)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return revision
+	}
+	var seen []int64
+	revision := serve("alice", func(current *corev1.ConfigMap) (*Content, error) {
+		seen = append(seen, ownership.RevisionOf(current))
+		if len(seen) == 1 {
+			serve("bob", func(*corev1.ConfigMap) (*Content, error) { return new(small("2")), nil })
+		}
+		return new(small("3")), nil
+	})
+	if len(seen) != 2 || seen[0] != 1 || seen[1] != 2 || revision != 3 {
+		t.Errorf("alice's switch was made from revisions %v, want 1 and then bob's 2, and is revision %d", seen, revision)
+	}
+	if revision := serve("carol", func(*corev1.ConfigMap) (*Content, error) { return nil, nil }); revision != 0 {
+		t.Errorf("nothing to do made revision %d", revision)
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -19,27 +20,49 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// ServeWithoutOperator serves content as the next revision and marks it with who did so and when, which the operator
-// leaves as it is until somebody ends that. It is for a person while the operator is away: nothing is kept in the
-// history, which the operator does when it is back, and the datafile bears no seal. It fails with a *Problem where the
-// content does not fit, and with a conflict where somebody else writes at the same time.
+// ServeWithoutOperator serves the next revision and marks it with who did so and when, which the operator leaves as it is
+// until somebody ends that. Make makes the content from the ConfigMap that is served, and is called again where somebody
+// else writes at the same time, so that nobody undoes what another has done; it returns nil where nothing is to be done,
+// and then the revision is 0. It is for a person while the operator is away: nothing is kept in the history, which the
+// operator does when it is back, and the datafile bears no seal. It fails with a *Problem where the content does not fit,
+// with the error of make, and with a conflict where others write again and again.
 func (p *Publisher) ServeWithoutOperator(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,
-	content Content,
 	mark ownership.BreakGlass,
+	make func(current *corev1.ConfigMap) (*Content, error),
 ) (revision int64, err error) {
 	if !slices.Contains(environment.Spec.Datafile.Formats, v1alpha1.DatafileFormatNative) {
 		return 0, fmt.Errorf("environment %q publishes no native datafile, by which the operator would know what was done; "+
 			"see spec.datafile.formats", environment.Name)
 	}
-	current, err := p.get(ctx, environment, environment.DatafileName())
-	if err != nil {
-		return 0, err
-	}
-	if current == nil {
-		return 0, fmt.Errorf("environment %q serves nothing yet", environment.Name)
-	}
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		revision = 0
+		current, err := p.get(ctx, environment, environment.DatafileName())
+		if err != nil {
+			return err
+		}
+		if current == nil {
+			return fmt.Errorf("environment %q serves nothing yet", environment.Name)
+		}
+		content, err := make(current)
+		if err != nil || content == nil {
+			return err
+		}
+		revision, err = p.serveMarked(ctx, environment, current, content, mark)
+		return err
+	})
+	return revision, err
+}
+
+// serveMarked serves content as the revision after that of current, with a mark.
+func (p *Publisher) serveMarked(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	current *corev1.ConfigMap,
+	content *Content,
+	mark ownership.BreakGlass,
+) (int64, error) {
 	numbers, err := p.numbers(ctx, environment, &Served{Revision: ownership.RevisionOf(current)})
 	if err != nil {
 		return 0, err
@@ -54,7 +77,7 @@ func (p *Publisher) ServeWithoutOperator(
 	header := datafile.Header{Project: environment.Namespace, Environment: environment.Name, Revision: next.Revision}
 	if next.Files, next.FlagdComplete, err = Layout(
 		header,
-		content,
+		*content,
 		environment.Spec.Datafile,
 		filesOf(current),
 	); err != nil {

@@ -8,18 +8,22 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -30,6 +34,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // The API server asks a webhook that nobody answers, as after the operator's pods are gone, and the policy on datafiles is
@@ -220,5 +225,32 @@ var _ = Describe("The command line while the operator is away", Ordered, func() 
 		code, out = run("on-call", "break-glass", "end", "production")
 		Expect(code).To(Equal(1), out)
 		Expect(out).To(ContainSubstring("there is no break glass to end"))
+	})
+
+	It("works from what is served alone where the Kinds and their objects are gone", func() {
+		for _, plural := range []string{"featureflags", "flagenvironments"} {
+			kind := &unstructured.Unstructured{}
+			kind.SetGroupVersionKind(schema.GroupVersionKind{
+				Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition",
+			})
+			kind.SetName(plural + ".flags.jackstaff.dev")
+			Expect(c.admin.Delete(ctx, kind)).To(Succeed())
+			Eventually(func() bool {
+				return apierrors.IsNotFound(c.admin.Get(ctx, client.ObjectKeyFromObject(kind), kind))
+			}).WithTimeout(30 * time.Second).Should(BeTrue())
+		}
+		code, out := run("on-call", "toggle", "new/chekout", "-e", "production", "--off", "--break-glass")
+		Expect(code).To(Equal(1), out)
+		Expect(out).To(ContainSubstring("new/checkout"), "the nearest key of what is served")
+		code, out = run("on-call", "toggle", "new/checkout", "-e", "production", "--off", "--break-glass")
+		Expect(code).To(BeZero(), out)
+		_, contents, err := datafile.Decode([]byte(served().Data[datafile.FileName]))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(compile.IsOn(contents, "new/checkout")).To(BeFalse())
+		Expect(served().Data).To(HaveKey("flagd.json"))
+		code, out = run("on-call", "rollback", "production", "--to", "2", "--break-glass", "--yes")
+		Expect(code).To(BeZero(), out)
+		code, out = run("on-call", "toggle", "new/checkout", "-e", "staging", "--off", "--break-glass")
+		Expect(code).To(Equal(1), out)
 	})
 })
