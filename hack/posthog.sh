@@ -27,7 +27,7 @@ if [[ -z "$(browser)" ]] && command -v apt-get >/dev/null && [[ "$(id -u)" == 0 
 fi
 
 POSTHOG_NODE=node POSTHOG_CHROMIUM="$(browser)" \
-	go test -timeout 20m ./internal/server/views/posthog/... -ginkgo.focus "PostHog's own clients"
+	go test -timeout 20m ./internal/server/views/posthog -ginkgo.focus "PostHog's own clients"
 if [[ -z "$(browser)" ]]; then
 	echo "NOT RUN: posthog-js in a browser, because $why."
 fi
