@@ -92,8 +92,9 @@ generate: $(CONTROLLER_GEN) ## Generate the methods and apply configurations of 
 	go run ./hack/architecture
 
 .PHONY: manifests
-manifests: $(CONTROLLER_GEN) ## Generate CRDs, the manager's role and the webhook configurations.
+manifests: $(CONTROLLER_GEN) ## Generate CRDs, their JSON Schemas, the manager's role and the webhook configurations.
 	cd api && $(CONTROLLER_GEN) crd paths=./v1alpha1/... output:crd:dir=../config/crd/bases
+	go run ./hack/schemas config/crd/bases docs/schemas
 	$(CONTROLLER_GEN) rbac:roleName=manager webhook paths=./controllers/... paths=./webhook/... output:rbac:dir=config/rbac output:webhook:dir=config/webhook
 
 .PHONY: chart
