@@ -136,6 +136,7 @@ hostile: control-plane $(CONTROLLER_MANAGER) ## Try what docs/security.md says n
 conformance: control-plane ## Run the tests against the real clients of the published formats and of OFREP.
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/conformance.sh
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/posthog.sh
+	@KUBEBUILDER_ASSETS=$(ASSETS) hack/openapi.sh
 
 .PHONY: e2e
 e2e: control-plane ## Install the operator on the cluster of the current KUBECONFIG, use it, measure how fast an edit arrives in pods, and remove it.

@@ -144,7 +144,11 @@ func mergeOperations(a, b *huma.Operation) *huma.Operation {
 	}
 	joined := *a
 	joined.Tags = append(slices.Clone(a.Tags), b.Tags...)
-	joined.Description = a.Description + "\n\n" + b.Description
+	joined.Summary = a.Summary
+	if b.Summary != a.Summary {
+		joined.Summary += "; " + b.Summary
+	}
+	joined.Description = describeShared(a, b)
 	joined.Parameters = mergeParameters(a.Parameters, b.Parameters)
 	if a.RequestBody != nil && b.RequestBody != nil {
 		body := *a.RequestBody
@@ -168,6 +172,36 @@ func mergeOperations(a, b *huma.Operation) *huma.Operation {
 		joined.Responses[status] = response
 	}
 	return &joined
+}
+
+// describeShared says which of two views a request is for, and what each of them does with it.
+func describeShared(a, b *huma.Operation) string {
+	required := func(of, other *huma.Operation) string {
+		for _, parameter := range of.Parameters {
+			if parameter.In == "query" && parameter.Required && !slices.ContainsFunc(other.Parameters,
+				func(p *huma.Param) bool { return p.Name == parameter.Name && p.In == parameter.In }) {
+				return parameter.Name
+			}
+		}
+		return ""
+	}
+	var texts []string
+	for _, pair := range [][2]*huma.Operation{{a, b}, {b, a}} {
+		of, other := pair[0], pair[1]
+		view := strings.Join(of.Tags, ", ")
+		text := fmt.Sprintf("**%s**", view)
+		if name := required(of, other); name != "" {
+			text += fmt.Sprintf(", with the query parameter `%s`", name)
+		} else if name := required(other, of); name != "" {
+			text += fmt.Sprintf(", without the query parameter `%s`", name)
+		}
+		text += ": " + strings.TrimSuffix(of.Summary, ".") + "."
+		if of.Description != "" {
+			text += " " + of.Description
+		}
+		texts = append(texts, text+fmt.Sprintf(" Its own document is `/openapi/%s.json`.", view))
+	}
+	return "Two APIs share this path.\n\n" + strings.Join(texts, "\n\n")
 }
 
 func mergeParameters(a, b []*huma.Param) []*huma.Param {

@@ -38,9 +38,12 @@ var otherOperators = map[string]v1alpha1.Operator{
 	"cidr": v1alpha1.OperatorInCIDR, "semver": v1alpha1.OperatorSemVerEqual,
 }
 
+// Operators are those of conditions, in the order of their names.
+func Operators() []v1alpha1.Operator { return slices.Sorted(maps.Keys(operands)) }
+
 // unknownOperator says which operator was probably meant, and which there are.
 func unknownOperator(operator string) string {
-	known := slices.Sorted(maps.Keys(operands))
+	known := Operators()
 	names := make([]string, len(known))
 	for i := range known {
 		names[i] = string(known[i])

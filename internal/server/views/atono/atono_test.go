@@ -454,7 +454,14 @@ var _ = Describe("The paths", func() {
 		Expect(document.JSON).To(HaveKeyWithValue("paths", And(
 			HaveKeyWithValue(
 				"/api/v1/flags/{id}",
-				HaveKeyWithValue("get", HaveKeyWithValue("tags", ConsistOf("phaseflag", "atono"))),
+				HaveKeyWithValue("get", And(
+					HaveKeyWithValue("tags", ConsistOf("phaseflag", "atono")),
+					HaveKeyWithValue("description", And(
+						ContainSubstring("**phaseflag**, with the query parameter `environment_id`: "),
+						ContainSubstring("**atono**, without the query parameter `environment_id`: "),
+						ContainSubstring("`/openapi/atono.json`"),
+					)),
+				)),
 			),
 			HaveKeyWithValue("/api/v1/evaluate", HaveKeyWithValue("post", HaveKeyWithValue("tags", ConsistOf("phaseflag")))),
 		)))

@@ -12,11 +12,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
 // Variation is one of the values that a flag can take.
@@ -122,6 +124,11 @@ type Condition struct {
 	Attribute string   `json:"attribute" doc:"The dot path of an attribute of the context."`
 	Operator  string   `json:"operator" doc:"An operator of the Kinds, such as In, Exists or SemVerGreaterThan."`
 	Values    []string `json:"values,omitempty"`
+}
+
+// TransformSchema lists the operators.
+func (Condition) TransformSchema(_ huma.Registry, schema *huma.Schema) *huma.Schema {
+	return server.DescribeEnum(schema, "operator", validation.Operators()...)
 }
 
 // Environment is where flags are served.

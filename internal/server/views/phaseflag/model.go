@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
@@ -63,6 +65,15 @@ type Condition struct {
 	Attribute string          `json:"attribute" minLength:"1" maxLength:"256" doc:"The dot path of the attribute. targetingKey is the user key."`
 	Operator  string          `json:"operator" doc:"How the attribute is compared, such as is, one_of or gte."`
 	Value     json.RawMessage `json:"value,omitempty" doc:"A string, number or boolean, or a list of these. Absent with exists and not_exists."`
+}
+
+// TransformSchema lists the operators.
+func (Condition) TransformSchema(_ huma.Registry, schema *huma.Schema) *huma.Schema {
+	names := make([]string, len(operators))
+	for i := range operators {
+		names[i] = operators[i].name
+	}
+	return server.DescribeEnum(schema, "operator", names...)
 }
 
 // Share is one variation's share of a rollout.

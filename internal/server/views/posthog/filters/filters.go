@@ -12,6 +12,10 @@ import (
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // Filters are whom a flag is released to, in PostHog's form. The last fields are what other flags of PostHog may have:
@@ -93,6 +97,30 @@ type Property struct {
 	Negation        any `json:"negation,omitempty" doc:"Only null or false is possible."`
 	GroupTypeIndex  any `json:"group_type_index,omitempty" doc:"Only null is possible."`
 	DependsOnFlagID any `json:"depends_on_flag_id,omitempty" doc:"Ignored."`
+}
+
+// TransformSchema lists the operators: PostHog's, and those of the Kinds that PostHog has no word for.
+func (Property) TransformSchema(_ huma.Registry, schema *huma.Schema) *huma.Schema {
+	return server.DescribeEnum(schema, "operator", propertyOperators()...)
+}
+
+// propertyOperators are all operators that a property is shown with.
+func propertyOperators() []string {
+	names := []string{"is_set", "is_not_set", "in", FlagEvaluatesTo}
+	for _, operator := range []string{"exact", "icontains", "starts_with", "ends_with", "regex"} {
+		negation := "not_" + operator
+		if operator == "exact" {
+			negation = "is_not"
+		}
+		names = append(names, operator, negation)
+	}
+	names = append(names, slices.Sorted(maps.Keys(ordered))...)
+	for _, operator := range validation.Operators() {
+		if _, known := same[datafile.Operator(operator)]; !known {
+			names = append(names, string(operator))
+		}
+	}
+	return names
 }
 
 // Multivariate holds the variants.
