@@ -57,6 +57,9 @@ type Options struct {
 	// Budgets say which namespaces store too much to be published. Nil means that there is no limit.
 	Budgets *budget.Ledger
 
+	// WatchProblem says which watches are not alive, and nothing where all are. Nil means that nobody knows.
+	WatchProblem func() string
+
 	// Clock tells the time. Nil means the system's.
 	Clock clock.PassiveClock
 }
@@ -114,6 +117,7 @@ func Setup(mgr ctrl.Manager, options Options) error {
 			Client: mgr.GetClient(), Metadata: mgr.GetCache(), Live: mgr.GetAPIReader(), Publisher: publisher, Ledger: shared,
 			Deliveries: deliveries,
 			Status:     patcher("flagenvironment-controller"), Clock: options.Clock, Budgets: options.Budgets,
+			WatchProblem: options.WatchProblem,
 		},
 		"delivery": &delivery.Reconciler{
 			Client:     mgr.GetClient(),

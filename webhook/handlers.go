@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/decode"
+	"github.com/jackstaff-dev/jackstaff/internal/quote"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -26,6 +27,10 @@ type mutating[T any, P pointer[T]] struct{ *webhook[T, P] }
 // Handle patches what Default changes and nothing else: what the author wrote, a time with an offset among it, is not
 // written in another way, so that a GitOps tool finds no difference.
 func (m *mutating[T, P]) Handle(ctx context.Context, request admission.Request) admission.Response {
+	return quoted(m.handle(ctx, request))
+}
+
+func (m *mutating[T, P]) handle(ctx context.Context, request admission.Request) admission.Response {
 	object := P(new(T))
 	if refused := m.read(ctx, &request, object); refused != nil {
 		return *refused
@@ -34,6 +39,17 @@ func (m *mutating[T, P]) Handle(ctx context.Context, request admission.Request) 
 	if err != nil {
 		return admission.Errored(http.StatusInternalServerError, err)
 	}
+	environment, isEnvironment := any(object).(*v1alpha1.FlagEnvironment)
+	var warnings []string
+	if rules, is := any(m.rules).(*flagEnvironments); is && isEnvironment {
+		warning, err := rules.keepProduction(ctx, &request, environment)
+		if err != nil {
+			return refusal(err)
+		}
+		if warning != "" {
+			warnings = append(warnings, validation.Warning(warning))
+		}
+	}
 	if err := m.Default(admission.NewContextWithRequest(ctx, request), object); err != nil {
 		return refusal(err)
 	}
@@ -41,7 +57,11 @@ func (m *mutating[T, P]) Handle(ctx context.Context, request admission.Request) 
 	if err != nil {
 		return admission.Errored(http.StatusInternalServerError, err)
 	}
-	return admission.PatchResponseFromRaw(before, after)
+	response := admission.PatchResponseFromRaw(before, after)
+	if isEnvironment {
+		sayProduction(&response, &request, environment)
+	}
+	return response.WithWarnings(warnings...)
 }
 
 // unmarked returns the JSON of an object without the mark of what its stored form has lost.
@@ -60,6 +80,10 @@ type validating[T any, P pointer[T]] struct{ *webhook[T, P] }
 // Handle judges what is created, changed or deleted. What is stored already may have a form that the Kind's type cannot
 // hold: it can be mended and deleted.
 func (v *validating[T, P]) Handle(ctx context.Context, request admission.Request) admission.Response {
+	return quoted(v.handle(ctx, request))
+}
+
+func (v *validating[T, P]) handle(ctx context.Context, request admission.Request) admission.Response {
 	ctx = admission.NewContextWithRequest(ctx, request)
 	old, object := P(new(T)), P(new(T))
 	if request.Operation != admissionv1.Create {
@@ -145,4 +169,23 @@ func refusal(err error) admission.Response {
 		return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{Result: &result}}
 	}
 	return admission.Denied(err.Error())
+}
+
+// quoted is an answer that cannot act on the terminal or in the log that shows it, whatever the manifest holds that it
+// repeats.
+func quoted(response admission.Response) admission.Response {
+	if result := response.Result; result != nil {
+		result.Message = quote.Line(result.Message)
+		if result.Details != nil {
+			result.Details.Name = quote.Line(result.Details.Name)
+			for i := range result.Details.Causes {
+				cause := &result.Details.Causes[i]
+				cause.Message, cause.Field = quote.Line(cause.Message), quote.Line(cause.Field)
+			}
+		}
+	}
+	for i, warning := range response.Warnings {
+		response.Warnings[i] = quote.Line(warning)
+	}
+	return response
 }

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -151,15 +153,34 @@ var _ = Describe("The guard of deletions", func() {
 			attempt := builders.MakeEnvironment("live", namespace).Obj
 			if !guarded {
 				Expect(editor.Create(ctx, attempt())).To(Succeed())
+				stored := &unstructured.Unstructured{}
+				stored.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("FlagEnvironment"))
+				Expect(cluster.Get(ctx, client.ObjectKeyFromObject(attempt()), stored)).To(Succeed())
+				Expect(stored.Object["spec"]).To(HaveKeyWithValue("production", false), "kubectl shows what holds")
 				return
 			}
 			err := editor.Create(ctx, attempt())
 			Expect(err).To(isForbidden)
 			Expect(err).To(MatchError(ContainSubstring(`it takes up ConfigMap "` + left.Name + `"`)))
 			Expect(editor.Create(ctx, attempt(), client.DryRunAll)).To(isForbidden)
+			By("keeping it production where whoever has the right says nothing")
+			warned.take()
+			kept := attempt()
+			Expect(cluster.Create(ctx, kept)).To(Succeed())
+			Expect(kept.Spec.Production).To(BeTrue())
+			Expect(warned.take()).To(ContainElement(ContainSubstring("so that it stays production; write production: false")))
+			Expect(cluster.Delete(ctx, kept)).NotTo(Succeed())
+			metav1.SetMetaDataAnnotation(&kept.ObjectMeta, v1alpha1.ConfirmDeleteAnnotation, kept.Name)
+			Expect(cluster.Update(ctx, kept)).To(Succeed())
+			Expect(cluster.Delete(ctx, kept)).To(Succeed())
 			By("leaving the choice to whoever has the right, with a warning")
 			warned.take()
-			Expect(cluster.Create(ctx, attempt())).To(Succeed())
+			said, err := runtime.DefaultUnstructuredConverter.ToUnstructured(attempt())
+			Expect(err).NotTo(HaveOccurred())
+			ended := &unstructured.Unstructured{Object: said}
+			ended.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("FlagEnvironment"))
+			Expect(unstructured.SetNestedField(ended.Object, false, "spec", "production")).To(Succeed())
+			Expect(cluster.Create(ctx, ended)).To(Succeed())
 			Expect(warned.take()).To(ContainElement(ContainSubstring("without production: true, editors change what it serves")))
 		},
 		Entry("its served file", v1alpha1.DatafileServed, map[string]string{v1alpha1.ProductionLabel: "true"}, true),

@@ -257,18 +257,10 @@ func (r *flagEnvironments) guarded(ctx context.Context, old, environment *v1alph
 		r.recent.add(client.ObjectKeyFromObject(environment), clock.RealClock{}.Now())
 	}
 	switch {
-	case old == nil && !environment.Spec.Production:
-		left, err := r.leftByProduction(ctx, environment)
-		if err != nil || left == "" {
-			return nil, err
-		}
-		return []need{
-			{name, fmt.Sprintf("it takes up ConfigMap %q, which a production environment has left", left), nil},
-		}, nil
-	case (old == nil || !old.Spec.Production) && (environment == nil || !environment.Spec.Production):
-		return nil, nil
 	case old == nil:
-		return []need{{name, "it is created as a production environment", nil}}, nil
+		return r.guardedCreation(ctx, environment)
+	case !old.Spec.Production && (environment == nil || !environment.Spec.Production):
+		return nil, nil
 	case environment == nil:
 		return []need{{name, "it is deleted", nil}}, nil
 	}
@@ -282,6 +274,21 @@ func (r *flagEnvironments) guarded(ctx context.Context, old, environment *v1alph
 		needs = append(needs, need{name, "its annotations change: " + strings.Join(annotations, ", "), nil})
 	}
 	return needs, nil
+}
+
+// guardedCreation says why the permission is needed to create an environment.
+func (r *flagEnvironments) guardedCreation(ctx context.Context, environment *v1alpha1.FlagEnvironment) ([]need, error) {
+	left, err := r.leftByProduction(ctx, environment)
+	switch {
+	case err != nil:
+		return nil, err
+	case left != "":
+		reason := fmt.Sprintf("it takes up ConfigMap %q, which a production environment has left", left)
+		return []need{{environment.Name, reason, nil}}, nil
+	case environment.Spec.Production:
+		return []need{{environment.Name, "it is created as a production environment", nil}}, nil
+	}
+	return nil, nil
 }
 
 // changedAnnotations returns the names of this project's annotations that differ, in order, but for the one that

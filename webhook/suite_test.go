@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +50,8 @@ var (
 	warned  = &warnings{}
 	// cached is the manager's client, by which tests wait for its cache.
 	cached client.Client
+	// policyIsMissing is what the webhooks are told of the policy on datafiles.
+	policyIsMissing atomic.Bool
 	// stopManager stops the webhooks and waits until they are gone.
 	stopManager func()
 )
@@ -150,7 +153,9 @@ func startManager() {
 	Expect(index.Setup(ctx, manager.GetFieldIndexer())).To(Succeed())
 	budgets := budget.NewLedger(budget.Limits{Environments: maxEnvironments})
 	Expect(budgets.Follow(ctx, manager.GetCache())).To(Succeed())
-	Expect(webhook.Setup(manager, compatible, webhook.WithBudgets(budgets))).To(Succeed())
+	Expect(webhook.Setup(manager, compatible, webhook.WithBudgets(budgets), webhook.WithGuarded(
+		func(context.Context) (bool, error) { return !policyIsMissing.Load(), nil },
+	))).To(Succeed())
 	cached = manager.GetClient()
 
 	var running sync.WaitGroup

@@ -103,6 +103,8 @@ type webhook[T any, P pointer[T]] struct {
 	permission *permission
 	historian  *historian
 	budgets    *budget.Ledger
+	// guarded tells whether the policy on datafiles is in force. Nil means that nobody asks.
+	guarded func(ctx context.Context) (bool, error)
 }
 
 func register[T any, P pointer[T]](
@@ -115,7 +117,7 @@ func register[T any, P pointer[T]](
 ) {
 	webhook := &webhook[T, P]{
 		kind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: kind}, rules: rules, live: mgr.GetAPIReader(),
-		permission: permission, historian: historian, budgets: with.budgets,
+		permission: permission, historian: historian, budgets: with.budgets, guarded: with.guarded,
 	}
 	path := strings.ReplaceAll(v1alpha1.GroupVersion.Group, ".", "-") + "-" + v1alpha1.GroupVersion.Version + "-" +
 		strings.ToLower(kind)
@@ -224,6 +226,9 @@ func (w *webhook[T, P]) validate(ctx context.Context, old, object P) (admission.
 		}
 	}
 	warnings = append(warnings, advice...)
+	if unguarded := w.unguarded(ctx, old, object); unguarded != "" {
+		warnings = append(warnings, unguarded)
+	}
 	if more := len(warnings) - (maxWarnings - 1); more > 1 {
 		warnings = append(warnings[:maxWarnings-1], fmt.Sprintf("and %d more warnings", more))
 	}

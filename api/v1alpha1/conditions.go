@@ -80,6 +80,9 @@ const (
 	// LastGoodReason: some flags did not compile and keep their last good form.
 	LastGoodReason = "LastGood"
 
+	// WatchFailedReason: the API server refuses a watch of the operator's, which does not see changes.
+	WatchFailedReason = "WatchFailed"
+
 	// FlagsVanishedReason: flags are gone that nobody has deleted, and what was served of them stays.
 	FlagsVanishedReason = "FlagsVanished"
 

@@ -100,10 +100,10 @@ type FlagEnvironmentSpec struct {
 	// +kubebuilder:validation:MaxLength=256
 	DisplayName string `json:"displayName,omitempty"`
 
-	// production guards the environment: changes to what it serves need the verb publish on it. Default false.
+	// production guards the environment: changes to what it serves need the verb publish on it. Left out at creation, it
+	// is true where a production environment of the same name has left its files, and false otherwise.
 	//
 	// +optional
-	// +kubebuilder:default=false
 	Production bool `json:"production,omitempty"`
 
 	// order is where the environment stands in lists, lowest first, from 0 to 10000. Default 0.

@@ -5,6 +5,8 @@ package flagenvironment
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -62,6 +64,13 @@ func (c *changes) followedIn(namespace string) []types.NamespacedName {
 		}
 	}
 	return environments
+}
+
+// all returns every followed environment.
+func (c *changes) all() []types.NamespacedName {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.followed))
 }
 
 // forget ends what follow began. It reports whether no environment of the namespace is followed any more.

@@ -57,6 +57,8 @@ type Reconciler struct {
 	Clock      clock.PassiveClock
 	// Budgets say which namespaces store too much to be published. Nil means that there is no limit.
 	Budgets *budget.Ledger
+	// WatchProblem says which watches are not alive, and nothing where all are. Nil means that nobody knows.
+	WatchProblem func() string
 
 	changes  *changes
 	states   *states
@@ -83,6 +85,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesMetadata(&corev1.ConfigMap{}, r.datafileHandler()).
 		WatchesRawSource(ctrlsource.Func(r.followDeliveries)).
 		WatchesRawSource(ctrlsource.Func(r.followBudgets)).
+		WatchesRawSource(ctrlsource.Func(r.followWatches)).
 		WithOptions(fairqueue.Options(4)).
 		Complete(r)
 }
@@ -103,6 +106,8 @@ type scope struct {
 	delivery *topics.Delivery
 	// unsealed are the names of history entries that are not the operator's.
 	unsealed []string
+	// watchProblem says which watches are not alive, and is empty where all are.
+	watchProblem string
 	// deletedEvents are the admitted deletions of events, and nil until somebody asks.
 	deletedEvents *history.Deletions
 }
@@ -141,6 +146,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, r.patchElsewhere(ctx, environment)
 	}
 	s := &scope{environment: environment, state: r.states.of(request.NamespacedName), now: r.Clock.Now()}
+	if r.WatchProblem != nil {
+		s.watchProblem = r.WatchProblem()
+	}
 	s.state.records.see(environmentKind, environment.Name, environment)
 	for _, phase := range []func(context.Context, *scope) error{r.load, r.compile, r.publish, r.prune} {
 		switch err := phase(ctx, s); {

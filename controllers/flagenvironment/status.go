@@ -96,6 +96,9 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 		v1alpha1.DeliveredCondition,
 		v1alpha1.AcknowledgedCondition,
 	)
+	if s.watchProblem != "" {
+		conditions.Set(v1alpha1.ReadyCondition, false, v1alpha1.WatchFailedReason, s.watchProblem)
+	}
 	if !s.environment.DeletionTimestamp.IsZero() {
 		conditions.Set(v1alpha1.ReadyCondition, false, v1alpha1.TerminatingReason, fmt.Sprintf(
 			"the environment is being deleted and is served until it is gone; the finalizers %s keep it",

@@ -5,6 +5,7 @@ package flagenvironment
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,6 +72,48 @@ func (r *Reconciler) followDeliveries(
 		func(environment types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: environment}) },
 	)
 	return nil
+}
+
+// watchesInterval is how often somebody looks whether all watches are alive.
+const watchesInterval = 10 * time.Second
+
+// followWatches enqueues every environment when watches come to fail, or are alive again.
+func (r *Reconciler) followWatches(
+	ctx context.Context,
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) error {
+	if r.WatchProblem == nil {
+		return nil
+	}
+	go func() {
+		ticker := time.NewTicker(watchesInterval)
+		defer ticker.Stop()
+		wasAlive := true
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			wasAlive = r.tellOfWatches(wasAlive, queue)
+		}
+	}()
+	return nil
+}
+
+// tellOfWatches enqueues every environment where watches are alive that were not, or the other way round. It reports
+// whether all are alive.
+func (r *Reconciler) tellOfWatches(
+	wasAlive bool,
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) bool {
+	isAlive := r.WatchProblem() == ""
+	if isAlive != wasAlive {
+		for _, environment := range r.changes.all() {
+			queue.Add(reconcile.Request{NamespacedName: environment})
+		}
+	}
+	return isAlive
 }
 
 // datafileHandler notes the resource version of each served ConfigMap and enqueues its environment.

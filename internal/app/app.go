@@ -16,11 +16,11 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 
@@ -107,8 +107,8 @@ func Run(ctx context.Context, o *Options) error {
 		o.Controllers.Guarded = func(ctx context.Context) (bool, error) {
 			return ownership.Guarded(ctx, mgr.GetAPIReader())
 		}
-		if err := mgr.Add(manager.RunnableFunc(o.reportPolicy)); err != nil {
-			return fmt.Errorf("set up the look for the policy on datafiles: %w", err)
+		if err := addPolicyReport(mgr, o); err != nil {
+			return err
 		}
 		if err := controllers.Setup(mgr, o.Controllers); err != nil {
 			return fmt.Errorf("set up controllers: %w", err)
@@ -117,7 +117,8 @@ func Run(ctx context.Context, o *Options) error {
 		if o.Confined() {
 			setUp = webhook.SetupConfined
 		}
-		if err := setUp(mgr, compile.FlagdCompatible, webhook.WithBudgets(o.Controllers.Budgets)); err != nil {
+		if err := setUp(mgr, compile.FlagdCompatible, webhook.WithBudgets(o.Controllers.Budgets),
+			webhook.WithGuarded(o.warnedOf())); err != nil {
 			return fmt.Errorf("set up webhooks: %w", err)
 		}
 	}
@@ -142,19 +143,12 @@ func loadSeal(ctx context.Context, mgr ctrl.Manager, namespace string) (*ownersh
 	return ownership.LoadSeal(ctx, live, types.NamespacedName{Namespace: namespace, Name: sealSecret})
 }
 
-// reportPolicy logs where nothing but the roles for ConfigMaps guards what is published.
-func (o *Options) reportPolicy(ctx context.Context) error {
+// warnedOf tells admission whether the policy on datafiles is in force, and nothing where the operator may not read it.
+func (o *Options) warnedOf() func(context.Context) (bool, error) {
 	if o.Confined() {
-		return nil // Policies are the administrator's, and the operator has no right to read them.
+		return nil
 	}
-	logger := ctrl.Log.WithName("policy")
-	if guarded, err := o.Controllers.Guarded(ctx); err != nil {
-		logger.Error(err, "Cannot tell whether the policy on datafiles is in force")
-	} else if !guarded {
-		logger.Info("The policy on datafiles is not in force: whoever may edit ConfigMaps can write what workloads mount, "+
-			"and break glass is not believed. Install config/policy", "validatingAdmissionPolicy", ownership.PolicyName)
-	}
-	return nil
+	return o.Controllers.Guarded
 }
 
 // Confined reports whether the operator has rights in some namespaces only.
@@ -182,6 +176,10 @@ func newManager(
 		webhookOptions.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.GetCertificate = rotator.GetCertificate }}
 	}
 	webhooks := ctrlwebhook.NewServer(webhookOptions)
+
+	alive := newWatches(clock.RealClock{})
+	cacheOptions.DefaultWatchErrorHandler = alive.handle
+	o.Controllers.WatchProblem = alive.Problem
 
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme,
@@ -212,6 +210,9 @@ func newManager(
 		}
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, nil, fmt.Errorf("set up probes: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("watches", alive.ready); err != nil {
 		return nil, nil, fmt.Errorf("set up probes: %w", err)
 	}
 	if o.RunControllers {

@@ -593,7 +593,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: production
       type:
         scalar: boolean
-      default: false
     - name: publish
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Publish

@@ -1,0 +1,58 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+)
+
+// leavesOutProduction reports whether the author of an environment says nothing of spec.production. A default of the Kind
+// would hide that.
+func leavesOutProduction(request *admission.Request) bool {
+	var written struct {
+		Spec *struct {
+			Production json.RawMessage `json:"production"`
+		} `json:"spec"`
+	}
+	return json.Unmarshal(request.Object.Raw, &written) == nil && written.Spec != nil && written.Spec.Production == nil
+}
+
+// keepProduction makes an environment production that is created without a word on that in the place of a production
+// environment, whose files it takes up. It returns the warning that tells so, and an empty one where it changes nothing.
+func (r *flagEnvironments) keepProduction(
+	ctx context.Context,
+	request *admission.Request,
+	environment *v1alpha1.FlagEnvironment,
+) (string, error) {
+	if request.Operation != admissionv1.Create || !leavesOutProduction(request) {
+		return "", nil
+	}
+	left, err := r.leftByProduction(ctx, environment)
+	if err != nil {
+		return "", apierrors.NewInternalError(err)
+	}
+	if left == "" {
+		return "", nil
+	}
+	environment.Spec.Production = true
+	return fmt.Sprintf("spec.production: is left out, and a production environment of this name has left ConfigMap %q, so that it "+
+		"stays production; write production: false to end that", left), nil
+}
+
+// sayProduction writes the default of spec.production into a response where the author left it out.
+func sayProduction(response *admission.Response, request *admission.Request, environment *v1alpha1.FlagEnvironment) {
+	if environment.Spec.Production || v1alpha1.Undecodable(environment) != "" || !leavesOutProduction(request) {
+		return
+	}
+	said := admission.PatchResponseFromRaw([]byte(`{"spec":{}}`), []byte(`{"spec":{"production":false}}`))
+	response.Patches = append(response.Patches, said.Patches...)
+}
