@@ -131,6 +131,12 @@ var choices = map[string]string{
 {{- with .Values.api.defaultProject }}
 - --default-project={{ . }}
 {{- end }}
+{{- with .Values.api.publicUrl }}
+- --api-public-url={{ . }}
+{{- end }}
+{{- with .Values.api.trustedProxies }}
+- --trusted-proxies={{ join "," . }}
+{{- end }}
 {{- if .Values.api.allowGitOpsWrites }}
 - --allow-gitops-writes
 {{- end }}

@@ -138,6 +138,8 @@ metrics: {serviceMonitor: true}
 networkPolicy: {enabled: true}
 api:
   defaultProject: shop
+  publicUrl: https://flags.example.com
+  trustedProxies: [10.0.0.0/8, "fd00::/8"]
   allowGitOpsWrites: true
   service: {type: LoadBalancer, annotations: {example.com/internal: "true"}}
   ingress: {enabled: true, className: nginx, host: flags.example.com, tlsSecretName: flags-tls, annotations: {nginx.ingress.kubernetes.io/backend-protocol: HTTPS}}
@@ -150,6 +152,7 @@ api:
 			wantNot: []string{"ClusterRole/jackstaff-certificates", "Role/jackstaff-certificates", "Secret/jackstaff-webhook-certificate"},
 			wantArguments: []string{
 				"--cert-rotation=false", "--webhook-cert-dir=/certificates", "--refresh-pods", "--default-project=shop", "--allow-gitops-writes", "--stale-after=240h",
+				"--api-public-url=https://flags.example.com", "--trusted-proxies=10.0.0.0/8,fd00::/8",
 			},
 		},
 		"little": {
@@ -237,6 +240,7 @@ func has(t *testing.T, all, want, wantNot []string) {
 
 func TestRefusesMistakes(t *testing.T) {
 	for name, tc := range map[string]struct{ values, want string }{
+		"an address with a path":    {`{api: {publicUrl: "https://flags.example.com/x"}}`, "publicUrl"},
 		"a value that is none":      {`{replica: 2}`, "replica"},
 		"a wrong type":              {`{replicas: many}`, "replicas"},
 		"a wrong mode":              {`{certificates: {mode: own}}`, "mode"},
