@@ -213,10 +213,15 @@ func (e *Environment) Flagd() *datafile.Section { return &e.flagd }
 
 // SetFlag compiles a new or changed flag.
 func (e *Environment) SetFlag(flag *v1alpha1.FeatureFlag) {
+	key := flag.Key()
+	// A key that was lost with the form of the object is still asked for.
+	if known := e.flags[flag.Name]; known != nil && known.uid == flag.UID && v1alpha1.Lost(flag, "spec.key") {
+		key = known.key
+	}
 	e.removeFlag(flag.Name)
-	e.Release(flag.Key())
+	e.Release(key)
 	input := &flagInput{
-		name: flag.Name, key: flag.Key(), uid: flag.UID, created: flag.CreationTimestamp.Time,
+		name: flag.Name, key: key, uid: flag.UID, created: flag.CreationTimestamp.Time,
 		generation: flag.Generation, archived: flag.Spec.Archived, forcedOff: flag.ForceDisabledIn(e.name),
 	}
 	input.form, input.part, input.err = e.project.flag(flag).in(flag, e.name)
@@ -270,8 +275,12 @@ func (e *Environment) RemoveAudience(name string) {
 
 // SetEvent compiles a new or changed event.
 func (e *Environment) SetEvent(event *v1alpha1.FlagEvent) {
+	key := event.Key()
+	if known := e.events[event.Name]; known != nil && known.uid == event.UID && v1alpha1.Lost(event, "spec.key") {
+		key = known.key
+	}
 	e.RemoveEvent(event.Name)
-	input := &eventInput{name: event.Name, key: event.Key(), uid: event.UID, created: event.CreationTimestamp.Time}
+	input := &eventInput{name: event.Name, key: key, uid: event.UID, created: event.CreationTimestamp.Time}
 	var form *datafile.Event
 	if form, input.err = Event(event); input.err == nil {
 		input.part, input.err = datafile.NewPart(input.key, form)

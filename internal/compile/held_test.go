@@ -123,3 +123,29 @@ func TestTheDigestNamesTheSet(t *testing.T) {
 		t.Error("another set has the same digest")
 	}
 }
+
+// A flag whose stored form nobody can read, its key among what was lost, is not deleted.
+func TestAFlagThatCannotBeReadKeepsItsKeyAndItsForm(t *testing.T) {
+	for name, lost := range map[string]string{"its variations": "spec.variations", "its key": "spec.key", "all": "spec"} {
+		t.Run(name, func(t *testing.T) {
+			test := newTester(t)
+			test.set(flag("a").Key("k"))
+			test.publish()
+			broken := flag("a").Annotation(v1alpha1.UndecodableAnnotation, lost+"\nit is of another form")
+			if lost == "spec.variations" {
+				broken = broken.Key("k")
+			}
+			test.set(broken)
+			test.Compile()
+			if _, found := test.Contents().Flags.Get("k"); !found {
+				t.Error("the flag is not served any more")
+			}
+			if summary := test.Summary(); !slices.Equal(summary.LastGood, []string{"k"}) {
+				t.Errorf("%v have their last good form", summary.LastGood)
+			}
+			test.set(flag("a").Key("k"))
+			test.Compile()
+			test.serves("k", flag("a").Key("k"))
+		})
+	}
+}

@@ -4,8 +4,10 @@
 package decode
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -13,6 +15,9 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/client-go/rest"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -33,11 +38,15 @@ type tolerant struct{ next http.RoundTripper }
 // RoundTrip sends a request and reads what is answered.
 func (t tolerant) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(request)
-	if err != nil || !concerns(request, response) {
+	if err != nil {
 		return response, err
 	}
+	kind, isOfMany, concerns := concerned(request, response)
+	if !concerns {
+		return response, nil
+	}
 	if isWatch := request.URL.Query().Get("watch"); isWatch == "true" || isWatch == "1" {
-		response.Body = &events{source: response.Body, decoder: json.NewDecoder(response.Body)}
+		response.Body = newEvents(kind, response.Body)
 		return response, nil
 	}
 	data, err := io.ReadAll(response.Body)
@@ -47,7 +56,9 @@ func (t tolerant) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the answer to %s %s: %w", request.Method, request.URL.Path, err)
 	}
-	data = mark(data)
+	if !isOfMany || !isWholeList(kind, data) {
+		data = mark(data)
+	}
 	response.Body = io.NopCloser(bytes.NewReader(data))
 	response.ContentLength = int64(len(data))
 	response.Header.Del("Content-Length")
@@ -57,20 +68,43 @@ func (t tolerant) RoundTrip(request *http.Request) (*http.Response, error) {
 // WrappedRoundTripper is what sends the requests, for client-go, which looks for it.
 func (t tolerant) WrappedRoundTripper() http.RoundTripper { return t.next }
 
-// concerns reports whether an answer may hold objects of the Kinds, as JSON.
-func concerns(request *http.Request, response *http.Response) bool {
+// concerned reports whether an answer may hold objects of the Kinds, as JSON, of which Kind, and whether it is a list.
+func concerned(request *http.Request, response *http.Response) (kind v1alpha1.Kind, isList, concerns bool) {
 	_, rest, ours := strings.Cut(request.URL.Path, apiPath)
 	if !ours || response.StatusCode < 200 || response.StatusCode > 299 {
-		return false
+		return kind, false, false
 	}
-	segments := strings.Split(rest, "/")
-	if !slices.ContainsFunc(v1alpha1.Kinds, func(kind v1alpha1.Kind) bool {
-		return slices.Contains(segments[:min(len(segments), 3)], kind.Resource)
-	}) {
-		return false
+	if inNamespace, is := strings.CutPrefix(rest, "namespaces/"); is {
+		_, rest, _ = strings.Cut(inNamespace, "/")
 	}
+	resource, name, _ := strings.Cut(rest, "/")
+	i := slices.IndexFunc(v1alpha1.Kinds, func(kind v1alpha1.Kind) bool { return kind.Resource == resource })
 	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	return err == nil && mediaType == "application/json"
+	if i < 0 || err != nil || mediaType != "application/json" {
+		return kind, false, false
+	}
+	return v1alpha1.Kinds[i], name == "" && request.Method == http.MethodGet, true
+}
+
+// isWholeList reports whether every object of a list fits and bears no mark, as in nearly all. It takes what the client
+// itself takes to read the list.
+func isWholeList(kind v1alpha1.Kind, data []byte) bool {
+	list := kind.NewList()
+	if err := utiljson.Unmarshal(data, list); err != nil {
+		return false
+	}
+	errMarked := errors.New("marked")
+	return meta.EachListItem(list, func(item runtime.Object) error {
+		if object, is := item.(v1alpha1.Object); is && isMarked(object) {
+			return errMarked
+		}
+		return nil
+	}) == nil
+}
+
+func isMarked(object v1alpha1.Object) bool {
+	_, marked := object.GetAnnotations()[v1alpha1.UndecodableAnnotation]
+	return marked
 }
 
 // document is an object or a list as far as it says what it is.
@@ -126,22 +160,38 @@ func markObject(kind v1alpha1.Kind, data []byte) ([]byte, bool) {
 	return marked, true
 }
 
-// events is the body of a watch, of which each event is read by itself.
+// events is the body of a watch, of which each event is read by itself. The API server writes each on a line of its own,
+// and JSON has no line breaks in strings. Whatever has another form passes as it is.
 type events struct {
-	source  io.ReadCloser
-	decoder *json.Decoder
-	// rest is what was read of an event and not given on yet.
+	kind   v1alpha1.Kind
+	source io.Closer
+	lines  *bufio.Reader
+	// rest is what was read of an event and not given on yet, and err is how the source has ended.
 	rest []byte
+	err  error
 }
+
+func newEvents(kind v1alpha1.Kind, source io.ReadCloser) *events {
+	return &events{kind: kind, source: source, lines: bufio.NewReaderSize(source, lineBuffer)}
+}
+
+// lineBuffer is how much of a watch is read at once, in bytes.
+const lineBuffer = 32 << 10
 
 // Read reads from the event at hand, else from the next one.
 func (e *events) Read(into []byte) (int, error) {
 	if len(e.rest) == 0 {
-		var raw json.RawMessage
-		if err := e.decoder.Decode(&raw); err != nil {
-			return 0, err //nolint:wrapcheck // A reader's errors say when it ends.
+		if e.err != nil {
+			return 0, e.err
 		}
-		e.rest = append(markEvent(raw), '\n')
+		var line []byte
+		if line, e.err = e.lines.ReadBytes('\n'); len(line) == 0 {
+			return 0, e.err
+		}
+		if !isWholeEvent(e.kind, line) {
+			line = markEvent(line)
+		}
+		e.rest = line
 	}
 	n := copy(into, e.rest)
 	e.rest = e.rest[n:]
@@ -150,6 +200,14 @@ func (e *events) Read(into []byte) (int, error) {
 
 // Close ends the watch.
 func (e *events) Close() error { return e.source.Close() } //nolint:wrapcheck // It is the answer's own body.
+
+// isWholeEvent reports whether the object of an event fits and bears no mark, as in nearly all.
+func isWholeEvent(kind v1alpha1.Kind, raw json.RawMessage) bool {
+	event := struct {
+		Object v1alpha1.Object `json:"object"`
+	}{kind.New()}
+	return utiljson.Unmarshal(raw, &event) == nil && event.Object != nil && !isMarked(event.Object)
+}
 
 func markEvent(raw json.RawMessage) []byte {
 	var event struct {
@@ -176,5 +234,5 @@ func markEvent(raw json.RawMessage) []byte {
 	if err != nil {
 		return raw
 	}
-	return data
+	return append(data, '\n')
 }
