@@ -26,6 +26,8 @@ type change struct {
 	at      *lookup.Place
 	fields  *Fields
 	replace bool
+	// unschedule removes the schedule that keeps the flag off.
+	unschedule bool
 	// writer is that of the filters, and nil where there are none.
 	writer *filters.Writer
 }
@@ -77,7 +79,7 @@ func (c *change) part(flag *v1alpha1.FeatureFlag) any {
 	}{
 		{c.fields.Name.Sent, flag.Spec.DisplayName}, {c.fields.Deleted.Sent, flag.Spec.Archived}, {c.fields.Tags.Sent, flag.Spec.Tags},
 		{c.fields.EvaluationRuntime.Sent, flag.Spec.Runtime}, {c.fields.Active.Sent, flag.EnabledIn(c.at.Environment.Name)},
-		{c.fields.Filters.Sent, flag.Spec.Variations},
+		{c.fields.Filters.Sent, flag.Spec.Variations}, {c.unschedule, schedule(flag.In(c.at.Environment.Name))},
 		{c.fields.Filters.Sent || c.fields.BucketingIdentifier.Sent, decisions(flag.In(c.at.Environment.Name))},
 	} {
 		if field.sent {
@@ -85,6 +87,14 @@ func (c *change) part(flag *v1alpha1.FeatureFlag) any {
 		}
 	}
 	return append(parts, flag.Annotations[v1alpha1.ViewAnnotationPrefix+filters.ViewName])
+}
+
+// schedule is that of an environment, and nil where there is none.
+func schedule(config *v1alpha1.EnvironmentConfig) *v1alpha1.Schedule {
+	if config == nil {
+		return nil
+	}
+	return config.Schedule
 }
 
 // decisions are what filters replace in an environment.
@@ -109,6 +119,9 @@ func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
 	}
 	if fields.Active.Sent {
 		server.SetEnabled(flag, environment, fields.Active.Value)
+		if c.unschedule {
+			server.Part(flag, environment).Schedule = nil
+		}
 	}
 	stored := server.ViewFields[filters.Kept](flag, filters.ViewName)
 	keep(&stored, fields)

@@ -57,12 +57,11 @@ func (v *view) show(ctx context.Context, at *lookup.Place, flag *v1alpha1.Featur
 		ID: lookup.IDOf(
 			flag.UID,
 		),
-		Name:    flag.Spec.DisplayName,
-		Key:     flag.Key(),
-		Filters: filters.Shown(&d.Filters),
-		Deleted: flag.Spec.Archived,
-		Active: flag.EnabledIn(at.Environment.Name) &&
-			!flag.Spec.Archived,
+		Name:                       flag.Spec.DisplayName,
+		Key:                        flag.Key(),
+		Filters:                    filters.Shown(&d.Filters),
+		Deleted:                    flag.Spec.Archived,
+		Active:                     server.EnabledAt(flag, at.Environment.Name, v.clock.Now()),
 		CreatedAt:                  server.Time(flag.CreationTimestamp.Time),
 		Version:                    flag.Generation,
 		EnsureExperienceContinuity: stored.EnsureExperienceContinuity,
@@ -164,10 +163,38 @@ func (v *view) retrieve(ctx context.Context, input *lookup.FlagScope) (*flagOutp
 	return v.flagOutput(ctx, at, flag), nil
 }
 
+// heedSchedule refuses to switch on a flag that its schedule keeps off, unless the request replaces the schedule, too. What
+// came back as it was shown beside other fields switches nothing off.
+func (v *view) heedSchedule(
+	flag *v1alpha1.FeatureFlag,
+	environment string,
+	input *updateInput,
+) (unschedule bool, err error) {
+	fields := &input.Body
+	why := server.OffBySchedule(flag, environment, v.clock.Now())
+	switch {
+	case why == "" || !fields.Active.Sent:
+		return false, nil
+	case !fields.Active.Value:
+		if !fields.isOnlyActive() {
+			fields.Active = server.Optional[bool]{}
+		}
+		return false, nil
+	case !input.Replace:
+		return false, server.InvalidField(
+			"active",
+			`the flag stays off, because %s; send "active": true with ?replace=true to remove the schedule and switch it on now`,
+			why,
+		)
+	default:
+		return true, nil
+	}
+}
+
 type updateInput struct {
 	lookup.FlagScope
 	IfMatch string `header:"If-Match" doc:"The ETag that was read."`
-	Replace bool   `query:"replace" doc:"Let filters replace also what they do not show."`
+	Replace bool   `query:"replace" doc:"Let filters replace also what they do not show, and active a schedule."`
 	Body    Fields
 }
 
@@ -188,7 +215,11 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 	if err := fields.check(v.show(ctx, at, flag)); err != nil {
 		return nil, err
 	}
-	if fields.isOnlyActive() {
+	unschedule, err := v.heedSchedule(flag, at.Environment.Name, input)
+	if err != nil {
+		return nil, err
+	}
+	if fields.isOnlyActive() && !unschedule {
 		flag, err = server.Toggle(
 			ctx,
 			v.Cluster,
@@ -200,6 +231,7 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 		)
 	} else {
 		change := v.change(ctx, at, fields, input.Replace)
+		change.unschedule = unschedule
 		flag, err = server.Change(ctx, v.Cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
 			Apply: change.apply, Part: change.part, Rename: change.rename, IfMatch: input.IfMatch,
 		})

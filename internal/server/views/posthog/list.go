@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -64,8 +65,8 @@ func malformed(name, message string) error {
 }
 
 // selects reports whether a flag is one of those that are asked for.
-func (i *listInput) selects(flag *v1alpha1.FeatureFlag, environment string) bool {
-	search, on := strings.ToLower(i.Search), flag.EnabledIn(environment)
+func (i *listInput) selects(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
+	search, on := strings.ToLower(i.Search), server.EnabledAt(flag, environment, now)
 	switch {
 	case !strings.Contains(strings.ToLower(flag.Key()), search) &&
 		!strings.Contains(strings.ToLower(flag.Spec.DisplayName), search),
@@ -99,7 +100,7 @@ func isOfType(flag *v1alpha1.FeatureFlag, environment, name string) bool {
 }
 
 // compare says which of two flags comes first.
-func (i *listInput) compare(a, b *v1alpha1.FeatureFlag, environment string) int {
+func (i *listInput) compare(a, b *v1alpha1.FeatureFlag, environment string, now time.Time) int {
 	field, descending := strings.CutPrefix(i.Order, "-")
 	by := 0
 	switch field {
@@ -112,7 +113,7 @@ func (i *listInput) compare(a, b *v1alpha1.FeatureFlag, environment string) int 
 	case "version":
 		by = cmp.Compare(a.Generation, b.Generation)
 	case "active":
-		by = cmp.Compare(rank(a.EnabledIn(environment)), rank(b.EnabledIn(environment)))
+		by = cmp.Compare(rank(server.EnabledAt(a, environment, now)), rank(server.EnabledAt(b, environment, now)))
 	default:
 		by = cmp.Compare(a.Key(), b.Key())
 	}
@@ -148,12 +149,14 @@ func (v *view) list(ctx context.Context, input *listInput) (*listOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	environment := at.Environment.Name
+	environment, now := at.Environment.Name, v.clock.Now()
 	all = slices.DeleteFunc(
 		slices.Clone(all),
-		func(flag *v1alpha1.FeatureFlag) bool { return flag.Spec.Archived || !input.selects(flag, environment) },
+		func(flag *v1alpha1.FeatureFlag) bool {
+			return flag.Spec.Archived || !input.selects(flag, environment, now)
+		},
 	)
-	slices.SortFunc(all, func(a, b *v1alpha1.FeatureFlag) int { return input.compare(a, b, environment) })
+	slices.SortFunc(all, func(a, b *v1alpha1.FeatureFlag) int { return input.compare(a, b, environment, now) })
 	output := &listOutput{}
 	output.Body.Count, output.Body.Results = len(all), []*Flag{}
 	from, to := min(input.Offset, len(all)), min(input.Offset+input.Limit, len(all))

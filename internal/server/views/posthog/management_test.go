@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 )
 
@@ -24,6 +27,36 @@ const reference = `{"name": "string", "key": "string", "filters": {}, "deleted":
 	"last_called_at": "2019-08-24T14:15:22Z", "_create_in_folder": "string", "_should_create_usage_dashboard": true}`
 
 var _ = Describe("Tools that manage flags", func() {
+	It("see a scheduled flag off until then, and are told how to switch it on before", func() {
+		s := openShop()
+		at := metav1.NewTime(time.Date(2099, 1, 2, 3, 4, 5, 0, time.UTC))
+		flag := builders.MakeFlag("later", s.name).Boolean().Environment("production").Fallthrough("on").Obj()
+		flag.Spec.Environments[0].Schedule = &v1alpha1.Schedule{EnableAt: &at}
+		world.Create(flag)
+		s.awaitServed("later")
+		Expect(s.get("later")).To(HaveKeyWithValue("active", false))
+		listed := func(active string) any {
+			return object(world.Call(s.viewer, http.MethodGet, s.flags+"?active="+active, nil))["count"]
+		}
+		Expect(listed("true")).To(Equal(0.0))
+		Expect(listed("false")).To(Equal(1.0))
+
+		for _, body := range []string{`{"active": true}`, `{"active": true, "name": "Later"}`} {
+			refused := world.Call(s.editor, http.MethodPatch, s.flags+"/later", body)
+			Expect(refused.Status).To(Equal(http.StatusUnprocessableEntity), string(refused.Body))
+			Expect(string(refused.Body)).To(ContainSubstring("the flag stays off, because its schedule enables it at 2099-01-02T03:04:05Z"))
+			Expect(string(refused.Body)).To(ContainSubstring("?replace=true"))
+		}
+		By("sending back what was shown, beside another name")
+		Expect(s.patch("later", `{"active": false, "name": "Later"}`)).To(HaveKeyWithValue("name", "Later"))
+		Expect(s.resource("later").Spec.Environments[0].Enabled).To(BeTrue())
+		By("asking for it now")
+		now := world.Call(s.editor, http.MethodPatch, s.flags+"/later?replace=true", `{"active": true}`)
+		Expect(now.Status).To(Equal(http.StatusOK), string(now.Body))
+		Expect(object(now)).To(HaveKeyWithValue("active", true))
+		Expect(s.resource("later").Spec.Environments[0].Schedule).To(BeNil())
+	})
+
 	It("get the keys of those ids that flags have, whatever they ask for", func() {
 		s := openShop()
 		id := fmt.Sprintf("%.0f", s.create(`{"key": "here"}`)["id"])
