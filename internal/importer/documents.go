@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -27,6 +29,9 @@ type object struct {
 		FlagSpec definitions `json:"flagSpec"`
 	} `json:"spec"`
 	Items []json.RawMessage `json:"items"`
+
+	// whole is the document as it was read.
+	whole json.RawMessage
 }
 
 // definitions are a flagd file, or the flagSpec of a resource. Each flag is read by itself.
@@ -170,7 +175,7 @@ func (i *Importer) Add(data []byte) error {
 
 // objects appends the object of a document, or the items where it is a List.
 func objects(to []*object, document json.RawMessage) ([]*object, error) {
-	from := &object{}
+	from := &object{whole: document}
 	if err := json.Unmarshal(document, from); err != nil {
 		return nil, fmt.Errorf("read flag definitions: %w", err)
 	}
@@ -189,6 +194,41 @@ func objects(to []*object, document json.RawMessage) ([]*object, error) {
 	return to, nil
 }
 
+// fileMembers are those that a flagd file has. Of them $schema says nothing of flags.
+var fileMembers = []string{"flags", "$evaluators", "metadata", "$schema"}
+
+// flagMembers are those that a flag of flagd has.
+var flagMembers = []string{"state", "description", "variants", "defaultVariant", "targeting", "metadata"}
+
+// maxShown bounds what a loss repeats of a name, in bytes.
+const maxShown = 64
+
+// lastApplied is what kubectl keeps of a manifest.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// member is a member of a JSON object, and nil where it has none.
+func member(data json.RawMessage, name string) json.RawMessage {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		return nil // It has been read, so that only a null gets here.
+	}
+	return members[name]
+}
+
+// loseUnknown says which members of a JSON object are left out, because flagd has none of that name.
+func (i *Importer) loseUnknown(flag, place string, data json.RawMessage, known ...string) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		return // It has been read, so that only a null gets here.
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		// A name in another case has been read as flagd reads it.
+		if !slices.ContainsFunc(known, func(other string) bool { return strings.EqualFold(name, other) }) {
+			i.lose(flag, "%s%q is unknown to flagd, and left out", place, name[:min(len(name), maxShown)])
+		}
+	}
+}
+
 // object imports what one document holds.
 func (i *Importer) object(from *object) {
 	part := &part{Importer: i, from: &from.definitions, namespace: i.options.Namespace, used: map[string]struct{}{}}
@@ -199,12 +239,23 @@ func (i *Importer) object(from *object) {
 		}
 		part.from = &from.Spec.FlagSpec
 		var meta struct {
-			Namespace string `json:"namespace"`
+			Namespace   string            `json:"namespace"`
+			Labels      map[string]string `json:"labels"`
+			Annotations map[string]string `json:"annotations"`
 		}
 		// A resource without readable metadata has no namespace of its own.
 		if err := json.Unmarshal(from.Metadata, &meta); err == nil && part.namespace == "" {
 			part.namespace = meta.Namespace
 		}
+		delete(meta.Annotations, lastApplied)
+		if len(meta.Labels)+len(meta.Annotations) > 0 {
+			i.lose("", "labels and annotations of resources are left out; flags have their own")
+		}
+		spec := member(from.whole, "spec")
+		i.loseUnknown("", "spec.", spec, "flagSpec")
+		i.loseUnknown("", "spec.flagSpec.", member(spec, "flagSpec"), fileMembers...)
+	} else {
+		i.loseUnknown("", "", from.whole, fileMembers...)
 	}
 	if metadata := string(part.from.Metadata); metadata != "" && metadata != "{}" && metadata != "null" {
 		i.lose("", "metadata of the whole file has no place; copy it to the flags that need it")

@@ -137,6 +137,7 @@ func (p *part) flag(key string) {
 		p.lose(key, "the flag is left out: %s", malformed(err))
 		return
 	}
+	p.loseUnknown(key, "", p.from.Flags[key], flagMembers...)
 	flag := &v1alpha1.FeatureFlag{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "FeatureFlag"},
 		ObjectMeta: metav1.ObjectMeta{Name: p.name(key), Namespace: p.namespace},

@@ -139,6 +139,21 @@ func TestFilesAsTheyAre(t *testing.T) {
 				"d: the flag is left out: state is of type number; it must be of type string",
 			},
 		},
+		"what flagd has no place for": {
+			files: []string{
+				`{"$schema": "x", "owner": "me", "flags": {"a": {"variants": {"on": true, "off": false}, "defaultVariant": "off", "rollout": 5}}}`,
+				`{"apiVersion": "core.openfeature.dev/v1beta1", "kind": "FeatureFlag", "metadata": {"labels": {"team": "x"}}, "spec": {"syncs": 1, "flagSpec": {"flags": {"b": ` + flag + `}, "x": 1}}}`,
+				`{"apiVersion": "core.openfeature.dev/v1beta1", "kind": "FeatureFlag", "metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}}, "spec": {"flagSpec": {"flags": {"c": ` + flag + `}}}}`,
+			},
+			want: []string{"default/a", "default/b", "default/c"},
+			lost: []string{
+				`: "owner" is unknown to flagd, and left out`,
+				`a: "rollout" is unknown to flagd, and left out`,
+				`: labels and annotations of resources are left out; flags have their own`,
+				`: spec."syncs" is unknown to flagd, and left out`,
+				`: spec.flagSpec."x" is unknown to flagd, and left out`,
+			},
+		},
 		"YAML as flagd reads it": {
 			files: []string{"flags:\n  a:\n    description: Off again\n    state: disabled\n    variants: {on: true, off: false}\n" +
 				"    defaultVariant: on\n    metadata: {id: 12345678901234567890, rate: 1.50, text: \"7\"}\n"},
