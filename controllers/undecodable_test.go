@@ -159,5 +159,15 @@ var _ = Describe("Objects of a form that the operator does not know", func() {
 
 		storeAsIs(bad, `{"spec":{"publish":{"mode":"Automatic"}}}`)
 		Eventually(func(g Gomega) { isServed(g, mine, "production", "search", false) }).Should(Succeed())
+
+		By("losing its status, of which the served file has the keys")
+		keys := fetch(Default, environment).Status.SDKKeys
+		Expect(keys).NotTo(BeEmpty())
+		Expect(k8s.Status().Patch(ctx, bad, client.RawPatch(types.MergePatchType, []byte(`{"status":{"sdkKeys":"none"}}`)))).
+			To(Succeed())
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, environment).Status.SDKKeys).To(HaveLen(len(keys)))
+			g.Expect(fetch(g, environment).Status.SDKKeys[0].ServerHash).To(Equal(keys[0].ServerHash))
+		}).Should(Succeed())
 	})
 })

@@ -113,8 +113,8 @@ func (s *salvage) read(without ...string) ([]byte, error) {
 	return data, nil
 }
 
-// mark sets object to what fits and marks it. A lost status marks an environment alone, for that holds its SDK keys; of
-// the other Kinds it is made again.
+// mark sets object to what fits and marks it. A status alone that was lost is no reason: it is made again, that of an
+// environment with the SDK keys that its served file mirrors.
 func (s *salvage) mark(data []byte, object v1alpha1.Object) error {
 	reflect.ValueOf(object).Elem().SetZero() // What the first attempt has read must not stay.
 	if err := utiljson.Unmarshal(data, object); err != nil {
@@ -123,7 +123,7 @@ func (s *salvage) mark(data []byte, object v1alpha1.Object) error {
 	environment, isEnvironment := object.(*v1alpha1.FlagEnvironment)
 	annotations := object.GetAnnotations()
 	delete(annotations, v1alpha1.UndecodableAnnotation)
-	if isEnvironment || !onlyStatus(s.paths) {
+	if !onlyStatus(s.paths) {
 		if annotations == nil {
 			annotations = map[string]string{}
 		}

@@ -107,6 +107,11 @@ func (f *follower) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 	} else if err != nil {
 		return ctrl.Result{}, fmt.Errorf("get environment: %w", err)
 	}
+	if v1alpha1.Lost(environment, "status") {
+		// Nobody knows which keys are valid. Those that were go on being so.
+		f.store.start.done(request.NamespacedName)
+		return ctrl.Result{}, nil
+	}
 	document, version, err := f.read(ctx, environment)
 	if errors.Is(err, errNoHistory) {
 		_ = f.store.Set(environment, nil)
