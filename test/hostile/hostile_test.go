@@ -119,7 +119,9 @@ var _ = Describe("A project with production", func() {
 		live := builders.MakeEnvironment("live", namespace)
 		Expect(editor.Create(ctx, live.Obj())).To(isForbidden)
 		Expect(edit.Create(ctx, live.Obj())).To(isForbidden)
-		Expect(publisher.Create(ctx, live.Production().Obj())).To(Succeed())
+		kept := live.Obj()
+		Expect(publisher.Create(ctx, kept)).To(Succeed())
+		Expect(kept.Spec.Production).To(BeTrue(), "its author says nothing of that")
 	})
 
 	It("keeps its brakes in mode Manual", func(ctx SpecContext) {
