@@ -30,7 +30,7 @@ func TestObjectKeepsWhatFits(t *testing.T) {
 	}{
 		"a flag that fits": {raw: goodFlag},
 		"another type": {raw: badFlag, wantLost: "spec.variations", check: func(o v1alpha1.Object) bool {
-			flag := o.(*v1alpha1.FeatureFlag) //nolint:forcetypeassert // The case says so.
+			flag := o.(*v1alpha1.FeatureFlag)
 			return flag.Key() == "cart" && flag.Spec.Archived && len(flag.Spec.Variations) == 0
 		}},
 		"a spec that is a list": {
@@ -45,7 +45,7 @@ func TestObjectKeepsWhatFits(t *testing.T) {
 		"the status of a flag is made again": {
 			raw: `{"kind":"FeatureFlag",` + head + `,"spec":{"type":"boolean"},"status":{"conditions":"all"}}`,
 			check: func(o v1alpha1.Object) bool {
-				return o.(*v1alpha1.FeatureFlag).Spec.Type == "boolean" //nolint:forcetypeassert // The case says so.
+				return o.(*v1alpha1.FeatureFlag).Spec.Type == "boolean"
 			},
 		},
 		"the status of an environment is made again": {
@@ -55,7 +55,7 @@ func TestObjectKeepsWhatFits(t *testing.T) {
 			raw:      `{"kind":"FlagEnvironment",` + head + `,"spec":{"production":{"since":1}}}`,
 			wantLost: "spec.production",
 			check: func(o v1alpha1.Object) bool {
-				return o.(*v1alpha1.FlagEnvironment).Spec.Production //nolint:forcetypeassert // The case says so.
+				return o.(*v1alpha1.FlagEnvironment).Spec.Production
 			},
 		},
 		"a mark that somebody stored": {raw: strings.Replace(goodFlag, `"uid"`,
@@ -127,7 +127,7 @@ func answer(t *testing.T, path, body string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // It was read.
+	defer response.Body.Close()
 	data, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)

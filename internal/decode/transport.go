@@ -199,7 +199,7 @@ func (e *events) Read(into []byte) (int, error) {
 }
 
 // Close ends the watch.
-func (e *events) Close() error { return e.source.Close() } //nolint:wrapcheck // It is the answer's own body.
+func (e *events) Close() error { return e.source.Close() }
 
 // isWholeEvent reports whether the object of an event fits and bears no mark, as in nearly all.
 func isWholeEvent(kind v1alpha1.Kind, raw json.RawMessage) bool {

@@ -126,7 +126,7 @@ type earning struct {
 func (e *earning) Read(to []byte) (int, error) {
 	n, err := e.Reader.Read(to)
 	e.conn.earn(2 * n)
-	return n, err //nolint:wrapcheck // A reader's errors say when it ends.
+	return n, err
 }
 
 // requestLog is a logger that knows of which request it speaks. What it says of that is put together only when
