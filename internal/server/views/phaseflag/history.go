@@ -134,5 +134,26 @@ func showPath(path, environment string) string {
 	} else if path == "rules" {
 		path = "targeting_rules"
 	}
-	return fieldNames.Replace(path)
+	return snake(fieldNames.Replace(path))
+}
+
+// snake writes the names of a path as the view writes names, such as schedule.enable_at. What is in brackets is a key,
+// and stays as it is.
+func snake(path string) string {
+	var written strings.Builder
+	depth := 0
+	for i := range len(path) {
+		c := path[i]
+		switch {
+		case c == '[':
+			depth++
+		case c == ']':
+			depth--
+		case depth == 0 && 'A' <= c && c <= 'Z':
+			written.WriteByte('_')
+			c += 'a' - 'A'
+		}
+		written.WriteByte(c)
+	}
+	return written.String()
 }
