@@ -14,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
 // Error is why a request is refused. Each view writes it in the envelope of its own reference.
@@ -79,6 +81,11 @@ func Errorf(status int, format string, arguments ...any) *Error {
 // NotFound says that there is nothing of that name.
 func NotFound(kind, name string) *Error {
 	return Errorf(http.StatusNotFound, "there is no %s %q", kind, name)
+}
+
+// NotFoundAmong is NotFound with the nearest of the names that there are. The caller may see all of them.
+func NotFoundAmong(kind, name string, among []string) *Error {
+	return Errorf(http.StatusNotFound, "there is no %s %q%s", kind, name, validation.DidYouMean(name, among))
 }
 
 // Invalid says that fields break a rule.

@@ -6,6 +6,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -162,9 +163,56 @@ func get[T any, L client.ObjectList, P pointer[T]](
 		return nil, err
 	}
 	if found == nil {
-		return nil, NotFound(of.name, id)
+		among, err := proposable[T, L, P](ctx, c, project, of, id)
+		if err != nil {
+			return nil, err
+		}
+		return nil, NotFoundAmong(of.name, id, among)
 	}
 	return found, nil
+}
+
+const (
+	// maxProposed is how many names are compared with one that does not exist.
+	maxProposed = 1000
+	// maxMisspelt is how long a name is that is compared with others, in bytes.
+	maxMisspelt = 128
+)
+
+// proposable are names and keys that an id which does not exist may mean: those of a length near to its own, and where
+// there are few, all. Who may not list them is told none.
+func proposable[T any, L client.ObjectList, P pointer[T]](
+	ctx context.Context,
+	c *Cluster,
+	project *Project,
+	of kind[T, L],
+	id string,
+) ([]string, error) {
+	refused := (*Error)(nil)
+	if err := c.Authorize(ctx, "list", of.resource, project.Name, ""); errors.As(err, &refused) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if len(id) > maxMisspelt {
+		return nil, nil
+	}
+	objects, err := find[T, L, P](ctx, c, of, client.InNamespace(project.Name))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, object := range objects {
+		name := object.GetName()
+		if keyed, has := any(object).(interface{ Key() string }); has {
+			name = keyed.Key() // By which clients and people know it.
+		}
+		isNear := 2*len(name) >= len(id) && len(name) <= 2*len(id)
+		if (isNear || len(objects) <= maxMisspelt) && len(names) < maxProposed {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 func lookUp[T any, L client.ObjectList, P pointer[T]](

@@ -256,5 +256,9 @@ func (v *view) findSlice(
 			return flag, environment, nil
 		}
 	}
-	return nil, nil, server.NotFound("environment", scope.Environment)
+	names := make([]string, 0, len(environments))
+	for _, environment := range environments {
+		names = append(names, environment.Name)
+	}
+	return nil, nil, server.NotFoundAmong("environment", scope.Environment, names)
 }

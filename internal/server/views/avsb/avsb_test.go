@@ -499,8 +499,17 @@ var _ = Describe("A flag in an environment", func() {
 		Expect(fresh(before).Generation).To(Equal(before.Generation))
 	})
 
-	It("needs the permission to publish in production, whatever the mode", func() {
+	It("needs the permission to publish in production, as with kubectl", func() {
 		s := newShop()
+		production := fresh(s.production)
+		production.Spec.Publish.Mode = v1alpha1.PublishModeAutomatic
+		Expect(world.Admin.Update(context.Background(), production)).To(Succeed())
+		Eventually(func(g Gomega) {
+			seen := &v1alpha1.FlagEnvironment{}
+			key := client.ObjectKeyFromObject(production)
+			g.Expect(world.Manager.GetClient().Get(context.Background(), key, seen)).To(Succeed())
+			g.Expect(seen.Spec.Publish.Mode).To(Equal(v1alpha1.PublishModeAutomatic))
+		}).Should(Succeed())
 		s.call(s.author, http.StatusCreated, http.MethodPost, "/flags", checkout)
 		before := fresh(s.flagObject("new-checkout"))
 		Expect(

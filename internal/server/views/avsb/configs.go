@@ -80,11 +80,6 @@ func (v *view) updateConfig(ctx context.Context, input *updateConfigInput) (*tag
 	if err != nil {
 		return nil, err
 	}
-	if of.environment.Spec.Production {
-		if err := v.cluster.Authorize(ctx, "publish", server.Environments, of.project.Name, of.environment.Name); err != nil {
-			return nil, err
-		}
-	}
 	asked, name := &input.Body, of.environment.Name
 	around, err := v.surroundings(ctx, of.project, of.flag)
 	if err != nil {

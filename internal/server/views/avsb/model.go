@@ -544,6 +544,7 @@ func variationAt(flag *v1alpha1.FeatureFlag, key string) int {
 
 // ruleAt is the place of the rule that an id stands for: as the rule's name, else as its name for people.
 func ruleAt(config *v1alpha1.EnvironmentConfig, id string) (int, error) {
+	var names []string
 	if config != nil {
 		for _, isIt := range []func(v1alpha1.Rule) bool{
 			func(rule v1alpha1.Rule) bool { return rule.Name == id },
@@ -553,8 +554,11 @@ func ruleAt(config *v1alpha1.EnvironmentConfig, id string) (int, error) {
 				return i, nil
 			}
 		}
+		for i := range config.Rules {
+			names = append(names, config.Rules[i].Name)
+		}
 	}
-	return 0, server.NotFound("rule", id)
+	return 0, server.NotFoundAmong("rule", id, names)
 }
 
 // jsonText reads the JSON text of a value.

@@ -142,7 +142,7 @@ func (v *view) audienceNames(ctx context.Context, project *server.Project, ids [
 	for i, id := range ids {
 		audience, err := v.cluster.Audience(ctx, project, id)
 		if refused := (*server.Error)(nil); errors.As(err, &refused) && refused.Status == http.StatusNotFound {
-			return nil, server.InvalidField(fmt.Sprintf("audienceIds[%d]", i), "there is no audience %q", id)
+			return nil, server.InvalidField(fmt.Sprintf("audienceIds[%d]", i), "%s", refused.Message)
 		}
 		if err != nil {
 			return nil, err

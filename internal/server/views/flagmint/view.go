@@ -139,7 +139,7 @@ func (v *view) within(
 	}
 	environment, err := v.cluster.Environment(ctx, project, id)
 	if refused := (*server.Error)(nil); errors.As(err, &refused) && refused.Status == http.StatusNotFound {
-		return nil, server.InvalidField("envId", "there is no environment %q in the project", id)
+		return nil, server.InvalidField("envId", "%s", refused.Message)
 	}
 	return []*v1alpha1.FlagEnvironment{environment}, err
 }
