@@ -66,6 +66,8 @@ func TestFeatureFlag(t *testing.T) {
 			[]string{`metadata.name: Invalid value: "": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`}},
 		"a name in camel case": {builders.MakeFlag("newCheckout", "shop").Boolean(),
 			[]string{`metadata.name: Invalid value: "newCheckout": ` + nameForm + `; write name: new-checkout and, for what code asks for, spec.key: newCheckout`}},
+		"a name in camel case, which admission has made the key": {builders.MakeFlag("newCheckout", "shop").Boolean().Defaulted(),
+			[]string{`metadata.name: Invalid value: "newCheckout": ` + nameForm + `; write name: new-checkout and, for what code asks for, spec.key: newCheckout`}},
 		"a name with capitals and underscores": {builders.MakeFlag("New_Checkout", "shop").Boolean().Key("new_checkout"),
 			[]string{`metadata.name: Invalid value: "New_Checkout": ` + nameForm + `; write name: new-checkout`}},
 		"keys of real flagd files": {text().Key("promo: 10% off/ünder").Variation("10%", `"C"`).Variation("dark blue", `"D"`).Variation(" ", `"E"`).

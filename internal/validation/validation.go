@@ -252,13 +252,13 @@ func (m *mistakes) objectName(object metav1.Object, name string) {
 	}
 }
 
-// lacksKey reports whether the object's name stands for its key.
+// lacksKey reports whether the object's name stands for its key, be it that admission has set it so.
 func lacksKey(object metav1.Object) bool {
 	switch object := object.(type) {
 	case *v1alpha1.FeatureFlag:
-		return object.Spec.Key == ""
+		return object.Key() == object.Name
 	case *v1alpha1.FlagEvent:
-		return object.Spec.Key == ""
+		return object.Key() == object.Name
 	}
 	return false
 }
