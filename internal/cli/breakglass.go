@@ -242,18 +242,7 @@ func (a *App) endBreakGlass(
 		return err
 	}
 	if o.output != jsonOutput {
-		a.printf(
-			"%s served revision %d without the operator %s ago; after that\n",
-			mark.Actor,
-			ownership.RevisionOf(served),
-			a.age(mark.At),
-		)
-		for _, effect := range effects {
-			a.printf("  %s\n", effect)
-		}
-		if len(effects) == 0 {
-			a.printf("  no flag changes\n")
-		}
+		a.printEnd(served, mark, effects)
 	}
 	if len(on) > 0 && !yes {
 		refusal := fmt.Errorf(
@@ -288,6 +277,22 @@ func (a *App) endBreakGlass(
 		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, environment.Name+": "+said
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
+}
+
+// printEnd says who served what without the operator, and what changes when that ends.
+func (a *App) printEnd(served *corev1.ConfigMap, mark ownership.BreakGlass, effects []string) {
+	a.printf(
+		"%s served revision %d without the operator %s ago; after that\n",
+		mark.Actor,
+		ownership.RevisionOf(served),
+		a.age(mark.At),
+	)
+	for _, effect := range effects {
+		a.printf("  %s\n", effect)
+	}
+	if len(effects) == 0 {
+		a.printf("  no flag changes\n")
+	}
 }
 
 // afterBreakGlass says what changes where the operator publishes again, and which flags go on: what is pinned, or else
