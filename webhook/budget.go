@@ -70,6 +70,8 @@ func (w *webhook[T, P]) unguarded(ctx context.Context, old, object P) string {
 	if guarded, err := w.guarded(ctx); guarded || err != nil {
 		return ""
 	}
-	return validation.Warning(fmt.Sprintf("the ValidatingAdmissionPolicy %q is not in force, so that whoever may edit ConfigMaps can "+
-		"write what workloads mount; ask the cluster's administrator to install config/policy", ownership.PolicyName))
+	return validation.Warning(
+		fmt.Sprintf("the ValidatingAdmissionPolicy %q is not in force, so that whoever may edit ConfigMaps can "+
+			"write what workloads mount; ask the cluster's administrator to install config/policy", ownership.PolicyName),
+	)
 }

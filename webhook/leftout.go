@@ -44,8 +44,11 @@ func (r *flagEnvironments) keepProduction(
 		return "", nil
 	}
 	environment.Spec.Production = true
-	return fmt.Sprintf("spec.production: is left out, and a production environment of this name has left ConfigMap %q, so that it "+
-		"stays production; write production: false to end that", left), nil
+	return fmt.Sprintf(
+		"spec.production: is left out, and a production environment of this name has left ConfigMap %q, so that it "+
+			"stays production; write production: false to end that",
+		left,
+	), nil
 }
 
 // sayProduction writes the default of spec.production into a response where the author left it out.

@@ -24,7 +24,12 @@ var _ = Describe("An environment whose author leaves production out", func() {
 			applied := fmt.Sprintf(
 				`{"apiVersion":%q,"kind":"FlagEnvironment","metadata":{"name":"staging","namespace":%q},"spec":%s}`,
 				v1alpha1.GroupVersion, namespace, spec)
-			return cluster.Patch(ctx, environment, client.RawPatch(types.ApplyYAMLPatchType, []byte(applied)), client.FieldOwner(owner))
+			return cluster.Patch(
+				ctx,
+				environment,
+				client.RawPatch(types.ApplyYAMLPatchType, []byte(applied)),
+				client.FieldOwner(owner),
+			)
 		}
 		Expect(apply("argocd-controller", `{"order":1}`)).To(Succeed())
 		Expect(environment.Spec.Production).To(BeFalse())

@@ -101,7 +101,11 @@ var _ = Describe("Admission of objects whose stored form it does not know", func
 		exempt(ctx, namespace)
 		flag, another := stored("FeatureFlag", "checkout"), stored("FeatureFlag", "search")
 		for _, object := range []*unstructured.Unstructured{flag, another} {
-			Eventually(func() error { return patch(ctx, cluster, object, `{"spec":{"variations":"on and off"}}`) }).Should(Succeed())
+			Eventually(
+				func() error { return patch(ctx, cluster, object, `{"spec":{"variations":"on and off"}}`) },
+			).Should(
+				Succeed(),
+			)
 		}
 		exempt(ctx, "")
 		Eventually(func() error {

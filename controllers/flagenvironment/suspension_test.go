@@ -35,7 +35,9 @@ func TestFreezeEndsByItself(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			environment := builders.MakeEnvironment("production", "shop").Obj()
 			environment.Spec.Publish = tc.spec
-			got := decide(facts{spec: environment.Spec.Publish.At(tc.now), revision: 3, digest: "a", intact: true, compiledDigest: "b"})
+			got := decide(
+				facts{spec: environment.Spec.Publish.At(tc.now), revision: 3, digest: "a", intact: true, compiledDigest: "b"},
+			)
 			if got.Kind != tc.want {
 				t.Errorf("what waits is followed by %s, want %s", got.Kind, tc.want)
 			}

@@ -178,7 +178,9 @@ func (r *Reconciler) get(ctx context.Context, reader client.Reader, key types.Na
 // is cut off in between is made again under the same name.
 func (r *Reconciler) move(ctx context.Context, s *scope) error {
 	// What is not known as it is stored is recorded once it is mended.
-	if s.object == nil || v1alpha1.Undecodable(s.object) != "" || s.object.GetAnnotations()[v1alpha1.ChangesAnnotation] == "" || !isTimed(s.object) {
+	if s.object == nil || v1alpha1.Undecodable(s.object) != "" ||
+		s.object.GetAnnotations()[v1alpha1.ChangesAnnotation] == "" ||
+		!isTimed(s.object) {
 		return nil
 	}
 	records, err := history.Decode(s.object.GetAnnotations()[v1alpha1.ChangesAnnotation])

@@ -45,7 +45,8 @@ func TestWatchesThatAreNotAlive(t *testing.T) {
 			}
 			clock.Step(time.Duration(tc.asked) * time.Second)
 			err := w.ready(nil)
-			if (err != nil) != tc.want || err != nil && !strings.Contains(err.Error(), "FeatureFlag since 2027-01-01T09:00:00Z") {
+			if (err != nil) != tc.want ||
+				err != nil && !strings.Contains(err.Error(), "FeatureFlag since 2027-01-01T09:00:00Z") {
 				t.Errorf("readiness says %v, want a problem: %t", err, tc.want)
 			}
 		})

@@ -132,8 +132,12 @@ func (a *App) serveWithoutOperator(
 	choose func(current *corev1.ConfigMap) (contents *datafile.Contents, off []string, err error),
 ) (int64, error) {
 	if v1alpha1.Lost(environment, "spec.datafile") {
-		return 0, fmt.Errorf("nobody knows which ConfigMap %q serves, because what is stored of it does not fit this version of "+
-			"jackstaff; mend it with kubectl first: %s", environment.Name, v1alpha1.Undecodable(environment))
+		return 0, fmt.Errorf(
+			"nobody knows which ConfigMap %q serves, because what is stored of it does not fit this version of "+
+				"jackstaff; mend it with kubectl first: %s",
+			environment.Name,
+			v1alpha1.Undecodable(environment),
+		)
 	}
 	review := &authenticationv1.SelfSubjectReview{}
 	if err := c.client.Create(ctx, review); err != nil {

@@ -443,7 +443,11 @@ var _ = Describe("The command line", func() {
 		at := until.UTC().Format(time.RFC3339)
 		Expect(run(0, namespace, "status", "production")).To(
 			ContainSubstring("until " + at + ": black friday; \"jackstaff freeze production --off\" ends that"))
-		Expect(run(0, namespace, "get", "environments", "-o", "wide")).To(And(ContainSubstring(at), ContainSubstring("black friday")))
+		Expect(
+			run(0, namespace, "get", "environments", "-o", "wide"),
+		).To(
+			And(ContainSubstring(at), ContainSubstring("black friday")),
+		)
 
 		By("keeping the reason where the end moves, and dropping both with the freeze")
 		Expect(run(0, namespace, "freeze", "production", "--for", "1h")).To(HaveSuffix(": black friday\n"))

@@ -323,7 +323,11 @@ func TestToggleSaysWhatIsNotServed(t *testing.T) {
 			environment.Name, environment.Status.State, environment.Spec.Publish.Mode = "production", tc.state, tc.mode
 			var printed bytes.Buffer
 			app := &App{
-				Streams: genericiooptions.IOStreams{Out: &printed, ErrOut: &printed}, Clock: clocktesting.NewFakePassiveClock(time.Now()),
+				Streams: genericiooptions.IOStreams{
+					Out:    &printed,
+					ErrOut: &printed,
+				},
+				Clock: clocktesting.NewFakePassiveClock(time.Now()),
 			}
 			app.noteUnpublished(environment, tc.on)
 			if unserved(environment) != (tc.want != "") || !strings.Contains(printed.String(), tc.want) {

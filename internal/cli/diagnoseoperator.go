@@ -49,7 +49,10 @@ func diagnoseDeployment(deployment *appsv1.Deployment, client string) diagnosis 
 	switch tag := tagOf(image); {
 	case available == 0:
 		return diagnosis{
-			checkOperator, problem, name + " has no available replica: nothing is published, and every change of a flag is refused", logs +
+			checkOperator,
+			problem,
+			name + " has no available replica: nothing is published, and every change of a flag is refused",
+			logs +
 				"; meanwhile \"jackstaff toggle --break-glass\" serves a change without it",
 		}
 	case available < wanted:
@@ -60,7 +63,12 @@ func diagnoseDeployment(deployment *appsv1.Deployment, client string) diagnosis 
 			"use the program of the operator's version",
 		}
 	}
-	return diagnosis{checkOperator, healthy, fmt.Sprintf("%s has %d of %d replicas of %s", name, available, wanted, image), ""}
+	return diagnosis{
+		checkOperator,
+		healthy,
+		fmt.Sprintf("%s has %d of %d replicas of %s", name, available, wanted, image),
+		"",
+	}
 }
 
 // tagOf is the tag of an image, and empty where it has none.
@@ -150,7 +158,9 @@ func diagnoseWebhooks(mutating, validating []hook, now time.Time) []diagnosis {
 		judge := func(h hook) bool { return h.judges(kind.Resource) }
 		if !slices.ContainsFunc(validating, judge) || !slices.ContainsFunc(mutating, judge) {
 			all = append(all, diagnosis{
-				checkWebhooks, problem, "no webhook judges " + kind.Words + ": mistakes are stored, and production is guarded by nobody",
+				checkWebhooks,
+				problem,
+				"no webhook judges " + kind.Words + ": mistakes are stored, and production is guarded by nobody",
 				"apply config/webhook, or upgrade the chart",
 			})
 		}
@@ -163,7 +173,9 @@ func diagnoseWebhooks(mutating, validating []hook, now time.Time) []diagnosis {
 		}
 		if one.policy != nil && *one.policy == admissionregistrationv1.Ignore {
 			all = append(all, diagnosis{
-				checkWebhooks, problem, one.name + " may be passed over (failurePolicy Ignore): while it does not answer, anything is stored",
+				checkWebhooks,
+				problem,
+				one.name + " may be passed over (failurePolicy Ignore): while it does not answer, anything is stored",
 				"set failurePolicy: Fail",
 			})
 		}
@@ -206,7 +218,12 @@ func diagnoseAuthority(bundle []byte, now time.Time) diagnosis {
 			checkWebhooks, warning, "the webhooks have no authority: the API server trusts them by its system's alone", advice,
 		}
 	case !valid.After(now) && last.After(now):
-		return diagnosis{checkWebhooks, problem, "the authority of the webhooks is not valid yet", "compare the clocks of the nodes"}
+		return diagnosis{
+			checkWebhooks,
+			problem,
+			"the authority of the webhooks is not valid yet",
+			"compare the clocks of the nodes",
+		}
 	case !valid.After(now):
 		return diagnosis{
 			checkWebhooks, problem, "the authority of the webhooks has expired at " + last.UTC().Format(time.RFC3339), advice,
@@ -225,7 +242,9 @@ func diagnoseAdmission(err error, took time.Duration) diagnosis {
 	case err == nil || apierrors.IsAlreadyExists(err):
 	case admissionIsAway(err):
 		return diagnosis{
-			checkAdmission, problem, "admission does not answer, so that every change of a flag is refused: " + lastWords(err),
+			checkAdmission,
+			problem,
+			"admission does not answer, so that every change of a flag is refused: " + lastWords(err),
 			"see the operator's Deployment, and whether the API server reaches its Service; meanwhile --break-glass serves a change without it",
 		}
 	case apierrors.IsNotFound(err):
@@ -233,7 +252,12 @@ func diagnoseAdmission(err error, took time.Duration) diagnosis {
 	case apierrors.IsForbidden(err):
 		return diagnosis{checkAdmission, unknown, "you may not create what would be tried: " + err.Error(), ""}
 	default:
-		return diagnosis{checkAdmission, problem, "what is as it should be is refused: " + err.Error(), "see the operator's logs"}
+		return diagnosis{
+			checkAdmission,
+			problem,
+			"what is as it should be is refused: " + err.Error(),
+			"see the operator's logs",
+		}
 	}
 	if took > slowAdmission {
 		return diagnosis{
@@ -246,7 +270,10 @@ func diagnoseAdmission(err error, took time.Duration) diagnosis {
 
 // policyRoles says what is open without each of the shipped policies, by the end of its name.
 var policyRoles = []struct{ suffix, open string }{
-	{"datafiles", "whoever may edit ConfigMaps can write what workloads mount, and what is written by --break-glass is not believed"},
+	{
+		"datafiles",
+		"whoever may edit ConfigMaps can write what workloads mount, and what is written by --break-glass is not believed",
+	},
 	{"own-account", "whoever takes over the operator's account is bound by RBAC alone"},
 }
 

@@ -52,7 +52,12 @@ func diagnoseEnvironment(environment *v1alpha1.FlagEnvironment) diagnosis {
 	case v1alpha1.PublishStateServing:
 	}
 	if status.ObservedGeneration < environment.Generation {
-		return diagnosis{checkEnvironments, warning, name + ": its last change was not looked at yet", "look again in a few seconds"}
+		return diagnosis{
+			checkEnvironments,
+			warning,
+			name + ": its last change was not looked at yet",
+			"look again in a few seconds",
+		}
 	}
 	return diagnosis{checkEnvironments, healthy, fmt.Sprintf("%s serves revision %d", name, status.PublishedRevision), ""}
 }
@@ -69,14 +74,22 @@ func diagnosePods(pods []corev1.Pod, datafiles []string) []diagnosis {
 		}
 		if len(frozen) > 0 {
 			all = append(all, diagnosis{
-				checkPods, problem,
-				fmt.Sprintf("ConfigMap %s is mounted by subPath, so that no other revision is ever seen, by %s", datafile, enumerate(frozen)),
+				checkPods,
+				problem,
+				fmt.Sprintf(
+					"ConfigMap %s is mounted by subPath, so that no other revision is ever seen, by %s",
+					datafile,
+					enumerate(frozen),
+				),
 				"mount it as a directory",
 			})
 		}
 	}
 	if len(all) == 0 {
-		all = append(all, diagnosis{checkPods, healthy, fmt.Sprintf("none of %d mounts a datafile by subPath", len(pods)), ""})
+		all = append(
+			all,
+			diagnosis{checkPods, healthy, fmt.Sprintf("none of %d mounts a datafile by subPath", len(pods)), ""},
+		)
 	}
 	return all
 }
@@ -126,7 +139,12 @@ func diagnoseRights(namespace string, rights []right) diagnosis {
 			"where you should, ask for a role of docs/permissions.md",
 		}
 	}
-	return diagnosis{checkRights, healthy, fmt.Sprintf("in namespace %s you may %s", namespace, strings.Join(may, ", ")), ""}
+	return diagnosis{
+		checkRights,
+		healthy,
+		fmt.Sprintf("in namespace %s you may %s", namespace, strings.Join(may, ", ")),
+		"",
+	}
 }
 
 // probe is a FlagAudience that is as it should be, for a dry run.

@@ -84,7 +84,9 @@ func diagnoseDefinitions(shipped, found []apiextensionsv1.CustomResourceDefiniti
 		})
 		if at < 0 {
 			all = append(all, diagnosis{
-				checkDefinitions, problem, shipped[i].Name + " is missing: nobody can read or write " + shipped[i].Spec.Names.Kind + " objects",
+				checkDefinitions,
+				problem,
+				shipped[i].Name + " is missing: nobody can read or write " + shipped[i].Spec.Names.Kind + " objects",
 				"apply config/crd, or upgrade the chart",
 			})
 			continue
@@ -92,7 +94,10 @@ func diagnoseDefinitions(shipped, found []apiextensionsv1.CustomResourceDefiniti
 		all = append(all, diagnoseDefinition(&shipped[i], &found[at])...)
 	}
 	if len(all) == 0 {
-		all = append(all, diagnosis{checkDefinitions, healthy, fmt.Sprintf("%d are installed, with all fields", len(shipped)), ""})
+		all = append(
+			all,
+			diagnosis{checkDefinitions, healthy, fmt.Sprintf("%d are installed, with all fields", len(shipped)), ""},
+		)
 	}
 	return all
 }
@@ -117,11 +122,18 @@ func diagnoseDefinition(shipped, found *apiextensionsv1.CustomResourceDefinition
 			"see its conditions: kubectl describe crd " + found.Name,
 		}}
 	case len(missing) > 0:
-		return []diagnosis{{
-			checkDefinitions, warning,
-			fmt.Sprintf("%s lacks %s, which this program knows: what is written there is dropped", found.Name, enumerate(missing)),
-			"apply config/crd of this version, or upgrade the chart",
-		}}
+		return []diagnosis{
+			{
+				checkDefinitions,
+				warning,
+				fmt.Sprintf(
+					"%s lacks %s, which this program knows: what is written there is dropped",
+					found.Name,
+					enumerate(missing),
+				),
+				"apply config/crd of this version, or upgrade the chart",
+			},
+		}
 	}
 	return nil
 }

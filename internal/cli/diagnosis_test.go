@@ -173,7 +173,11 @@ func authority(t *testing.T, from, until time.Duration) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: examined.Add(from), NotAfter: examined.Add(until)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    examined.Add(from),
+		NotAfter:     examined.Add(until),
+	}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +291,9 @@ func TestDiagnosePolicies(t *testing.T) {
 
 func TestDiagnoseEnvironments(t *testing.T) {
 	environment := func(state v1alpha1.PublishState, generation, observed int64) []v1alpha1.FlagEnvironment {
-		one := v1alpha1.FlagEnvironment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production", Generation: generation}}
+		one := v1alpha1.FlagEnvironment{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "production", Generation: generation},
+		}
 		one.Status.State, one.Status.ObservedGeneration, one.Status.PublishedRevision = state, observed, 42
 		one.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ReadyCondition, Message: "because."}}
 		return []v1alpha1.FlagEnvironment{one}
@@ -316,7 +322,9 @@ func TestDiagnosePods(t *testing.T) {
 	pod := func(subPath string) []corev1.Pod {
 		one := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web"}}
 		one.Spec.Volumes = []corev1.Volume{{Name: "flags", VolumeSource: corev1.VolumeSource{
-			ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "flags-production"}},
+			ConfigMap: &corev1.ConfigMapVolumeSource{
+				LocalObjectReference: corev1.LocalObjectReference{Name: "flags-production"},
+			},
 		}}}
 		one.Spec.Containers = []corev1.Container{{VolumeMounts: []corev1.VolumeMount{{Name: "flags", SubPath: subPath}}}}
 		return []corev1.Pod{one}
@@ -335,7 +343,12 @@ func TestDiagnoseRights(t *testing.T) {
 	production, staging := v1alpha1.FlagEnvironment{}, v1alpha1.FlagEnvironment{}
 	production.Name, production.Spec.Production, staging.Name = "production", true, "staging"
 	rights := rightsWanted("shop", []v1alpha1.FlagEnvironment{production, staging})
-	expect(t, []diagnosis{diagnoseRights("shop", rights)}, warning, "nor change what production serves (publish flagenvironments)")
+	expect(
+		t,
+		[]diagnosis{diagnoseRights("shop", rights)},
+		warning,
+		"nor change what production serves (publish flagenvironments)",
+	)
 	for i := range rights {
 		rights[i].allowed = true
 	}

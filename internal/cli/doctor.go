@@ -112,7 +112,12 @@ func (a *App) examine(ctx context.Context, c *cluster) ([]diagnosis, error) {
 func (e *examination) say(diagnoses ...diagnosis) { e.diagnoses = append(e.diagnoses, diagnoses...) }
 
 // list reads all objects of a list. Where that fails, the check is Unknown.
-func (e *examination) list(ctx context.Context, check string, list client.ObjectList, options ...client.ListOption) bool {
+func (e *examination) list(
+	ctx context.Context,
+	check string,
+	list client.ObjectList,
+	options ...client.ListOption,
+) bool {
 	err := e.client.List(ctx, list, options...)
 	if err != nil {
 		e.say(unreadable(check, err))

@@ -234,15 +234,26 @@ func (a *App) noteUnpublished(environment *v1alpha1.FlagEnvironment, on bool) {
 	spec, name := environment.Spec.Publish.At(a.Clock.Now()), environment.Name
 	switch {
 	case environment.IsElsewhere():
-		a.notef("Another cluster serves %s (spec.publish.mode is None), and nothing changes there: switch the flag there.", name)
+		a.notef(
+			"Another cluster serves %s (spec.publish.mode is None), and nothing changes there: switch the flag there.",
+			name,
+		)
 		return
 	case unserved(environment) && on:
-		a.notef("%s is served without the operator (break glass): the change is served after \"jackstaff break-glass end %s\".",
-			name, name)
+		a.notef(
+			"%s is served without the operator (break glass): the change is served after \"jackstaff break-glass end %s\".",
+			name,
+			name,
+		)
 		return
 	case unserved(environment):
-		a.notef("%s is served without the operator (break glass), as it was: \"jackstaff toggle FLAG -e %s --off --break-glass\" "+
-			"switches the flag off there, and \"jackstaff break-glass end %s\" lets the operator serve it again.", name, name, name)
+		a.notef(
+			"%s is served without the operator (break glass), as it was: \"jackstaff toggle FLAG -e %s --off --break-glass\" "+
+				"switches the flag off there, and \"jackstaff break-glass end %s\" lets the operator serve it again.",
+			name,
+			name,
+			name,
+		)
 		return
 	}
 	if !on && (spec.Suspend || spec.Revision != nil) {

@@ -139,7 +139,10 @@ func TestAnswersMarkWhatDoesNotFit(t *testing.T) {
 	const flags, all = "/apis/flags.jackstaff.dev/v1alpha1/namespaces/shop/featureflags", "/apis/flags.jackstaff.dev/v1alpha1/featureflags"
 	list := func(items ...string) string {
 		return `{"apiVersion":"flags.jackstaff.dev/v1alpha1","kind":"FeatureFlagList","metadata":{"resourceVersion":"9","continue":"next"},"items":[` +
-			strings.Join(items, ",") + `]}`
+			strings.Join(
+				items,
+				",",
+			) + `]}`
 	}
 	event := func(object string) string { return `{"type":"MODIFIED","object":` + object + "}\n" }
 	bookmark := `{"type":"BOOKMARK","object":{"kind":"FeatureFlag","apiVersion":"flags.jackstaff.dev/v1alpha1","metadata":{"resourceVersion":"12"}}}` + "\n"

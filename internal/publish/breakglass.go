@@ -57,7 +57,8 @@ func (p *Publisher) loadBreakGlass(
 	case isTaken:
 		// It is reported, and makes nobody doubt what the policy vouches for.
 		found.Forged = append(found.Forged, &ownership.TamperedError{
-			Name: name, Why: fmt.Sprintf("it is not the environment's, and keeps revision %d out of the history", found.Revision),
+			Name: name,
+			Why:  fmt.Sprintf("it is not the environment's, and keeps revision %d out of the history", found.Revision),
 		})
 	case kept == nil:
 		err = p.Client.Create(ctx, p.historyConfigMap(environment, found))

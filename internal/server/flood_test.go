@@ -97,7 +97,14 @@ func TestDrainedBodiesAreNoFlood(t *testing.T) {
 	connection := &guarded{clock: clocktesting.NewFakePassiveClock(clock.RealClock{}.Now())}
 	connection.credit.Store(0)
 	unwanted := httptest.NewRequestWithContext(
-		context.WithValue(t.Context(), guardedKey{}, connection), http.MethodPost, "/", bytes.NewReader(make([]byte, 200<<10)),
+		context.WithValue(
+			t.Context(),
+			guardedKey{},
+			connection,
+		),
+		http.MethodPost,
+		"/",
+		bytes.NewReader(make([]byte, 200<<10)),
 	)
 	(&Server{options: Options{Clock: clock.RealClock{}}}).drain(httptest.NewRecorder(), unwanted)
 	if credit := connection.credit.Load(); credit < 200<<10 {

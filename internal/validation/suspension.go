@@ -30,7 +30,9 @@ func NewSuspension(old, environment *v1alpha1.FlagEnvironment, now time.Time) fi
 	until := publish.SuspendUntil.UTC().Format(time.RFC3339)
 	switch {
 	case publish.SuspendUntil.Sub(now) > MaxSuspension:
-		return field.ErrorList{field.Invalid(path, until, "must be at most 366 days ahead; leave it out where no end is known")}
+		return field.ErrorList{
+			field.Invalid(path, until, "must be at most 366 days ahead; leave it out where no end is known"),
+		}
 	case old != nil && !now.Before(publish.SuspendUntil.Time):
 		return field.ErrorList{field.Invalid(
 			path, until, "is past, so that the environment would not be frozen; set a later time, or null for no end",

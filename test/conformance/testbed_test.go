@@ -180,7 +180,9 @@ var steps = []struct {
 		},
 	},
 	{
-		regexp.MustCompile(`^a context containing a nested property with outer key "(.*)" and inner key "(.*)", with value "(.*)"$`),
+		regexp.MustCompile(
+			`^a context containing a nested property with outer key "(.*)" and inner key "(.*)", with value "(.*)"$`,
+		),
 		func(_ *testbedWorld, q *question, found []string, _ *messages.PickleStep) error {
 			q.context[found[1]] = map[string]any{found[2]: found[3]}
 			return nil

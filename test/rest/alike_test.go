@@ -54,8 +54,13 @@ var (
 				`{"name": "C", "key": "c", "envId": "production", "is_active": false}`).Status
 		},
 		"posthog": func(s *shop, token string) int {
-			return world.Call(token, http.MethodPost, "/api/projects/"+s.namespace.Name+"/feature_flags", `{"key": "d", "name": "D",
-				"active": false, "filters": {"groups": [{"properties": [], "rollout_percentage": 50}]}}`, in(s, jsonMedia)...).Status
+			return world.Call(
+				token,
+				http.MethodPost,
+				"/api/projects/"+s.namespace.Name+"/feature_flags",
+				`{"key": "d", "name": "D",
+				"active": false, "filters": {"groups": [{"properties": [], "rollout_percentage": 50}]}}`,
+				in(s, jsonMedia)...).Status
 		},
 		"atono": func(s *shop, token string) int { return s.configure(token, "off") },
 	}
@@ -85,43 +90,53 @@ func (s *shop) configure(token, to string) int {
 }
 
 // Whoever may prepare a draft in one view and not in another goes the way around.
-var _ = DescribeTable("An editor's change of production", func(publish v1alpha1.Publish, mayGoLive bool) {
-	s := newShop()
-	quiet := builders.MakeFlag("quiet", s.namespace.Name).Boolean().
-		Environment("production").Disabled().Override("alice@example.com", "on").Obj()
-	world.Create(quiet)
-	Eventually(func(g Gomega) {
-		g.Expect(fresh(quiet).Status.NeverEnabledIn).To(ContainElement("production"))
-		g.Expect(fresh(s.production).Status.PublishedRevision).To(BeNumerically(">=", 1))
-	}).Should(Succeed())
-	production := fresh(s.production)
-	publish.RevisionHistoryLimit = production.Spec.Publish.RevisionHistoryLimit
-	if publish.Revision != nil {
-		publish.Revision = new(production.Status.PublishedRevision)
-	}
-	production.Spec.Publish = publish
-	Expect(world.Admin.Update(context.Background(), production)).To(Succeed())
-	Eventually(func() v1alpha1.Publish {
-		seen := &v1alpha1.FlagEnvironment{}
-		key := client.ObjectKeyFromObject(production)
-		Expect(world.Manager.GetClient().Get(context.Background(), key, seen)).To(Succeed())
-		return seen.Spec.Publish
-	}).Should(Equal(publish))
-	editor := newPerson(s.namespace.Name, "editor", "editor", s.namespace.Name)
-	for view, change := range drafts {
-		Expect(change(s, editor.token)).To(BeElementOf(http.StatusOK, http.StatusCreated), "a draft by "+view)
-	}
-	for view, change := range live {
-		if mayGoLive {
-			Expect(change(s, editor.token)).To(BeElementOf(http.StatusOK, http.StatusCreated), "on in production by "+view)
-			continue
+var _ = DescribeTable(
+	"An editor's change of production",
+	func(publish v1alpha1.Publish, mayGoLive bool) {
+		s := newShop()
+		quiet := builders.MakeFlag("quiet", s.namespace.Name).Boolean().
+			Environment("production").Disabled().Override("alice@example.com", "on").Obj()
+		world.Create(quiet)
+		Eventually(func(g Gomega) {
+			g.Expect(fresh(quiet).Status.NeverEnabledIn).To(ContainElement("production"))
+			g.Expect(fresh(s.production).Status.PublishedRevision).To(BeNumerically(">=", 1))
+		}).Should(Succeed())
+		production := fresh(s.production)
+		publish.RevisionHistoryLimit = production.Spec.Publish.RevisionHistoryLimit
+		if publish.Revision != nil {
+			publish.Revision = new(production.Status.PublishedRevision)
 		}
-		Expect(change(s, editor.token)).To(Equal(http.StatusForbidden), "on in production by "+view)
-	}
-},
+		production.Spec.Publish = publish
+		Expect(world.Admin.Update(context.Background(), production)).To(Succeed())
+		Eventually(func() v1alpha1.Publish {
+			seen := &v1alpha1.FlagEnvironment{}
+			key := client.ObjectKeyFromObject(production)
+			Expect(world.Manager.GetClient().Get(context.Background(), key, seen)).To(Succeed())
+			return seen.Spec.Publish
+		}).Should(Equal(publish))
+		editor := newPerson(s.namespace.Name, "editor", "editor", s.namespace.Name)
+		for view, change := range drafts {
+			Expect(change(s, editor.token)).To(BeElementOf(http.StatusOK, http.StatusCreated), "a draft by "+view)
+		}
+		for view, change := range live {
+			if mayGoLive {
+				Expect(change(s, editor.token)).To(BeElementOf(http.StatusOK, http.StatusCreated), "on in production by "+view)
+				continue
+			}
+			Expect(change(s, editor.token)).To(Equal(http.StatusForbidden), "on in production by "+view)
+		}
+	},
 	Entry("is a draft's alone in mode Automatic", v1alpha1.Publish{Mode: v1alpha1.PublishModeAutomatic}, false),
-	Entry("is a draft's alone under a freeze", v1alpha1.Publish{Mode: v1alpha1.PublishModeAutomatic, Suspend: true}, false),
-	Entry("is a draft's alone under a pin", v1alpha1.Publish{Mode: v1alpha1.PublishModeAutomatic, Revision: new(int64(1))}, false),
+	Entry(
+		"is a draft's alone under a freeze",
+		v1alpha1.Publish{Mode: v1alpha1.PublishModeAutomatic, Suspend: true},
+		false,
+	),
+	Entry(
+		"is a draft's alone under a pin",
+		v1alpha1.Publish{Mode: v1alpha1.PublishModeAutomatic, Revision: new(int64(1))},
+		false,
+	),
 	Entry("waits for a publisher in mode Manual", v1alpha1.Publish{Mode: v1alpha1.PublishModeManual}, true),
 	Entry("changes nothing here in mode None", v1alpha1.Publish{Mode: v1alpha1.PublishModeNone}, true),
 )

@@ -228,7 +228,10 @@ func TestALateHistoryIsReadAgain(t *testing.T) {
 	if err != nil || result.RequeueAfter == 0 {
 		t.Fatalf("it is not looked at again: %+v, %v", result, err)
 	}
-	if err := c.Create(t.Context(), configMap("flags-production-r1", v1alpha1.DatafileHistory, oneFlag(1, "a"))); err != nil {
+	if err := c.Create(
+		t.Context(),
+		configMap("flags-production-r1", v1alpha1.DatafileHistory, oneFlag(1, "a")),
+	); err != nil {
 		t.Fatal(err)
 	}
 	if got := c.sync().Revision().Number; got != 1 {

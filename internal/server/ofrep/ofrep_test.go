@@ -353,7 +353,11 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 		}).Should(HaveField("JSON", HaveKeyWithValue("reason", "DISABLED")))
 		missing := as("size", "X-API-Key", token, server.EnvironmentHeader, "made-up")
 		Expect(missing.Status).To(Equal(http.StatusNotFound))
-		Expect(missing.JSON).To(Equal(failure("size", "GENERAL", `there is no environment "made-up"; there are "production", "staging"`)))
+		Expect(
+			missing.JSON,
+		).To(
+			Equal(failure("size", "GENERAL", `there is no environment "made-up"; there are "production", "staging"`)),
+		)
 	})
 
 	It("is told 403 as JSON of projects of others", func() {

@@ -197,7 +197,11 @@ func (v *view) change(
 		return server.Toggle(ctx, v.cluster, flag, environment, false, rename, input.IfMatch)
 	}
 	if flag.Spec.Archived {
-		return nil, server.InvalidField(field, "the flag is archived; restore it by jackstaff archive %s --restore, then switch it on", flag.Name)
+		return nil, server.InvalidField(
+			field,
+			"the flag is archived; restore it by jackstaff archive %s --restore, then switch it on",
+			flag.Name,
+		)
 	}
 	if isOnOnceEnabled(flag, environment, v.clock.Now()) {
 		return server.Toggle(ctx, v.cluster, flag, environment, true, rename, input.IfMatch)

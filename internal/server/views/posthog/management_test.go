@@ -44,7 +44,11 @@ var _ = Describe("Tools that manage flags", func() {
 		for _, body := range []string{`{"active": true}`, `{"active": true, "name": "Later"}`} {
 			refused := world.Call(s.editor, http.MethodPatch, s.flags+"/later", body)
 			Expect(refused.Status).To(Equal(http.StatusUnprocessableEntity), string(refused.Body))
-			Expect(string(refused.Body)).To(ContainSubstring("the flag stays off, because its schedule enables it at 2099-01-02T03:04:05Z"))
+			Expect(
+				string(refused.Body),
+			).To(
+				ContainSubstring("the flag stays off, because its schedule enables it at 2099-01-02T03:04:05Z"),
+			)
 			Expect(string(refused.Body)).To(ContainSubstring("?replace=true"))
 		}
 		By("sending back what was shown, beside another name")
