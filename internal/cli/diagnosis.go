@@ -187,7 +187,7 @@ func unreadable(check string, err error) diagnosis {
 		status := apierrors.APIStatus(nil)
 		if errors.As(err, &status) && status.Status().Details != nil {
 			return diagnosis{
-				check, unknown, fmt.Sprintf("you may not read %s", status.Status().Details.Kind), "let somebody look who may",
+				check, unknown, "you may not read " + status.Status().Details.Kind, "let somebody look who may",
 			}
 		}
 	}

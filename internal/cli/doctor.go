@@ -106,7 +106,8 @@ func (a *App) examine(ctx context.Context, c *cluster) ([]diagnosis, error) {
 	e.operator(ctx)
 	e.webhooks(ctx)
 	e.policies(ctx)
-	return e.diagnoses, e.project(ctx)
+	e.project(ctx)
+	return e.diagnoses, nil
 }
 
 func (e *examination) say(diagnoses ...diagnosis) { e.diagnoses = append(e.diagnoses, diagnoses...) }
@@ -188,12 +189,12 @@ func (e *examination) policies(ctx context.Context) {
 }
 
 // project looks at the namespace.
-func (e *examination) project(ctx context.Context) error {
+func (e *examination) project(ctx context.Context) {
 	environments := &v1alpha1.FlagEnvironmentList{}
 	err := e.client.List(ctx, environments, client.InNamespace(e.namespace))
 	switch {
 	case meta.IsNoMatchError(err):
-		return nil // The definitions are missing, which is said.
+		return // The definitions are missing, which is said.
 	case err != nil:
 		e.say(unreadable(checkEnvironments, err))
 	default:
@@ -216,12 +217,11 @@ func (e *examination) project(ctx context.Context) error {
 		}
 		if err := e.client.Create(ctx, review); err != nil {
 			e.say(unreadable(checkRights, err))
-			return nil
+			return
 		}
 		rights[i].allowed = review.Status.Allowed
 	}
 	e.say(diagnoseRights(e.namespace, rights))
-	return nil
 }
 
 // tally says how many diagnoses there are of each verdict.

@@ -176,7 +176,7 @@ func switched(flag *v1alpha1.FeatureFlag, generation int64, name string, on bool
 	// A brake is published in every mode of this cluster; other changes wait for a person.
 	isBrake := state.Wanted.ForceDisabled && !on
 	return progress{
-		stuck: stuckStates[state.State] && !(isBrake && brakedStates[state.State]),
+		stuck: stuckStates[state.State] && (!isBrake || !brakedStates[state.State]),
 		said:  fmt.Sprintf("%s is %s", name, stateAdvice(state.State, name)),
 	}
 }

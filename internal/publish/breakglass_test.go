@@ -148,10 +148,10 @@ func TestTheMarkOfBreakGlass(t *testing.T) {
 func TestBreakGlassOfTwo(t *testing.T) {
 	c := newCluster(t)
 	c.publish("1")
-	serve := func(actor string, make func(*corev1.ConfigMap) (*Content, error)) int64 {
+	serve := func(actor string, render func(*corev1.ConfigMap) (*Content, error)) int64 {
 		t.Helper()
 		revision, err := c.publisher.ServeWithoutOperator(
-			t.Context(), c.environment, ownership.BreakGlass{Actor: actor, At: time.Unix(1000, 0)}, make)
+			t.Context(), c.environment, ownership.BreakGlass{Actor: actor, At: time.Unix(1000, 0)}, render)
 		if err != nil {
 			t.Fatal(err)
 		}

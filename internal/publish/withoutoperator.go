@@ -25,12 +25,12 @@ import (
 // else writes at the same time, so that nobody undoes what another has done; it returns nil where nothing is to be done,
 // and then the revision is 0. It is for a person while the operator is away: nothing is kept in the history, which the
 // operator does when it is back, and the datafile bears no seal. It fails with a *Problem where the content does not fit,
-// with the error of make, and with a conflict where others write again and again.
+// with the error of render, and with a conflict where others write again and again.
 func (p *Publisher) ServeWithoutOperator(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,
 	mark ownership.BreakGlass,
-	make func(current *corev1.ConfigMap) (*Content, error),
+	render func(current *corev1.ConfigMap) (*Content, error),
 ) (revision int64, err error) {
 	if !slices.Contains(environment.Spec.Datafile.Formats, v1alpha1.DatafileFormatNative) {
 		return 0, fmt.Errorf("environment %q publishes no native datafile, by which the operator would know what was done; "+
@@ -45,7 +45,7 @@ func (p *Publisher) ServeWithoutOperator(
 		if current == nil {
 			return fmt.Errorf("environment %q serves nothing yet", environment.Name)
 		}
-		content, err := make(current)
+		content, err := render(current)
 		if err != nil || content == nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strconv"
 	"testing"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -420,8 +421,9 @@ func TestFollowBreakGlass(t *testing.T) {
 			if tc.change != nil {
 				tc.change(served)
 			}
-			objects := append(tc.history, served, published.DeepCopy(),
-				made("flags-production-r1", v1alpha1.DatafileHistory, 1, "a"))
+			objects := slices.Concat(tc.history, []client.Object{
+				served, published.DeepCopy(), made("flags-production-r1", v1alpha1.DatafileHistory, 1, "a"),
+			})
 			c := newCluster(t, objects...)
 			c.store.Seal, c.unguarded = seal, tc.unguarded
 			if got := c.sync().Revision().Number; got != tc.want {
