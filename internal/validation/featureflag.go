@@ -4,7 +4,6 @@
 package validation
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -16,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // The bounds of api/v1alpha1/featureflag_types.go.
@@ -175,91 +173,6 @@ func (v *flagValidator) publishedMetadata(path *field.Path, metadata map[string]
 	}
 }
 
-func (v *flagValidator) variationList(path *field.Path) {
-	variations := v.flag.Spec.Variations
-	if len(variations) == 0 {
-		v.add(field.Required(path, "a flag has at least one variation"))
-	}
-	v.count(path, len(variations), maxVariations)
-	keys, booleans := seen{}, seen{}
-	for i := range variations {
-		variation, path := &variations[i], path.Index(i)
-		if variation.Key == "" {
-			v.add(field.Required(path.Child("key"), ""))
-		} else {
-			v.key(path.Child("key"), variation.Key, variationKeyPattern, variationKeyForm)
-		}
-		keys.check(&v.mistakes, variation.Key, path.Child("key"))
-		v.characters(path.Child("displayName"), variation.DisplayName, maxDisplayNameLength)
-		if value := v.value(
-			path.Child("value"),
-			variation.Value,
-		); value != "" &&
-			v.flag.Spec.Type == v1alpha1.FlagTypeBoolean {
-			booleans.check(&v.mistakes, value, path.Child("value"))
-		}
-		if variation.Payload != nil && !variation.Payload.IsZero() {
-			v.canonical(path.Child("payload"), *variation.Payload)
-			if variation.PayloadFrom != nil {
-				v.add(field.Forbidden(path.Child("payloadFrom"), "payload and payloadFrom exclude each other"))
-			}
-		}
-		if from := variation.PayloadFrom; from != nil {
-			v.name(path.Child("payloadFrom", "secretKeyRef", "name"), from.SecretKeyRef.Name, maxSecretNameLength)
-			v.name(path.Child("payloadFrom", "secretKeyRef", "key"), from.SecretKeyRef.Key, maxSecretNameLength)
-		}
-	}
-	if v.flag.Spec.Type == v1alpha1.FlagTypeBoolean && len(variations) != 2 {
-		v.add(field.Invalid(path, len(variations), "a Boolean flag has exactly two variations, true and false"))
-	}
-}
-
-// value returns the canonical form of a variation's value, or nothing where the value is not of the flag's type.
-func (v *flagValidator) value(path *field.Path, value v1alpha1.JSON) string {
-	if value.IsZero() {
-		v.add(field.Required(path, "null is not a value"))
-		return ""
-	}
-	canonical := v.canonical(path, value)
-	if canonical == "" {
-		return ""
-	}
-	var fits bool
-	var want string
-	switch v.flag.Spec.Type {
-	case v1alpha1.FlagTypeBoolean:
-		fits, want = canonical == "true" || canonical == "false", "true or false, without quotes"
-	case v1alpha1.FlagTypeString:
-		fits, want = canonical[0] == '"', "a string"
-	case v1alpha1.FlagTypeNumber:
-		fits, want = canonical[0] == '-' || canonical[0] >= '0' && canonical[0] <= '9', "a number, without quotes"
-	case v1alpha1.FlagTypeJSON:
-		fits, want = canonical[0] == '{' || canonical[0] == '[', "an object or an array"
-	default:
-		return canonical // The type itself was refused.
-	}
-	if !fits {
-		v.add(
-			field.Invalid(
-				path,
-				field.OmitValueType{},
-				fmt.Sprintf("%s is not of the flag's type %s, which takes %s", shown(canonical), v.flag.Spec.Type, want),
-			),
-		)
-		return ""
-	}
-	return canonical
-}
-
-// canonical returns the canonical form of value, or nothing where it has none.
-func (v *flagValidator) canonical(path *field.Path, value v1alpha1.JSON) string {
-	canonical, err := datafile.Canonical(value.Raw)
-	if err != nil {
-		v.invalid(path, string(value.Raw), err.Error())
-	}
-	return string(canonical)
-}
-
 // uses refuses a key that names no variation. Where an update removed that variation, what uses it is kept for one
 // message about it.
 func (v *flagValidator) uses(path *field.Path, key string, user func() string) {
@@ -275,14 +188,6 @@ func (v *flagValidator) uses(path *field.Path, key string, user func() string) {
 		return
 	}
 	v.invalid(path, key, "names no variation of this flag; it has "+joinQuoted(v.variationKeys()))
-}
-
-func (v *flagValidator) variationKeys() []string {
-	keys := make([]string, 0, len(v.flag.Spec.Variations))
-	for i := range v.flag.Spec.Variations {
-		keys = append(keys, shown(v.flag.Spec.Variations[i].Key))
-	}
-	return keys
 }
 
 func (v *flagValidator) environment(path *field.Path, environment *v1alpha1.EnvironmentConfig) {
@@ -437,36 +342,4 @@ func (v *flagValidator) postHog(path *field.Path, rules []v1alpha1.Rule) {
 			))
 		}
 	}
-}
-
-// size refuses a spec over MaxSpecBytes.
-func (m *mistakes) size(spec any) {
-	if size := jsonSize(spec); size > MaxSpecBytes {
-		m.add(
-			field.Invalid(
-				specPath,
-				field.OmitValueType{},
-				fmt.Sprintf("has %d bytes as JSON; the limit is %d", size, MaxSpecBytes),
-			),
-		)
-	}
-}
-
-// jsonSize is the size of value as JSON, or 0 where it holds malformed JSON, which has been refused for that.
-func jsonSize(value any) int {
-	var count countingWriter
-	encoder := json.NewEncoder(&count)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return 0
-	}
-	return int(count) - len("\n")
-}
-
-// countingWriter counts what is written to it.
-type countingWriter int
-
-func (c *countingWriter) Write(data []byte) (int, error) {
-	*c += countingWriter(len(data))
-	return len(data), nil
 }

@@ -4,9 +4,7 @@
 package evaluate
 
 import (
-	"bytes"
 	"fmt"
-	"math"
 	"net/netip"
 	"regexp"
 	"regexp/syntax"
@@ -14,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // exists is the predicate of Exists.
@@ -196,171 +192,9 @@ func (p parts) holds(attribute any) bool {
 	return false
 }
 
-// order is how an attribute may compare with a value for the predicate to hold.
-type order struct{ less, equal, greater bool }
-
-// admits reports whether a comparison with that result, which is negative, 0 or positive, passes.
-func (o order) admits(result int) bool {
-	switch {
-	case result < 0:
-		return o.less
-	case result > 0:
-		return o.greater
-	default:
-		return o.equal
-	}
-}
-
-// numberOrder is the predicate of the comparisons with a number.
-type numberOrder struct {
-	order
-	number float64
-	// integer is the number where it is an integer beyond 2^53-1, and empty where it is not.
-	integer string
-}
-
-func newNumber(accepted order) func([]string) (predicate, error) {
-	return func(values []string) (predicate, error) {
-		value, err := one(values)
-		if err != nil {
-			return nil, err
-		}
-		f, err := strconv.ParseFloat(value, 64)
-		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
-			return nil, fmt.Errorf("%q is not a number", value)
-		}
-		return &numberOrder{order: accepted, number: f, integer: largeInteger(value, f)}, nil
-	}
-}
-
-// newUnixTime compares seconds since 1970 with an instant.
-func newUnixTime(accepted order) func([]string) (predicate, error) {
-	return func(values []string) (predicate, error) {
-		t, err := oneTime(values)
-		if err != nil {
-			return nil, err
-		}
-		return &numberOrder{order: accepted, number: float64(t.Unix()) + float64(t.Nanosecond())/1e9}, nil
-	}
-}
-
-func (p *numberOrder) gate() gate {
-	g := gate{low: math.Inf(-1), high: math.Inf(1)} // No string is a number.
-	if !p.less {
-		g.low = p.number
-	}
-	if !p.greater {
-		g.high = p.number
-	}
-	return g
-}
-
-func (p *numberOrder) holds(attribute any) bool {
-	f, isNumber := number(attribute)
-	switch {
-	case !isNumber:
-		return false
-	case f < p.number:
-		return p.less
-	case f > p.number:
-		return p.greater
-	case p.integer != "":
-		return p.admits(compareIntegers(attribute, p.integer))
-	default:
-		return p.equal
-	}
-}
-
-// releaseOrder is the predicate of the comparisons with a semantic version.
-type releaseOrder struct {
-	order
-	version version
-}
-
-func newRelease(accepted order) func([]string) (predicate, error) {
-	return func(values []string) (predicate, error) {
-		v, err := oneVersion(values)
-		if err != nil {
-			return nil, err
-		}
-		return &releaseOrder{order: accepted, version: v}, nil
-	}
-}
-
-// gate makes use of that a version with one digit before the first dot precedes all with more.
-func (p *releaseOrder) gate() gate {
-	major := p.version.numbers[0]
-	if p.greater || len(major) > 1 {
-		return open
-	}
-	g := beginning([]string{"v", "V"})
-	for digit := byte('0'); digit <= major[0]; digit++ {
-		g.bytes |= byteBit(digit)
-	}
-	return g
-}
-
-func (p *releaseOrder) holds(attribute any) bool {
-	var v version
-	return v.of(attribute) && p.admits(v.compare(&p.version))
-}
-
-// releaseLine is the predicate of SemVerTilde and SemVerCaret: the first numbers of a version.
-type releaseLine []string
-
-func newReleaseLine(numbers int) func([]string) (predicate, error) {
-	return func(values []string) (predicate, error) {
-		v, err := oneVersion(values)
-		return releaseLine(v.numbers[:numbers]), err
-	}
-}
-
-func (p releaseLine) holds(attribute any) bool {
-	var v version
-	return v.of(attribute) && slices.Equal(v.numbers[:len(p)], p)
-}
-
-func oneVersion(values []string) (v version, err error) {
-	value, err := one(values)
-	if err == nil && !v.parse(value) {
-		err = fmt.Errorf("%q is not a semantic version", value)
-	}
-	return v, err
-}
-
 func (v *version) of(attribute any) bool {
 	s, isText := text(attribute)
 	return isText && v.parse(s)
-}
-
-// momentOrder is the predicate of Before and After.
-type momentOrder struct {
-	order
-	instant time.Time
-}
-
-func newMoment(accepted order) func([]string) (predicate, error) {
-	return func(values []string) (predicate, error) {
-		t, err := oneTime(values)
-		return &momentOrder{order: accepted, instant: t}, err
-	}
-}
-
-func (p *momentOrder) holds(attribute any) bool {
-	t, isTime := instant(attribute)
-	return isTime && p.admits(t.Compare(p.instant))
-}
-
-func oneTime(values []string) (time.Time, error) {
-	value, err := one(values)
-	if err != nil {
-		return time.Time{}, err
-	}
-	t, err := time.Parse(time.RFC3339, value)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is not an RFC 3339 time", value)
-	}
-	return t, nil
 }
 
 // expression is the predicate of Matches.
@@ -428,74 +262,4 @@ func (p networks) holds(attribute any) bool {
 		}
 	}
 	return false
-}
-
-// foldedTexts is the predicate of EqualFold.
-type foldedTexts []string
-
-func newFoldedTexts(values []string) (predicate, error) { return foldedTexts(values), nil }
-
-func (p foldedTexts) holds(attribute any) bool {
-	s, isText := text(attribute)
-	if !isText {
-		return false
-	}
-	for _, other := range p {
-		if strings.EqualFold(s, other) {
-			return true
-		}
-	}
-	return false
-}
-
-// foldedParts is the predicate of ContainsFold. Its texts are folded.
-type foldedParts [][]byte
-
-// foldedOnStack is the size of a text that is folded without allocating, in bytes.
-const foldedOnStack = 4 << 10
-
-func newFoldedParts(values []string) (predicate, error) {
-	folded := make(foldedParts, len(values))
-	for i, value := range values {
-		folded[i] = appendFolded(nil, value)
-	}
-	return folded, nil
-}
-
-func (p foldedParts) holds(attribute any) bool {
-	s, isText := text(attribute)
-	if !isText {
-		return false
-	}
-	// Comparing in place would take time in proportion to the product of both lengths.
-	var buffer [foldedOnStack]byte
-	folded := appendFolded(buffer[:0], s)
-	for _, part := range p {
-		if bytes.Contains(folded, part) {
-			return true
-		}
-	}
-	return false
-}
-
-func appendFolded(to []byte, s string) []byte {
-	for _, r := range s {
-		to = utf8.AppendRune(to, fold(r))
-	}
-	return to
-}
-
-// fold returns the smallest of the characters that differ from r only in case, which are those of strings.EqualFold.
-func fold(r rune) rune {
-	if r < utf8.RuneSelf {
-		if 'a' <= r && r <= 'z' {
-			return r - 'a' + 'A'
-		}
-		return r
-	}
-	smallest := r
-	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
-		smallest = min(smallest, other)
-	}
-	return smallest
 }

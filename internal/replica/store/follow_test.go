@@ -6,9 +6,9 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"testing"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
