@@ -28,8 +28,8 @@ type options struct {
 	guarded func(ctx context.Context) (bool, error)
 }
 
-// WithGuarded warns whoever writes a production environment where the policy on datafiles is not in force, which guarded
-// tells.
+// WithGuarded warns whoever writes a production environment where the policy on datafiles is not in force, which
+// guarded tells.
 func WithGuarded(guarded func(ctx context.Context) (bool, error)) Option {
 	return func(o *options) { o.guarded = guarded }
 }

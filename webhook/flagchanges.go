@@ -31,7 +31,8 @@ func (f flagChanges) Handle(ctx context.Context, request admission.Request) admi
 	}
 	if !own {
 		return admission.Denied(fmt.Sprintf(
-			"change records are written by the operator alone, so that they tell what happened; user %q may read them: change the object itself instead",
+			"change records are written by the operator alone, so that they tell what happened; user %q may read them: change "+
+				"the object itself instead",
 			request.UserInfo.Username,
 		))
 	}

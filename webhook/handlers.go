@@ -140,8 +140,8 @@ func keepsSpec(request *admission.Request) bool {
 		json.Unmarshal(request.Object.Raw, &object) == nil && bytes.Equal(old.Spec, object.Spec)
 }
 
-// mistyped refuses an object whose fields have other types than the Kind's, such as a variation's key that YAML reads as
-// a boolean because it is not quoted. It tells of the other mistakes too. The schema, which is looked at next, would
+// mistyped refuses an object whose fields have other types than the Kind's, such as a variation's key that YAML reads
+// as a boolean because it is not quoted. It tells of the other mistakes too. The schema, which is looked at next, would
 // only name the types.
 func (w *webhook[T, P]) mistyped(ctx context.Context, request *admission.Request) (admission.Response, bool) {
 	fields := map[string]any{}

@@ -15,8 +15,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// leavesOutProduction reports whether the author of an environment says nothing of spec.production. A default of the Kind
-// would hide that.
+// leavesOutProduction reports whether the author of an environment says nothing of spec.production. A default of the
+// Kind would hide that.
 func leavesOutProduction(request *admission.Request) bool {
 	var written struct {
 		Spec *struct {
@@ -27,7 +27,8 @@ func leavesOutProduction(request *admission.Request) bool {
 }
 
 // keepProduction makes an environment production that is created without a word on that in the place of a production
-// environment, whose files it takes up. It returns the warning that tells so, and an empty one where it changes nothing.
+// environment, whose files it takes up. It returns the warning that tells so, and an empty one where it changes
+// nothing.
 func (r *flagEnvironments) keepProduction(
 	ctx context.Context,
 	request *admission.Request,

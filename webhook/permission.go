@@ -99,7 +99,8 @@ func (p *permission) check(ctx context.Context, request *admission.Request, need
 	}
 	resource := schema.GroupResource{Group: request.Resource.Group, Resource: request.Resource.Resource}
 	return apierrors.NewForbidden(resource, cmp.Or(request.Name, "(new)"), fmt.Errorf(
-		"user %q needs the verb %q in namespace %q on %s; let somebody who has it make the change, or ask for a role that carries it, such as the publisher role",
+		"user %q needs the verb %q in namespace %q on %s; let somebody who has it make the change, or ask for a role that "+
+			"carries it, such as the publisher role",
 		asking.GetName(),
 		publishVerb,
 		request.Namespace,

@@ -42,7 +42,8 @@ func (f *FeatureFlag) ForceDisabledIn(environment string) bool {
 }
 
 // ForceDisableIn adds an environment to ForceDisabledAnnotation, or takes it out. The annotation is sorted.
-// The last environment taken out leaves an empty value, because admission keeps an annotation that an update leaves out.
+// The last environment taken out leaves an empty value, because admission keeps an annotation that an update leaves
+// out.
 func (f *FeatureFlag) ForceDisableIn(environment string, disabled bool) {
 	names := slices.DeleteFunc(f.ForceDisabled(), func(name string) bool { return name == environment })
 	if disabled {

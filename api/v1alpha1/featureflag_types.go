@@ -123,8 +123,8 @@ type FeatureFlagSpec struct {
 	// +kubebuilder:default=Murmur3
 	Bucketing Bucketing `json:"bucketing,omitempty"`
 
-	// historyLimit is the number of changes that are kept in detail, from 0 to 1000. Of older ones who, what and when stay.
-	// Default 25.
+	// historyLimit is the number of changes that are kept in detail, from 0 to 1000. Of older ones who, what and when
+	// stay. Default 25.
 	//
 	// +optional
 	// +kubebuilder:default=25

@@ -125,8 +125,8 @@ const (
 	// ConfirmDeleteAnnotation with the object's own name allows a deletion that admission would otherwise deny.
 	ConfirmDeleteAnnotation = "flags.jackstaff.dev/confirm-delete"
 
-	// ConfirmVanishedAnnotation on a FlagEnvironment confirms that flags are meant to be gone which nobody has deleted. Its
-	// value is the digest of their keys that the condition Compiled tells.
+	// ConfirmVanishedAnnotation on a FlagEnvironment confirms that flags are meant to be gone which nobody has deleted.
+	// Its value is the digest of their keys that the condition Compiled tells.
 	ConfirmVanishedAnnotation = "flags.jackstaff.dev/confirm-vanished"
 
 	// AcceptFromAnnotation on a namespace lists, separated by commas, the namespaces whose environments may deliver their
@@ -150,7 +150,8 @@ const (
 	SDKKeysAnnotation = "flags.jackstaff.dev/sdk-keys"
 
 	// ChangesAnnotation on a FeatureFlag, FlagEnvironment, FlagAudience or FlagEvent holds the change records that are not
-	// in the history yet. Only admission adds to it and only the operator takes from it; what others write there is ignored.
+	// in the history yet. Only admission adds to it and only the operator takes from it; what others write there is
+	// ignored.
 	ChangesAnnotation = "flags.jackstaff.dev/changes"
 
 	// NameAnnotation on a change record is the name of the object that was changed.

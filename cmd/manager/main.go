@@ -98,7 +98,8 @@ func parse(arguments []string) (*app.Options, error) {
 		&o.Controllers.RefreshPods,
 		"refresh-pods",
 		false,
-		"Let environments have the pods refreshed that mount their datafile. It needs rights on pods, which config/refresh-pods gives.",
+		"Let environments have the pods refreshed that mount their datafile. It needs rights on pods, which "+
+			"config/refresh-pods gives.",
 	)
 	fs.BoolVar(
 		&o.RunControllers,
@@ -137,7 +138,8 @@ func bindBudgets(fs *flag.FlagSet, limits *budget.Limits) {
 		&limits.Environments,
 		budget.EnvironmentsFlag,
 		usual.Environments,
-		"How many FlagEnvironments a namespace may have. At a tenth more, nothing of the namespace is published any more. 0 is no limit.",
+		"How many FlagEnvironments a namespace may have. At a tenth more, nothing of the namespace is published any more. "+
+			"0 is no limit.",
 	)
 	fs.Int64Var(&limits.Objects, budget.ObjectsFlag, usual.Objects,
 		"How many flags, environments, audiences and events a namespace may have together. 0 is no limit.")
@@ -158,7 +160,8 @@ func bindAPI(fs *flag.FlagSet, o *app.APIOptions) {
 		&o.Server.RequestsPerSecond,
 		"api-requests-per-second",
 		100,
-		"How many REST requests each caller may make, and each address that has no identity. 0 is no limit. Evaluations with a server key are not counted.",
+		"How many REST requests each caller may make, and each address that has no identity. 0 is no limit. Evaluations "+
+			"with a server key are not counted.",
 	)
 	fs.Func(
 		"api-public-url",

@@ -269,7 +269,8 @@ func projects(kubectl, templates string) error {
 			".Release",
 			"$.Release",
 			"- '@pods'\n",
-			"{{- if $.Values.refreshPods }}\n- apiGroups: [\"\"]\n  resources: [pods]\n  verbs: [list, watch, patch]\n{{- end }}\n",
+			"{{- if $.Values.refreshPods }}\n- apiGroups: [\"\"]\n  resources: [pods]\n  verbs: [list, watch, patch]\n{{- "+
+				"end }}\n",
 		).Replace(body)
 		text.WriteString("---\n" + body)
 	}

@@ -1,8 +1,8 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command schemas makes a JSON Schema of each Kind that people write, for editors and checks without a cluster, from its
-// CustomResourceDefinition. Its arguments are the folder of the definitions and the folder to write to.
+// Command schemas makes a JSON Schema of each Kind that people write, for editors and checks without a cluster, from
+// its CustomResourceDefinition. Its arguments are the folder of the definitions and the folder to write to.
 //
 // A definition's schema is structural OpenAPI 3.0, of which JSON Schema lacks nullable and what begins with
 // x-kubernetes-. What a definition leaves open the API server prunes; here it is a mistake, as nobody writes a field

@@ -17,8 +17,8 @@ import (
 )
 
 // MakeCertificate does once, with the rights of whoever runs it, what Run does all the time where it has the rights
-// itself: it makes the serving certificate where it is missing or ends within 90 days, and has the webhook configurations
-// trust it. Namespace is the one that the operator runs in.
+// itself: it makes the serving certificate where it is missing or ends within 90 days, and has the webhook
+// configurations trust it. Namespace is the one that the operator runs in.
 func MakeCertificate(ctx context.Context, namespace string) error {
 	config, err := ctrl.GetConfig()
 	if err != nil {

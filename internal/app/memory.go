@@ -31,8 +31,8 @@ func limitMemory() int64 {
 	return limit
 }
 
-// memoryLimit is the limit to set, in bytes, and 0 where none is to be set: where an administrator has set one, and where
-// the container has none. Read returns the contents of a file, and nothing where there is none.
+// memoryLimit is the limit to set, in bytes, and 0 where none is to be set: where an administrator has set one, and
+// where the container has none. Read returns the contents of a file, and nothing where there is none.
 func memoryLimit(environment string, read func(name string) string) int64 {
 	if environment != "" {
 		return 0 // The Go runtime has read it.

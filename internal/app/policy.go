@@ -36,7 +36,8 @@ func addPolicyReport(mgr ctrl.Manager, o *Options) error {
 	}
 	inForce := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "jackstaff_datafiles_policy_in_force",
-		Help: "1 where the ValidatingAdmissionPolicy on datafiles is in force, 0 where whoever edits ConfigMaps can write them.",
+		Help: "1 where the ValidatingAdmissionPolicy on datafiles is in force, 0 where whoever edits ConfigMaps can " +
+			"write them.",
 	})
 	already := prometheus.AlreadyRegisteredError{}
 	if err := metrics.Registry.Register(inForce); err != nil && !errors.As(err, &already) {

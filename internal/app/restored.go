@@ -20,9 +20,9 @@ import (
 // from a snapshot.
 const restoreCheckEvery = 5 * time.Second
 
-// restoreGuard ends the process where the API server's data has gone back in time, because an older snapshot of etcd was
-// restored. Caches would stay in a future that never was: they wait for resource versions that name something else now,
-// so that edits are admitted and not published while everything says Ready. It is a manager.Runnable.
+// restoreGuard ends the process where the API server's data has gone back in time, because an older snapshot of etcd
+// was restored. Caches would stay in a future that never was: they wait for resource versions that name something else
+// now, so that edits are admitted and not published while everything says Ready. It is a manager.Runnable.
 type restoreGuard struct {
 	// current asks for the resource version of the API server's data.
 	current func(ctx context.Context) (string, error)

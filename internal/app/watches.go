@@ -24,8 +24,8 @@ import (
 const (
 	// watchPatience is how long a watch may fail before it counts as not alive.
 	watchPatience = time.Minute
-	// watchRetried is how long after its last failure a watch still counts as failing. It is tried again at least every half
-	// minute.
+	// watchRetried is how long after its last failure a watch still counts as failing. It is tried again at least every
+	// half minute.
 	watchRetried = 90 * time.Second
 )
 

@@ -41,13 +41,14 @@ func Default() Limits { return Limits{Environments: 100, Objects: 20_000, Bytes:
 // Usage is what one namespace stores, counted as Limits are.
 type Usage struct{ Environments, Objects, Bytes int64 }
 
-// Refusal says why a namespace may not come to use that much, and is empty where it may. Before is what it uses now: what
-// does not grow is not refused, so that a namespace beyond a limit that was lowered can be edited and cleared.
+// Refusal says why a namespace may not come to use that much, and is empty where it may. Before is what it uses now:
+// what does not grow is not refused, so that a namespace beyond a limit that was lowered can be edited and cleared.
 func (l Limits) Refusal(before, after Usage) string {
 	for _, row := range l.rows(after) {
 		if row.limit > 0 && row.used > row.limit && row.used > row.of(before) {
 			return fmt.Sprintf("the namespace may store %d %s, and this would be %d; delete what is not used any more, "+
-				"use another namespace, or ask the cluster's administrator for a higher --%s", row.limit, row.what, row.used, row.flag)
+				"use another namespace, or ask the cluster's administrator for a "+
+				"higher --%s", row.limit, row.what, row.used, row.flag)
 		}
 	}
 	return ""

@@ -16,8 +16,8 @@ import (
 // environments.
 const freeRequestBytes = 4 << 10
 
-// freeManagersBytes is how much an object's managed fields may take without taking place: what a few tools apply. The API
-// server writes them, so that whoever is on call adds to them without meaning to.
+// freeManagersBytes is how much an object's managed fields may take without taking place: what a few tools apply. The
+// API server writes them, so that whoever is on call adds to them without meaning to.
 const freeManagersBytes = 32 << 10
 
 // requests are the annotations by which whoever is on call acts.
@@ -27,8 +27,8 @@ var requests = []string{
 }
 
 // sizeOf is the size of what people write into an object, in bytes: its spec and its metadata. The change records
-// that it carries for a while are the operator's. What whoever is on call writes takes no place, so that a full namespace
-// does not refuse it: switches, brakes, freezes and rollbacks.
+// that it carries for a while are the operator's. What whoever is on call writes takes no place, so that a full
+// namespace does not refuse it: switches, brakes, freezes and rollbacks.
 func sizeOf(object client.Object) int64 {
 	size := metadataSize(object)
 	switch object := object.(type) {

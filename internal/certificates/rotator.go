@@ -4,8 +4,8 @@
 // Package certificates makes, renews and serves the manager's certificate, for webhooks and REST, where no cert-manager
 // does.
 //
-// It needs no rights but to create Secrets, and to read and update one and two webhook configurations by name, and no mounted
-// file, so that a first start does not wait for kubelet.
+// It needs no rights but to create Secrets, and to read and update one and two webhook configurations by name, and no
+// mounted file, so that a first start does not wait for kubelet.
 package certificates
 
 import (

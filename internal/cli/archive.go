@@ -24,7 +24,8 @@ func (a *App) archiveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "archive FLAG",
 		Short: "Take a flag out of every datafile, and keep it on record",
-		Long: "Archive a flag, by its name or key: it is served nowhere any more, so that code gets its own default. A flag that Argo CD or\n" +
+		Long: "Archive a flag, by its name or key: it is served nowhere any more, so that code gets its own default. A " +
+			"flag that Argo CD or\n" +
 			"Flux owns is archived in Git.",
 		GroupID: clusterGroup,
 		Args:    cobra.ExactArgs(1),

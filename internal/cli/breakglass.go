@@ -22,8 +22,10 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-const breakGlassHelp = "While the operator is away, --break-glass writes the served ConfigMap itself, with the operator's own code and marked with who did so.\n" +
-	"The operator leaves that as it is until \"jackstaff break-glass end\". It needs the verb publish on the environment, and update on\n" +
+const breakGlassHelp = "While the operator is away, --break-glass writes the served ConfigMap itself, with the " +
+	"operator's own code and marked with who did so.\n" +
+	"The operator leaves that as it is until \"jackstaff break-glass end\". It needs the verb publish on the " +
+	"environment, and update on\n" +
 	"ConfigMaps."
 
 // breakGlassToggle switches a flag off in what is served, without the operator. The FeatureFlag stays as it is, because
@@ -31,7 +33,8 @@ const breakGlassHelp = "While the operator is away, --break-glass writes the ser
 func (a *App) breakGlassToggle(ctx context.Context, o *toggling, nameOrKey string) error {
 	if o.on || !o.off && !o.brake {
 		return usagef(
-			"--break-glass switches off, with --off; to serve again what was served before, use \"jackstaff rollback %s --to REVISION --break-glass\"",
+			"--break-glass switches off, with --off; to serve again what was served before, use \"jackstaff rollback %s --to "+
+				"REVISION --break-glass\"",
 			o.environment,
 		)
 	}
@@ -205,8 +208,10 @@ func (a *App) breakGlassEndCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "end ENVIRONMENT",
 		Short: "Let the operator go on publishing after --break-glass",
-		Long: "Show what the operator would serve in the place of what somebody has served without it, and remove the mark by which it leaves that\n" +
-			"alone. What would switch on a flag that is off needs --yes: switch the flag off first, now that admission answers again.",
+		Long: "Show what the operator would serve in the place of what somebody has served without it, and remove the mark " +
+			"by which it leaves that\n" +
+			"alone. What would switch on a flag that is off needs --yes: switch the flag off first, now that admission " +
+			"answers again.",
 		Example: "  jackstaff break-glass end production --dry-run\n  jackstaff break-glass end production --wait",
 		Args:    cobra.ExactArgs(1),
 		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
@@ -250,7 +255,8 @@ func (a *App) endBreakGlass(
 	}
 	if len(on) > 0 && !yes {
 		refusal := fmt.Errorf(
-			"the end of break glass would switch on %s; switch them off first with \"jackstaff toggle FLAG -e %s --off\", or add --yes if that is meant",
+			"the end of break glass would switch on %s; switch them off first with \"jackstaff toggle FLAG -e %s --off\", or "+
+				"add --yes if that is meant",
 			strings.Join(on, ", "),
 			environment.Name,
 		)

@@ -152,8 +152,8 @@ func (c *cluster) flag(ctx context.Context, nameOrKey string) (*v1alpha1.Feature
 	return found, nil
 }
 
-// findFlag returns the flag of a name, or the one that holds a key where no flag has that name. Where there is none it is
-// nil, and known are all names and keys.
+// findFlag returns the flag of a name, or the one that holds a key where no flag has that name. Where there is none it
+// is nil, and known are all names and keys.
 func findFlag(flags []*v1alpha1.FeatureFlag, nameOrKey string) (found *v1alpha1.FeatureFlag, known []string) {
 	var holders []*v1alpha1.FeatureFlag
 	for _, flag := range flags {

@@ -245,7 +245,8 @@ func diagnoseAdmission(err error, took time.Duration) diagnosis {
 			checkAdmission,
 			problem,
 			"admission does not answer, so that every change of a flag is refused: " + lastWords(err),
-			"see the operator's Deployment, and whether the API server reaches its Service; meanwhile --break-glass serves a change without it",
+			"see the operator's Deployment, and whether the API server reaches its Service; meanwhile --break-glass serves a " +
+				"change without it",
 		}
 	case apierrors.IsNotFound(err):
 		return diagnosis{checkAdmission, unknown, "nothing can be tried: " + err.Error(), "choose another namespace with -n"}

@@ -42,10 +42,13 @@ func (a *App) diffCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff PATH... -e ENVIRONMENT",
 		Short: "Say which flags manifests would change, and for whom",
-		Long: "Compare the datafile of manifests with what a cluster serves, with other manifests, or with the same paths in a revision of\n" +
-			"Git. Of each flag that changes it is said which share of subjects gets another variation: exactly where the same hash\n" +
+		Long: "Compare the datafile of manifests with what a cluster serves, with other manifests, or with the same paths " +
+			"in a revision of\n" +
+			"Git. Of each flag that changes it is said which share of subjects gets another variation: exactly where the " +
+			"same hash\n" +
 			"decides, of the subjects that match a rule where conditions decide, and expected where another hash decides.\n\n" +
-			"Compared with a cluster are the objects that the manifests hold: what they do not hold stays as it is served, but with --prune.\n" +
+			"Compared with a cluster are the objects that the manifests hold: what they do not hold stays as it is served, " +
+			"but with --prune.\n" +
 			pathsHelp,
 		Example: "  jackstaff diff deploy/flags -e production\n" +
 			"  jackstaff diff deploy/flags -e production --against-git origin/main",

@@ -36,9 +36,12 @@ func (a *App) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find out what is wrong with the operator, or with the flags of a namespace",
-		Long: "Look at everything that must be so for a change of a flag to be served, in the order in which it happens: API server, definitions,\n" +
-			"operator, leader, webhooks, admission (by a dry run), policies, the namespace's environments and pods, and your own rights. What is\n" +
-			"wrong is said with what to do. Nothing is changed. What you may not read is Unknown. The exit code is 1 where there is a problem.",
+		Long: "Look at everything that must be so for a change of a flag to be served, in the order in which it happens: " +
+			"API server, definitions,\n" +
+			"operator, leader, webhooks, admission (by a dry run), policies, the namespace's environments and pods, and your " +
+			"own rights. What is\n" +
+			"wrong is said with what to do. Nothing is changed. What you may not read is Unknown. The exit code is 1 where " +
+			"there is a problem.",
 		Example: "  jackstaff doctor -n shop\n  jackstaff doctor -n shop -o json",
 		GroupID: clusterGroup,
 		Args:    cobra.NoArgs,

@@ -20,7 +20,8 @@ func explained(err error) string {
 	switch {
 	case admissionIsAway(err):
 		return fmt.Sprintf(
-			"admission does not answer, so that the API server refuses every change of flags: %s; see whether the operator runs, "+
+			"admission does not answer, so that the API server refuses every change of flags: %s; see whether the "+
+				"operator runs, "+
 				"or add --break-glass to \"jackstaff toggle\" or \"jackstaff rollback\", which serves a change without it",
 			lastWords(err),
 		)

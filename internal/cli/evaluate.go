@@ -64,12 +64,16 @@ func (a *App) evaluateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "evaluate FLAG -e ENVIRONMENT",
 		Short: "Evaluate a flag for a context, and explain why",
-		Long: "Evaluate a flag, by its key or name, for a context: by manifests with --filename, by a datafile with --datafile, which\n" +
-			"knows keys alone, else by the datafile that a cluster serves. An attribute is name=value, where the value is JSON if it can be\n" +
+		Long: "Evaluate a flag, by its key or name, for a context: by manifests with --filename, by a datafile with " +
+			"--datafile, which\n" +
+			"knows keys alone, else by the datafile that a cluster serves. An attribute is name=value, where the value is " +
+			"JSON if it can be\n" +
 			"read as such, else a string; a dot in the name leads into an object. targetingKey is always a string.\n\n" +
 			"The exit code is 1 where there is no such flag.",
-		Example: "  jackstaff evaluate new_checkout -e production -f deploy/flags --context targetingKey=alice --context plan=beta --explain\n" +
-			"  jackstaff evaluate new_checkout --datafile /etc/flags/datafile.json --context age=30 --context 'tags=[\"a\",\"b\"]'",
+		Example: "  jackstaff evaluate new_checkout -e production -f deploy/flags --context targetingKey=alice --context " +
+			"plan=beta --explain\n" +
+			"  jackstaff evaluate new_checkout --datafile /etc/flags/datafile.json --context age=30 --context " +
+			"'tags=[\"a\",\"b\"]'",
 		GroupID: filesGroup,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.run(

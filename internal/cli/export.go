@@ -22,7 +22,8 @@ func (a *App) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [flags|environments|audiences|events] [NAME...]",
 		Short: "Print objects of a cluster as manifests to keep",
-		Long: "Print the objects of a namespace as manifests, without what the server and the operator add, and without the freeze and the\n" +
+		Long: "Print the objects of a namespace as manifests, without what the server and the operator add, and without " +
+			"the freeze and the\n" +
 			"rollback of environments, which are not for Git. Without arguments it prints all four Kinds.",
 		Example: "  jackstaff export -n shop >flags.yaml",
 		GroupID: clusterGroup,

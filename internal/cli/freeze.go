@@ -35,7 +35,8 @@ func (a *App) freezeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "freeze ENVIRONMENT",
 		Short: "Let an environment publish nothing until the freeze is over",
-		Long: "Freeze an environment by spec.publish.suspend: what is served stays as it is, and changes wait. --off ends the freeze, and with --for\n" +
+		Long: "Freeze an environment by spec.publish.suspend: what is served stays as it is, and changes wait. --off ends " +
+			"the freeze, and with --for\n" +
 			"it ends by itself. Of an environment that is frozen already, --reason and --for change the freeze that there is.",
 		Example: "  jackstaff freeze production --reason \"black friday\" --for 72h\n  jackstaff freeze production --off",
 		GroupID: clusterGroup,

@@ -64,9 +64,11 @@ func (a *App) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [flags|environments|audiences|events|changes] [NAME...]",
 		Short: "Show flags, environments, audiences, events or changes",
-		Long: "Show objects as kubectl get does. The Kinds have their singular and short names, too: flag, ffl, environment, env, ffe, audience, ffa,\n" +
+		Long: "Show objects as kubectl get does. The Kinds have their singular and short names, too: flag, ffl, " +
+			"environment, env, ffe, audience, ffa,\n" +
 			"event, ffev, change, ffc. A flag is found by its name or its key.",
-		Example: "  jackstaff get\n  jackstaff get environments -n shop -o wide\n  jackstaff get flag new-checkout -o yaml\n  jackstaff get -w",
+		Example: "  jackstaff get\n  jackstaff get environments -n shop -o wide\n  jackstaff get flag new-checkout -o " +
+			"yaml\n  jackstaff get -w",
 		GroupID: clusterGroup,
 		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
 			printer, err := newPrinter(strings.TrimPrefix(output, wideOutput))

@@ -43,7 +43,8 @@ func (a *App) historyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history ENVIRONMENT|FLAG",
 		Short: "Show the revisions of an environment, or the changes of a flag, the newest first",
-		Long: "Show what was published for an environment, by whom it was changed, and which revision is served; or who changed a flag.\n" +
+		Long: "Show what was published for an environment, by whom it was changed, and which revision is served; or who " +
+			"changed a flag.\n" +
 			"environment/NAME and flag/NAME say which is meant where both have the name.",
 		Example: "  jackstaff history production\n  jackstaff history new-checkout -o json",
 		GroupID: clusterGroup,

@@ -24,7 +24,8 @@ import (
 // defaultNamespace is that of objects that name none, as for kubectl.
 const defaultNamespace = "default"
 
-const pathsHelp = "PATH is a file, a directory, which is read with all its *.yaml, *.yml and *.json below it, or - for the standard input."
+const pathsHelp = "PATH is a file, a directory, which is read with all its *.yaml, *.yml and *.json below it, or - " +
+	"for the standard input."
 
 // maxShownProblems bounds how many problems are printed by commands that are not about them.
 const maxShownProblems = 20

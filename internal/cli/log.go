@@ -53,7 +53,8 @@ func (a *App) logCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "Show who changed what in a namespace, the newest first",
-		Long: "Show the changes of flags, environments, audiences and events, those that are gone included. Of older changes the history keeps who,\n" +
+		Long: "Show the changes of flags, environments, audiences and events, those that are gone included. Of older " +
+			"changes the history keeps who,\n" +
 			"what and when.",
 		Example: "  jackstaff log -n shop --since 2h\n  jackstaff log --since 168h --by alice@example.com -o json",
 		GroupID: clusterGroup,

@@ -21,7 +21,8 @@ func (a *App) publishCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish ENVIRONMENT",
 		Short: "Publish the pending changes of an environment",
-		Long: "Ask for the pending changes of an environment to be published, as it takes where publish.mode is Manual. With --wait the command\n" +
+		Long: "Ask for the pending changes of an environment to be published, as it takes where publish.mode is Manual. " +
+			"With --wait the command\n" +
 			"ends when the operator has answered.",
 		GroupID: clusterGroup,
 		Args:    cobra.ExactArgs(1),

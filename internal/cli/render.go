@@ -28,8 +28,10 @@ func (a *App) renderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render PATH... -e ENVIRONMENT",
 		Short: "Print the datafile that the operator would publish of manifests",
-		Long: "Print the very bytes that the operator would publish of these manifests as a revision of an environment, where nothing was\n" +
-			"published before. A native document that would be stored compressed is printed as it is before that. On a terminal, what\n" +
+		Long: "Print the very bytes that the operator would publish of these manifests as a revision of an environment, " +
+			"where nothing was\n" +
+			"published before. A native document that would be stored compressed is printed as it is before that. On a " +
+			"terminal, what\n" +
 			"would act there is escaped.\n" + pathsHelp,
 		Example: "  jackstaff render deploy/flags -e production -o flagd >flagd.json",
 		GroupID: filesGroup,

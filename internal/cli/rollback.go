@@ -37,9 +37,11 @@ func (a *App) rollbackCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollback ENVIRONMENT",
 		Short: "Serve an older revision until the rollback is cleared",
-		Long: "Serve a revision of the history by spec.publish.revision. Without --to it is the newest one from before the change that is to be\n" +
+		Long: "Serve a revision of the history by spec.publish.revision. Without --to it is the newest one from before the " +
+			"change that is to be\n" +
 			"undone: the last change that did more than switch flags off. Changes wait until --clear removes the field.\n\n" +
-			"Printed is which flags go on and off, and for whom. What would switch on a flag that somebody has switched off since needs --yes.\n" +
+			"Printed is which flags go on and off, and for whom. What would switch on a flag that somebody has switched off " +
+			"since needs --yes.\n" +
 			"A flag that the annotation " + v1alpha1.ForceDisabledAnnotation + " forces off stays off.\n\n" + breakGlassHelp,
 		Example: "  jackstaff rollback production --dry-run\n  jackstaff rollback production --wait\n" +
 			"  jackstaff rollback production --to 41\n  jackstaff rollback production --clear",
@@ -181,7 +183,8 @@ func (r *rollback) refusal() error {
 		)
 	case len(r.switchedOn) > 0:
 		return fmt.Errorf(
-			"a rollback to revision %d would switch on %s; add --yes if that is meant, or keep them off with \"jackstaff toggle FLAG -e ENVIRONMENT --brake\"",
+			"a rollback to revision %d would switch on %s; add --yes if that is meant, or keep them off with \"jackstaff "+
+				"toggle FLAG -e ENVIRONMENT --brake\"",
 			r.target,
 			strings.Join(r.switchedOn, ", "),
 		)
@@ -266,7 +269,8 @@ func (c *cluster) undone(
 		newer, before = contents, i
 	}
 	return 0, fmt.Errorf(
-		"the history of %s holds no revision before %d that differs by more than flags that were switched off since; it holds %s: choose one with --to",
+		"the history of %s holds no revision before %d that differs by more than flags that were switched off since; it "+
+			"holds %s: choose one with --to",
 		environment.Name,
 		base,
 		ranges(revisions),

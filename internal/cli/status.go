@@ -70,8 +70,10 @@ func (a *App) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [ENVIRONMENT]",
 		Short: "Show on one screen what an environment serves, and what is in its way",
-		Long: "Show the state of an environment and its revision, the changes that wait, the flags that are forced off, those that something is\n" +
-			"wrong with, the instances that have not loaded the revision, and the last ten changes with who made them. Without ENVIRONMENT\n" +
+		Long: "Show the state of an environment and its revision, the changes that wait, the flags that are forced off, " +
+			"those that something is\n" +
+			"wrong with, the instances that have not loaded the revision, and the last ten changes with who made them. " +
+			"Without ENVIRONMENT\n" +
 			"it is shown of each.",
 		Example: "  jackstaff status production -n shop",
 		GroupID: clusterGroup,

@@ -67,7 +67,8 @@ func (a *App) testCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test PATH...",
 		Short: "Run flag tests: which context gets which variation",
-		Long: "Run the flag tests in files, and in directories in all files below them whose names end in _test.yaml or _test.yml. A test\n" +
+		Long: "Run the flag tests in files, and in directories in all files below them whose names end in _test.yaml or " +
+			"_test.yml. A test\n" +
 			"file names manifests, an environment, and cases of a flag, a context and what is expected:\n\n" +
 			"  manifests: [../flags]\n" +
 			"  environment: production\n" +

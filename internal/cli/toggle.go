@@ -31,12 +31,16 @@ func (a *App) toggleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "toggle FLAG -e ENVIRONMENT",
 		Short: "Switch a flag on or off in an environment",
-		Long: "Switch a flag, by its name or key, on or off in an environment; without --on and --off to what it is not. A flag that Argo CD\n" +
-			"or Flux owns is switched off by the annotation " + v1alpha1.ForceDisabledAnnotation + ", which they do not undo, and on again\n" +
+		Long: "Switch a flag, by its name or key, on or off in an environment; without --on and --off to what it is not. A " +
+			"flag that Argo CD\n" +
+			"or Flux owns is switched off by the " +
+			"annotation " + v1alpha1.ForceDisabledAnnotation + ", which they do not undo, and on again\n" +
 			"by removing it. What Git itself has switched off is for Git to switch on.\n\n" +
-			"--brake uses the annotation for any flag: that is served at once, in a frozen, pinned or manual environment, too, and no rollback\n" +
+			"--brake uses the annotation for any flag: that is served at once, in a frozen, pinned or manual environment, " +
+			"too, and no rollback\n" +
 			"undoes it. --on lifts it.\n\n" +
-			"With --wait the command ends when the environment serves it, and where instances report what they have loaded, when these\n" +
+			"With --wait the command ends when the environment serves it, and where instances report what they have loaded, " +
+			"when these\n" +
 			"have; it fails where that does not come by waiting, such as in a frozen environment.\n\n" + breakGlassHelp,
 		Example: "  jackstaff toggle new_checkout -e production --off --wait",
 		GroupID: clusterGroup,
@@ -217,9 +221,9 @@ func stateAdvice(state v1alpha1.ServingState, environment string) string {
 	return "being published"
 }
 
-// unserved reports whether the operator serves nothing that is wanted of an environment, a brake neither, because another
-// cluster serves it or somebody has broken the glass. Of an environment that may not be read, which is nil, nothing is
-// known.
+// unserved reports whether the operator serves nothing that is wanted of an environment, a brake neither, because
+// another cluster serves it or somebody has broken the glass. Of an environment that may not be read, which is nil,
+// nothing is known.
 func unserved(environment *v1alpha1.FlagEnvironment) bool {
 	return environment != nil &&
 		(environment.IsElsewhere() || environment.Status.State == v1alpha1.PublishStateBreakGlass)

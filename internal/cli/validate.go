@@ -40,7 +40,8 @@ func (a *App) validateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate PATH...",
 		Short: "Check manifests by the rules of the API server and of admission",
-		Long: "Check manifests as a cluster would: by the Kinds' schemas with their CEL rules, by the rules of admission, and for unknown\n" +
+		Long: "Check manifests as a cluster would: by the Kinds' schemas with their CEL rules, by the rules of admission, " +
+			"and for unknown\n" +
 			"fields. All files together are one set, in which references, keys and prerequisite cycles are looked at.\n" +
 			pathsHelp + " Documents of other Kinds are skipped.\n\n" +
 			"The exit code is 1 where there are errors, and with --strict where there are warnings.",

@@ -86,7 +86,8 @@ func (w *waiter) untilEnvironment(
 	})
 }
 
-// acknowledged is done once the instances of an environment have loaded that revision or a later one, where they report.
+// acknowledged is done once the instances of an environment have loaded that revision or a later one, where they
+// report.
 func acknowledged(environment *v1alpha1.FlagEnvironment, revision int64, said string) progress {
 	if !environment.Spec.Delivery.Acknowledge {
 		return progress{done: true, said: said}

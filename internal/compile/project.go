@@ -15,8 +15,8 @@ import (
 )
 
 // Project is what the environments of one namespace share. It holds each compiled audience once, and each flag once for
-// all environments in which it has the same form, so that a hundred environments take little more memory than one. It is
-// safe for concurrent use.
+// all environments in which it has the same form, so that a hundred environments take little more memory than one. It
+// is safe for concurrent use.
 type Project struct {
 	mu        sync.Mutex
 	audiences map[string]*audienceInput // By name.

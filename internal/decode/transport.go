@@ -160,8 +160,8 @@ func markObject(kind v1alpha1.Kind, data []byte) ([]byte, bool) {
 	return marked, true
 }
 
-// events is the body of a watch, of which each event is read by itself. The API server writes each on a line of its own,
-// and JSON has no line breaks in strings. Whatever has another form passes as it is.
+// events is the body of a watch, of which each event is read by itself. The API server writes each on a line of its
+// own, and JSON has no line breaks in strings. Whatever has another form passes as it is.
 type events struct {
 	kind   v1alpha1.Kind
 	source io.Closer

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package fairqueue is the queue of controllers of which one namespace cannot keep another waiting. Requests have their
-// turn by namespace, round robin, brakes first, and of one namespace only some run at a time, which bounds its API calls
-// in flight.
+// turn by namespace, round robin, brakes first, and of one namespace only some run at a time, which bounds its API
+// calls in flight.
 package fairqueue
 
 import (
@@ -104,8 +104,8 @@ func (q *Queue) AddWithOpts(options priorityqueue.AddOpts, requests ...reconcile
 // soon is how long a request that comes again may wait without losing its priority.
 const soon = time.Second
 
-// laterPriority is the priority of a request that waits. One that a controller asks for itself, to look again in a while,
-// is no brake any more; one that failed is tried again as what it was.
+// laterPriority is the priority of a request that waits. One that a controller asks for itself, to look again in a
+// while, is no brake any more; one that failed is tried again as what it was.
 func laterPriority(options priorityqueue.AddOpts, priority int) int {
 	if options.RateLimited || options.After <= soon {
 		return priority

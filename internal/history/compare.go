@@ -24,8 +24,9 @@ type Object = metav1.Object
 const maxChanges = 256
 
 // Compare returns the record of a change from before to after, still to be stamped. Before is nil where the object is
-// created, after where it is deleted. Spec, labels, finalizers, owners and the annotations of this project are compared.
-// The result is false where they do not differ, and for an object without a history. Defaults are expected to be set.
+// created, after where it is deleted. Spec, labels, finalizers, owners and the annotations of this project are
+// compared. The result is false where they do not differ, and for an object without a history. Defaults are expected to
+// be set.
 func Compare(before, after Object) (Record, bool, error) {
 	of := after
 	if after == nil {

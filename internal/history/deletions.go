@@ -104,8 +104,8 @@ func FindDeletions(
 	return deletions, nil
 }
 
-// WasDeleted reports whether the object of a Kind that had that key is meant to be gone: its deletion was admitted, or the
-// whole namespace goes. Reader must read live.
+// WasDeleted reports whether the object of a Kind that had that key is meant to be gone: its deletion was admitted, or
+// the whole namespace goes. Reader must read live.
 func WasDeleted(ctx context.Context, reader client.Reader, namespace, kind, key string) (bool, error) {
 	deletions, err := FindDeletions(ctx, reader, namespace, kind)
 	if err != nil || deletions.HasKey(key) {

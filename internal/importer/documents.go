@@ -51,8 +51,8 @@ type definition struct {
 	Metadata       map[string]json.RawMessage `json:"metadata"`
 }
 
-// documents returns the YAML documents of data as JSON. They are read as flagd reads them: on, off, yes and no are text,
-// and numbers keep their digits.
+// documents returns the YAML documents of data as JSON. They are read as flagd reads them: on, off, yes and no are
+// text, and numbers keep their digits.
 func documents(data []byte) ([]json.RawMessage, error) {
 	var found []json.RawMessage
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -150,9 +150,9 @@ func scalar(node *yaml.Node) (any, error) {
 	return value, nil
 }
 
-// Add imports the documents of a file in JSON or YAML: flagd files, FeatureFlags of the OpenFeature operator, and Lists of
-// them. Resources of other Kinds are counted and skipped. It fails where a document is neither, and then imports nothing
-// of the file.
+// Add imports the documents of a file in JSON or YAML: flagd files, FeatureFlags of the OpenFeature operator, and Lists
+// of them. Resources of other Kinds are counted and skipped. It fails where a document is neither, and then imports
+// nothing of the file.
 func (i *Importer) Add(data []byte) error {
 	found, err := documents(data)
 	if err != nil {

@@ -58,9 +58,9 @@ func (t *targeting) deal(d dealing, reached ways) error {
 	return t.nothingToHash(d, of, split, reached)
 }
 
-// nothingToHash adds rules for whoever gets past a split. Of a text with an attribute behind it flagd hashes the text alone
-// then. In the place of an attribute that is missing it hashes the flag's key and the targeting key, and an empty text as
-// it is.
+// nothingToHash adds rules for whoever gets past a split. Of a text with an attribute behind it flagd hashes the text
+// alone then. In the place of an attribute that is missing it hashes the flag's key and the targeting key, and an empty
+// text as it is.
 func (t *targeting) nothingToHash(d dealing, of bucketing, split []v1alpha1.SplitEntry, reached ways) error {
 	switch {
 	case of.isText:
@@ -105,8 +105,8 @@ func (t *targeting) split(shares []any) (split []v1alpha1.SplitEntry, err error)
 	return split, nil
 }
 
-// choiceInside returns a choice of fractionals in the place of a fractional with a choice inside: of a share's variant, or
-// of its weight. Which subject gets which bucket does not change by that.
+// choiceInside returns a choice of fractionals in the place of a fractional with a choice inside: of a share's variant,
+// or of its weight. Which subject gets which bucket does not change by that.
 func (t *targeting) choiceInside(d dealing) (choice any, found bool) {
 	for i, argument := range d.arguments {
 		parts, isShare := argument.([]any)
@@ -135,8 +135,8 @@ func (t *targeting) choiceInside(d dealing) (choice any, found bool) {
 	return nil, false
 }
 
-// branches are the arguments of the "if" that a part of a share is, and nil where it is none. A variant may be named by an
-// attribute, too.
+// branches are the arguments of the "if" that a part of a share is, and nil where it is none. A variant may be named by
+// an attribute, too.
 func (t *targeting) branches(part any, isVariant bool) []any {
 	object, _ := part.(map[string]any)
 	operator, branches, err := operation(object)

@@ -5,8 +5,8 @@
 // OpenFeature operator, which hold the same.
 //
 // Targeting becomes rules: each way to meet a condition is a rule, in the order of the conditions. A "fractional" keeps
-// its assignments where its hash can be said by a salt, or none, and an attribute. What cannot be carried over is a Loss,
-// never left out in silence.
+// its assignments where its hash can be said by a salt, or none, and an attribute. What cannot be carried over is a
+// Loss, never left out in silence.
 package importer
 
 import (

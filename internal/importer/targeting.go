@@ -46,8 +46,8 @@ func (t *targeting) top(logic any, config *v1alpha1.EnvironmentConfig) error {
 	return nil
 }
 
-// codeDefault takes the rules of a flag without a default. Its last rules for whom the targeting chooses nothing are not
-// needed, as the code's default is what then remains.
+// codeDefault takes the rules of a flag without a default. Its last rules for whom the targeting chooses nothing are
+// not needed, as the code's default is what then remains.
 func (t *targeting) codeDefault(config *v1alpha1.EnvironmentConfig) error {
 	for last := len(t.rules) - 1; last >= 0 && t.silent[last]; last-- {
 		t.rules = t.rules[:last]

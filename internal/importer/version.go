@@ -21,8 +21,8 @@ var versionOperators = map[string]v1alpha1.Operator{
 	"^":  v1alpha1.OperatorSemVerCaret,
 }
 
-// validity returns the ways in which the attribute of a condition is of the kind that the condition is about, and nil for
-// a condition that is true or false for every attribute.
+// validity returns the ways in which the attribute of a condition is of the kind that the condition is about, and nil
+// for a condition that is true or false for every attribute.
 func validity(operator string, arguments []any) ways {
 	attribute, is := "", false
 	if len(arguments) > 0 {

@@ -54,7 +54,8 @@ const (
 	// HistoryOf finds the metadata of FlagChanges by HistoryKey.
 	HistoryOf = "history"
 
-	// Brings finds the metadata of datafiles of the history by HistoryKey of the objects whose changes the revision brings.
+	// Brings finds the metadata of datafiles of the history by HistoryKey of the objects whose changes the revision
+	// brings.
 	Brings = "brings"
 
 	// HistoryFolded finds, by the value "true", the metadata of FlagChanges that stand for many older changes.

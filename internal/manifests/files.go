@@ -31,8 +31,8 @@ type File struct {
 
 // Read reads files, and directories with all that is below them: the files that end in .yaml, .yml or .json, in order
 // of their names, without what is hidden. A file that is named itself may end in anything. Stdin is read from stdin. A
-// file is read once, however often it is reached. Of a directory that holds a kustomization, what kustomize builds of it
-// is read in the place of its files. It fails where a path does not exist or cannot be read, and with ErrNoFiles.
+// file is read once, however often it is reached. Of a directory that holds a kustomization, what kustomize builds of
+// it is read in the place of its files. It fails where a path does not exist or cannot be read, and with ErrNoFiles.
 func Read(paths []string, stdin io.Reader) ([]File, error) { return readPaths(paths, stdin, true) }
 
 // ReadFiles is Read that reads the files of a kustomization as they are.

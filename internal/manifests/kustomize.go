@@ -27,8 +27,8 @@ func kustomization(directory string) string {
 	return ""
 }
 
-// kustomize builds a kustomization as "kustomize build" does without options: it reads no file outside of the directories
-// that are named as resources, and runs no plugins.
+// kustomize builds a kustomization as "kustomize build" does without options: it reads no file outside of the
+// directories that are named as resources, and runs no plugins.
 func kustomize(directory string) ([]byte, error) {
 	options := krusty.MakeDefaultOptions()
 	options.Reorder = krusty.ReorderOptionUnspecified // The kustomization says; else it is logged that both do.

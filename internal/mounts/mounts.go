@@ -56,8 +56,8 @@ func Staying(pod *corev1.Pod) []*corev1.Container {
 	return staying
 }
 
-// FrozenAt reports whether a container of a pod mounts a ConfigMap by subPath, and so keeps the content that it had when
-// the pod started.
+// FrozenAt reports whether a container of a pod mounts a ConfigMap by subPath, and so keeps the content that it had
+// when the pod started.
 func FrozenAt(pod *corev1.Pod, configMap string) bool {
 	var holding []corev1.Volume
 	for i := range pod.Spec.Volumes {

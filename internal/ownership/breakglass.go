@@ -40,15 +40,15 @@ func BreakGlassOf(object metav1.Object) (mark BreakGlass, found bool) {
 	return BreakGlass{Actor: value[:space], At: at}, true
 }
 
-// MaxUnconfirmed is the highest revision that is believed where nothing but the contents of a ConfigMap tells it, so that
-// numbers are left.
+// MaxUnconfirmed is the highest revision that is believed where nothing but the contents of a ConfigMap tells it, so
+// that numbers are left.
 const MaxUnconfirmed = 1 << 40
 
-// JudgeBreakGlass reads a served datafile that somebody wrote without the operator, and so without its seal. Guarded says
-// whether the admission policy on datafiles is in force, which lets only those write it who may publish. Kept is the
-// ConfigMap that has the name of the revision in the history, and nil where there is none. It fails with a *TamperedError
-// where nothing vouches for the writer or the parts do not fit together. The operator and the servers of OFREP and SDKs
-// decide by it alike.
+// JudgeBreakGlass reads a served datafile that somebody wrote without the operator, and so without its seal. Guarded
+// says whether the admission policy on datafiles is in force, which lets only those write it who may publish. Kept is
+// the ConfigMap that has the name of the revision in the history, and nil where there is none. It fails with a
+// *TamperedError where nothing vouches for the writer or the parts do not fit together. The operator and the servers of
+// OFREP and SDKs decide by it alike.
 func JudgeBreakGlass(
 	environment *v1alpha1.FlagEnvironment,
 	served *corev1.ConfigMap,

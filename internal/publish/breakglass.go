@@ -18,8 +18,8 @@ import (
 
 // loadBreakGlass reads into served what somebody wrote without the operator, and reports whether it is that. It bears
 // no seal: it is believed because admission lets only those write it who may publish. Where admission does not, or
-// where its parts do not fit together, it is named in served as forged. It becomes a revision of the history, so that it
-// can be served again once the mark is gone.
+// where its parts do not fit together, it is named in served as forged. It becomes a revision of the history, so that
+// it can be served again once the mark is gone.
 func (p *Publisher) loadBreakGlass(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,

@@ -54,8 +54,8 @@ func (k Keys) unsealed() string {
 	return string(data)
 }
 
-// DecodeKeys reads the value of the annotation v1alpha1.SDKKeysAnnotation of the environment. It fails where that is not
-// what Encode writes for it, because somebody has edited it or taken it from elsewhere.
+// DecodeKeys reads the value of the annotation v1alpha1.SDKKeysAnnotation of the environment. It fails where that is
+// not what Encode writes for it, because somebody has edited it or taken it from elsewhere.
 func DecodeKeys(annotation string, seal *ownership.Seal, environment types.NamespacedName) (Keys, error) {
 	var keys Keys
 	if err := json.Unmarshal([]byte(annotation), &keys); err != nil {

@@ -48,7 +48,8 @@ func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironm
 
 // believed is the revision that is served: at least the one that is confirmed, or the newer one of the served ConfigMap
 // current where that is to be believed. Newer than what is known, and with the files that the history has of it, it was
-// published by another manager: to restore what is known would be to fight with that one. What a person edits is not so.
+// published by another manager: to restore what is known would be to fight with that one. What a person edits is not
+// so.
 func (p *Publisher) believed(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,

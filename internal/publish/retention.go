@@ -42,8 +42,8 @@ func keptOf(history []metav1.PartialObjectMetadata) []kept {
 }
 
 // expired returns the revisions that are to be removed, of all in the order of their numbers. The newest limit stay.
-// Of the others, one stays for each hour of the last day and one for each day of the last week, in UTC: the one that was
-// served longest, so that what was served before a burst of edits outlives the burst.
+// Of the others, one stays for each hour of the last day and one for each day of the last week, in UTC: the one that
+// was served longest, so that what was served before a burst of edits outlives the burst.
 func expired(all []kept, limit int, now time.Time) []int64 {
 	newest := max(0, len(all)-limit)
 	stays := make([]bool, len(all))

@@ -20,12 +20,12 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// ServeWithoutOperator serves the next revision and marks it with who did so and when, which the operator leaves as it is
-// until somebody ends that. Make makes the content from the ConfigMap that is served, and is called again where somebody
-// else writes at the same time, so that nobody undoes what another has done; it returns nil where nothing is to be done,
-// and then the revision is 0. It is for a person while the operator is away: nothing is kept in the history, which the
-// operator does when it is back, and the datafile bears no seal. It fails with a *Problem where the content does not fit,
-// with the error of render, and with a conflict where others write again and again.
+// ServeWithoutOperator serves the next revision and marks it with who did so and when, which the operator leaves as it
+// is until somebody ends that. Make makes the content from the ConfigMap that is served, and is called again where
+// somebody else writes at the same time, so that nobody undoes what another has done; it returns nil where nothing is
+// to be done, and then the revision is 0. It is for a person while the operator is away: nothing is kept in the
+// history, which the operator does when it is back, and the datafile bears no seal. It fails with a *Problem where the
+// content does not fit, with the error of render, and with a conflict where others write again and again.
 func (p *Publisher) ServeWithoutOperator(
 	ctx context.Context,
 	environment *v1alpha1.FlagEnvironment,

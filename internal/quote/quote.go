@@ -22,10 +22,10 @@ import (
 // Line returns text as a part of one line: line breaks and tabs are escaped with all that Text escapes.
 func Line(text string) string { return escape(text, false) }
 
-// Text returns text that may have several lines. Escaped, as in Go's strings, is what is not visible: control characters
-// and with them the escape sequences of terminals, characters that change the direction of text or have no width, and
-// bytes that are not UTF-8. So is the beginning of what CI systems take for a command: "::" at the start of a line, and
-// "##[", "##vso[" and "##teamcity[" anywhere.
+// Text returns text that may have several lines. Escaped, as in Go's strings, is what is not visible: control
+// characters and with them the escape sequences of terminals, characters that change the direction of text or have no
+// width, and bytes that are not UTF-8. So is the beginning of what CI systems take for a command: "::" at the start of
+// a line, and "##[", "##vso[" and "##teamcity[" anywhere.
 func Text(text string) string { return escape(text, true) }
 
 var (
@@ -104,7 +104,8 @@ func JSON(document []byte) []byte {
 	})
 }
 
-// escapeStrings escapes what is in the strings of a JSON document; beyond writes characters that need more than 16 bits.
+// escapeStrings escapes what is in the strings of a JSON document; beyond writes characters that need more than 16
+// bits.
 func escapeStrings(document []byte, beyond func(rune) string) []byte {
 	var b bytes.Buffer
 	for rest := document; len(rest) > 0; {
@@ -122,8 +123,8 @@ func escapeStrings(document []byte, beyond func(rune) string) []byte {
 	return wordCommand.ReplaceAll(b.Bytes(), []byte(`\u0023$1`))
 }
 
-// YAML writes a value as YAML. Where Text would escape anything in that, all of it is in the style of JSON, whose strings
-// have escapes for everything.
+// YAML writes a value as YAML. Where Text would escape anything in that, all of it is in the style of JSON, whose
+// strings have escapes for everything.
 func YAML(value any) ([]byte, error) {
 	inJSON, err := json.Marshal(value)
 	if err != nil {
@@ -141,8 +142,8 @@ func YAML(value any) ([]byte, error) {
 	return append(flow, '\n'), nil
 }
 
-// XML returns an XML document that says the same, with the characters that Text escapes as references. They can only be in
-// its values.
+// XML returns an XML document that says the same, with the characters that Text escapes as references. They can only be
+// in its values.
 func XML(document []byte) []byte {
 	var b bytes.Buffer
 	for _, r := range string(document) {

@@ -31,8 +31,8 @@ func readBody(data []byte, into any) error {
 	return nil
 }
 
-// nullAt is the path of the first field that is null and may not be, and empty where there is none. Null is for fields of
-// type Optional, for those of any type, for lists and maps, and for those with the tag nullable:"true".
+// nullAt is the path of the first field that is null and may not be, and empty where there is none. Null is for fields
+// of type Optional, for those of any type, for lists and maps, and for those with the tag nullable:"true".
 func nullAt(data []byte, t reflect.Type) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

@@ -144,7 +144,8 @@ func FromKubernetes(err error, rename Rename) error {
 		apierrors.IsTimeout(err),
 		apierrors.IsServiceUnavailable(err),
 		apierrors.IsInternalError(err):
-		refused.Status, refused.Message = http.StatusServiceUnavailable, "the API server does not answer; nothing is known to have changed"
+		refused.Status, refused.Message = http.StatusServiceUnavailable, "the API server does not answer; nothing is known "+
+			"to have changed"
 		refused.RetryAfter = time.Second
 	default:
 		return fmt.Errorf("ask the API server: %w", err)

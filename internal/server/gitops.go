@@ -55,7 +55,8 @@ func Toggle(
 	return Change(ctx, c, flag, edit)
 }
 
-// EnabledAt reports whether a flag is on in an environment at a time: it is enabled, and its schedule, if any, has it on.
+// EnabledAt reports whether a flag is on in an environment at a time: it is enabled, and its schedule, if any, has it
+// on.
 func EnabledAt(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
 	config := flag.In(environment)
 	return flag.EnabledIn(environment) && !flag.Spec.Archived && compile.OnBySchedule(config.Schedule, now)

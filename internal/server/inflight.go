@@ -128,7 +128,8 @@ func whoShares(r *http.Request) []string {
 	return []string{address}
 }
 
-// Read fails with an *Error of status 413 for too many elements, and of 503 where there is no memory for the request now.
+// Read fails with an *Error of status 413 for too many elements, and of 503 where there is no memory for the request
+// now.
 func (b *body) Read(to []byte) (int, error) {
 	if b.refused != nil {
 		return 0, b.refused
@@ -251,7 +252,8 @@ func (e *elements) read(data []byte) {
 const largeAnswer = 64 << 10
 
 // Hold counts the memory of an answer that is made for one request, until release is called. Clients that do not read
-// hold it until the time for writing is over. It fails with an *Error of status 503 where there is no memory for it now.
+// hold it until the time for writing is over. It fails with an *Error of status 503 where there is no memory for it
+// now.
 func (s *Server) Hold(r *http.Request, bytes int) (release func(), err error) {
 	if bytes < largeAnswer {
 		return func() {}, nil

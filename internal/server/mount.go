@@ -57,7 +57,8 @@ func (v *View) ServeWith(handler http.Handler, pattern string) {
 	v.routes = append(v.routes, route{pattern, "", handler})
 }
 
-// Mount adds views, each under its own patterns, and to the OpenAPI document. Start fails where two views serve the same.
+// Mount adds views, each under its own patterns, and to the OpenAPI document. Start fails where two views serve the
+// same.
 func (s *Server) Mount(views ...*View) {
 	for _, view := range views {
 		s.views = append(s.views, view)

@@ -30,8 +30,8 @@ func ParsePublicURL(text string) (*url.URL, error) {
 	return &bare, nil
 }
 
-// BaseURL is where the client of a request reaches the server, without a slash at the end: the configured address, or else
-// the host that the request names. It is empty where that is no host.
+// BaseURL is where the client of a request reaches the server, without a slash at the end: the configured address, or
+// else the host that the request names. It is empty where that is no host.
 func (s *Server) BaseURL(r *http.Request) string {
 	if s.options.PublicURL != nil {
 		return s.options.PublicURL.String()

@@ -14,8 +14,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// checkQuery fails with an *Error of status 400 where a request has a query parameter that the operation has not, or one
-// twice that has a single value. To ignore them would be to answer another question than was asked.
+// checkQuery fails with an *Error of status 400 where a request has a query parameter that the operation has not, or
+// one twice that has a single value. To ignore them would be to answer another question than was asked.
 func checkQuery(operation *huma.Operation, query url.Values) error {
 	known, lists := []string{}, map[string]bool{}
 	for _, parameter := range operation.Parameters {

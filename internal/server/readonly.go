@@ -15,8 +15,8 @@ import (
 var volatile = []string{"updatedAt", "updated_at", "hasPendingChanges", "isStale"}
 
 // CheckReadOnly lets clients send back what they read: the members of sent, which the view shows and does not change
-// here, must be what is shown. Both are written as JSON objects. Hints say, by field, how a field is changed instead. It
-// fails with an *Error of status 422 that names each field that differs.
+// here, must be what is shown. Both are written as JSON objects. Hints say, by field, how a field is changed instead.
+// It fails with an *Error of status 422 that names each field that differs.
 func CheckReadOnly(sent, shown any, hints map[string]string) error {
 	given, err := members(sent)
 	if err != nil {

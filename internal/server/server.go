@@ -70,8 +70,8 @@ type Options struct {
 	RequestsPerSecond float64
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For says where a request comes from.
 	TrustedProxies []netip.Prefix
-	// PublicURL is where clients reach the server, such as https://flags.example.com. It is nil where that is the host that
-	// they ask for.
+	// PublicURL is where clients reach the server, such as https://flags.example.com. It is nil where that is the host
+	// that they ask for.
 	PublicURL *url.URL
 	// Confined is for an operator that has rights in some namespaces only: callers are asked who they are and what they
 	// may do under their own tokens.

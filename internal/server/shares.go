@@ -27,8 +27,8 @@ func newShares(processors int) *shares {
 	return &shares{free: processors, waiting: map[string][]chan struct{}{}}
 }
 
-// take waits for a processor. Give gives it back. It fails with an *Error of status 503 where too many of the environment
-// wait already, and with the context's error where that ends first.
+// take waits for a processor. Give gives it back. It fails with an *Error of status 503 where too many of the
+// environment wait already, and with the context's error where that ends first.
 func (s *shares) take(ctx context.Context, environment string) error {
 	s.mu.Lock()
 	if s.free > 0 {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxStreams is how many streams a replica has open, and the others how many of them the keys of an environment that are of
-	// one kind, and one address, have.
+	// maxStreams is how many streams a replica has open, and the others how many of them the keys of an environment that
+	// are of one kind, and one address, have.
 	maxStreams        = 10_000
 	maxKeyStreams     = 5_000
 	maxAddressStreams = 500
@@ -22,9 +22,9 @@ const (
 
 type streamsKey struct{}
 
-// TakeStream counts a stream that a request opens of an environment, with a key of a kind, until release is called. What
-// a request calls the key or the address of the stream counts for nothing. It fails with an *Error of status 503 or 429
-// where too many are open. Only streams within Server.Stream count.
+// TakeStream counts a stream that a request opens of an environment, with a key of a kind, until release is called.
+// What a request calls the key or the address of the stream counts for nothing. It fails with an *Error of status 503
+// or 429 where too many are open. Only streams within Server.Stream count.
 func TakeStream(r *http.Request, environment *store.Environment, kind store.KeyKind) (release func(), err error) {
 	open, counts := r.Context().Value(streamsKey{}).(*streams)
 	if !counts || r.Method != http.MethodGet {
@@ -44,8 +44,8 @@ type streams struct {
 	open  map[string]int
 }
 
-// take counts a stream of a kind of keys, until release is called. It fails with an *Error of status 503 where the replica has too
-// many, and of 429 where the keys or the address of the request have.
+// take counts a stream of a kind of keys, until release is called. It fails with an *Error of status 503 where the
+// replica has too many, and of 429 where the keys or the address of the request have.
 func (s *streams) take(r *http.Request, key string) (release func(), err *Error) {
 	address, key := addressOf(r), "key "+key
 	s.mu.Lock()

@@ -55,8 +55,8 @@ type View struct {
 	TrailingSlash bool
 	// Around wraps the view, for what its requests need before they are told apart. It may be nil.
 	Around func(http.Handler) http.Handler
-	// Words are the view's words for the Kinds' in messages, such as scheduledEnableAt for enableAt. What is in quotes stays
-	// as it is. It may be nil.
+	// Words are the view's words for the Kinds' in messages, such as scheduledEnableAt for enableAt. What is in quotes
+	// stays as it is. It may be nil.
 	Words *strings.Replacer
 
 	api         huma.API
@@ -106,8 +106,8 @@ func Public(operation huma.Operation) huma.Operation {
 // limitsItself marks operations that take requests out of a bucket themselves.
 const limitsItself = "limitsItself"
 
-// LimitsItself marks a public operation that takes requests out of the caller's bucket itself, by Server.Limits, once it
-// knows whose key the request carries.
+// LimitsItself marks a public operation that takes requests out of the caller's bucket itself, by Server.Limits, once
+// it knows whose key the request carries.
 func LimitsItself(operation huma.Operation) huma.Operation {
 	operation.Metadata = map[string]any{limitsItself: true}
 	return operation
@@ -313,10 +313,10 @@ func (v *View) write(w http.ResponseWriter, refused *Error) {
 // required is what huma says of a property that is missing.
 var required = regexp.MustCompile(`^expected required property (.+) to be present$`)
 
-// Huma knows no function of an API for its errors: huma.WriteErr and its checks of requests call that of the package, and
-// a view's transformer, which is of an API, gets what it returned. All views share it, and nothing else here uses huma.
-// Huma makes its own errors by a function of the package; this is how it is told to make ours. Parameters that are
-// wrong are malformed requests; a body that is not of its schema breaks a rule, unless it is not JSON at all.
+// Huma knows no function of an API for its errors: huma.WriteErr and its checks of requests call that of the package,
+// and a view's transformer, which is of an API, gets what it returned. All views share it, and nothing else here uses
+// huma. Huma makes its own errors by a function of the package; this is how it is told to make ours. Parameters that
+// are wrong are malformed requests; a body that is not of its schema breaks a rule, unless it is not JSON at all.
 func init() {
 	huma.ValidateStrictCasing = true
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, details ...error) huma.StatusError {

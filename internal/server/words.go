@@ -32,7 +32,8 @@ func newKindWords() *strings.Replacer {
 	return strings.NewReplacer(words...)
 }
 
-// wordOf is the views' word for one object of a resource, such as flag for featureflags, and empty for another resource.
+// wordOf is the views' word for one object of a resource, such as flag for featureflags, and empty for another
+// resource.
 func wordOf(resource string) string {
 	for _, kind := range v1alpha1.Kinds {
 		if kind.Resource == resource {

@@ -31,8 +31,8 @@ const (
 	seenWait = 2 * time.Second
 )
 
-// conflictBackoff makes a change again for about four seconds, so that ten people at once all succeed. The operator itself writes an object a few times after
-// each change, to say what became of it.
+// conflictBackoff makes a change again for about four seconds, so that ten people at once all succeed. The operator
+// itself writes an object a few times after each change, to say what became of it.
 func conflictBackoff() wait.Backoff {
 	return wait.Backoff{Duration: 4 * time.Millisecond, Factor: 1.5, Jitter: 1, Steps: 15}
 }
@@ -230,8 +230,8 @@ func resourceOf(object client.Object) string {
 	return kind.Resource
 }
 
-// readable fails with an *Error of status 409 where a change would write the spec of an object that is not known as it is
-// stored. Forcing a flag off writes none.
+// readable fails with an *Error of status 409 where a change would write the spec of an object that is not known as it
+// is stored. Forcing a flag off writes none.
 func readable(base, changed v1alpha1.Object) error {
 	problem := v1alpha1.Undecodable(base)
 	if problem == "" || equality.Semantic.DeepEqual(base.SpecValue(), changed.SpecValue()) {

@@ -249,7 +249,8 @@ func (f *findings) datafileSize(environment *v1alpha1.FlagEnvironment, growth in
 		f.add(
 			DatafileSize,
 			specPath,
-			"the datafile of environment %q grows to about %d bytes, %d %% of what a ConfigMap holds; archive flags or split the project",
+			"the datafile of environment %q grows to about %d bytes, %d %% of what a ConfigMap holds; archive flags or split "+
+				"the project",
 			environment.Name,
 			projected,
 			percent,

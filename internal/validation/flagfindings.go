@@ -88,7 +88,8 @@ func (f *flagFinder) cycles(ctx context.Context) error {
 			f.add(
 				PrerequisiteCycle,
 				specPath.Child("environments").Index(i).Child("prerequisites"),
-				"the flag requires itself in environment %q: %s; none of these flags changes there until one of the prerequisites is removed",
+				"the flag requires itself in environment %q: %s; none of these flags changes there until one of the "+
+					"prerequisites is removed",
 				environment,
 				Truncate(strings.Join(path, " → "), maxShown),
 			)

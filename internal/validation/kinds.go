@@ -179,7 +179,8 @@ func FlagEnvironmentFindings(environment *v1alpha1.FlagEnvironment, left string)
 			Unguarded,
 			specPath.Child("production").String(),
 			fmt.Sprintf(
-				"a production environment of this name has left ConfigMap %q; without production: true, editors change what it serves",
+				"a production environment of this name has left ConfigMap %q; without production: true, editors change what "+
+					"it serves",
 				left,
 			),
 		})

@@ -43,8 +43,8 @@ func Nearest(name string, among []string) []string {
 	return slices.Compact(names)
 }
 
-// DidYouMean is the end of a message about a name that does not exist: the nearest names, else the names there are, else
-// nothing.
+// DidYouMean is the end of a message about a name that does not exist: the nearest names, else the names there are,
+// else nothing.
 func DidYouMean(name string, among []string) string {
 	if nearest := Nearest(name, among); len(nearest) > 0 {
 		quoted := make([]string, len(nearest))

@@ -19,8 +19,8 @@ const (
 	// evaluate.Budget, each of about a nanosecond. The server gives a request as many.
 	maxSteps = 20_000_000
 
-	// judgedText and judgedElements are the texts, in bytes, and lists of the context that conditions are judged by. Longer
-	// ones are what the server's budget of a request is for.
+	// judgedText and judgedElements are the texts, in bytes, and lists of the context that conditions are judged by.
+	// Longer ones are what the server's budget of a request is for.
 	judgedText     = 256
 	judgedElements = 100
 )

@@ -24,9 +24,10 @@ var (
 	percentType = reflect.TypeFor[v1alpha1.Percent]()
 )
 
-// Types returns what in the spec of fields, an object as JSON gives it, has another type than kind's, a Kind's struct or
-// a pointer to it. YAML's booleans and numbers without quotes are the usual reason. Types replaces each such value in
-// fields by the one that was probably meant, or removes it, so that the object can be read and its other mistakes told.
+// Types returns what in the spec of fields, an object as JSON gives it, has another type than kind's, a Kind's struct
+// or a pointer to it. YAML's booleans and numbers without quotes are the usual reason. Types replaces each such value
+// in fields by the one that was probably meant, or removes it, so that the object can be read and its other mistakes
+// told.
 func Types(fields map[string]any, kind any) field.ErrorList {
 	structure := reflect.Indirect(reflect.ValueOf(kind)).Type()
 	spec, found := structure.FieldByName("Spec")
@@ -97,7 +98,8 @@ func (t *typer) text(path *field.Path, value any, want reflect.Type) (any, bool)
 			meant = "on"
 		}
 		t.wrong(path, value, fmt.Sprintf(
-			"must be text; YAML reads on, off, yes, no, true and false as a boolean unless they are in quotes: write %q in quotes",
+			"must be text; YAML reads on, off, yes, no, true and false as a boolean unless they are in quotes: write %q "+
+				"in quotes",
 			meant,
 		))
 	case int64, float64, json.Number:

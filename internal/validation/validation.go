@@ -69,13 +69,18 @@ var (
 )
 
 const (
-	flagKeyForm      = "must be 1 to 128 printable characters that do not begin with a dot, and neither begin nor end with a space"
+	flagKeyForm = "must be 1 to 128 printable characters that do not begin with a dot, and neither begin nor end " +
+		"with a space"
 	variationKeyForm = "must be 1 to 128 printable characters"
-	eventKeyForm     = "must begin with a letter or digit and go on with letters, digits and . _ / -, at most 128 characters"
-	labelForm        = "must be a DNS label: lower-case letters, digits and -, beginning and ending with a letter or digit, at most 63 characters"
-	subdomainForm    = "a name in Kubernetes has lower-case letters, digits, - and . only, and begins and ends with a letter or digit"
-	percentForm      = "must be a percent from 0% to 100% with up to three decimals, such as 12.5%"
-	environmentForm  = "must be a DNS label of at most 63 characters that does not end in -r and digits, because the history's datafiles are named so"
+	eventKeyForm     = "must begin with a letter or digit and go on with letters, digits and . _ / -, at most 128 " +
+		"characters"
+	labelForm = "must be a DNS label: lower-case letters, digits and -, beginning and ending with a letter or " +
+		"digit, at most 63 characters"
+	subdomainForm = "a name in Kubernetes has lower-case letters, digits, - and . only, and begins and ends with a " +
+		"letter or digit"
+	percentForm     = "must be a percent from 0% to 100% with up to three decimals, such as 12.5%"
+	environmentForm = "must be a DNS label of at most 63 characters that does not end in -r and digits, because the " +
+		"history's datafiles are named so"
 )
 
 // mistakes collects field errors, at most maxMistakes of them.

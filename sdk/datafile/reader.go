@@ -201,9 +201,9 @@ func Decompress(data []byte) ([]byte, error) {
 	return plain.Bytes(), nil
 }
 
-// declaredSize is the size in bytes that the last member of gzip data says it has decompressed (RFC 1952, ISIZE), as far
-// as deflate can reach it and as it is read: a byte decompresses to at most 1032. It is a hint: earlier members add to
-// it, and it may lie.
+// declaredSize is the size in bytes that the last member of gzip data says it has decompressed (RFC 1952, ISIZE), as
+// far as deflate can reach it and as it is read: a byte decompresses to at most 1032. It is a hint: earlier members add
+// to it, and it may lie.
 func declaredSize(data []byte) int {
 	const trailer, ratio = 4, 1032
 	if len(data) < trailer {

@@ -15,9 +15,9 @@ import (
 var ErrBudget = errors.New("the context takes too many steps to evaluate; send shorter texts or shorter lists")
 
 // Budget bounds what the evaluations of one request cost. A step is what takes at most about a nanosecond on one core:
-// each condition is charged for the worst attribute of the length that it looks at, before it is asked. An audience that
-// costs much is asked, and charged for, once for each context and time, however many flags name it; the context must not
-// change in between. A budget is for one goroutine.
+// each condition is charged for the worst attribute of the length that it looks at, before it is asked. An audience
+// that costs much is asked, and charged for, once for each context and time, however many flags name it; the context
+// must not change in between. A budget is for one goroutine.
 type Budget struct {
 	// Steps is how many steps are left.
 	Steps int64
@@ -38,8 +38,8 @@ type Budget struct {
 // costly is from how many steps on what an audience says is remembered. Remembering takes time of its own.
 const costly = 5_000
 
-// Err is why evaluations with the budget were ended: ErrBudget, or the error of Check. The results of evaluations with a
-// budget mean nothing where it is not nil.
+// Err is why evaluations with the budget were ended: ErrBudget, or the error of Check. The results of evaluations with
+// a budget mean nothing where it is not nil.
 func (b *Budget) Err() error { return b.err }
 
 // spend takes steps, and reports whether the evaluation may go on.

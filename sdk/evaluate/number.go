@@ -96,9 +96,9 @@ func isInteger(text string) bool {
 // maxDigits is how many characters an integer has that a float64 can be the nearest one of.
 const maxDigits = 320
 
-// integerOf appends the integer that an attribute is in JSON: a minus sign or none, and digits without leading zeros. It
-// is meant for numbers beyond 2^53-1. A floating point number of that size is the shortest decimal integer that it is
-// the nearest one of, which is also what JSON writes. The buffer of the caller rules out an allocation.
+// integerOf appends the integer that an attribute is in JSON: a minus sign or none, and digits without leading zeros.
+// It is meant for numbers beyond 2^53-1. A floating point number of that size is the shortest decimal integer that it
+// is the nearest one of, which is also what JSON writes. The buffer of the caller rules out an allocation.
 func integerOf(buffer []byte, attribute any) []byte {
 	switch v := attribute.(type) {
 	case int:

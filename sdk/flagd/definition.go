@@ -96,7 +96,8 @@ func Definition(source Source, key string) ([]byte, error) {
 	if variation.err != nil {
 		return nil, variation.err
 	}
-	// A null that the targeting gives means the default variant, so that the code's default takes a definition without one.
+	// A null that the targeting gives means the default variant, so that the code's default takes a definition without
+	// one.
 	defaultVariant, codeDefault := variation, flag.CodeDefault && !variation.isString()
 	members := map[string]string{"state": `"ENABLED"`, "variants": object(variants)}
 	switch {

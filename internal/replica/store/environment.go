@@ -27,8 +27,8 @@ type Environment struct {
 	keys map[keyHash]struct{}
 	// read is the resource version of the ConfigMap that was read last. Only who follows the environment uses it.
 	read string
-	// brokenFor is the resource version of the environment for which that ConfigMap was broken, and empty where it was not:
-	// another status may confirm it.
+	// brokenFor is the resource version of the environment for which that ConfigMap was broken, and empty where it was
+	// not: another status may confirm it.
 	brokenFor string
 }
 

@@ -31,8 +31,8 @@ import (
 // readers is how many datafiles are read at the same time. Each takes up to a few MiB until it is prepared.
 const readers = 4
 
-// historyRetry is how long to wait for the entry of the history of which a served ConfigMap holds a part. No event tells
-// that it is there.
+// historyRetry is how long to wait for the entry of the history of which a served ConfigMap holds a part. No event
+// tells that it is there.
 const historyRetry = 5 * time.Second
 
 var errNoHistory = errors.New("the history does not hold the revision that is served")
@@ -167,8 +167,8 @@ func (f *follower) read(ctx context.Context, environment *v1alpha1.FlagEnvironme
 	return document, served.ResourceVersion, err
 }
 
-// lastPublished is the revision of the history that the status says is published, and nil where the history has not what
-// the operator published under that number.
+// lastPublished is the revision of the history that the status says is published, and nil where the history has not
+// what the operator published under that number.
 func (f *follower) lastPublished(ctx context.Context, environment *v1alpha1.FlagEnvironment) (*Document, error) {
 	if environment.Status.PublishedRevision == 0 {
 		return nil, nil

@@ -38,8 +38,8 @@ type Revision struct {
 	downloads            downloads
 }
 
-// Seen is the digest of what a kind of key may see of the revision, and empty where nothing was published yet. For client
-// keys it stays the same where a revision changes nothing for them.
+// Seen is the digest of what a kind of key may see of the revision, and empty where nothing was published yet. For
+// client keys it stays the same where a revision changes nothing for them.
 func (r *Revision) Seen(kind KeyKind) string {
 	if kind != ClientKey || r.document == nil {
 		return r.Digest

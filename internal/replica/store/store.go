@@ -124,8 +124,8 @@ func (s *Store) Remove(key types.NamespacedName) {
 }
 
 // setKeys makes the confirmed keys of a status open the environment, and no others. It reports whether that changed
-// anything. A hash that two environments claim opens neither: hashes are no secrets, and whoever copies one must not get
-// the other's callers.
+// anything. A hash that two environments claim opens neither: hashes are no secrets, and whoever copies one must not
+// get the other's callers.
 func (s *Store) setKeys(environment *Environment, status *v1alpha1.FlagEnvironmentStatus) bool {
 	wanted := map[keyHash]KeyKind{}
 	for i := range status.SDKKeys {

@@ -71,7 +71,8 @@ func (h *handler) cors(serve http.HandlerFunc) http.Handler {
 			header.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
 			header.Set(
 				"Access-Control-Allow-Headers",
-				"Content-Type, Authorization, X-API-Key, If-None-Match, traceparent, tracestate, baggage, "+server.ProjectHeader+", "+server.EnvironmentHeader,
+				"Content-Type, Authorization, X-API-Key, If-None-Match, traceparent, tracestate, "+
+					"baggage, "+server.ProjectHeader+", "+server.EnvironmentHeader,
 			)
 			header.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)

@@ -131,7 +131,8 @@ func Start(options server.Options, mount func(mgr ctrl.Manager, srv *server.Serv
 	return world
 }
 
-// repository is the folder that holds the whole repository: the nearest one above the test's own that has a PROJECT file.
+// repository is the folder that holds the whole repository: the nearest one above the test's own that has a PROJECT
+// file.
 func repository() string {
 	folder, err := os.Getwd()
 	Expect(err).NotTo(HaveOccurred())

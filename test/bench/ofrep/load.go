@@ -35,7 +35,8 @@ func newLoad(folder string) (load, string, error) {
 	}
 	script := filepath.Join(folder, "request.lua")
 	request := fmt.Sprintf(
-		"wrk.method = 'POST'\nwrk.body = '%s'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.headers['Authorization'] = 'Bearer %s'\n",
+		"wrk.method = 'POST'\nwrk.body = '%s'\nwrk.headers['Content-Type'] = "+
+			"'application/json'\nwrk.headers['Authorization'] = 'Bearer %s'\n",
 		body,
 		key,
 	)

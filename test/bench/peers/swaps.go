@@ -55,7 +55,8 @@ var followers = []follower{
 
 func compareSwaps(context.Context, int) error {
 	table := newTable(
-		"From the swap of a mounted file, as kubelet does it, to the first changed answer, and the longest evaluation meanwhile",
+		"From the swap of a mounted file, as kubelet does it, to the first changed answer, and the longest evaluation " +
+			"meanwhile",
 	)
 	row(
 		table,

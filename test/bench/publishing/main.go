@@ -67,7 +67,8 @@ func run(ctx context.Context, sizes []string, edits int) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(
 		table,
-		"flags\tbytes\tedit p50\ttwo writes p50\tratio\tedit p99\ttwo writes p99\tratio\twrites/edit\tcompile\tallocations\trevisions of 1000 edits\t",
+		"flags\tbytes\tedit p50\ttwo writes p50\tratio\tedit p99\ttwo writes "+
+			"p99\tratio\twrites/edit\tcompile\tallocations\trevisions of 1000 edits\t",
 	)
 	for _, size := range sizes {
 		n, err := strconv.Atoi(size)

@@ -189,7 +189,8 @@ func environmentName(i int) string { return fmt.Sprintf("env-%03d", i) }
 // maxEnvironments is how many environments a flag may name.
 const maxEnvironments = 50
 
-// makeFlag returns a flag that is on in as many environments as it may name, with a rule that differs a little from one to the next.
+// makeFlag returns a flag that is on in as many environments as it may name, with a rule that differs a little from one
+// to the next.
 func makeFlag(namespace string, i, environments int) *v1alpha1.FeatureFlag {
 	flag := builders.MakeFlag(fmt.Sprintf("flag-%05d", i), namespace).Boolean()
 	for e := range min(environments, maxEnvironments) {

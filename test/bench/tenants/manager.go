@@ -24,8 +24,8 @@ type manager struct {
 	began   time.Time
 }
 
-// startManager runs the manager with the memory limit that config/manager sets, of which it learns by GOMEMLIMIT because
-// it is in no container of its own here.
+// startManager runs the manager with the memory limit that config/manager sets, of which it learns by GOMEMLIMIT
+// because it is in no container of its own here.
 func (b *bench) startManager(ctx context.Context, folder string, more ...string) (*manager, error) {
 	var ports [3]string
 	for i := range ports {

@@ -37,8 +37,8 @@ type FeatureFlagSpecApplyConfiguration struct {
 	Archived *bool `json:"archived,omitempty"`
 	// bucketing names the hash that assigns subjects to traffic and splits. Default Murmur3.
 	Bucketing *apiv1alpha1.Bucketing `json:"bucketing,omitempty"`
-	// historyLimit is the number of changes that are kept in detail, from 0 to 1000. Of older ones who, what and when stay.
-	// Default 25.
+	// historyLimit is the number of changes that are kept in detail, from 0 to 1000. Of older ones who, what and when
+	// stay. Default 25.
 	HistoryLimit *int32 `json:"historyLimit,omitempty"`
 	// variations are the values that the flag can take, 1 to 50. A Boolean flag has exactly two, true and false; where it
 	// names none, admission gives it off and on, and off for defaultVariation.

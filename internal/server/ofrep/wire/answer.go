@@ -13,8 +13,8 @@ import (
 )
 
 // AppendResult appends the answer for a flag that was found. It has no value and no variant only where the flag leaves
-// the value to the code: clients of OFREP 0.2 and later use the code's default then, and older ones, for which that is an
-// error, do so too.
+// the value to the code: clients of OFREP 0.2 and later use the code's default then, and older ones, for which that is
+// an error, do so too.
 func AppendResult(to []byte, result *evaluate.Result, withMetadata bool) []byte {
 	to = AppendString(append(to, `{"key":`...), result.Flag.Key)
 	to = append(append(append(to, `,"reason":"`...), reasonOf(result.Reason)...), `"`...)

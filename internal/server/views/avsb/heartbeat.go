@@ -38,7 +38,8 @@ type heartbeatOutput struct {
 
 func (v *view) registerHeartbeat(api *server.View) {
 	described := server.Public(operation("heartbeat", http.MethodPost, heartbeatPath, "Send a heartbeat"))
-	described.Description = "SDKs send it after each successful fetch of a datafile. Which SDKs were seen is in the environment's status within a minute."
+	described.Description = "SDKs send it after each successful fetch of a datafile. Which SDKs were seen is in the " +
+		"environment's status within a minute."
 	server.Register(api, described, v.heartbeat)
 }
 

@@ -69,7 +69,8 @@ func New(deps server.Deps) *server.View {
 		Method:      http.MethodPut,
 		Path:        "/api/v1/flags/{id}",
 		Summary:     "Update a flag",
-		Description: "What the body leaves out stays. Rules are replaced by those that are given, matched by id, then name, then place.",
+		Description: "What the body leaves out stays. Rules are replaced by those that are given, matched by id, then " +
+			"name, then place.",
 	}, v.update)
 	server.Register(shown, huma.Operation{
 		OperationID:   "archive-flag",

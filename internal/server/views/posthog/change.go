@@ -173,7 +173,8 @@ func (c *change) filters(flag *v1alpha1.FeatureFlag, stored *filters.Kept) error
 	if len(shows.Lost) > 0 && c.writer.Replaces() && !c.replace && flag.UID != "" {
 		return server.InvalidField(
 			"filters",
-			"the flag has what filters do not show and this would lose: %s; change it in its manifest, or ask with ?replace=true",
+			"the flag has what filters do not show and this would lose: %s; change it in its manifest, or ask with "+
+				"?replace=true",
 			strings.Join(shows.Lost, ", "),
 		)
 	}

@@ -146,7 +146,8 @@ func (v *view) freeKey(
 			}
 			return server.Errorf(
 				http.StatusConflict,
-				"a deleted flag has the key %q; restore it by a PATCH with {\"deleted\": false}, or have it removed by somebody who may",
+				"a deleted flag has the key %q; restore it by a PATCH with {\"deleted\": false}, or have it removed by somebody "+
+					"who may",
 				flag.Spec.Key,
 			)
 		}

@@ -71,7 +71,8 @@ func dashboardRefusal(ctx context.Context, flag *v1alpha1.FeatureFlag, err error
 	if apierrors.IsForbidden(err) {
 		return server.Errorf(
 			http.StatusForbidden,
-			"a dashboard is a ConfigMap, and %s may not create, get and patch configmaps in project %q; bind a role that allows it, such as Kubernetes' edit",
+			"a dashboard is a ConfigMap, and %s may not create, get and patch configmaps in project %q; bind a role that "+
+				"allows it, such as Kubernetes' edit",
 			server.CallerFrom(ctx).User.GetName(),
 			flag.Namespace,
 		)

@@ -163,8 +163,8 @@ func (v *view) retrieve(ctx context.Context, input *lookup.FlagScope) (*flagOutp
 	return v.flagOutput(ctx, at, flag), nil
 }
 
-// heedSchedule refuses to switch on a flag that its schedule keeps off, unless the request replaces the schedule, too. What
-// came back as it was shown beside other fields switches nothing off.
+// heedSchedule refuses to switch on a flag that its schedule keeps off, unless the request replaces the schedule, too.
+// What came back as it was shown beside other fields switches nothing off.
 func (v *view) heedSchedule(
 	flag *v1alpha1.FeatureFlag,
 	environment string,

@@ -129,8 +129,8 @@ func (c *Clients) answers(
 	return answers, nil
 }
 
-// isNull stands for a property that is null: for PostHog it is set, and for the engine a value of another type than those
-// that operators look at.
+// isNull stands for a property that is null: for PostHog it is set, and for the engine a value of another type than
+// those that operators look at.
 type isNull struct{}
 
 // withNulls returns attributes in which properties that are null are set.

@@ -55,8 +55,8 @@ func (c *Clients) remoteConfig(ctx context.Context, input *remoteConfigInput) (*
 	return &remoteConfigOutput{Body: data}, err
 }
 
-// payload is what the flag, when on, serves to everybody, and nil where that is nothing. PostHog does not ask whether it
-// is on.
+// payload is what the flag, when on, serves to everybody, and nil where that is nothing. PostHog does not ask whether
+// it is on.
 func (c *Clients) payload(ctx context.Context, of *access, flag *v1alpha1.FeatureFlag) (*string, error) {
 	if of.served == nil {
 		return nil, nil
