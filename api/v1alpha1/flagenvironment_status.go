@@ -86,6 +86,23 @@ type FlagEnvironmentStatus struct {
 	// +kubebuilder:validation:items:MaxLength=128
 	PendingFlags []string `json:"pendingFlags,omitempty"`
 
+	// deletedFlags are the keys of flags that are served though somebody has deleted them, because their deletion waits
+	// for a publish, or because the revision that is pinned has them; in order, the first 1000. It outlives the record of
+	// the deletion, so that a flag that waits for long is not taken for a lost one.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MaxLength=128
+	DeletedFlags []string `json:"deletedFlags,omitempty"`
+
+	// lastHandledConfirmVanished is the last value of the annotation flags.jackstaff.dev/confirm-vanished that is used up:
+	// what it confirmed is published, and the same flags, lost again, need another value.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	LastHandledConfirmVanished string `json:"lastHandledConfirmVanished,omitempty"`
+
 	// datafile describes the served ConfigMap.
 	//
 	// +optional

@@ -749,6 +749,11 @@ func (in *FlagEnvironmentStatus) DeepCopyInto(out *FlagEnvironmentStatus) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.DeletedFlags != nil {
+		in, out := &in.DeletedFlags, &out.DeletedFlags
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	out.Datafile = in.Datafile
 	if in.Deliveries != nil {
 		in, out := &in.Deliveries, &out.Deliveries

@@ -37,7 +37,7 @@ func (r *Reconciler) compile(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	releaseConfirmed(s.environment, s.state.compiled)
+	s.releaseConfirmed()
 	specChanged := s.environment.Generation != s.environment.Status.ObservedGeneration
 	if changed := s.state.settle(isFirst, specChanged, s.environment.Spec.Datafile.Formats); changed {
 		log.FromContext(ctx).V(4).Info("Compiled the environment")

@@ -84,6 +84,8 @@ type state struct {
 	// handledRequest is the publish request that was answered last. The cache may show a status from before that, and what
 	// is edited meanwhile waits for a request of its own.
 	handledRequest string
+	// usedConfirmation is the confirmation of lost flags that was used up last, which the cache's status may not show yet.
+	usedConfirmation string
 	// records are the change records that no revision has brought yet.
 	records records
 	// pace spaces publishes out.

@@ -82,7 +82,8 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 		}
 		pending := slices.Sorted(maps.Keys(s.state.pending))
 		to.PendingFlags = pending[:min(len(pending), maxPendingFlags)]
-		setCompiled(conditions, s.environment, s.state.compiled.Held(), summary)
+		s.recordDeleted(to)
+		setCompiled(conditions, s, summary)
 		setFlagdPublished(conditions, s, summary)
 	}
 	setPublished(conditions, s, problem)
@@ -133,13 +134,9 @@ func setDelivered(conditions status.Conditions, s *scope, to *v1alpha1.FlagEnvir
 	}
 }
 
-// setCompiled says what keeps its last good form, and why. Held are the keys of lost flags.
-func setCompiled(
-	conditions status.Conditions,
-	environment *v1alpha1.FlagEnvironment,
-	held []string,
-	summary compile.Summary,
-) {
+// setCompiled says what keeps its last good form, and why.
+func setCompiled(conditions status.Conditions, s *scope, summary compile.Summary) {
+	held := s.state.compiled.Held()
 	var broken []string
 	for _, group := range []struct {
 		kind  string
@@ -150,7 +147,7 @@ func setCompiled(
 		}
 	}
 	if len(held) > 0 {
-		broken = append([]string{vanishedMessage(environment, held)}, broken...)
+		broken = append([]string{vanishedMessage(s.environment, s.usedConfirmation(), held)}, broken...)
 		conditions.Set(
 			v1alpha1.CompiledCondition, false, v1alpha1.FlagsVanishedReason, strings.Join(broken, "; broken as well: "),
 		)

@@ -23,6 +23,7 @@ import (
 // expire removes what objects that are gone have left for long enough.
 func (r *Reconciler) expire(ctx context.Context, s *scope) error {
 	expires := map[string]time.Time{} // By UID.
+	var due []*metav1.PartialObjectMetadata
 	for i := range s.changes {
 		change := &s.changes[i]
 		uid := change.Labels[v1alpha1.UIDLabel]
@@ -34,7 +35,13 @@ func (r *Reconciler) expire(ctx context.Context, s *scope) error {
 		}
 		if s.now.Before(expires[uid]) {
 			s.lookAgain(expires[uid])
-		} else if err := r.remove(ctx, change); err != nil {
+		} else {
+			due = append(due, change)
+		}
+	}
+	// The oldest go first: what is cut off in between must not leave an object without the record of its deletion alone.
+	for _, change := range slices.Backward(due) {
+		if err := r.remove(ctx, change); err != nil {
 			return err
 		}
 	}

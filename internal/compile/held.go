@@ -82,7 +82,11 @@ func (e *Environment) Missing() []string {
 }
 
 // HeldDigest names a set of keys, which are in order, so that nobody confirms the loss of others than they have seen.
-func HeldDigest(keys []string) string {
+// Previous is the digest that was used up last, and empty where none was, so that nobody confirms a loss twice unawares.
+func HeldDigest(keys []string, previous string) string {
+	if previous != "" {
+		keys = append([]string{previous + "\n"}, keys...) // No key ends with a newline.
+	}
 	sum := sha256.Sum256([]byte(strings.Join(keys, "\n")))
 	return hex.EncodeToString(sum[:])[:digestDigits]
 }

@@ -119,8 +119,12 @@ func TestWhatIsMissingAtTheStart(t *testing.T) {
 }
 
 func TestTheDigestNamesTheSet(t *testing.T) {
-	if HeldDigest([]string{"a", "b"}) == HeldDigest([]string{"a"}) || len(HeldDigest(nil)) != digestDigits {
+	if HeldDigest([]string{"a", "b"}, "") == HeldDigest([]string{"a"}, "") || len(HeldDigest(nil, "")) != digestDigits {
 		t.Error("another set has the same digest")
+	}
+	used := HeldDigest([]string{"a"}, "")
+	if HeldDigest([]string{"a"}, used) == used || HeldDigest([]string{"a"}, used) == HeldDigest([]string{used, "a"}, "") {
+		t.Error("a digest that is used up confirms the same loss again")
 	}
 }
 

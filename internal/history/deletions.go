@@ -47,6 +47,12 @@ func (d *Deletions) HasUID(uid string) bool { return d.uids[uid] }
 // of an environment is its name.
 func (d *Deletions) HasKey(key string) bool { return d.newest[key].isDeleted }
 
+// KnowsKey reports whether anything that was admitted for a key is still on record.
+func (d *Deletions) KnowsKey(key string) bool {
+	_, known := d.newest[key]
+	return known
+}
+
 // Named returns id and time of the newest admitted deletion of an object of that name, and nothing where there is none.
 func (d *Deletions) Named(name string) (id string, at time.Time) {
 	return d.named[name].id, d.named[name].at.Time

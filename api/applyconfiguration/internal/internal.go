@@ -611,6 +611,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: datafile
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.DatafileStatus
+    - name: deletedFlags
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: deliveries
       type:
         list:
@@ -636,6 +642,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: lastHandledConfirmVanished
+      type:
+        scalar: string
     - name: lastHandledPublishAt
       type:
         scalar: string

@@ -38,6 +38,13 @@ type FlagEnvironmentStatusApplyConfiguration struct {
 	Flags *FlagCountsApplyConfiguration `json:"flags,omitempty"`
 	// pendingFlags are the keys of flags with changes that are not published, in order, the first 20.
 	PendingFlags []string `json:"pendingFlags,omitempty"`
+	// deletedFlags are the keys of flags that are served though somebody has deleted them, because their deletion waits
+	// for a publish, or because the revision that is pinned has them; in order, the first 1000. It outlives the record of
+	// the deletion, so that a flag that waits for long is not taken for a lost one.
+	DeletedFlags []string `json:"deletedFlags,omitempty"`
+	// lastHandledConfirmVanished is the last value of the annotation flags.jackstaff.dev/confirm-vanished that is used up:
+	// what it confirmed is published, and the same flags, lost again, need another value.
+	LastHandledConfirmVanished *string `json:"lastHandledConfirmVanished,omitempty"`
 	// datafile describes the served ConfigMap.
 	Datafile *DatafileStatusApplyConfiguration `json:"datafile,omitempty"`
 	// deliveries are the namespaces that have a copy of the datafile, by name, the first 100.
@@ -137,6 +144,24 @@ func (b *FlagEnvironmentStatusApplyConfiguration) WithPendingFlags(values ...str
 	for i := range values {
 		b.PendingFlags = append(b.PendingFlags, values[i])
 	}
+	return b
+}
+
+// WithDeletedFlags adds the given value to the DeletedFlags field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the DeletedFlags field.
+func (b *FlagEnvironmentStatusApplyConfiguration) WithDeletedFlags(values ...string) *FlagEnvironmentStatusApplyConfiguration {
+	for i := range values {
+		b.DeletedFlags = append(b.DeletedFlags, values[i])
+	}
+	return b
+}
+
+// WithLastHandledConfirmVanished sets the LastHandledConfirmVanished field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastHandledConfirmVanished field is set to the value of the last call.
+func (b *FlagEnvironmentStatusApplyConfiguration) WithLastHandledConfirmVanished(value string) *FlagEnvironmentStatusApplyConfiguration {
+	b.LastHandledConfirmVanished = &value
 	return b
 }
 
