@@ -173,11 +173,12 @@ func (g *flagdGenerator) fractional(variants []string) any {
 		arguments = append(arguments, logic("cat", object{"var": "email"}, object{"var": "plan"}))
 	}
 	for _, variant := range variants {
-		if g.chance(20) {
+		switch {
+		case g.chance(20):
 			arguments = append(arguments, []any{variant})
-		} else if g.chance(15) {
+		case g.chance(15):
 			arguments = append(arguments, []any{logic("if", g.condition(1), variant, nil), 10})
-		} else {
+		default:
 			arguments = append(arguments, []any{variant, pick(g.generator, 0, 1, 10, 50, 90, 100)})
 		}
 	}
