@@ -159,6 +159,9 @@ func (s *state) mustRead(name string) bool {
 // what memory has is served again.
 func (s *state) recordRead(served *publish.Served) {
 	s.reload = false
+	if s.served == nil {
+		s.compiled = nil // It was compiled without knowing what it takes over, of which flags may be missing.
+	}
 	if s.served != nil && served.Revision == 0 {
 		served = s.served.Lost(served)
 	}

@@ -131,6 +131,25 @@ func TestDeletionsWaitLongerThanTheirRecords(t *testing.T) {
 	}
 }
 
+// The served file could not be read at first, such as while its name was taken. Once it can, the flags that it has and
+// the resources have not are looked for as at a start.
+func TestWhatIsReadLateIsLookedThroughAnew(t *testing.T) {
+	v := newVanishing(t)
+	served := v.state.served
+	v.state = newState()
+	v.start()
+	v.settle() // Without the flag.
+	v.state.recordRead(served)
+	if v.state.compiled != nil {
+		t.Error("the environment is published without the flag, which nobody has deleted")
+	}
+	compiled := v.project.NewEnvironment("production", servedContents(served))
+	v.state.compiled = compiled
+	if v.state.recordRead(served); v.state.compiled != compiled {
+		t.Error("all is compiled anew though what is served was known")
+	}
+}
+
 // What is noted ends with the publish that it waits for, and is bounded.
 func TestNotedDeletionsEnd(t *testing.T) {
 	v := newVanishing(t)
