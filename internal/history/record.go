@@ -18,6 +18,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
 const (
@@ -265,9 +267,26 @@ func newestFirst(a, b Record) int {
 
 // EnablesIn reports whether the change enables a flag in the environment, or may do so as far as the record tells.
 func (r Record) EnablesIn(environment string) bool {
-	isIn := func(change Change) bool {
-		return change.Path == "spec.environments" ||
-			strings.HasPrefix(change.Path, "spec.environments["+environment+"]")
+	mayEnable := func(change Change) bool { return change.mayEnable(environment) }
+	return r.Enables && (r.Omitted > 0 || len(r.Changes) == 0 || slices.ContainsFunc(r.Changes, mayEnable))
+}
+
+// mayEnable reports whether the field is what switches a flag on in the environment, or may be that.
+func (c *Change) mayEnable(environment string) bool {
+	part := "spec.environments[" + environment + "]"
+	switch c.Path {
+	case "spec", "spec.environments":
+		return true
+	case part, part + ".enabled":
+	default:
+		return false
 	}
-	return r.Enables && (r.Omitted > 0 || len(r.Changes) == 0 || slices.ContainsFunc(r.Changes, isIn))
+	if c.Digested || len(c.To) == 0 {
+		return c.Digested
+	}
+	if c.Path != part {
+		return string(c.To) != "false"
+	}
+	config := v1alpha1.EnvironmentConfig{}
+	return json.Unmarshal(c.To, &config) != nil || config.Enabled
 }

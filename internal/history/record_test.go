@@ -211,3 +211,37 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// Whether a change may have switched a flag on in production decides whether an editor may go on changing it there.
+// What a record cannot tell counts as switched on.
+func TestRecordsSayWhereTheyEnable(t *testing.T) {
+	const production = "spec.environments[production]"
+	enables := func(path, to string) history.Record {
+		return history.Record{Enables: true, Changes: []history.Change{{Path: path, To: json.RawMessage(to)}}}
+	}
+	digested, omitted, nothing := enables(production, `"sha256:00"`), enables("spec.key", "1"), enables(production, "{}")
+	digested.Changes[0].Digested, omitted.Omitted, nothing.Enables = true, 1, false
+	for name, tc := range map[string]struct {
+		record history.Record
+		want   bool
+	}{
+		"it enables nothing":           {nothing, false},
+		"it enables production":        {enables(production+".enabled", "true"), true},
+		"it enables staging":           {enables("spec.environments[staging].enabled", "true"), false},
+		"production is added, on":      {enables(production, `{"enabled":true}`), true},
+		"production is added, off":     {enables(production, `{"name":"production"}`), false},
+		"production is removed":        {enables(production, ""), false},
+		"a rule of it is changed":      {enables(production+".rules[a]", `{"enabled":true}`), false},
+		"all environments change":      {enables("spec.environments", "[]"), true},
+		"the changes found no place":   {history.Record{Enables: true}, true},
+		"some found no place":          {omitted, true},
+		"the value is too large":       {digested, true},
+		"the value is of another kind": {enables(production, "[]"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tc.record.EnablesIn("production"); got != tc.want {
+				t.Errorf("it enables: %t, want %t", got, tc.want)
+			}
+		})
+	}
+}
