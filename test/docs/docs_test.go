@@ -227,7 +227,11 @@ func (s *session) script(ctx context.Context, page page, folder, here string) (s
 			path, err = write(fmt.Sprintf("%d.file", i), step.text)
 			fmt.Fprintf(&script, "mkdir -p \"$(dirname %[1]s)\" && cp %[2]s %[1]s\n", quote(step.argument), path)
 		case run, prepare, fail:
-			path, err = write(fmt.Sprintf("%d.sh", i), step.text)
+			text := step.text
+			if step.within > 0 {
+				text = timed(step.text, times(folder, i))
+			}
+			path, err = write(fmt.Sprintf("%d.sh", i), text)
 			fmt.Fprintf(&script, "exec >%s 2>&1\n", quote(printed(folder, i)))
 			if step.kind == fail {
 				script.WriteString("set +e\n. " + path + "\n[ $? -ne 0 ] || { echo 'This had to fail.'; exit 1; }\nset -e\n")
@@ -262,6 +266,9 @@ func report(t *testing.T, page page, folder, complaint string, failed error) {
 	finished := strings.Count(string(taken), "\n")
 	last := -1
 	for i, step := range page.steps[:min(finished+1, len(page.steps))] {
+		if step.within > 0 && i < finished {
+			reportSlow(t, fmt.Sprintf("%s:%d", page.path, step.line), step, times(folder, i))
+		}
 		if step.kind == output && i < finished {
 			out, err := os.ReadFile(printed(folder, last))
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // kind is what is done with a step.
@@ -41,6 +42,8 @@ type step struct {
 	text string
 	// argument is the file's name, the reason why a block is not run, or the role.
 	argument string
+	// within is how long each line of a block that is run may take, and 0 where nobody says.
+	within time.Duration
 }
 
 // shells are the info strings of blocks that a reader types.
@@ -120,6 +123,11 @@ func directive(lines []string, i int) (s *step, last int, err error) {
 		s.kind = file
 	case "as":
 		s.kind = as
+	case "within":
+		if s.within, err = time.ParseDuration(argument); err != nil || s.within <= 0 {
+			return nil, i, fmt.Errorf("%q is no duration of a line", argument)
+		}
+		s.kind, s.argument = run, ""
 	case "output":
 		s.kind, needsArgument = output, false
 	case "fails":
@@ -152,7 +160,8 @@ func blockSteps(said *step, line int, language, text string) ([]step, error) {
 		return console(line, text), nil
 	case said == nil:
 		return []step{{kind: run, line: line, text: text}}, nil
-	case (said.kind == notRun || said.kind == fail) != shell:
+	case (said.kind == notRun || said.kind == fail || said.kind == run) != shell,
+		said.kind == run && language == "console":
 		return nil, fmt.Errorf("the comment before the block is not for one of %q", language)
 	case said.kind == fail && language == "console":
 		steps := console(line, text)
@@ -165,7 +174,7 @@ func blockSteps(said *step, line int, language, text string) ([]step, error) {
 	case said.kind == notRun:
 		return []step{{kind: notRun, line: line, argument: said.argument}}, nil
 	default:
-		return []step{{kind: said.kind, line: line, text: text, argument: said.argument}}, nil
+		return []step{{kind: said.kind, line: line, text: text, argument: said.argument, within: said.within}}, nil
 	}
 }
 

@@ -5,6 +5,7 @@ package docs_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -50,6 +51,11 @@ production: changed
   more
 $ jackstaff publish
 ` + f + `
+
+<!-- within: 2s -->
+` + f + `sh
+jackstaff status
+` + f + `
 `
 	want := []step{
 		{kind: as, line: 2, argument: "jackstaff-publisher"},
@@ -62,6 +68,7 @@ $ jackstaff publish
 		{kind: run, line: 34, text: "jackstaff diff \\\n    -e production\n"},
 		{kind: output, line: 36, text: "production: changed\n  more\n"},
 		{kind: run, line: 38, text: "jackstaff publish\n"},
+		{kind: run, line: 42, text: "jackstaff status\n", within: 2 * time.Second},
 	}
 	got, err := parse(page)
 	if err != nil {
@@ -81,6 +88,8 @@ func TestParseMistakes(t *testing.T) {
 		"no block":               "<!-- output -->\nText.",
 		"no end":                 "<!-- prepare:\nx\n",
 		"output of a shell":      "<!-- output -->\n" + f + "sh\nx\n" + f,
+		"no duration":            "<!-- within: soon -->\n" + f + "sh\nx\n" + f,
+		"a text in time":         "<!-- within: 2s -->\n" + f + "text\nx\n" + f,
 		"a text that should run": "<!-- fails -->\n" + f + "text\nx\n" + f,
 	} {
 		if steps, err := parse(page); err == nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -338,18 +339,53 @@ func (s *session) account(ctx context.Context, role, kubeconfig string) (map[str
 	return environment, clientcmd.WriteToFile(*config, kubeconfig)
 }
 
+// rolesOf returns a role and those that Kubernetes aggregates into it. The control plane of make run has no
+// controllers, so that aggregated roles have no rules of their own there.
+func (s *session) rolesOf(ctx context.Context, role string) ([]string, error) {
+	names := []string{role}
+	for i := 0; i < len(names); i++ {
+		found := &rbacv1.ClusterRole{}
+		if err := s.admin.Get(ctx, client.ObjectKey{Name: names[i]}, found); err != nil {
+			return nil, fmt.Errorf("the page names a role that is not installed: %w", err)
+		}
+		if found.AggregationRule == nil {
+			continue
+		}
+		for _, labels := range found.AggregationRule.ClusterRoleSelectors {
+			selector, err := metav1.LabelSelectorAsSelector(&labels)
+			if err != nil {
+				return nil, err
+			}
+			parts := &rbacv1.ClusterRoleList{}
+			if err := s.admin.List(ctx, parts, client.MatchingLabelsSelector{Selector: selector}); err != nil {
+				return nil, err
+			}
+			for j := range parts.Items {
+				if name := parts.Items[j].Name; !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	return names, nil
+}
+
 // token returns one of a service account that has a role in the project.
 func (s *session) token(ctx context.Context, role string) (string, error) {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: people, Name: role}}
-	binding := &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: people + "-" + role},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: people, Name: role}},
+	roles, err := s.rolesOf(ctx, role)
+	if err != nil {
+		return "", err
 	}
-	if err := s.admin.Get(ctx, client.ObjectKey{Name: role}, &rbacv1.ClusterRole{}); err != nil {
-		return "", fmt.Errorf("the page names a role that is not installed: %w", err)
+	objects := []client.Object{account}
+	for i, name := range roles {
+		objects = append(objects, &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: fmt.Sprintf("%s-%s-%d", people, role, i)},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: people, Name: role}},
+		})
 	}
-	for _, object := range []client.Object{account, binding} {
+	for _, object := range objects {
 		if err := client.IgnoreAlreadyExists(s.admin.Create(ctx, object)); err != nil {
 			return "", err
 		}
