@@ -148,6 +148,9 @@ var _ = Describe("Break glass", func() {
 		start(true)
 		Eventually(func(g Gomega) { g.Expect(published(g).Reason).To(Equal(v1alpha1.BreakGlassReason)) }).Should(Succeed())
 		edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Publish.Suspend = true })
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, environment).Status.ObservedGeneration).To(Equal(environment.Generation), "the freeze is seen")
+		}).Should(Succeed())
 		Expect(k8s.Delete(ctx, datafileOf(Default, project, "production"))).To(Succeed())
 		Eventually(func(g Gomega) { isServed(g, project, "production", "checkout", false) }).Should(Succeed())
 	})
