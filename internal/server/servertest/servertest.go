@@ -64,7 +64,7 @@ type World struct {
 func Start(options server.Options, mount func(mgr ctrl.Manager, srv *server.Server) error) *World {
 	GinkgoHelper()
 	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter), zap.UseDevMode(true)))
-	SetDefaultEventuallyTimeout(30 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	root := repository()
 	scheme := k8sruntime.NewScheme()
