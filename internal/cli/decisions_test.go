@@ -33,44 +33,73 @@ func TestSwitched(t *testing.T) {
 		observed, generation int64
 		specOn               bool
 		state                *v1alpha1.EnvironmentState
+		isBraked             bool
 		wantDone, wantStuck  bool
 	}{
-		"served":              {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: off}, true, false},
-		"an older generation": {1, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: off}, false, false},
-		"nothing known":       {2, 2, false, nil, false, false},
+		"served":              {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: off}, false, true, false},
+		"an older generation": {1, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: off}, false, false, false},
+		"nothing known":       {2, 2, false, nil, false, false, false},
 		"the status says so before it is served": {
-			2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: on}, false, false,
+			2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: on}, false, false, false,
 		},
 		"not wanted as switched": {
-			2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: off, Wanted: v1alpha1.WantedState{Enabled: true}}, false, false,
+			2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: off, Wanted: v1alpha1.WantedState{Enabled: true}}, false, false, false,
 		},
-		"being published": {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStatePending, Served: on}, false, false},
-		"frozen":          {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateFrozen, Served: on}, false, true},
-		"by hand":         {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateAwaitingPublish, Served: on}, false, true},
+		"being published": {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStatePending, Served: on}, false, false, false},
+		"frozen":          {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateFrozen, Served: on}, false, false, true},
+		"by hand":         {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateAwaitingPublish, Served: on}, false, false, true},
 		"a brake in a frozen environment": {
 			2, 2, false, &v1alpha1.EnvironmentState{
 				State: v1alpha1.ServingStateFrozen, Served: on, Wanted: v1alpha1.WantedState{ForceDisabled: true},
-			}, false, false,
+			}, true, false, false,
+		},
+		"a brake that the operator has not seen, in a frozen environment": {
+			2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateFrozen, Served: on}, true, false, false,
+		},
+		"a brake that the operator has not seen, in a pinned environment": {
+			2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStatePinned, Served: on}, true, false, false,
+		},
+		"a brake that the operator has not seen, where it is published by hand": {
+			2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateAwaitingPublish, Served: on}, true, false, false,
+		},
+		"a brake that the operator has not seen, of a flag that is off": {
+			2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: off}, true, false, false,
+		},
+		"a brake that is taken away, which the operator has not seen": {
+			2, 2, false, &v1alpha1.EnvironmentState{
+				State: v1alpha1.ServingStateServed, Served: off, Wanted: v1alpha1.WantedState{ForceDisabled: true},
+			}, false, false, false,
+		},
+		"a brake in a frozen environment, served": {
+			2, 2, false, &v1alpha1.EnvironmentState{
+				State: v1alpha1.ServingStateServed, Served: off, Wanted: v1alpha1.WantedState{ForceDisabled: true},
+			}, true, true, false,
+		},
+		"switched on again by its brake": {
+			2, 2, true, &v1alpha1.EnvironmentState{
+				State: v1alpha1.ServingStateServed, Served: on, Wanted: v1alpha1.WantedState{Enabled: true},
+			}, false, false, true,
 		},
 		"a brake where another cluster serves": {
 			2, 2, false, &v1alpha1.EnvironmentState{
 				State: v1alpha1.ServingStateElsewhere, Wanted: v1alpha1.WantedState{ForceDisabled: true},
-			}, false, true,
+			}, true, false, true,
 		},
 		"a brake under break glass": {
 			2, 2, false, &v1alpha1.EnvironmentState{
 				State: v1alpha1.ServingStateBreakGlass, Served: on, Wanted: v1alpha1.WantedState{ForceDisabled: true},
-			}, false, true,
+			}, true, false, true,
 		},
-		"elsewhere":        {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateElsewhere}, false, true},
-		"switched again":   {3, 3, true, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: on}, false, true},
-		"last good":        {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateLastGood, Served: on}, false, false},
-		"nothing is there": {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed}, false, false},
+		"elsewhere":        {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateElsewhere}, false, false, true},
+		"switched again":   {3, 3, true, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed, Served: on}, false, false, true},
+		"last good":        {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateLastGood, Served: on}, false, false, false},
+		"nothing is there": {2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateServed}, false, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			flag := &v1alpha1.FeatureFlag{}
 			flag.Generation, flag.Status.ObservedGeneration = tc.generation, tc.observed
 			flag.Spec.Environments = []v1alpha1.EnvironmentConfig{{Name: "production", Enabled: tc.specOn}}
+			flag.ForceDisableIn("production", tc.isBraked)
 			if tc.state != nil {
 				tc.state.Name = "production"
 				flag.Status.Environments = []v1alpha1.EnvironmentState{*tc.state}

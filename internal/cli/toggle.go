@@ -162,13 +162,15 @@ func (w *waiter) untilSwitched(
 	})
 }
 
-// switched is done once the status says that an environment serves a flag, of that generation, as on or off.
+// switched is done once the status says that an environment serves a flag, of that generation, as on or off. A brake
+// changes no generation: the status is of an older flag until it says of the brake what the annotation does.
 func switched(flag *v1alpha1.FeatureFlag, generation int64, name string, on bool) progress {
 	state := flag.StateIn(name)
 	switch {
-	case flag.Generation > generation && flag.EnabledIn(name) != on:
+	case flag.EnabledIn(name) != on:
 		return progress{stuck: true, said: "somebody has switched the flag meanwhile"}
-	case flag.Status.ObservedGeneration < generation || state == nil || state.Wanted.Enabled != on:
+	case flag.Status.ObservedGeneration < generation || state == nil || state.Wanted.Enabled != on ||
+		state.Wanted.ForceDisabled != flag.ForceDisabledIn(name):
 		return progress{said: "the operator has not seen it yet"}
 	case state.State == v1alpha1.ServingStateServed && (state.Served == nil || state.Served.Enabled != on):
 		return progress{said: "the operator is publishing it"}
