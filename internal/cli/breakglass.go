@@ -210,8 +210,9 @@ func (a *App) breakGlassEndCommand() *cobra.Command {
 		Short: "Let the operator go on publishing after --break-glass",
 		Long: "Show what the operator would serve in the place of what somebody has served without it, and remove the mark " +
 			"by which it leaves that\n" +
-			"alone. What would switch on a flag that is off needs --yes: switch the flag off first, now that admission " +
-			"answers again.",
+			"alone. It is refused until the operator has seen the mark. What would switch on a flag that is off needs --yes: " +
+			"switch the flag off first,\n" +
+			"now that admission answers again.",
 		Example: "  jackstaff break-glass end production --dry-run\n  jackstaff break-glass end production --wait",
 		Args:    cobra.ExactArgs(1),
 		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
@@ -246,12 +247,19 @@ func (a *App) endBreakGlass(
 	if !is {
 		return fmt.Errorf("environment %q is served by the operator; there is no break glass to end", environment.Name)
 	}
+	marked := ownership.RevisionOf(served)
 	effects, on, err := c.afterBreakGlass(ctx, environment)
 	if err != nil {
 		return err
 	}
 	if o.output != jsonOutput {
 		a.printEnd(served, mark, effects)
+	}
+	if refusal := notTakenOver(environment, marked); refusal != nil {
+		if !o.dryRun {
+			return refusal
+		}
+		a.notef("%v", refusal)
 	}
 	if len(on) > 0 && !yes {
 		refusal := fmt.Errorf(
@@ -266,7 +274,7 @@ func (a *App) endBreakGlass(
 		a.notef("%v", refusal)
 	}
 	if _, err := edit(ctx, c, o.dryRun, served, func() error {
-		if now, _ := ownership.BreakGlassOf(served); now != mark {
+		if now, _ := ownership.BreakGlassOf(served); now != mark || ownership.RevisionOf(served) != marked {
 			return fmt.Errorf("somebody else has changed what %s serves meanwhile; run the command again to see what its end "+
 				"changes now", environment.Name)
 		}
@@ -287,6 +295,23 @@ func (a *App) endBreakGlass(
 		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, environment.Name+": "+said
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
+}
+
+// notTakenOver is why the break glass of a revision cannot be ended yet, and nil where it can. The operator keeps the
+// revision once it has seen the mark. Without that, what bears no mark and no seal is a forgery, in whose place it
+// serves again what was served before.
+func notTakenOver(environment *v1alpha1.FlagEnvironment, revision int64) error {
+	if environment.Status.State == v1alpha1.PublishStateBreakGlass && environment.Status.PublishedRevision == revision {
+		return nil
+	}
+	return fmt.Errorf(
+		"the operator has not taken over revision %d of environment %q, which was served without it: an end now would lose "+
+			"that revision and serve again what was served before it; wait until the operator runs and the environment's "+
+			"state is %s, and see \"jackstaff doctor\" where it stays away",
+		revision,
+		environment.Name,
+		v1alpha1.PublishStateBreakGlass,
+	)
 }
 
 // printEnd says who served what without the operator, and what changes when that ends.

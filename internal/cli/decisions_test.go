@@ -365,3 +365,27 @@ func TestToggleSaysWhatIsNotServed(t *testing.T) {
 		})
 	}
 }
+
+// Whoever ends a break glass that the operator has not seen switches a broken flag on again: the operator takes the
+// revision for a forgery.
+func TestTheEndOfBreakGlassWaitsForTheOperator(t *testing.T) {
+	for name, tc := range map[string]struct {
+		state     v1alpha1.PublishState
+		published int64
+		want      bool
+	}{
+		"the operator is away":                         {v1alpha1.PublishStateServing, 6, false},
+		"the operator has seen an earlier break glass": {v1alpha1.PublishStateBreakGlass, 6, false},
+		"the operator does not believe it":             {v1alpha1.PublishStateDegraded, 7, false},
+		"the operator has never seen the environment":  {"", 0, false},
+		"the operator has taken it over":               {v1alpha1.PublishStateBreakGlass, 7, true},
+	} {
+		environment := &v1alpha1.FlagEnvironment{}
+		environment.Name = "production"
+		environment.Status.State, environment.Status.PublishedRevision = tc.state, tc.published
+		err := notTakenOver(environment, 7)
+		if (err == nil) != tc.want || err != nil && !strings.Contains(err.Error(), "has not taken over revision 7") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

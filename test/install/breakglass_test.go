@@ -212,6 +212,16 @@ var _ = Describe("The command line while the operator is away", Ordered, func() 
 
 	It("shows what the operator would serve before it ends", func() {
 		code, out := run("on-call", "break-glass", "end", "production")
+		Expect(code).To(Equal(1), out)
+		Expect(out).To(ContainSubstring("the operator has not taken over revision 4"), "it would lose the revision")
+		_, is := ownership.BreakGlassOf(served())
+		Expect(is).To(BeTrue())
+
+		By("writing what the operator reports when it is back")
+		seen := environment()
+		seen.Status.State, seen.Status.PublishedRevision = v1alpha1.PublishStateBreakGlass, 4
+		Expect(c.admin.Status().Update(ctx, seen)).To(Succeed())
+		code, out = run("on-call", "break-glass", "end", "production")
 		Expect(code).To(BeZero(), out)
 		Expect(
 			out,
@@ -220,7 +230,7 @@ var _ = Describe("The command line while the operator is away", Ordered, func() 
 				`on-call served revision 4 without the operator \d+s ago; after that\n  new/checkout changes: 100 % of subjects move from off to on\n`,
 			),
 		)
-		_, is := ownership.BreakGlassOf(served())
+		_, is = ownership.BreakGlassOf(served())
 		Expect(is).To(BeFalse())
 		code, out = run("on-call", "break-glass", "end", "production")
 		Expect(code).To(Equal(1), out)
