@@ -234,11 +234,11 @@ var _ = Describe("Tools that manage flags", func() {
 		s.create(button)
 		for _, key := range []string{"new-checkout", "button"} {
 			read := s.get(key)
-			before := s.resource(key).ResourceVersion
+			before := s.authored(key)
 			body, err := json.Marshal(read)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(s.patch(key, string(body))).To(Equal(read))
-			Expect(s.resource(key).ResourceVersion).To(Equal(before))
+			Expect(s.authored(key)).To(Equal(before))
 
 			By("changing one thing in it")
 			read["name"] = "Other"

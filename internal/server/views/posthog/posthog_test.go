@@ -146,7 +146,7 @@ var _ = Describe("Flags", func() {
 			HaveKeyWithValue("tags", []any{"checkout"}),
 		))
 		Expect(at(changed, "rollback_conditions", 0, "a")).To(Equal(1.0))
-		before := s.resource("new-checkout")
+		before := s.authored("new-checkout")
 		writable := map[string]any{}
 		for _, name := range []string{"name", "key", "filters", "deleted", "active", "created_at", "version", "tags", "is_remote_configuration", "has_encrypted_payloads", "bucketing_identifier", "last_called_at"} {
 			writable[name] = changed[name]
@@ -154,7 +154,7 @@ var _ = Describe("Flags", func() {
 		body, err := json.Marshal(writable)
 		Expect(err).NotTo(HaveOccurred())
 		s.patch("new-checkout", string(body))
-		Expect(s.resource("new-checkout").ResourceVersion).To(Equal(before.ResourceVersion))
+		Expect(s.authored("new-checkout")).To(Equal(before))
 
 		By("switching, archiving and bringing it back")
 		Expect(s.patch("new-checkout", `{"active": false}`)).To(HaveKeyWithValue("active", false))
@@ -326,7 +326,7 @@ var _ = Describe("Flags", func() {
 				"production",
 			).Obj(),
 		)
-		before := s.resource("new-checkout").ResourceVersion
+		before := s.authored("new-checkout")
 		group := func(properties string) string {
 			return `{"filters": {"groups": [{"properties": [` + properties + `]}]}}`
 		}
@@ -395,7 +395,7 @@ var _ = Describe("Flags", func() {
 			Equal(http.StatusConflict),
 		)
 		Expect(world.Call(s.editor, http.MethodGet, s.flags+"?limit=0", nil).Status).To(Equal(http.StatusBadRequest))
-		Expect(s.resource("new-checkout").ResourceVersion).To(Equal(before))
+		Expect(s.authored("new-checkout")).To(Equal(before))
 
 		By("leaving Argo CD its flags, but for a kill")
 		refused := world.Call(s.editor, http.MethodPatch, s.flags+"/git", name)

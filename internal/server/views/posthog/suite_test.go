@@ -145,6 +145,17 @@ func (s *shop) resource(name string) *v1alpha1.FeatureFlag {
 	return flag
 }
 
+// authored is what people and views write of a flag, with the number of its generation. Its resource version says less: the
+// operator writes the status and takes change records meanwhile.
+func (s *shop) authored(name string) map[string]any {
+	GinkgoHelper()
+	flag := s.resource(name)
+	delete(flag.Annotations, v1alpha1.ChangesAnnotation)
+	return map[string]any{
+		"generation": flag.Generation, "labels": flag.Labels, "annotations": flag.Annotations, "spec": flag.Spec,
+	}
+}
+
 // object is an answer's body.
 func object(answer *servertest.Answer) map[string]any {
 	GinkgoHelper()
