@@ -131,7 +131,7 @@ var obstacles = []struct {
 		"its datafile was written while the operator was away; end that first",
 	},
 	{v1alpha1.ServingStatePinned, v1alpha1.PinnedReason, "a revision is pinned; remove spec.publish.revision"},
-	{v1alpha1.ServingStateFrozen, v1alpha1.SuspendedReason, "publishing is suspended; set spec.publish.suspend to false"},
+	{v1alpha1.ServingStateFrozen, v1alpha1.SuspendedReason, "publishing is suspended%s; set spec.publish.suspend to false"},
 	{v1alpha1.ServingStateAwaitingPublish, v1alpha1.AwaitingPublishReason, "publishing is by hand; ask for a publish"},
 	{v1alpha1.ServingStatePending, v1alpha1.PendingReason, "the operator is publishing it"},
 }
@@ -183,8 +183,13 @@ func (s *scope) why(state *v1alpha1.EnvironmentState, advice string) string {
 		return advice + validation.DidYouMean(state.Name, s.existing())
 	}
 	for i := range s.environments {
-		if message := s.environments[i].entry.Outcome.Message; advice == "" && s.environments[i].Name == state.Name {
-			return message
+		environment := &s.environments[i]
+		switch {
+		case environment.Name != state.Name:
+		case state.State == v1alpha1.ServingStateFrozen:
+			return fmt.Sprintf(advice, status.Suspension(&environment.Spec.Publish))
+		case advice == "":
+			return environment.entry.Outcome.Message
 		}
 	}
 	return advice

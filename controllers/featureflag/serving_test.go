@@ -177,6 +177,19 @@ func TestPublishedInEveryMode(t *testing.T) {
 	}
 }
 
+// Whoever waits for a change reads on the flag why it is frozen, and until when.
+func TestAFrozenFlagSaysWhyAndUntilWhen(t *testing.T) {
+	end := metav1.NewTime(time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC))
+	got := statusOf(struct{ wanted, served *datafile.Flag }{off, on}, func(_ *scope, e *environment) {
+		modes["suspended"](e)
+		e.Spec.Publish.SuspendUntil, e.Spec.Publish.SuspendReason = &end, "black friday"
+	})
+	published := meta.FindStatusCondition(got.Conditions, v1alpha1.PublishedCondition)
+	if want := "suspended until 2027-03-01T12:00:00Z (black friday);"; !strings.Contains(published.Message, want) {
+		t.Errorf("Published says %q, want %q", published.Message, want)
+	}
+}
+
 func archived(s *scope, _ *environment) { s.flag.Spec.Archived = true }
 
 // A brake shows as wanted off beside what is still served.

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/status"
 )
 
 // servingState says in one word what an environment with that spec and status serves. What a person asked for comes
@@ -49,7 +50,7 @@ func setState(spec *v1alpha1.Publish, to *v1alpha1.FlagEnvironmentStatus) {
 	var note string
 	switch to.State {
 	case v1alpha1.PublishStateFrozen:
-		note = fmt.Sprintf("publishing is suspended at revision %d%s", to.PublishedRevision, suspension(spec))
+		note = fmt.Sprintf("publishing is suspended at revision %d%s", to.PublishedRevision, status.Suspension(spec))
 	case v1alpha1.PublishStatePinned:
 		note = fmt.Sprintf("revision %d is pinned", *spec.Revision)
 	case v1alpha1.PublishStateAwaitingPublish:

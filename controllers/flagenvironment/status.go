@@ -215,7 +215,7 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 	case problem != nil:
 		set(false, v1alpha1.WriteFailedReason, problem.Error()+"; it is tried again")
 	case served == nil || served.Revision == 0 && spec.Suspend:
-		set(false, v1alpha1.SuspendedReason, "nothing is published yet, and publishing is suspended"+suspension(&spec))
+		set(false, v1alpha1.SuspendedReason, "nothing is published yet, and publishing is suspended"+status.Suspension(&spec))
 	case served.Revision == 0:
 		set(
 			false,
@@ -231,7 +231,7 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 			true,
 			v1alpha1.SuspendedReason,
 			fmt.Sprintf(
-				"revision %d is served; changes wait because publishing is suspended%s", served.Revision, suspension(&spec),
+				"revision %d is served; changes wait because publishing is suspended%s", served.Revision, status.Suspension(&spec),
 			),
 		)
 	default:

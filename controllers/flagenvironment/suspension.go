@@ -11,18 +11,6 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// suspension says until when publishing is suspended and why, as far as that is known, to follow "is suspended".
-func suspension(spec *v1alpha1.Publish) string {
-	text := ""
-	if spec.SuspendUntil != nil {
-		text += " until " + spec.SuspendUntil.UTC().Format(time.RFC3339)
-	}
-	if spec.SuspendReason != "" {
-		text += " (" + spec.SuspendReason + ")"
-	}
-	return text
-}
-
 // untilThaw is how long until the suspension of an environment ends by itself, and 0 where it does not.
 func untilThaw(environment *v1alpha1.FlagEnvironment, now time.Time) time.Duration {
 	if spec := environment.Spec.Publish.At(now); spec.SuspendUntil != nil {
@@ -47,5 +35,13 @@ func (r *Reconciler) tellThaw(s *scope, after *v1alpha1.FlagEnvironment) {
 		return
 	}
 	r.Status.Recorder.Eventf(after, nil, corev1.EventTypeNormal, v1alpha1.ThawedReason, "Thaw",
-		"the freeze is over%s (spec.publish.suspendUntil)", suspension(spec))
+		"the freeze has ended by itself (spec.publish.suspendUntil)%s", because(spec))
+}
+
+// because is the reason of a suspension in brackets, and empty where it has none.
+func because(spec *v1alpha1.Publish) string {
+	if spec.SuspendReason == "" {
+		return ""
+	}
+	return " (" + spec.SuspendReason + ")"
 }

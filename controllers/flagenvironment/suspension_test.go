@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/internal/status"
 )
 
 // A freeze for an hour that nobody ends must end, and must not a moment before.
@@ -51,7 +52,7 @@ func TestFreezeEndsByItself(t *testing.T) {
 // Whoever waits for a change reads in READY and PUBLISHED why it is frozen and until when.
 func TestSuspensionSaysUntilWhenAndWhy(t *testing.T) {
 	end := metav1.NewTime(time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC))
-	got := suspension(&v1alpha1.Publish{Suspend: true, SuspendUntil: &end, SuspendReason: "black friday"})
+	got := status.Suspension(&v1alpha1.Publish{Suspend: true, SuspendUntil: &end, SuspendReason: "black friday"})
 	if want := " until 2027-03-01T12:00:00Z (black friday)"; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}

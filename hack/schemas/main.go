@@ -94,7 +94,10 @@ func schemaOf(definition *apiextensionsv1.CustomResourceDefinition) ([]byte, err
 	properties["apiVersion"] = map[string]any{"const": definition.Spec.Group + "/" + version.Name}
 	properties["kind"] = map[string]any{"const": definition.Spec.Names.Kind}
 	properties["metadata"] = metadata()
-	schema["required"] = []string{"apiVersion", "kind", "metadata", "spec"}
+	schema["required"] = []string{"apiVersion", "kind", "metadata"}
+	if slices.Contains(version.Schema.OpenAPIV3Schema.Required, "spec") {
+		schema["required"] = []string{"apiVersion", "kind", "metadata", "spec"}
+	}
 	spec, _ := properties["spec"].(map[string]any)
 	if required, some := spec["required"].([]any); some {
 		spec["required"] = slices.DeleteFunc(required, func(name any) bool {
@@ -134,6 +137,10 @@ func convert(schema map[string]any) {
 		if strings.HasPrefix(name, "x-kubernetes-") || name == "nullable" {
 			delete(schema, name)
 		}
+	}
+	// Not every program that reads JSON Schema knows classes of Unicode.
+	if pattern, _ := schema["pattern"].(string); strings.Contains(pattern, `\p{`) {
+		delete(schema, "pattern")
 	}
 	switch single, hasType := schema["type"].(string); {
 	case orNumber == true:
