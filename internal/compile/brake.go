@@ -10,17 +10,13 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
-// Off returns a flag's form while it is switched off: it answers by its default variation.
+// Off returns a flag's form while it is switched off: it answers as it does to everybody whom nothing decides for, by its
+// default variation or by leaving the value to the code.
 func Off(form *datafile.Flag) *datafile.Flag {
-	return &datafile.Flag{
-		Bucketing:        form.Bucketing,
-		DefaultVariation: form.DefaultVariation,
-		Metadata:         form.Metadata,
-		Retained:         form.Retained,
-		Runtime:          form.Runtime,
-		Type:             form.Type,
-		Variations:       form.Variations,
-	}
+	off := *form
+	off.Enabled, off.Schedule = false, nil
+	off.Prerequisites, off.Overrides, off.Rules, off.Fallthrough = nil, nil, nil, ""
+	return &off
 }
 
 // ForcedOff reports whether the flag that holds the key is forced off in the environment. That holds for an archived
