@@ -321,11 +321,13 @@ var _ = Describe("The command line", func() {
 			MatchRegexp(`OK +definitions +5 are installed, with all fields`),
 			MatchRegexp(`Warning +leader +no operator has ever led`),
 			MatchRegexp(`Problem +webhooks +no webhook judges flags`),
-			MatchRegexp(`OK +admission +a change is judged`),
+			MatchRegexp(`Problem +admission +nothing judges changes`),
 			MatchRegexp(`Warning +policies +the policy jackstaff-datafiles is missing`),
-			MatchRegexp(`OK +environments +production serves revision 1|Warning +environments +production is`),
+			MatchRegexp(`OK +environments +production serves revision 1|Warning +environments +production`),
+			MatchRegexp(`OK +changes +none has waited`),
 			MatchRegexp(`OK +rights +in namespace `+namespace+` you may read flags, change flags`),
-			ContainSubstring("4 problems"),
+			MatchRegexp(`OK +rights +in namespace `+namespace+` you may serve a change by --break-glass`),
+			ContainSubstring("5 problems"),
 		))
 		audiences := &v1alpha1.FlagAudienceList{}
 		Expect(k8s.List(context.Background(), audiences, client.InNamespace(namespace))).To(Succeed())

@@ -16,7 +16,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	clocktesting "k8s.io/utils/clock/testing"
 
@@ -278,8 +280,18 @@ func TestExplained(t *testing.T) {
 	}{
 		"unreachable":  {fmt.Errorf("list flags: %w", refused), []string{"the cluster at 10.0.0.1:6443 does not answer", "connection refused", "--context"}},
 		"no admission": {fmt.Errorf("x: %w", webhook), []string{"admission does not answer", "context deadline exceeded", "--break-glass"}},
-		"a stranger":   {apierrors.NewUnauthorized("expired"), []string{"does not know the user"}},
-		"another":      {errors.New("boom"), []string{"boom"}},
+		"one Kind is gone": {
+			fmt.Errorf("list flags: %w", &meta.NoKindMatchError{
+				GroupKind: schema.GroupKind{Group: v1alpha1.GroupVersion.Group, Kind: "FeatureFlagList"},
+			}),
+			[]string{"does not have the Kind FeatureFlag;", "what is served stays", "--off --break-glass", "--context"},
+		},
+		"one resource is gone": {
+			&meta.NoResourceMatchError{PartialResource: v1alpha1.GroupVersion.WithResource("featureflags")},
+			[]string{"does not have the Kind featureflags.flags.jackstaff.dev;", "what is served stays"},
+		},
+		"a stranger": {apierrors.NewUnauthorized("expired"), []string{"does not know the user"}},
+		"another":    {errors.New("boom"), []string{"boom"}},
 	} {
 		got := explained(tc.err)
 		for _, part := range tc.want {

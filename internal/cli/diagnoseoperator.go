@@ -251,7 +251,8 @@ func diagnoseAdmission(err error, took time.Duration) diagnosis {
 	case apierrors.IsNotFound(err):
 		return diagnosis{checkAdmission, unknown, "nothing can be tried: " + err.Error(), "choose another namespace with -n"}
 	case apierrors.IsForbidden(err):
-		return diagnosis{checkAdmission, unknown, "you may not create what would be tried: " + err.Error(), ""}
+		return diagnosis{checkAdmission, unknown, "you may not create what would be tried: " + err.Error(),
+			"let somebody look who may change flags; \"changes\" below says whether anybody acts on them"}
 	default:
 		return diagnosis{
 			checkAdmission,
@@ -263,10 +264,29 @@ func diagnoseAdmission(err error, took time.Duration) diagnosis {
 	if took > slowAdmission {
 		return diagnosis{
 			checkAdmission, warning, fmt.Sprintf("a dry run took %s", took.Round(time.Millisecond)),
-			"see whether the operator has enough CPU; docs/operations.md says how much it needs",
+			"see whether the operator has enough CPU, and whether the network to its Service is slow",
 		}
 	}
 	return diagnosis{checkAdmission, healthy, "a change is judged, in " + took.Round(time.Millisecond).String(), ""}
+}
+
+// diagnoseWrong judges what a dry run of a create was answered that admission has to refuse.
+func diagnoseWrong(err error) diagnosis {
+	switch {
+	case err == nil:
+		return diagnosis{
+			checkAdmission,
+			problem,
+			"nothing judges changes: a regular expression that does not compile is admitted, so that mistakes are stored " +
+				"and whoever may write flags changes production",
+			"apply config/webhook, or upgrade the chart",
+		}
+	case apierrors.IsAlreadyExists(err):
+		return diagnosis{checkAdmission, unknown, "nothing can be tried: " + err.Error(), "rename that audience"}
+	case admissionIsAway(err):
+		return diagnoseAdmission(err, 0)
+	}
+	return diagnosis{checkAdmission, healthy, "what is wrong is refused", ""}
 }
 
 // policyRoles says what is open without each of the shipped policies, by the end of its name.

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,7 +19,10 @@ import (
 )
 
 // diagnoseEnvironments says of each environment what it serves, and what is in its way.
-func diagnoseEnvironments(namespace string, environments []v1alpha1.FlagEnvironment) []diagnosis {
+// Served is what is served for each, nil where that may not be read.
+func diagnoseEnvironments(
+	namespace string, environments []v1alpha1.FlagEnvironment, served []*servedMark, now time.Time,
+) []diagnosis {
 	if len(environments) == 0 {
 		return []diagnosis{{
 			checkEnvironments, warning, "namespace " + namespace + " has no environment: none of its flags is served",
@@ -27,7 +31,29 @@ func diagnoseEnvironments(namespace string, environments []v1alpha1.FlagEnvironm
 	}
 	all := make([]diagnosis, 0, len(environments))
 	for i := range environments {
-		all = append(all, diagnoseEnvironment(&environments[i]))
+		missed := unseenOf(&environments[i], served[i], now)
+		all = append(all, diagnoseUnseen(&environments[i], missed, now)...)
+		// What the operator said last is news where it is bad.
+		if state := environments[i].Status.State; len(missed) == 0 || state == v1alpha1.PublishStateDegraded {
+			all = append(all, diagnoseEnvironment(&environments[i]))
+		}
+	}
+	return all
+}
+
+// diagnoseUnseen says what the operator has not acted on, which is a problem where it should have.
+func diagnoseUnseen(environment *v1alpha1.FlagEnvironment, missed []unseen, now time.Time) []diagnosis {
+	var all []diagnosis
+	for _, one := range missed {
+		said := diagnosis{
+			checkEnvironments, warning, environment.Name + ": " + one.what,
+			"look again in a few seconds; where it stays so, see whether the operator runs",
+		}
+		if one.overdue(now) {
+			said.Verdict, said.Message = problem, said.Message+": nobody acts on changes"
+			said.Advice = "see whether the operator runs, or let an administrator do so"
+		}
+		all = append(all, said)
 	}
 	return all
 }
@@ -50,14 +76,6 @@ func diagnoseEnvironment(environment *v1alpha1.FlagEnvironment) diagnosis {
 	case v1alpha1.PublishStateElsewhere:
 		return diagnosis{checkEnvironments, healthy, name + " is served by another cluster", ""}
 	case v1alpha1.PublishStateServing:
-	}
-	if status.ObservedGeneration < environment.Generation {
-		return diagnosis{
-			checkEnvironments,
-			warning,
-			name + ": its last change was not looked at yet",
-			"look again in a few seconds",
-		}
 	}
 	return diagnosis{checkEnvironments, healthy, fmt.Sprintf("%s serves revision %d", name, status.PublishedRevision), ""}
 }
@@ -124,6 +142,29 @@ func rightsWanted(namespace string, environments []v1alpha1.FlagEnvironment) []r
 	return wanted
 }
 
+// breakGlassRight is the right to write what is served, while the operator is away.
+func breakGlassRight(namespace string) right {
+	return right{what: "serve a change by --break-glass", attribute: authorizationv1.ResourceAttributes{
+		Namespace: namespace, Resource: "configmaps", Verb: "update",
+	}}
+}
+
+// diagnoseBreakGlass judges the right for the day on which the operator is away. Most people are right to lack it.
+func diagnoseBreakGlass(namespace string, glass right) diagnosis {
+	if glass.allowed {
+		return diagnosis{
+			checkRights, healthy,
+			fmt.Sprintf("in namespace %s you may %s of environments that you may publish", namespace, glass.what), "",
+		}
+	}
+	return diagnosis{
+		checkRights, warning,
+		fmt.Sprintf("in namespace %s you may not %s (%s %s)",
+			namespace, glass.what, glass.attribute.Verb, glass.attribute.Resource),
+		"where you are on call, ask for update on ConfigMaps before the operator is away; docs/cli.md says what it is for",
+	}
+}
+
 func diagnoseRights(namespace string, rights []right) diagnosis {
 	var may, mayNot []string
 	for _, one := range rights {
@@ -145,6 +186,16 @@ func diagnoseRights(namespace string, rights []right) diagnosis {
 		fmt.Sprintf("in namespace %s you may %s", namespace, strings.Join(may, ", ")),
 		"",
 	}
+}
+
+// wrongProbe is a FlagAudience that the schema admits and admission refuses, for a dry run: an expression that does not
+// compile.
+func wrongProbe(namespace string) *v1alpha1.FlagAudience {
+	wrong := probe(namespace)
+	wrong.Spec.MatchAny = []v1alpha1.ConditionGroup{{Conditions: []v1alpha1.Condition{
+		{Attribute: "doctor", Operator: v1alpha1.OperatorMatches, Values: []string{"("}},
+	}}}
+	return wrong
 }
 
 // probe is a FlagAudience that is as it should be, for a dry run.

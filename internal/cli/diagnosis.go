@@ -57,6 +57,7 @@ const (
 	checkAdmission    = "admission"
 	checkPolicies     = "policies"
 	checkEnvironments = "environments"
+	checkChanges      = "changes"
 	checkPods         = "pods"
 	checkRights       = "rights"
 )
@@ -114,7 +115,7 @@ func diagnoseDefinition(shipped, found *apiextensionsv1.CustomResourceDefinition
 	case found.DeletionTimestamp != nil:
 		return []diagnosis{{
 			checkDefinitions, problem, found.Name + " is being deleted, and all its objects with it",
-			"what is served stays; restore the definition, then the objects, as docs/operations.md says",
+			"what is served stays; restore the definition, then the objects, as docs/spec/flagenvironment.md says",
 		}}
 	case !established:
 		return []diagnosis{{

@@ -306,7 +306,7 @@ func TestDiagnoseEnvironments(t *testing.T) {
 		"none":        {nil, warning, "namespace shop has no environment"},
 		"new":         {environment("", 1, 0), problem, "no operator has looked at it"},
 		"serves":      {environment(v1alpha1.PublishStateServing, 2, 2), healthy, "production serves revision 42"},
-		"edited":      {environment(v1alpha1.PublishStateServing, 2, 1), warning, "was not looked at yet"},
+		"edited":      {environment(v1alpha1.PublishStateServing, 2, 1), warning, "its spec has been changed, which the operator has not seen"},
 		"frozen":      {environment(v1alpha1.PublishStateFrozen, 2, 2), warning, "is Frozen: because."},
 		"pinned":      {environment(v1alpha1.PublishStatePinned, 2, 2), warning, "is Pinned: because."},
 		"waits":       {environment(v1alpha1.PublishStateAwaitingPublish, 2, 2), warning, "because."},
@@ -314,7 +314,9 @@ func TestDiagnoseEnvironments(t *testing.T) {
 		"degraded":    {environment(v1alpha1.PublishStateDegraded, 2, 2), problem, "production: because."},
 		"elsewhere":   {environment(v1alpha1.PublishStateElsewhere, 2, 2), healthy, "another cluster"},
 	} {
-		t.Run(name, func(t *testing.T) { expect(t, diagnoseEnvironments("shop", tc.environments), tc.want, tc.says) })
+		t.Run(name, func(t *testing.T) {
+			expect(t, diagnoseEnvironments("shop", tc.environments, make([]*servedMark, len(tc.environments)), examined), tc.want, tc.says)
+		})
 	}
 }
 

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -180,7 +182,14 @@ func (e *examination) webhooks(ctx context.Context) {
 	}
 	began := e.now()
 	err := e.client.Create(ctx, probe(e.namespace), client.DryRunAll)
-	e.say(diagnoseAdmission(err, e.now().Sub(began)))
+	said := diagnoseAdmission(err, e.now().Sub(began))
+	if said.Verdict == healthy || err == nil {
+		wrong := e.client.Create(ctx, wrongProbe(e.namespace), client.DryRunAll)
+		if judged := diagnoseWrong(wrong); judged.Verdict != healthy {
+			said = judged
+		}
+	}
+	e.say(said)
 }
 
 func (e *examination) policies(ctx context.Context) {
@@ -201,7 +210,12 @@ func (e *examination) project(ctx context.Context) {
 	case err != nil:
 		e.say(unreadable(checkEnvironments, err))
 	default:
-		e.say(diagnoseEnvironments(e.namespace, environments.Items)...)
+		served, err := e.served(ctx, environments.Items)
+		if err != nil {
+			e.say(unreadable(checkEnvironments, err))
+		}
+		e.say(diagnoseEnvironments(e.namespace, environments.Items, served, e.now())...)
+		e.changes(ctx)
 	}
 	if len(environments.Items) > 0 {
 		var datafiles []string
@@ -213,7 +227,7 @@ func (e *examination) project(ctx context.Context) {
 			e.say(diagnosePods(pods.Items, datafiles)...)
 		}
 	}
-	rights := rightsWanted(e.namespace, environments.Items)
+	rights := append(rightsWanted(e.namespace, environments.Items), breakGlassRight(e.namespace))
 	for i := range rights {
 		review := &authorizationv1.SelfSubjectAccessReview{
 			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &rights[i].attribute},
@@ -224,7 +238,40 @@ func (e *examination) project(ctx context.Context) {
 		}
 		rights[i].allowed = review.Status.Allowed
 	}
-	e.say(diagnoseRights(e.namespace, rights))
+	last := len(rights) - 1
+	e.say(diagnoseRights(e.namespace, rights[:last]), diagnoseBreakGlass(e.namespace, rights[last]))
+}
+
+// served reads what is said by what the environments serve. What cannot be read is nil.
+func (e *examination) served(ctx context.Context, environments []v1alpha1.FlagEnvironment) ([]*servedMark, error) {
+	marks := make([]*servedMark, len(environments))
+	var failed error
+	for i := range environments {
+		mark, err := e.servedMark(ctx, &environments[i])
+		marks[i], failed = mark, cmp.Or(failed, err)
+	}
+	return marks, failed
+}
+
+// changes looks for changes that nobody acts on.
+func (e *examination) changes(ctx context.Context) {
+	var waiting []waitingChange
+	for _, kind := range v1alpha1.Kinds {
+		list := kind.NewList()
+		if err := e.client.List(ctx, list, client.InNamespace(e.namespace)); err != nil {
+			if !meta.IsNoMatchError(err) { // That a definition is missing is said.
+				e.say(unreadable(checkChanges, err))
+			}
+			continue
+		}
+		_ = meta.EachListItem(list, func(item runtime.Object) error {
+			if object, isObject := item.(v1alpha1.Object); isObject {
+				waiting = append(waiting, waitingOf(kind, object)...)
+			}
+			return nil
+		})
+	}
+	e.say(diagnoseChanges(waiting, e.now()))
 }
 
 // tally says how many diagnoses there are of each verdict.
@@ -270,5 +317,8 @@ func (a *App) printDiagnoses(diagnoses []diagnosis) error {
 		parts = append(parts, "Nothing is wrong")
 	}
 	a.printf("\n%s.\n", strings.Join(parts, ", "))
+	if counts[unknown] > 0 {
+		a.printf("An administrator of the cluster sees what is Unknown to you: let one run \"jackstaff doctor\".\n")
+	}
 	return nil
 }

@@ -27,7 +27,11 @@ func explained(err error) string {
 		)
 	case meta.IsNoMatchError(err):
 		return fmt.Sprintf(
-			"the cluster does not have the Kinds of Jackstaff; install it, or choose another cluster with --context: %v",
+			"the cluster does not have the Kind %s; where it had, what is served stays, \"jackstaff toggle FLAG -e "+
+				"ENVIRONMENT --off --break-glass\" switches a flag off in it, and the definition and its objects are to be "+
+				"restored, as docs/spec/flagenvironment.md says; where it never had, install Jackstaff, or choose another "+
+				"cluster with --context: %v",
+			missingKind(err),
 			err,
 		)
 	case errors.As(err, &unreachable) && errors.As(err, &network):
@@ -47,6 +51,18 @@ func explained(err error) string {
 		)
 	}
 	return err.Error()
+}
+
+// missingKind names what an error says that the API server does not have.
+func missingKind(err error) string {
+	noKind, noResource := (*meta.NoKindMatchError)(nil), (*meta.NoResourceMatchError)(nil)
+	switch {
+	case errors.As(err, &noKind):
+		return strings.TrimSuffix(noKind.GroupKind.Kind, "List")
+	case errors.As(err, &noResource):
+		return noResource.PartialResource.GroupResource().String()
+	}
+	return "that was asked for"
 }
 
 // admissionIsAway reports whether the API server refused a request because its webhook does not answer.

@@ -92,7 +92,15 @@ func (a *App) history(ctx context.Context, c *cluster, output, name string) erro
 	} else if err != nil {
 		return err
 	}
+	served, err := c.servedMark(ctx, environment)
+	if err != nil {
+		return err
+	}
+	for _, one := range unseenOf(environment, served, a.Clock.Now()) {
+		a.notef("%s: %s", environment.Name, one.what)
+	}
 	for i := range revisions {
+		revisions[i].Served = revisions[i].Revision == servedRevision(environment, served)
 		revisions[i].By, revisions[i].What = sumUp(bringing(revisions, i, environment.Name, entries))
 	}
 	return a.printHistory(output, revisions)

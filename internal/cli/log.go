@@ -94,12 +94,15 @@ func checkListOutput(output string) error {
 	return nil
 }
 
-// log returns the changes of all objects of the namespace, newest first.
+// log returns the changes of all objects of the namespace, newest first. Of a Kind that the cluster does not have any
+// more, the history has what there is to know.
 func (c *cluster) log(ctx context.Context) ([]history.Entry, error) {
 	var carried []history.Entry
 	for _, kind := range v1alpha1.Kinds {
 		list := kind.NewList()
-		if err := c.client.List(ctx, list, client.InNamespace(c.namespace)); err != nil {
+		if err := c.client.List(ctx, list, client.InNamespace(c.namespace)); meta.IsNoMatchError(err) {
+			continue
+		} else if err != nil {
 			return nil, fmt.Errorf("list objects of Kind %s: %w", kind.Name, err)
 		}
 		if err := meta.EachListItem(list, func(item runtime.Object) error {

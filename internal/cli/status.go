@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,7 +31,10 @@ type environmentReport struct {
 	Environment string                `json:"environment"`
 	Production  bool                  `json:"production"`
 	State       v1alpha1.PublishState `json:"state"`
-	// Revision is the one that is served, and Pinned the one that is pinned.
+	// Unseen says what is so while the operator has not acted on it, so that State, Ready and what follows from the
+	// status say what was so before.
+	Unseen []string `json:"unseen,omitempty"`
+	// Revision is the one that is served, by its ConfigMap where that may be read, and Pinned the one that is pinned.
 	Revision    int64        `json:"revision"`
 	Pinned      *int64       `json:"pinned,omitempty"`
 	PublishedAt *metav1.Time `json:"publishedAt,omitempty"`
@@ -42,7 +46,8 @@ type environmentReport struct {
 	Flags   v1alpha1.FlagCounts    `json:"flags"`
 	// Pending are keys of flags whose changes are not served yet, the first 20.
 	Pending []string `json:"pending"`
-	// Brakes are keys of flags that the annotation forces off here.
+	// Brakes are keys of flags that the annotation forces off here. They and Broken are null where the flags cannot be
+	// read.
 	Brakes []string `json:"brakes"`
 	// Broken are flags that are not served as their spec says because something is wrong with them.
 	Broken []brokenFlag `json:"broken"`
@@ -115,8 +120,15 @@ func (a *App) report(ctx context.Context, c *cluster, named []string) ([]environ
 		a.notef("There are no environments in namespace %s.", c.namespace)
 	}
 	flags := &v1alpha1.FeatureFlagList{}
-	if err := c.client.List(ctx, flags, client.InNamespace(c.namespace)); err != nil {
+	err = c.client.List(ctx, flags, client.InNamespace(c.namespace))
+	switch {
+	case meta.IsNoMatchError(err) || apierrors.IsForbidden(err):
+		a.notef("Which flags are forced off or broken is not known: %s", explained(err))
+		flags.Items = nil
+	case err != nil:
 		return nil, fmt.Errorf("list flags: %w", err)
+	case flags.Items == nil:
+		flags.Items = []v1alpha1.FeatureFlag{}
 	}
 	entries, err := c.log(ctx)
 	if apierrors.IsForbidden(err) {
@@ -126,7 +138,12 @@ func (a *App) report(ctx context.Context, c *cluster, named []string) ([]environ
 	}
 	reports := make([]environmentReport, len(environments))
 	for i := range environments {
+		served, err := c.servedMark(ctx, &environments[i])
+		if err != nil {
+			return nil, err
+		}
 		reports[i] = newEnvironmentReport(&environments[i], flags.Items, entries)
+		reports[i].see(&environments[i], served, a.Clock.Now())
 		if spec := environments[i].Spec.Publish.At(a.Clock.Now()); spec.Suspend {
 			reports[i].Freeze = &freezeReport{spec.SuspendReason, spec.SuspendUntil}
 		}
@@ -156,7 +173,23 @@ func (c *cluster) environments(ctx context.Context, named []string) ([]v1alpha1.
 	return list.Items, nil
 }
 
-// newEnvironmentReport sums up an environment. Entries are the changes of the namespace, the newest first.
+// see adds what is so that the environment's status does not say. Served is nil where it may not be read.
+func (r *environmentReport) see(environment *v1alpha1.FlagEnvironment, served *servedMark, now time.Time) {
+	for _, one := range unseenOf(environment, served, now) {
+		r.Unseen = append(r.Unseen, one.what)
+	}
+	revision := servedRevision(environment, served)
+	if environment.Status.State == v1alpha1.PublishStateElsewhere || revision == r.Revision {
+		return
+	}
+	r.Revision, r.PublishedAt = revision, nil
+	if !served.publishedAt.IsZero() {
+		r.PublishedAt = new(metav1.NewTime(served.publishedAt))
+	}
+}
+
+// newEnvironmentReport sums up an environment. Entries are the changes of the namespace, the newest first. Flags are nil
+// where they cannot be read.
 func newEnvironmentReport(
 	environment *v1alpha1.FlagEnvironment, flags []v1alpha1.FeatureFlag, entries []history.Entry,
 ) environmentReport {
@@ -173,13 +206,14 @@ func newEnvironmentReport(
 		Message:     "the operator has not answered yet",
 		Flags:       status.Flags,
 		Pending:     append([]string{}, status.PendingFlags...),
-		Brakes:      []string{},
-		Broken:      []brokenFlag{},
 		Loaded:      status.Delivery,
 		Changes:     []changeEntry{},
 	}
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ReadyCondition); ready != nil {
 		report.Ready, report.Message = ready.Status, ready.Message
+	}
+	if flags != nil {
+		report.Brakes, report.Broken = []string{}, []brokenFlag{}
 	}
 	for i := range flags {
 		flag := &flags[i]
@@ -227,7 +261,7 @@ func (a *App) printReport(report *environmentReport) error {
 	if report.State != v1alpha1.PublishStateServing {
 		c = yellow
 	}
-	if report.State == v1alpha1.PublishStateDegraded || report.Ready == metav1.ConditionFalse {
+	if report.State == v1alpha1.PublishStateDegraded || report.Ready == metav1.ConditionFalse || len(report.Unseen) > 0 {
 		c = red
 	}
 	published := ""
@@ -235,7 +269,10 @@ func (a *App) printReport(report *environmentReport) error {
 		published = ", published " + a.age(report.PublishedAt.Time) + " ago"
 	}
 	line := func(name string, text any) { a.printf("%-10s%s\n", safe(name), text) }
-	line("state", a.paint(c, string(cmp.Or(report.State, "Unknown"))))
+	line("state", a.paint(c, stateWords(report)))
+	for _, one := range report.Unseen {
+		line("unseen", a.paint(red, one))
+	}
 	line("revision", fmt.Sprintf("%d%s", report.Revision, published))
 	if report.Pinned != nil {
 		line(
@@ -254,7 +291,11 @@ func (a *App) printReport(report *environmentReport) error {
 		fmt.Sprintf("%d, %d pending, %d last good", report.Flags.Total, report.Flags.Pending, report.Flags.LastGood),
 	)
 	line("pending", listed(report.Pending, int(report.Flags.Pending)))
-	line("brakes", listed(report.Brakes, len(report.Brakes)))
+	if report.Brakes == nil {
+		line("brakes", "unknown, as the flags cannot be read")
+	} else {
+		line("brakes", listed(report.Brakes, len(report.Brakes)))
+	}
 	a.printBroken(report.Broken)
 	if loaded := report.Loaded; loaded != nil {
 		line(
@@ -266,8 +307,21 @@ func (a *App) printReport(report *environmentReport) error {
 	return a.printRecent(report.Changes)
 }
 
+// stateWords is the state, which is an old one where the operator has not acted on what is so.
+func stateWords(report *environmentReport) string {
+	state := string(cmp.Or(report.State, "Unknown"))
+	if len(report.Unseen) > 0 {
+		state += ", as the operator said last"
+	}
+	return state
+}
+
 // printBroken prints at most ten broken flags, a line each.
 func (a *App) printBroken(broken []brokenFlag) {
+	if broken == nil {
+		a.printf("broken    unknown, as the flags cannot be read\n")
+		return
+	}
 	if len(broken) == 0 {
 		a.printf("broken    none\n")
 	}
