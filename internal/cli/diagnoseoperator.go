@@ -251,8 +251,10 @@ func diagnoseAdmission(err error, took time.Duration) diagnosis {
 	case apierrors.IsNotFound(err):
 		return diagnosis{checkAdmission, unknown, "nothing can be tried: " + err.Error(), "choose another namespace with -n"}
 	case apierrors.IsForbidden(err):
-		return diagnosis{checkAdmission, unknown, "you may not create what would be tried: " + err.Error(),
-			"let somebody look who may change flags; \"changes\" below says whether anybody acts on them"}
+		return diagnosis{
+			checkAdmission, unknown, "you may not create what would be tried: " + err.Error(),
+			"let somebody look who may change flags; \"changes\" below says whether anybody acts on them",
+		}
 	default:
 		return diagnosis{
 			checkAdmission,
@@ -277,16 +279,20 @@ func diagnoseWrong(err error) diagnosis {
 		return diagnosis{
 			checkAdmission,
 			problem,
-			"nothing judges changes: a regular expression that does not compile is admitted, so that mistakes are stored " +
-				"and whoever may write flags changes production",
+			"nothing judges changes: a regular expression that does not compile is admitted, so that mistakes are " +
+				"stored, and whoever may write flags changes production",
 			"apply config/webhook, or upgrade the chart",
 		}
 	case apierrors.IsAlreadyExists(err):
 		return diagnosis{checkAdmission, unknown, "nothing can be tried: " + err.Error(), "rename that audience"}
 	case admissionIsAway(err):
 		return diagnoseAdmission(err, 0)
+	case strings.Contains(err.Error(), "denied the request"): // So the API server begins what a webhook answers.
+		return diagnosis{checkAdmission, healthy, "what is wrong is refused", ""}
 	}
-	return diagnosis{checkAdmission, healthy, "what is wrong is refused", ""}
+	return diagnosis{
+		checkAdmission, unknown, "whether mistakes are refused cannot be tried: " + err.Error(), "look again",
+	}
 }
 
 // policyRoles says what is open without each of the shipped policies, by the end of its name.

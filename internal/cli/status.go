@@ -188,8 +188,8 @@ func (r *environmentReport) see(environment *v1alpha1.FlagEnvironment, served *s
 	}
 }
 
-// newEnvironmentReport sums up an environment. Entries are the changes of the namespace, the newest first. Flags are nil
-// where they cannot be read.
+// newEnvironmentReport sums up an environment. Entries are the changes of the namespace, the newest first. Flags are
+// nil where they cannot be read.
 func newEnvironmentReport(
 	environment *v1alpha1.FlagEnvironment, flags []v1alpha1.FeatureFlag, entries []history.Entry,
 ) environmentReport {
@@ -261,7 +261,8 @@ func (a *App) printReport(report *environmentReport) error {
 	if report.State != v1alpha1.PublishStateServing {
 		c = yellow
 	}
-	if report.State == v1alpha1.PublishStateDegraded || report.Ready == metav1.ConditionFalse || len(report.Unseen) > 0 {
+	if report.State == v1alpha1.PublishStateDegraded || report.Ready == metav1.ConditionFalse ||
+		len(report.Unseen) > 0 {
 		c = red
 	}
 	published := ""

@@ -74,7 +74,8 @@ func newServedMark(served metav1.Object) *servedMark {
 	return mark
 }
 
-// servedRevision is the revision that an environment serves: by the ConfigMap, or where that is not known by the status.
+// servedRevision is the revision that an environment serves: by the ConfigMap, or where that is not known by the
+// status.
 func servedRevision(environment *v1alpha1.FlagEnvironment, served *servedMark) int64 {
 	if served == nil {
 		return environment.Status.PublishedRevision

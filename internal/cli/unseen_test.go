@@ -5,6 +5,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -149,9 +150,13 @@ func TestDiagnoseWrong(t *testing.T) {
 		want verdict
 		says string
 	}{
-		"refused":       {apierrors.NewInvalid(schema.GroupKind{}, "x", nil), healthy, "is refused"},
-		"admitted":      {nil, problem, "nothing judges changes"},
-		"there already": {apierrors.NewAlreadyExists(resource, "x"), unknown, "nothing can be tried"},
+		"refused": {
+			apierrors.NewForbidden(resource, "x", errors.New(`admission webhook "judge" denied the request: no`)),
+			healthy, "is refused",
+		},
+		"refused by others": {apierrors.NewTooManyRequests("later", 1), unknown, "cannot be tried"},
+		"admitted":          {nil, problem, "nothing judges changes"},
+		"there already":     {apierrors.NewAlreadyExists(resource, "x"), unknown, "nothing can be tried"},
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, []diagnosis{diagnoseWrong(tc.err)}, tc.want, tc.says) })
 	}
