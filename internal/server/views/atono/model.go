@@ -241,7 +241,9 @@ func turnOn(flag *v1alpha1.FeatureFlag, environment string, replace bool) error 
 			environment,
 		)
 	}
-	*server.Part(flag, environment) = v1alpha1.EnvironmentConfig{Name: environment, DefaultVariation: variation}
+	part := server.Part(flag, environment)
+	// Switched off again, the flag leaves the value to the code as before.
+	*part = v1alpha1.EnvironmentConfig{Name: environment, DefaultVariation: variation, CodeDefault: part.CodeDefault}
 	server.SetEnabled(flag, environment, true)
 	return nil
 }
