@@ -26,7 +26,8 @@ type BreakGlass struct {
 func (b BreakGlass) String() string { return b.Actor + " " + b.At.UTC().Format(time.RFC3339) }
 
 // BreakGlassOf is what a served datafile says of who wrote it without the operator. It finds none where the annotation
-// is absent, or is not one that String makes: then the datafile is an ordinary one.
+// is absent, or is not one that String makes: then the datafile is an ordinary one. A user name may have spaces, and the
+// last space ends it: the policy lets nothing but a time follow the name of whoever writes.
 func BreakGlassOf(object metav1.Object) (mark BreakGlass, found bool) {
 	value := object.GetAnnotations()[v1alpha1.BreakGlassAnnotation]
 	space := strings.LastIndexByte(value, ' ')
@@ -34,7 +35,7 @@ func BreakGlassOf(object metav1.Object) (mark BreakGlass, found bool) {
 		return BreakGlass{}, false
 	}
 	at, err := time.Parse(time.RFC3339, value[space+1:])
-	if err != nil {
+	if err != nil || strings.TrimSpace(value[:space]) == "" {
 		return BreakGlass{}, false
 	}
 	return BreakGlass{Actor: value[:space], At: at}, true

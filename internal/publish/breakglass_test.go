@@ -129,6 +129,7 @@ func TestTheMarkOfBreakGlass(t *testing.T) {
 		"alice":                                {},
 		"2027-01-01T09:00:00Z":                 {},
 		" 2027-01-01T09:00:00Z":                {},
+		"   2027-01-01T09:00:00Z":              {},
 		"alice yesterday":                      {},
 		"alice 2027-01-01T09:00:00Z and later": {},
 	} {

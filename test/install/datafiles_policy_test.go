@@ -6,6 +6,7 @@ package install_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -155,6 +156,61 @@ var _ = Describe("The policy on published datafiles", Ordered, ContinueOnFailure
 			[]byte(`{"metadata":{"annotations":{"x":"y"}}}`)))).To(Succeed())
 		Expect(publisher.Update(ctx, glass.DeepCopy())).To(Succeed(), "whoever may publish ends it")
 		Expect(c.admin.Delete(ctx, glass.DeepCopy())).To(Succeed())
+	})
+
+	It("takes nothing but a time after the name of whoever writes without the operator", func() {
+		for mark, taken := range map[string]bool{
+			"publisher 2026-01-02T03:04:05Z":                           true,
+			"publisher 2026-01-02T03:04:05.25+01:00":                   true,
+			"publisher smith (approved by alice) 2035-01-02T03:04:05Z": false,
+			"publisher  2026-01-02T03:04:05Z":                          false,
+			"publisher 2026-01-02T03:04:05Z ":                          false,
+			"publisher 2026-01-02":                                     false,
+			"publisher ":                                               false,
+			"publisher " + strings.Repeat("9", 200<<10):                false,
+		} {
+			written := served("flags-signed")
+			written.Annotations = map[string]string{v1alpha1.BreakGlassAnnotation: mark}
+			err := as("publisher").Create(ctx, written, client.DryRunAll)
+			if taken {
+				Expect(err).NotTo(HaveOccurred(), mark)
+				continue
+			}
+			Expect(err).To(MatchError(ContainSubstring("and the time in RFC 3339")), "%.80s", mark)
+		}
+	})
+
+	// An update has two versions, each of which asks for the right by label and by name.
+	It("lets whoever may publish and administrators update the history and what is served, and nobody else", func() {
+		for _, name := range []string{"flags-production", "flags-production-r1"} {
+			published := served(name)
+			Expect(c.asAccount().Create(ctx, published)).To(Succeed())
+			for _, user := range []string{"publisher", ""} {
+				written := published.DeepCopy()
+				written.Data = map[string]string{"by": "user " + user}
+				writer := c.admin
+				if user != "" {
+					writer = as(user)
+				}
+				Expect(writer.Update(ctx, written)).To(Succeed(), "%s %q", name, user)
+				published = written
+			}
+			written := published.DeepCopy()
+			written.Data = map[string]string{"by": "editor"}
+			isRefused(as("editor").Update(ctx, written))
+
+			By("changing the environment, which asks for the right on both and on that of the name")
+			other := published.DeepCopy()
+			other.Labels[v1alpha1.EnvironmentLabel] = "staging"
+			isRefused(as("publisher").Update(ctx, other.DeepCopy()))
+			Expect(c.admin.Update(ctx, other)).To(Succeed())
+			isRefused(as("publisher").Update(ctx, other.DeepCopy()))
+			third := other.DeepCopy()
+			third.Labels[v1alpha1.EnvironmentLabel] = "testing"
+			isRefused(as("editor").Update(ctx, third.DeepCopy()))
+			Expect(c.admin.Update(ctx, third)).To(Succeed(), "three environments")
+			Expect(c.admin.Delete(ctx, third)).To(Succeed())
+		}
 	})
 
 	It("tells the operator that it is in force", func() {
