@@ -34,8 +34,11 @@ func (r *flagEnvironments) keepProduction(
 	request *admission.Request,
 	environment *v1alpha1.FlagEnvironment,
 ) (string, error) {
-	if request.Operation != admissionv1.Create || !leavesOutProduction(request) {
+	switch {
+	case !leavesOutProduction(request):
 		return "", nil
+	case request.Operation != admissionv1.Create:
+		return endsProduction(request), nil
 	}
 	left, err := r.leftByProduction(ctx, environment)
 	if err != nil {
@@ -50,6 +53,17 @@ func (r *flagEnvironments) keepProduction(
 			"stays production; write production: false to end that",
 		left,
 	), nil
+}
+
+// endsProduction is the warning of an update that leaves spec.production out of a production environment, which ends it:
+// so tools take back a field that they no longer name.
+func endsProduction(request *admission.Request) string {
+	stored := &v1alpha1.FlagEnvironment{}
+	if json.Unmarshal(request.OldObject.Raw, stored) != nil || !stored.Spec.Production {
+		return ""
+	}
+	return "spec.production: is left out, so that the environment is production no more, and editors may change what it serves; " +
+		"write production: true to keep it"
 }
 
 // sayProduction writes the default of spec.production into a response where the author left it out.
