@@ -22,8 +22,12 @@ type waitingChange struct {
 }
 
 // waitingOf is what the operator has not acted on of an object: change records that it has not taken over, a spec that
-// its status does not speak of, and brakes that its status does not show.
+// its status does not speak of, and brakes that its status does not show. What is stored in a form of another version
+// waits for whoever mends it, and not for the operator.
 func waitingOf(kind v1alpha1.Kind, object v1alpha1.Object) []waitingChange {
+	if v1alpha1.Undecodable(object) != "" {
+		return nil
+	}
 	name := kind.Word + " " + object.GetName()
 	var all []waitingChange
 	// What cannot be parsed was not written by admission, and is passed over by the operator, too.

@@ -46,8 +46,12 @@ type unseen struct {
 	since time.Time
 }
 
-// servedMark reads the metadata of what an environment serves. It is nil where the caller may not read it.
+// servedMark reads the metadata of what an environment serves. It is nil where the caller may not read it, and where
+// nobody knows its name, because what is stored of the environment does not fit this version.
 func (c *cluster) servedMark(ctx context.Context, environment *v1alpha1.FlagEnvironment) (*servedMark, error) {
+	if v1alpha1.Lost(environment, "spec.datafile") {
+		return nil, nil //nolint:nilnil // As below.
+	}
 	served := &metav1.PartialObjectMetadata{}
 	served.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
 	name := environment.DatafileName()
@@ -109,16 +113,15 @@ func unseenOf(environment *v1alpha1.FlagEnvironment, served *servedMark, now tim
 
 // servedOtherwise says how what is served differs from what the status says is served.
 func servedOtherwise(status *v1alpha1.FlagEnvironmentStatus, served *servedMark) string {
-	known := status.State == v1alpha1.PublishStateBreakGlass
 	switch {
 	case served.missing && status.PublishedRevision == 0:
 		return ""
 	case served.missing:
 		return "nothing is served, as ConfigMap " + served.name + " is missing" + notSeen
-	case served.breakGlass != nil && (!known || served.revision != status.PublishedRevision):
+	case served.breakGlass != nil && served.revision != status.PublishedRevision:
 		return fmt.Sprintf("revision %d is served, by break glass of %s at %s"+notSeen,
 			served.revision, served.breakGlass.Actor, served.breakGlass.At.UTC().Format(time.RFC3339))
-	case served.breakGlass == nil && known:
+	case served.breakGlass == nil && status.State == v1alpha1.PublishStateBreakGlass:
 		return fmt.Sprintf("break glass has ended at revision %d"+notSeen, served.revision)
 	case served.revision != status.PublishedRevision:
 		return fmt.Sprintf("revision %d is served, and the status says %d: it follows in a moment, or somebody else has "+

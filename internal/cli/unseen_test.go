@@ -77,6 +77,9 @@ func TestUnseen(t *testing.T) {
 		"break glass that the operator knows": {
 			in(v1alpha1.PublishStateBreakGlass), served("6", byAlice, time.Hour), "", warning, 6,
 		},
+		"break glass that the operator knows, and cannot copy to another namespace": {
+			in(v1alpha1.PublishStateDegraded), served("6", byAlice, time.Hour), "", problem, 6,
+		},
 		"break glass once more": {
 			in(v1alpha1.PublishStateBreakGlass), served("7", byAlice, time.Hour), "revision 7 is served", problem, 7,
 		},
@@ -221,6 +224,9 @@ func TestDiagnoseChanges(t *testing.T) {
 			expect(t, []diagnosis{diagnoseChanges(waitingOf(flagKind, tc.flag), examined)}, tc.want, says)
 		})
 	}
+	undecodable := flag(time.Hour, edited)
+	undecodable.Annotations = map[string]string{v1alpha1.UndecodableAnnotation: "spec.type\nspec.type is a number"}
+	expect(t, []diagnosis{diagnoseChanges(waitingOf(flagKind, undecodable), examined)}, healthy, "")
 	for _, kind := range v1alpha1.Kinds {
 		object := kind.New()
 		object.SetGeneration(2)
