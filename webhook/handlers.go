@@ -12,6 +12,7 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -58,6 +59,7 @@ func (m *mutating[T, P]) handle(ctx context.Context, request admission.Request) 
 		return admission.Errored(http.StatusInternalServerError, err)
 	}
 	response := admission.PatchResponseFromRaw(before, after)
+	response.Patches = append(withoutMark(request.Object.Raw).Patches, response.Patches...)
 	if isEnvironment {
 		sayProduction(&response, &request, environment)
 	}
@@ -87,7 +89,7 @@ func (v *validating[T, P]) handle(ctx context.Context, request admission.Request
 	ctx = admission.NewContextWithRequest(ctx, request)
 	old, object := P(new(T)), P(new(T))
 	if request.Operation != admissionv1.Create {
-		if err := decode.Object(request.OldObject.Raw, old); err != nil {
+		if err := readStored(request.OldObject.Raw, old); err != nil {
 			return admission.Errored(http.StatusBadRequest, err)
 		}
 	}
@@ -116,7 +118,7 @@ func (v *validating[T, P]) handle(ctx context.Context, request admission.Request
 // read reads the object of a request. One that does not fit the Kind's type is refused, unless it is stored so and its
 // spec does not change: its finalizers can go then, and a flag can be forced off.
 func (w *webhook[T, P]) read(ctx context.Context, request *admission.Request, object P) *admission.Response {
-	if err := decode.Object(request.Object.Raw, object); err != nil {
+	if err := readStored(request.Object.Raw, object); err != nil {
 		refused := admission.Errored(http.StatusBadRequest, err)
 		return &refused
 	}
@@ -129,6 +131,34 @@ func (w *webhook[T, P]) read(ctx context.Context, request *admission.Request, ob
 		refused = admission.Errored(http.StatusBadRequest, errors.New(problem))
 	}
 	return &refused
+}
+
+// readStored reads an object as decode.Object does, but for the mark of a status alone that is lost: admission looks at no
+// status.
+func readStored(raw []byte, into v1alpha1.Object) error {
+	if err := decode.Object(raw, into); err != nil {
+		return err //nolint:wrapcheck // It says which Kind could not be read.
+	}
+	if v1alpha1.Undecodable(into) == "" {
+		decode.Unmark(into)
+	}
+	return nil
+}
+
+// withoutMark is the patch that takes out of an object what somebody wrote under the name of the mark. Nothing reads it,
+// and it would take place that no budget counts. The patch goes before others, which do not know of the annotation.
+func withoutMark(raw []byte) admission.Response {
+	var object metav1.PartialObjectMetadata
+	if !bytes.Contains(raw, []byte(v1alpha1.UndecodableAnnotation)) || json.Unmarshal(raw, &object) != nil {
+		return admission.Response{}
+	}
+	if _, written := object.Annotations[v1alpha1.UndecodableAnnotation]; !written {
+		return admission.Response{}
+	}
+	return admission.PatchResponseFromRaw(
+		[]byte(`{"metadata":{"annotations":{"`+v1alpha1.UndecodableAnnotation+`":""}}}`),
+		[]byte(`{"metadata":{"annotations":{}}}`),
+	)
 }
 
 // keepsSpec reports whether an update leaves the spec as it is stored.

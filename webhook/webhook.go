@@ -28,7 +28,6 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/budget"
-	"github.com/jackstaff-dev/jackstaff/internal/decode"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
@@ -137,7 +136,7 @@ func (w *webhook[T, P]) Default(ctx context.Context, object P) error {
 	var before history.Object
 	if request.Operation == admissionv1.Update {
 		old = new(T)
-		if err := decode.Object(request.OldObject.Raw, old); err != nil {
+		if err := readStored(request.OldObject.Raw, old); err != nil {
 			return apierrors.NewBadRequest(fmt.Sprintf("read the stored %s: %v", w.kind.Kind, err))
 		}
 		setDefaults(old)

@@ -12,11 +12,11 @@ import (
 // UndecodableAnnotation marks, in memory alone, an object whose stored form the types of this package cannot hold, as
 // after a Kind's schema has changed between two versions. It is never stored: what somebody stores under this name is
 // ignored. Its first line holds the paths of the fields that were lost, separated by spaces, and the rest says what is
-// wrong with them.
+// wrong with them. The rest is empty where the status alone was lost, for the operator makes that again.
 const UndecodableAnnotation = "flags.jackstaff.dev/undecodable"
 
-// Undecodable says why the stored form of an object does not fit its type, and is empty where it does. Of such an
-// object only what fits is known, and it may not be published or written as it is.
+// Undecodable says why the stored form of an object does not fit its type, and is empty where it does and where its
+// status alone does not. Of such an object only what fits is known, and it may not be published or written as it is.
 func Undecodable(object metav1.Object) string {
 	_, problem, _ := strings.Cut(object.GetAnnotations()[UndecodableAnnotation], "\n")
 	return problem

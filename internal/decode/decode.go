@@ -113,8 +113,9 @@ func (s *salvage) read(without ...string) ([]byte, error) {
 	return data, nil
 }
 
-// mark sets object to what fits and marks it. A status alone that was lost is no reason: it is made again, that of an
-// environment with the SDK keys that its served file mirrors.
+// mark sets object to what fits and marks it. Where a status alone was lost, the mark has no reason: the status is made
+// again, that of an environment with the SDK keys that its served file mirrors. Until then the mark keeps replicas from
+// taking an empty status for one without keys.
 func (s *salvage) mark(data []byte, object v1alpha1.Object) error {
 	reflect.ValueOf(object).Elem().SetZero() // What the first attempt has read must not stay.
 	if err := utiljson.Unmarshal(data, object); err != nil {
@@ -122,13 +123,10 @@ func (s *salvage) mark(data []byte, object v1alpha1.Object) error {
 	}
 	environment, isEnvironment := object.(*v1alpha1.FlagEnvironment)
 	annotations := object.GetAnnotations()
-	delete(annotations, v1alpha1.UndecodableAnnotation)
-	if !onlyStatus(s.paths) {
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
-		annotations[v1alpha1.UndecodableAnnotation] = s.text()
+	if annotations == nil {
+		annotations = map[string]string{}
 	}
+	annotations[v1alpha1.UndecodableAnnotation] = s.text()
 	object.SetAnnotations(annotations)
 	if isEnvironment && v1alpha1.Lost(object, "spec.production") {
 		environment.Spec.Production = true // Nobody without the right may profit from not knowing.
@@ -138,8 +136,11 @@ func (s *salvage) mark(data []byte, object v1alpha1.Object) error {
 
 func onlyStatus(paths []string) bool { return len(paths) == 1 && paths[0] == "status" }
 
-// text is the mark: paths, then what is wrong.
+// text is the mark: paths, then what is wrong, which is nothing where a status alone was lost.
 func (s *salvage) text() string {
+	if onlyStatus(s.paths) {
+		return "status\n"
+	}
 	paths := s.paths
 	if len(paths) > maxPaths {
 		paths = []string{"spec", "status"}

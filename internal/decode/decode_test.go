@@ -27,6 +27,8 @@ func TestObjectKeepsWhatFits(t *testing.T) {
 		raw      string
 		wantLost string // A path, and empty where the object is whole.
 		check    func(v1alpha1.Object) bool
+		// wantStatusLost is true where the status is lost, which alone is no problem.
+		wantStatusLost bool
 	}{
 		"a flag that fits": {raw: goodFlag},
 		"another type": {raw: badFlag, wantLost: "spec.variations", check: func(o v1alpha1.Object) bool {
@@ -47,9 +49,18 @@ func TestObjectKeepsWhatFits(t *testing.T) {
 			check: func(o v1alpha1.Object) bool {
 				return o.(*v1alpha1.FeatureFlag).Spec.Type == "boolean"
 			},
+			wantStatusLost: true,
 		},
 		"the status of an environment is made again": {
-			raw: `{"kind":"FlagEnvironment",` + head + `,"status":{"sdkKeys":"none"}}`,
+			raw: `{"kind":"FlagEnvironment",` + head + `,"status":{"sdkKeys":"none"}}`, wantStatusLost: true,
+		},
+		"a lost status that somebody claims": {
+			raw: strings.Replace(`{"kind":"FlagEnvironment",`+head+`}`, `"uid"`,
+				`"annotations":{"`+v1alpha1.UndecodableAnnotation+`":"status\\n"},"uid"`, 1),
+		},
+		"a lost status next to a lost spec": {
+			raw:      `{"kind":"FlagEnvironment",` + head + `,"spec":[],"status":{"sdkKeys":"none"}}`,
+			wantLost: "spec", wantStatusLost: true,
 		},
 		"production that cannot be read is production": {
 			raw:      `{"kind":"FlagEnvironment",` + head + `,"spec":{"production":{"since":1}}}`,
@@ -78,6 +89,10 @@ func TestObjectKeepsWhatFits(t *testing.T) {
 			object := of.New()
 			if err := Object([]byte(tc.raw), object); err != nil {
 				t.Fatal(err)
+			}
+			if v1alpha1.Lost(object, "status") != tc.wantStatusLost {
+				t.Errorf("that the status is lost is said to be %t: a replica would not know to keep the keys",
+					!tc.wantStatusLost)
 			}
 			problem := v1alpha1.Undecodable(object)
 			if (problem != "") != (tc.wantLost != "") || tc.wantLost != "" && !v1alpha1.Lost(object, tc.wantLost) {

@@ -108,7 +108,10 @@ func (f *follower) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 		return ctrl.Result{}, fmt.Errorf("get environment: %w", err)
 	}
 	if v1alpha1.Lost(environment, "status") {
-		// Nobody knows which keys are valid. Those that were go on being so.
+		// Nobody knows which keys are valid. Those that were go on being so, unless they were another environment's.
+		if held, found := f.store.Environment(environment.Namespace, environment.Name); found && held.UID != environment.UID {
+			f.store.Remove(request.NamespacedName)
+		}
 		f.store.start.done(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}

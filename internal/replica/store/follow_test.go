@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/decode"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
@@ -267,6 +270,52 @@ func TestARevokedKeyDoesNotWaitForTheDatafile(t *testing.T) {
 	c.fails = nil
 	if c.sync().Revision().Number != 1 {
 		t.Error("the datafile is not read once that is possible")
+	}
+}
+
+// Nobody knows from a status that cannot be read which keys are valid: callers must not be turned away until it is made
+// again.
+func TestALostStatusKeepsKeys(t *testing.T) {
+	for name, tc := range map[string]struct {
+		raw      string // What is stored, as the cache reads it.
+		uid      types.UID
+		wantKeys bool
+	}{
+		"a status of another form": {raw: `"status":{"sdkKeys":"none"}`, uid: "1", wantKeys: true},
+		"a status and a spec of another form": {
+			raw: `"spec":[],"status":{"sdkKeys":"none"}`, uid: "1", wantKeys: true,
+		},
+		"another environment of that name": {raw: `"status":{"sdkKeys":"none"}`, uid: "2"},
+		"a status without keys":            {raw: `"status":{}`, uid: "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, environment("a"), configMap("flags-production", v1alpha1.DatafileServed, oneFlag(1, "a")))
+			if c.sync().Revision().Number != 1 {
+				t.Fatal("nothing is served before")
+			}
+			raw := fmt.Sprintf(`{"kind":"FlagEnvironment","apiVersion":"flags.jackstaff.dev/v1alpha1",`+
+				`"metadata":{"namespace":"shop","name":"production","uid":%q},%s}`, tc.uid, tc.raw)
+			c.follower.cache = interceptor.NewClient(c.Client.(client.WithWatch), interceptor.Funcs{
+				Get: func(ctx context.Context, from client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+					if environment, is := object.(*v1alpha1.FlagEnvironment); is {
+						return decode.Object([]byte(raw), environment)
+					}
+					return from.Get(ctx, key, object, options...)
+				},
+			})
+			held := c.sync()
+			if _, _, found := c.store.ByKey("sdk_a"); found != tc.wantKeys {
+				t.Errorf("that the key is valid is %t", found)
+			}
+			if tc.wantKeys && (held == nil || held.Revision().Number != 1) {
+				t.Error("what was served is gone")
+			}
+			c.follower.cache = c.Client
+			c.sync()
+			if _, _, found := c.store.ByKey("sdk_a"); !found {
+				t.Error("the key is not valid once the status is made again")
+			}
+		})
 	}
 }
 
