@@ -5,6 +5,8 @@ package webhook_test
 
 import (
 	"context"
+	"maps"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -91,6 +93,27 @@ var _ = Describe("Admission of objects whose stored form it does not know", func
 		namespace = newNamespace(ctx)
 		editor = actAs(ctx, namespace, "eve@example.com", "editor")
 		publisher = actAs(ctx, namespace, "pat@example.com", "publisher")
+	})
+
+	It("takes out the mark that somebody writes, which no budget counts", func(ctx SpecContext) {
+		forged := map[string]string{v1alpha1.UndecodableAnnotation: "status\n" + strings.Repeat("x", 100<<10)}
+		for _, object := range []client.Object{
+			builders.MakeEnvironment("production", namespace).Obj(),
+			builders.MakeFlag("checkout", namespace).Boolean().Environment("production").Obj(),
+			builders.MakeAudience("staff", namespace).Obj(),
+			builders.MakeEvent("paid", namespace).Obj(),
+		} {
+			object.SetAnnotations(maps.Clone(forged))
+			Expect(cluster.Create(ctx, object)).To(Succeed())
+			Expect(object.GetAnnotations()).NotTo(HaveKey(v1alpha1.UndecodableAnnotation))
+			Expect(object.GetAnnotations()).To(HaveKey(v1alpha1.ChangesAnnotation), "the rest of the patch")
+			before := object.DeepCopyObject().(client.Object)
+			object.GetAnnotations()[v1alpha1.UndecodableAnnotation] = forged[v1alpha1.UndecodableAnnotation]
+			object.GetAnnotations()["example.com/note"] = "mine"
+			Expect(cluster.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+			Expect(object.GetAnnotations()).To(And(
+				HaveKeyWithValue("example.com/note", "mine"), Not(HaveKey(v1alpha1.UndecodableAnnotation))))
+		}
 	})
 
 	It("lets them be braked, mended and deleted with the right", func(ctx SpecContext) {

@@ -79,7 +79,7 @@ func metadataSize(object client.Object) int64 {
 	}
 	for key, value := range object.GetAnnotations() {
 		switch {
-		case key == v1alpha1.ChangesAnnotation:
+		case key == v1alpha1.ChangesAnnotation, key == v1alpha1.UndecodableAnnotation: // The latter is never stored.
 		case slices.Contains(requests, key):
 			size += int64(max(0, len(value)-freeRequestBytes))
 		default:
