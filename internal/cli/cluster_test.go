@@ -192,7 +192,7 @@ var _ = Describe("The command line", func() {
 		Expect(
 			run(0, namespace, "toggle", "new/checkout", "-e", "production"),
 		).To(
-			Equal("FeatureFlag checkout is off in production\n"),
+			Equal("FeatureFlag checkout is to be off in production\n"),
 		)
 		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Environments[0].Enabled).To(BeFalse())
 		again := jackstaff(
@@ -367,7 +367,7 @@ var _ = Describe("The command line", func() {
 	It("stores nothing in a dry run, and waits until it is served", func() {
 		namespace := makeProject()
 		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--off", "--dry-run")).To(
-			Equal("FeatureFlag checkout is off in production (dry run)\n"))
+			Equal("FeatureFlag checkout is to be off in production (dry run)\n"))
 		Expect(run(0, namespace, "archive", "checkout", "--dry-run")).To(HaveSuffix("(dry run)\n"))
 		Expect(run(0, namespace, "freeze", "production", "--dry-run")).To(HaveSuffix("(dry run)\n"))
 		flag := fetch(namespace, "checkout", &v1alpha1.FeatureFlag{})
@@ -463,14 +463,14 @@ var _ = Describe("The command line", func() {
 	It("switches a flag off that Git owns, so that the tool does not undo it", func() {
 		namespace := makeProject("argocd.argoproj.io/tracking-id=shop-flags:x")
 		Expect(
-			run(0, namespace, "toggle", "checkout", "-e", "production", "--off"),
+			run(0, namespace, "toggle", "checkout", "-e", "production", "--off", "--wait"),
 		).To(
 			ContainSubstring("because Argo CD (shop-flags) owns the flag"),
 		)
 		flag := fetch(namespace, "checkout", &v1alpha1.FeatureFlag{})
 		Expect(flag.Annotations).To(HaveKeyWithValue(v1alpha1.ForceDisabledAnnotation, "production"))
 		Expect(flag.Spec.Environments[0].Enabled).To(BeTrue())
-		Expect(run(0, namespace, "toggle", "checkout", "-e", "production")).To(ContainSubstring("is on in production"))
+		Expect(run(0, namespace, "toggle", "checkout", "-e", "production")).To(ContainSubstring("is to be on in production"))
 		Expect(
 			fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Annotations,
 		).To(

@@ -4,7 +4,6 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -19,8 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
-	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
@@ -354,7 +351,7 @@ func TestToggleSaysWhatIsNotServed(t *testing.T) {
 		on    bool
 		want  string
 	}{
-		"a brake under break glass":            {state: v1alpha1.PublishStateBreakGlass, want: "--off --break-glass"},
+		"a brake under break glass":            {state: v1alpha1.PublishStateBreakGlass, want: "toggle new/checkout -e production --off --break-glass"},
 		"a switch on under break glass":        {state: v1alpha1.PublishStateBreakGlass, on: true, want: "break-glass end production"},
 		"a brake where another cluster serves": {mode: v1alpha1.PublishModeNone, want: "switch the flag there"},
 		"a brake":                              {mode: v1alpha1.PublishModeAutomatic},
@@ -362,17 +359,9 @@ func TestToggleSaysWhatIsNotServed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			environment := &v1alpha1.FlagEnvironment{}
 			environment.Name, environment.Status.State, environment.Spec.Publish.Mode = "production", tc.state, tc.mode
-			var printed bytes.Buffer
-			app := &App{
-				Streams: genericiooptions.IOStreams{
-					Out:    &printed,
-					ErrOut: &printed,
-				},
-				Clock: clocktesting.NewFakePassiveClock(time.Now()),
-			}
-			app.noteUnpublished(environment, tc.on)
-			if unserved(environment) != (tc.want != "") || !strings.Contains(printed.String(), tc.want) {
-				t.Errorf("it says %q, want %q", printed.String(), tc.want)
+			why := whyUnpublished(environment, "new/checkout", tc.on, time.Now())
+			if waits(environment, false, !tc.on, time.Now()) != (tc.want != "") || !strings.Contains(why, tc.want) {
+				t.Errorf("it says %q, want %q", why, tc.want)
 			}
 		})
 	}

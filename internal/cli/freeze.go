@@ -84,8 +84,8 @@ func (a *App) freeze(ctx context.Context, c *cluster, o *freezing, name string) 
 	if err != nil {
 		return err
 	}
-	if environment.IsElsewhere() {
-		return fmt.Errorf("another cluster serves %s (spec.publish.mode is None); freeze it there", name)
+	if err := servedElsewhere(environment, "freeze it"); err != nil {
+		return err
 	}
 	changed, err := edit(ctx, c, o.dryRun, environment, func() error {
 		o.apply(&environment.Spec.Publish, a.Clock.Now())

@@ -43,6 +43,9 @@ func (a *App) publish(ctx context.Context, c *cluster, o *changing, name string)
 	if err != nil {
 		return err
 	}
+	if err := servedElsewhere(environment, "publish it"); err != nil {
+		return err
+	}
 	// Nanoseconds let two requests of one second differ.
 	request := a.Clock.Now().UTC().Format(time.RFC3339Nano)
 	changed, err := edit(ctx, c, o.dryRun, environment, func() error {
@@ -66,13 +69,15 @@ func (a *App) publish(ctx context.Context, c *cluster, o *changing, name string)
 	done := environmentOutcome(environment, "published", changed, o.dryRun)
 	done.Message = fmt.Sprintf("a publish of %s is asked for", name)
 	if o.wanted {
-		said, err := o.untilEnvironment(ctx, c, environment, "the publish", func() bool {
-			return environment.Status.LastHandledPublishAt == request
+		said, err := o.lookAt(ctx, c, environment, "the publish", func() progress {
+			return published(environment, environment.Status.LastHandledPublishAt == request, false, a.Clock.Now())
 		})
 		if err != nil {
 			return err
 		}
 		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, name+": "+said
+	} else {
+		a.noteBreakGlass(environment, "what waits")
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }

@@ -62,6 +62,9 @@ func (a *App) rollbackCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := servedElsewhere(environment, "roll it back"); err != nil {
+				return err
+			}
 			if o.clearPin {
 				return a.clearRollback(cmd.Context(), o, environment)
 			}
@@ -144,14 +147,21 @@ func (a *App) pin(
 	}
 	if o.wanted {
 		generation := environment.Generation
-		said, err := o.untilEnvironment(ctx, o.cluster, environment, "the rollback", func() bool {
-			return environment.Status.ObservedGeneration >= generation &&
-				(to == 0 || environment.Status.PublishedRevision == to || environment.Status.PinnedRevision == to)
+		said, err := o.lookAt(ctx, o.cluster, environment, "the rollback", func() progress {
+			if environment.Status.ObservedGeneration < generation {
+				return progress{}
+			}
+			status := &environment.Status
+			isServed := status.State != v1alpha1.PublishStateBreakGlass &&
+				(to == 0 || status.PublishedRevision == to || status.PinnedRevision == to)
+			return published(environment, isServed, true, a.Clock.Now())
 		})
 		if err != nil {
 			return err
 		}
 		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, environment.Name+": "+said
+	} else {
+		a.noteBreakGlass(environment, "that")
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }

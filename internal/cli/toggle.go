@@ -6,6 +6,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -80,8 +82,9 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 	}
 	// What is meant is decided once, so that a retry does not switch back.
 	wanted := o.on || !o.off && !o.brake && !flag.EnabledIn(o.environment)
-	how := ""
+	how, isServed := "", false
 	changed, err := edit(ctx, o.cluster, o.dryRun, flag, func() error {
+		isServed = serves(flag, o.environment, wanted)
 		how, err = switchTo(flag, o.environment, wanted, o.brake)
 		return err
 	})
@@ -102,9 +105,9 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 		Changed:     changed,
 		DryRun:      o.dryRun,
 	}
-	is := "is"
-	if unserved(environment) {
-		is = "is to be" // Nobody is served that, whatever the publish mode, and a brake neither.
+	is, why, now := "is", "", a.Clock.Now()
+	if !o.wanted && waits(environment, isServed, flag.ForceDisabledIn(o.environment), now) {
+		is, why = "is to be", whyUnpublished(environment, flag.Key(), wanted, now)
 	}
 	done.Message = fmt.Sprintf("FeatureFlag %s %s %s in %s%s", flag.Name, is, state, o.environment, how)
 	said := ""
@@ -117,8 +120,12 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 			done.Revision = served.Served.Revision
 		}
 		said = ": " + said
-	} else if !flag.ForceDisabledIn(o.environment) || unserved(environment) { // A brake waits for nothing else.
-		a.noteUnpublished(environment, wanted)
+	} else if why != "" {
+		done.Message += ": " + strings.TrimSuffix(why, ".")
+		a.notef("%s", why)
+		if spec := environment.Spec.Publish.At(now); !wanted && !unserved(environment) && (spec.Suspend || spec.Revision != nil) {
+			a.notef("To switch it off at once, add --brake.")
+		}
 	}
 	return o.print(a, done, safe(fmt.Sprintf("FeatureFlag %s %s %s in %s%s",
 		quote.Line(flag.Name), safe(is), a.paint(c, state), quote.Line(o.environment), quote.Line(how+said))))
@@ -231,53 +238,63 @@ func unserved(environment *v1alpha1.FlagEnvironment) bool {
 		(environment.IsElsewhere() || environment.Status.State == v1alpha1.PublishStateBreakGlass)
 }
 
-// noteUnpublished says so where an environment does not publish by itself, so that a change is not served yet. Who may
-// not read the environment, which is nil then, is told nothing.
-func (a *App) noteUnpublished(environment *v1alpha1.FlagEnvironment, on bool) {
-	if environment == nil {
-		return
+// serves reports whether an environment serves a flag as on or off, as far as the status knows. One that has not seen
+// the brake pulled or lifted does not know.
+func serves(flag *v1alpha1.FeatureFlag, name string, on bool) bool {
+	state := flag.StateIn(name)
+	return state != nil && state.Served != nil && state.Served.Enabled == on &&
+		state.Wanted.ForceDisabled == flag.ForceDisabledIn(name)
+}
+
+// waits reports whether a flag as it was switched is not served in an environment until a person does something else. A
+// brake waits where nobody serves it at all. Of an environment that may not be read, which is nil, nothing is known.
+func waits(environment *v1alpha1.FlagEnvironment, isServed, isBraked bool, now time.Time) bool {
+	if environment == nil || isServed {
+		return false
 	}
-	spec, name := environment.Spec.Publish.At(a.Clock.Now()), environment.Name
+	spec := environment.Spec.Publish.At(now)
+	return unserved(environment) ||
+		!isBraked && (spec.Suspend || spec.Revision != nil || spec.Mode == v1alpha1.PublishModeManual)
+}
+
+// whyUnpublished says why an environment does not publish the switch of a flag by itself, and what ends that. It is
+// empty where it does.
+func whyUnpublished(environment *v1alpha1.FlagEnvironment, key string, on bool, now time.Time) string {
+	spec, name := environment.Spec.Publish.At(now), environment.Name
 	switch {
 	case environment.IsElsewhere():
-		a.notef(
+		return fmt.Sprintf(
 			"Another cluster serves %s (spec.publish.mode is None), and nothing changes there: switch the flag there.",
 			name,
 		)
-		return
 	case unserved(environment) && on:
-		a.notef(
+		return fmt.Sprintf(
 			"%s is served without the operator (break glass): the change is served after \"jackstaff break-glass end %s\".",
 			name,
 			name,
 		)
-		return
 	case unserved(environment):
-		a.notef(
-			"%s is served without the operator (break glass), as it was: \"jackstaff toggle FLAG -e %s --off --break-glass\" "+
+		return fmt.Sprintf(
+			"%s is served without the operator (break glass), as it was: \"jackstaff toggle %s -e %s --off --break-glass\" "+
 				"switches the flag off there, and \"jackstaff break-glass end %s\" lets the operator serve it again.",
 			name,
+			key,
 			name,
 			name,
 		)
-		return
-	}
-	if !on && (spec.Suspend || spec.Revision != nil) {
-		defer a.notef("To switch it off at once, add --brake.")
-	}
-	switch {
 	case spec.Suspend:
-		a.notef("%s is frozen: the change is served after \"jackstaff freeze %s --off\".", name, name)
+		return fmt.Sprintf("%s is frozen: the change is served after \"jackstaff freeze %s --off\".", name, name)
 	case spec.Revision != nil:
-		a.notef(
+		return fmt.Sprintf(
 			"%s is pinned to revision %d: the change is served after \"jackstaff rollback %s --clear\".",
 			name,
 			*spec.Revision,
 			name,
 		)
 	case spec.Mode == v1alpha1.PublishModeManual:
-		a.notef("%s publishes by hand: the change is served after \"jackstaff publish %s\".", name, name)
+		return fmt.Sprintf("%s publishes by hand: the change is served after \"jackstaff publish %s\".", name, name)
 	}
+	return ""
 }
 
 // switchTo switches a flag, and says how where that is not by its spec.

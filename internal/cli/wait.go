@@ -74,16 +74,69 @@ func (w *waiter) until(
 func (w *waiter) untilEnvironment(
 	ctx context.Context, c *cluster, environment *v1alpha1.FlagEnvironment, what string, done func() bool,
 ) (string, error) {
+	return w.lookAt(ctx, c, environment, what, func() progress { return progress{done: done()} })
+}
+
+// lookAt is untilEnvironment, where look says what does not come by waiting, too.
+func (w *waiter) lookAt(
+	ctx context.Context, c *cluster, environment *v1alpha1.FlagEnvironment, what string, look func() progress,
+) (string, error) {
 	return w.until(ctx, what+" of "+environment.Name, func(ctx context.Context) (progress, error) {
 		if err := c.client.Get(ctx, client.ObjectKeyFromObject(environment), environment); err != nil {
 			return progress{}, err
 		}
-		now := progress{done: done(), said: conditionMessage(environment, v1alpha1.PublishedCondition)}
+		now := look()
+		if now.said == "" {
+			now.said = conditionMessage(environment, v1alpha1.PublishedCondition)
+		}
 		if now.done {
 			now = acknowledged(environment, 0, now.said)
 		}
 		return now, nil
 	})
+}
+
+// published is done where that is so, and else stuck where the operator publishes nothing of what a publish or, with
+// isPin, a rollback asks for, until a person ends what holds it back.
+func published(environment *v1alpha1.FlagEnvironment, done, isPin bool, now time.Time) progress {
+	if done {
+		return progress{done: true}
+	}
+	spec, state := environment.Spec.Publish.At(now), v1alpha1.ServingStatePending
+	switch {
+	case environment.IsElsewhere():
+		state = v1alpha1.ServingStateElsewhere
+	case environment.Status.State == v1alpha1.PublishStateBreakGlass:
+		state = v1alpha1.ServingStateBreakGlass
+	case !isPin && spec.Revision != nil:
+		state = v1alpha1.ServingStatePinned
+	case !isPin && spec.Suspend:
+		state = v1alpha1.ServingStateFrozen
+	default:
+		return progress{}
+	}
+	return progress{stuck: true, said: fmt.Sprintf("%s is %s", environment.Name, stateAdvice(state, environment.Name))}
+}
+
+// servedElsewhere refuses what only the cluster can do that serves an environment, and is nil where that is this one.
+func servedElsewhere(environment *v1alpha1.FlagEnvironment, there string) error {
+	if !environment.IsElsewhere() {
+		return nil
+	}
+	return fmt.Errorf("another cluster serves %s (spec.publish.mode is None); %s there", environment.Name, there)
+}
+
+// noteBreakGlass says so where what was asked for waits for the end of a break glass.
+func (a *App) noteBreakGlass(environment *v1alpha1.FlagEnvironment, what string) {
+	if environment.Status.State != v1alpha1.PublishStateBreakGlass {
+		return
+	}
+	a.notef(
+		"%s is served without the operator (break glass): %s is served after \"jackstaff break-glass end %s\".",
+		environment.Name,
+		what,
+		environment.Name,
+	)
 }
 
 // acknowledged is done once the instances of an environment have loaded that revision or a later one, where they
