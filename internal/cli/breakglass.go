@@ -42,6 +42,9 @@ func (a *App) breakGlassToggle(ctx context.Context, o *toggling, nameOrKey strin
 	if err != nil {
 		return err
 	}
+	if err := servedElsewhere(environment, "switch the flag off"); err != nil {
+		return err
+	}
 	done := &outcome{
 		Kind: "FeatureFlag", Namespace: environment.Namespace, Name: nameOrKey, Key: nameOrKey,
 		Environment: environment.Name, Action: "off", DryRun: o.dryRun,
@@ -50,6 +53,10 @@ func (a *App) breakGlassToggle(ctx context.Context, o *toggling, nameOrKey strin
 	if err == nil {
 		done.Name, done.Key = flag.Name, flag.Key()
 	} else if !isGone(err) {
+		return err
+	}
+	brake := fmt.Sprintf("jackstaff toggle %s -e %s --brake", done.Key, environment.Name)
+	if err := a.needsBreakGlass(ctx, o.cluster, environment, brake, o.yes, o.dryRun); err != nil {
 		return err
 	}
 	done.Revision, err = a.serveWithoutOperator(ctx, o.cluster, environment, o.dryRun, func(current *corev1.ConfigMap) (
@@ -92,6 +99,10 @@ func (a *App) breakGlassRollback(
 	environment *v1alpha1.FlagEnvironment,
 	planned *rollback,
 ) error {
+	pin := fmt.Sprintf("jackstaff rollback %s --to %d", environment.Name, planned.target)
+	if err := a.needsBreakGlass(ctx, o.cluster, environment, pin, o.yes, o.dryRun); err != nil {
+		return err
+	}
 	contents, err := o.cluster.keptContents(ctx, environment, planned.target)
 	if err != nil {
 		return err
@@ -165,7 +176,7 @@ func (a *App) serveWithoutOperator(
 		}, err
 	})
 	if err != nil || revision == 0 {
-		return 0, err
+		return 0, rightsMissing(err, environment)
 	}
 	for _, delivery := range environment.Status.Deliveries {
 		if _, err := publisher.CopyWithoutOperator(ctx, environment, delivery.Namespace); err != nil {
@@ -255,23 +266,18 @@ func (a *App) endBreakGlass(
 	if o.output != jsonOutput {
 		a.printEnd(served, mark, effects)
 	}
-	if refusal := notTakenOver(environment, marked); refusal != nil {
-		if !o.dryRun {
-			return refusal
-		}
-		a.notef("%v", refusal)
+	if err := a.refuse(notTakenOver(environment, marked), o.dryRun); err != nil {
+		return err
 	}
 	if len(on) > 0 && !yes {
-		refusal := fmt.Errorf(
-			"the end of break glass would switch on %s; switch them off first with \"jackstaff toggle FLAG -e %s --off\", or "+
-				"add --yes if that is meant",
+		if err := a.refuse(fmt.Errorf(
+			"the end of break glass would switch on %s; switch off first, once admission answers again, with %s, or add --yes "+
+				"if that is meant",
 			strings.Join(on, ", "),
-			environment.Name,
-		)
-		if !o.dryRun {
-			return refusal
+			switchingOff(on, environment.Name, offBy(environment)),
+		), o.dryRun); err != nil {
+			return err
 		}
-		a.notef("%v", refusal)
 	}
 	if _, err := edit(ctx, c, o.dryRun, served, func() error {
 		if now, _ := ownership.BreakGlassOf(served); now != mark || ownership.RevisionOf(served) != marked {
@@ -281,7 +287,7 @@ func (a *App) endBreakGlass(
 		delete(served.Annotations, v1alpha1.BreakGlassAnnotation)
 		return nil
 	}); err != nil {
-		return err
+		return rightsMissing(err, environment)
 	}
 	done := environmentOutcome(environment, "ended", true, o.dryRun)
 	done.Effects, done.Message = effects, "the operator publishes "+environment.Name+" again"
@@ -295,23 +301,6 @@ func (a *App) endBreakGlass(
 		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, environment.Name+": "+said
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
-}
-
-// notTakenOver is why the break glass of a revision cannot be ended yet, and nil where it can. The operator keeps the
-// revision once it has seen the mark. Without that, what bears no mark and no seal is a forgery, in whose place it
-// serves again what was served before.
-func notTakenOver(environment *v1alpha1.FlagEnvironment, revision int64) error {
-	if environment.Status.State == v1alpha1.PublishStateBreakGlass && environment.Status.PublishedRevision == revision {
-		return nil
-	}
-	return fmt.Errorf(
-		"the operator has not taken over revision %d of environment %q, which was served without it: an end now would lose "+
-			"that revision and serve again what was served before it; wait until the operator runs and the environment's "+
-			"state is %s, and see \"jackstaff doctor\" where it stays away",
-		revision,
-		environment.Name,
-		v1alpha1.PublishStateBreakGlass,
-	)
 }
 
 // printEnd says who served what without the operator, and what changes when that ends.

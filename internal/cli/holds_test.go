@@ -4,11 +4,15 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
@@ -85,6 +89,68 @@ func TestWhatDoesNotComeByWaiting(t *testing.T) {
 		refused := servedElsewhere(environment, "publish it")
 		if (refused != nil) != (tc.publish.Mode == v1alpha1.PublishModeNone) {
 			t.Errorf("%s: it is refused: %v", name, refused)
+		}
+	}
+}
+
+// Whoever is on call copies the advice of an error, and must get what it says.
+func TestAdviceNamesTheFlag(t *testing.T) {
+	planned := &rollback{target: 2, switchedOn: []string{"payments (switched off by alice)"}, keys: []string{"payments"}}
+	for isBreakGlass, want := range map[bool]string{
+		false: `keep off with "jackstaff toggle payments -e production --brake"`,
+		true:  `switch off again after it with "jackstaff toggle payments -e production --off --break-glass"`,
+	} {
+		if err := planned.refusal("production", isBreakGlass); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("with break glass %t: %v", isBreakGlass, err)
+		}
+	}
+	got := switchingOff([]string{"a", "b", "c", "d", "e"}, "production", "--off")
+	if !strings.Contains(got, "toggle c -e production --off") || !strings.HasSuffix(got, "and so on for 2 more") {
+		t.Errorf("it advises %s", got)
+	}
+	environment := &v1alpha1.FlagEnvironment{}
+	if environment.Spec.Publish.Revision = new(int64(3)); offBy(environment) != "--brake" {
+		t.Error("under a pin, a flag that its spec has off is served on")
+	}
+}
+
+// Whoever breaks the glass by habit, while the operator is there, keeps it from publishing until somebody notices.
+func TestAdmissionAnswers(t *testing.T) {
+	resource := schema.GroupResource{Group: "flags.jackstaff.dev", Resource: "flagenvironments"}
+	for name, tc := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"it lets it pass": {nil, true},
+		"it refuses it":   {apierrors.NewForbidden(resource, "production", errors.New(`admission webhook "x" denied the request: no`)), true},
+		"it does not answer": {
+			apierrors.NewInternalError(errors.New(`failed calling webhook "x": connect: connection refused`)), false,
+		},
+		"somebody may not ask":   {apierrors.NewForbidden(resource, "production", errors.New("RBAC")), false},
+		"the object is gone":     {apierrors.NewNotFound(resource, "production"), false},
+		"the request takes long": {apierrors.NewTimeoutError("slow", 1), false},
+	} {
+		if got := admissionAnswers(tc.err); got != tc.want {
+			t.Errorf("%s: it answers %t", name, got)
+		}
+	}
+}
+
+// Whoever lacks a right at the worst moment must know which one to ask for.
+func TestRightsMissing(t *testing.T) {
+	environment := &v1alpha1.FlagEnvironment{}
+	environment.Namespace = "shop"
+	resource := schema.GroupResource{Resource: "configmaps"}
+	byRBAC := fmt.Errorf("serve: %w", apierrors.NewForbidden(resource, "flags-production",
+		errors.New(`User "a" cannot update resource "configmaps" in API group "" in the namespace "shop"`)))
+	byPolicy := apierrors.NewForbidden(resource, "flags-production", errors.New("it needs the verb publish"))
+	want := "the verbs update and patch on configmaps in namespace shop, beside publish"
+	if err := rightsMissing(byRBAC, environment); !errors.Is(err, byRBAC) || !strings.Contains(err.Error(), want) {
+		t.Errorf("it says %v", err)
+	}
+	for _, err := range []error{nil, byPolicy} {
+		if got := rightsMissing(err, environment); got != err { //nolint:errorlint // It is the same one.
+			t.Errorf("it says %v", got)
 		}
 	}
 }

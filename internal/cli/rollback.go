@@ -109,11 +109,10 @@ func (a *App) rollback(ctx context.Context, o *rollingBack, environment *v1alpha
 			a.printf("  no flag changes\n")
 		}
 	}
-	if refusal := planned.refusal(); refusal != nil && !o.yes {
-		if !o.dryRun {
-			return refusal
+	if !o.yes {
+		if err := a.refuse(planned.refusal(environment.Name, o.breakGlass), o.dryRun); err != nil {
+			return err
 		}
-		a.notef("%v", refusal)
 	}
 	if o.breakGlass {
 		return a.breakGlassRollback(ctx, o, environment, planned)
@@ -176,6 +175,8 @@ type rollback struct {
 	effects []string
 	// switchedOn are the flags that would go on though somebody has switched them off since, with who did.
 	switchedOn []string
+	// keys are those of switchedOn.
+	keys []string
 	// replaces is contentID of what is served that the effects compare with, and empty where they are not known.
 	replaces string
 	// unknown is why the effects are not known.
@@ -183,7 +184,11 @@ type rollback struct {
 }
 
 // refusal is why the rollback needs a yes, and nil where it needs none.
-func (r *rollback) refusal() error {
+func (r *rollback) refusal(environment string, isBreakGlass bool) error {
+	keepingOff := "keep off with " + switchingOff(r.keys, environment, "--brake")
+	if isBreakGlass { // A brake needs admission, and the flags are off until then by what this replaces.
+		keepingOff = "switch off again after it with " + switchingOff(r.keys, environment, "--off --break-glass")
+	}
 	switch {
 	case r.unknown != nil:
 		return fmt.Errorf(
@@ -193,10 +198,10 @@ func (r *rollback) refusal() error {
 		)
 	case len(r.switchedOn) > 0:
 		return fmt.Errorf(
-			"a rollback to revision %d would switch on %s; add --yes if that is meant, or keep them off with \"jackstaff "+
-				"toggle FLAG -e ENVIRONMENT --brake\"",
+			"a rollback to revision %d would switch on %s; add --yes if that is meant; what is to be off, %s",
 			r.target,
 			strings.Join(r.switchedOn, ", "),
+			keepingOff,
 		)
 	}
 	return nil
@@ -246,6 +251,7 @@ func (c *cluster) planRollback(
 	var on []string
 	planned.replaces = replaces
 	planned.effects, on = rollbackEffects(served, target)
+	planned.keys = on
 	for _, key := range on {
 		planned.switchedOn = append(planned.switchedOn, key+whoSwitchedOff(key, environment.Name, entries, age))
 	}

@@ -25,6 +25,7 @@ type toggling struct {
 	on, off     bool
 	brake       bool
 	breakGlass  bool
+	yes         bool
 	cluster     *cluster
 }
 
@@ -64,6 +65,7 @@ func (a *App) toggleCommand() *cobra.Command {
 	o.addFlags(cmd)
 	offersBreakGlass(cmd, &o.breakGlass)
 	cmd.MarkFlagsMutuallyExclusive("on", "break-glass")
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "With --break-glass: even while admission answers.")
 	o.cluster = a.newCluster(cmd, contextFlag)
 	return cmd
 }
@@ -122,10 +124,7 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 		said = ": " + said
 	} else if why != "" {
 		done.Message += ": " + strings.TrimSuffix(why, ".")
-		a.notef("%s", why)
-		if spec := environment.Spec.Publish.At(now); !wanted && !unserved(environment) && (spec.Suspend || spec.Revision != nil) {
-			a.notef("To switch it off at once, add --brake.")
-		}
+		a.noteUnpublished(environment, why, wanted, now)
 	}
 	return o.print(a, done, safe(fmt.Sprintf("FeatureFlag %s %s %s in %s%s",
 		quote.Line(flag.Name), safe(is), a.paint(c, state), quote.Line(o.environment), quote.Line(how+said))))
@@ -295,6 +294,15 @@ func whyUnpublished(environment *v1alpha1.FlagEnvironment, key string, on bool, 
 		return fmt.Sprintf("%s publishes by hand: the change is served after \"jackstaff publish %s\".", name, name)
 	}
 	return ""
+}
+
+// noteUnpublished says why a switch of a flag is not served, and what is served at once.
+func (a *App) noteUnpublished(environment *v1alpha1.FlagEnvironment, why string, on bool, now time.Time) {
+	a.notef("%s", why)
+	spec := environment.Spec.Publish.At(now)
+	if !on && !unserved(environment) && (spec.Suspend || spec.Revision != nil) {
+		a.notef("To switch it off at once, add --brake.")
+	}
 }
 
 // switchTo switches a flag, and says how where that is not by its spec.
