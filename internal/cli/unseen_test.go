@@ -5,6 +5,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -13,13 +14,17 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -254,6 +259,67 @@ func TestPrintUnknown(t *testing.T) {
 		}
 		if strings.Contains(printed.String(), "administrator") != (one == unknown) {
 			t.Errorf("of %s it says:\n%s", one, printed.String())
+		}
+	}
+}
+
+// withoutFlags is a cluster without the Kind FeatureFlag, in which alice has broken the glass.
+type withoutFlags struct{ client.Client }
+
+func (withoutFlags) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	object.SetNamespace(key.Namespace)
+	object.SetName(key.Name)
+	if environment, is := object.(*v1alpha1.FlagEnvironment); is {
+		environment.Status.State, environment.Status.PublishedRevision = v1alpha1.PublishStateServing, 6
+		return nil
+	}
+	object.SetAnnotations(map[string]string{
+		v1alpha1.RevisionAnnotation: "7", v1alpha1.BreakGlassAnnotation: "alice 2026-11-27T11:55:00Z",
+	})
+	return nil
+}
+
+func (withoutFlags) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	if _, is := list.(*v1alpha1.FeatureFlagList); is {
+		return &meta.NoKindMatchError{GroupKind: v1alpha1.GroupVersion.WithKind("FeatureFlagList").GroupKind()}
+	}
+	if kept, is := list.(*metav1.PartialObjectMetadataList); is && kept.Kind == "ConfigMapList" {
+		for _, revision := range []int64{6, 7} {
+			environment := &v1alpha1.FlagEnvironment{ObjectMeta: metav1.ObjectMeta{Name: "production"}}
+			item := metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+				Name:   environment.HistoryName(revision),
+				Labels: ownership.DatafileLabels(types.NamespacedName{Namespace: "shop", Name: "production"}, v1alpha1.DatafileHistory),
+			}}
+			kept.Items = append(kept.Items, item)
+		}
+	}
+	return nil
+}
+
+// TestWithoutFlags fails where status and history show nothing because the Kind of the flags is gone, or take the
+// status' word for what is served.
+func TestWithoutFlags(t *testing.T) {
+	var printed, noted bytes.Buffer
+	app := &App{
+		Streams: genericiooptions.IOStreams{Out: &printed, ErrOut: &noted},
+		Clock:   clocktesting.NewFakePassiveClock(examined),
+	}
+	c := &cluster{namespace: "shop", client: withoutFlags{}}
+	reports, err := app.report(t.Context(), c, []string{"production"})
+	if err != nil || len(reports) != 1 || reports[0].Revision != 7 || len(reports[0].Unseen) != 1 || reports[0].Brakes != nil {
+		t.Errorf("status fails with %v, or says %+v", err, reports)
+	}
+	if err := app.history(t.Context(), c, "", "production"); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(printed.String(), "\n")
+	if len(lines) < 3 || !strings.HasPrefix(lines[1], "7 ") || !strings.HasSuffix(lines[1], "served") ||
+		strings.HasSuffix(lines[2], "served") {
+		t.Errorf("history says:\n%s", printed.String())
+	}
+	for _, part := range []string{"does not have the Kind FeatureFlag;", "production: revision 7 is served, by break glass of alice"} {
+		if !strings.Contains(noted.String(), part) {
+			t.Errorf("nobody is told %q, but:\n%s", part, noted.String())
 		}
 	}
 }
