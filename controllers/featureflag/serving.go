@@ -131,7 +131,11 @@ var obstacles = []struct {
 		"its datafile was written while the operator was away; end that first",
 	},
 	{v1alpha1.ServingStatePinned, v1alpha1.PinnedReason, "a revision is pinned; remove spec.publish.revision"},
-	{v1alpha1.ServingStateFrozen, v1alpha1.SuspendedReason, "publishing is suspended%s; set spec.publish.suspend to false"},
+	{
+		v1alpha1.ServingStateFrozen,
+		v1alpha1.SuspendedReason,
+		"publishing is suspended%s; set spec.publish.suspend to false",
+	},
 	{v1alpha1.ServingStateAwaitingPublish, v1alpha1.AwaitingPublishReason, "publishing is by hand; ask for a publish"},
 	{v1alpha1.ServingStatePending, v1alpha1.PendingReason, "the operator is publishing it"},
 }

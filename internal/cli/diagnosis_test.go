@@ -315,7 +315,12 @@ func TestDiagnoseEnvironments(t *testing.T) {
 		"elsewhere":   {environment(v1alpha1.PublishStateElsewhere, 2, 2), healthy, "another cluster"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			expect(t, diagnoseEnvironments("shop", tc.environments, make([]*servedMark, len(tc.environments)), examined), tc.want, tc.says)
+			expect(
+				t,
+				diagnoseEnvironments("shop", tc.environments, make([]*servedMark, len(tc.environments)), examined),
+				tc.want,
+				tc.says,
+			)
 		})
 	}
 }

@@ -244,7 +244,12 @@ func TestDiagnoseChanges(t *testing.T) {
 // TestDiagnoseBreakGlass fails where on call learns only while the operator is away that --break-glass is not for them.
 func TestDiagnoseBreakGlass(t *testing.T) {
 	glass := breakGlassRight("shop")
-	expect(t, []diagnosis{diagnoseBreakGlass("shop", glass)}, warning, "you may not serve a change by --break-glass (update configmaps)")
+	expect(
+		t,
+		[]diagnosis{diagnoseBreakGlass("shop", glass)},
+		warning,
+		"you may not serve a change by --break-glass (update configmaps)",
+	)
 	glass.allowed = true
 	expect(t, []diagnosis{diagnoseBreakGlass("shop", glass)}, healthy, "you may serve a change by --break-glass")
 }
@@ -287,8 +292,11 @@ func (withoutFlags) List(_ context.Context, list client.ObjectList, _ ...client.
 		for _, revision := range []int64{6, 7} {
 			environment := &v1alpha1.FlagEnvironment{ObjectMeta: metav1.ObjectMeta{Name: "production"}}
 			item := metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
-				Name:   environment.HistoryName(revision),
-				Labels: ownership.DatafileLabels(types.NamespacedName{Namespace: "shop", Name: "production"}, v1alpha1.DatafileHistory),
+				Name: environment.HistoryName(revision),
+				Labels: ownership.DatafileLabels(
+					types.NamespacedName{Namespace: "shop", Name: "production"},
+					v1alpha1.DatafileHistory,
+				),
 			}}
 			kept.Items = append(kept.Items, item)
 		}
@@ -306,7 +314,8 @@ func TestWithoutFlags(t *testing.T) {
 	}
 	c := &cluster{namespace: "shop", client: withoutFlags{}}
 	reports, err := app.report(t.Context(), c, []string{"production"})
-	if err != nil || len(reports) != 1 || reports[0].Revision != 7 || len(reports[0].Unseen) != 1 || reports[0].Brakes != nil {
+	if err != nil || len(reports) != 1 || reports[0].Revision != 7 || len(reports[0].Unseen) != 1 ||
+		reports[0].Brakes != nil {
 		t.Errorf("status fails with %v, or says %+v", err, reports)
 	}
 	if err := app.history(t.Context(), c, "", "production"); err != nil {

@@ -102,7 +102,8 @@ func published(environment *v1alpha1.FlagEnvironment, done, isPin bool, now time
 	if done {
 		return progress{done: true}
 	}
-	spec, state := environment.Spec.Publish.At(now), v1alpha1.ServingStatePending
+	spec := environment.Spec.Publish.At(now)
+	var state v1alpha1.ServingState
 	switch {
 	case environment.IsElsewhere():
 		state = v1alpha1.ServingStateElsewhere

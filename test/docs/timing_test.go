@@ -54,7 +54,7 @@ func timed(text, file string) string {
 func slowLines(text, written string, within time.Duration) ([]string, error) {
 	lines := linesOf(text)
 	var seconds []float64
-	for _, field := range strings.Fields(written) {
+	for field := range strings.FieldsSeq(written) {
 		at, err := strconv.ParseFloat(field, 64)
 		if err != nil {
 			return nil, fmt.Errorf("read a time: %w", err)
