@@ -25,7 +25,7 @@ var _ = Describe("Generated clients", func() {
 		token := newPerson(s.namespace.Name, "boss", "admin", s.namespace.Name).token
 		run := func(arguments ...string) {
 			GinkgoHelper()
-			command := exec.CommandContext(ctx, node, arguments...) //nolint:gosec // The test's own programs.
+			command := exec.CommandContext(ctx, node, arguments...)
 			command.Dir = "clients"
 			command.Env = append(os.Environ(),
 				"JACKSTAFF_URL="+world.URL, "JACKSTAFF_TOKEN="+token, "JACKSTAFF_PROJECT="+s.namespace.Name)

@@ -205,8 +205,8 @@ func (f *fuzzer) send(request *http.Request, body []byte) (*http.Response, error
 		if err != nil || answer.StatusCode != http.StatusServiceUnavailable || len(body) < 64<<10 || attempt == manyTimes {
 			return answer, err
 		}
-		seconds, err := strconv.Atoi(answer.Header.Get("Retry-After"))
-		if err != nil {
+		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
+		if seconds == 0 {
 			return answer, nil // A fault.
 		}
 		_ = answer.Body.Close()
