@@ -133,8 +133,8 @@ func isBoolean(operator string) bool {
 	return slices.Contains([]string{"==", "===", "!=", "!==", "<", "<=", ">", ">=", "in", "!", "!!"}, operator)
 }
 
-// test adds rules for a condition whose result, true or false, names the variant.
-func (t *targeting) test(logic any, reached ways) error {
+// serveWhere adds rules that serve a variant to those who are reached and meet a condition.
+func (t *targeting) serveWhere(logic any, reached ways, variant string) error {
 	met, err := t.condition(logic, false)
 	if err != nil {
 		return err
@@ -143,7 +143,12 @@ func (t *targeting) test(logic any, reached ways) error {
 	if err != nil {
 		return err
 	}
-	if err := t.serve("true", both); err != nil {
+	return t.serve(variant, both)
+}
+
+// test adds rules for a condition whose result, true or false, names the variant.
+func (t *targeting) test(logic any, reached ways) error {
+	if err := t.serveWhere(logic, reached, "true"); err != nil {
 		return err
 	}
 	return t.serve("false", reached)
@@ -152,15 +157,7 @@ func (t *targeting) test(logic any, reached ways) error {
 // guarded adds rules for a condition that is neither true nor false, and so chooses nothing, where the attribute is not
 // of its kind.
 func (t *targeting) guarded(logic any, isValid ways, reached ways) error {
-	met, err := t.condition(logic, false)
-	if err != nil {
-		return err
-	}
-	both, err := reached.and(met)
-	if err != nil {
-		return err
-	}
-	if err := t.serve("true", both); err != nil {
+	if err := t.serveWhere(logic, reached, "true"); err != nil {
 		return err
 	}
 	valid, err := reached.and(isValid)
