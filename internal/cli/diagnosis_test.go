@@ -25,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/manifests"
 )
 
 var examined = time.Date(2026, time.November, 27, 12, 0, 0, 0, time.UTC)
@@ -52,7 +53,7 @@ func TestDiagnoseServer(t *testing.T) {
 }
 
 func TestDiagnoseDefinitions(t *testing.T) {
-	shipped, err := shippedDefinitions()
+	shipped, err := manifests.Definitions()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -23,10 +22,9 @@ import (
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/config/crd"
+	"github.com/jackstaff-dev/jackstaff/internal/manifests"
 )
 
 // operatorLease is the name of the lease by which the operator's replicas choose the one that publishes.
@@ -132,7 +130,7 @@ func (e *examination) list(
 }
 
 func (e *examination) definitions(ctx context.Context) error {
-	shipped, err := shippedDefinitions()
+	shipped, err := manifests.Definitions()
 	if err != nil {
 		return err
 	}
@@ -141,25 +139,6 @@ func (e *examination) definitions(ctx context.Context) error {
 		e.say(diagnoseDefinitions(shipped, found.Items)...)
 	}
 	return nil
-}
-
-// shippedDefinitions are the CustomResourceDefinitions that this program carries.
-func shippedDefinitions() ([]apiextensionsv1.CustomResourceDefinition, error) {
-	files, err := fs.Glob(crd.Bases, "bases/*.yaml")
-	if err != nil {
-		return nil, err
-	}
-	definitions := make([]apiextensionsv1.CustomResourceDefinition, len(files))
-	for i, file := range files {
-		data, err := crd.Bases.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		if err := yaml.Unmarshal(data, &definitions[i]); err != nil {
-			return nil, fmt.Errorf("read %s: %w", file, err)
-		}
-	}
-	return definitions, nil
 }
 
 func (e *examination) operator(ctx context.Context) {

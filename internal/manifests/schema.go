@@ -36,24 +36,36 @@ type kindSchema struct {
 	rules      *cel.Validator
 }
 
-// schemas are the schemas of the four Kinds by kind. Their CEL rules are compiled once.
-var schemas = sync.OnceValues(func() (map[string]*kindSchema, error) {
+// Definitions are the CustomResourceDefinitions that this program carries.
+func Definitions() ([]apiextensionsv1.CustomResourceDefinition, error) {
 	files, err := fs.Glob(crd.Bases, "bases/*.yaml")
 	if err != nil {
 		return nil, err
 	}
-	byKind := map[string]*kindSchema{}
-	for _, file := range files {
+	definitions := make([]apiextensionsv1.CustomResourceDefinition, len(files))
+	for i, file := range files {
 		data, err := crd.Bases.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		definition := &apiextensionsv1.CustomResourceDefinition{}
-		if err := yaml.Unmarshal(data, definition); err != nil {
+		if err := yaml.Unmarshal(data, &definitions[i]); err != nil {
 			return nil, fmt.Errorf("read %s: %w", file, err)
 		}
+	}
+	return definitions, nil
+}
+
+// schemas are the schemas of the four Kinds by kind. Their CEL rules are compiled once.
+var schemas = sync.OnceValues(func() (map[string]*kindSchema, error) {
+	definitions, err := Definitions()
+	if err != nil {
+		return nil, err
+	}
+	byKind := map[string]*kindSchema{}
+	for i := range definitions {
+		definition := &definitions[i]
 		if byKind[definition.Spec.Names.Kind], err = newKindSchema(definition); err != nil {
-			return nil, fmt.Errorf("prepare %s: %w", file, err)
+			return nil, fmt.Errorf("prepare %s: %w", definition.Name, err)
 		}
 	}
 	return byKind, nil
