@@ -69,6 +69,15 @@ func (g *guarded) Read(to []byte) (int, error) {
 	return n, err
 }
 
+// CloseWrite ends what is sent, so that a client reads an answer to its end before the connection is reset for what it
+// sent too much of. net/http asks for it by this name.
+func (g *guarded) CloseWrite() error {
+	if half, can := g.Conn.(interface{ CloseWrite() error }); can {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // earn lets a connection send more. A nil one is not guarded.
 func (g *guarded) earn(bytes int) {
 	if g == nil {

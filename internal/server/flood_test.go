@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -109,5 +110,28 @@ func TestDrainedBodiesAreNoFlood(t *testing.T) {
 	(&Server{options: Options{Clock: clock.RealClock{}}}).drain(httptest.NewRecorder(), unwanted)
 	if credit := connection.credit.Load(); credit < 200<<10 {
 		t.Errorf("200 KiB that were drained earn %d bytes, so that the connection is cut off", credit)
+	}
+}
+
+// The answer to headers that are too long arrives whole, though the rest of the request is never read.
+func TestAnswersToTooLongHeadersArrive(t *testing.T) {
+	served := httptest.NewUnstartedServer(http.NotFoundHandler())
+	served.Listener = &guard{Listener: served.Listener, clock: clock.RealClock{}}
+	served.Config.MaxHeaderBytes = maxHeader
+	served.Start()
+	t.Cleanup(served.Close)
+	request, err := http.NewRequestWithContext(
+		t.Context(), http.MethodGet, served.URL+"/?page="+strings.Repeat("x", 4*maxHeader), http.NoBody,
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := served.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if _, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("%d, and then: %v", answer.StatusCode, err)
 	}
 }
