@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
@@ -114,7 +115,23 @@ func (v *view) surroundings(ctx context.Context, environment *v1alpha1.FlagEnvir
 			}
 			return filters.AsOn(flag, environment.Name)
 		},
-		Cohort: func(name string) int64 { return v.cohortID(ctx, environment.Namespace, name) },
+		Cohort: func(name string) int64 {
+			if audience := v.audience(ctx, environment.Namespace, name); audience != nil {
+				return lookup.IDOf(audience.UID)
+			}
+			return 0
+		},
+		Audience: func(name string) *datafile.Audience {
+			audience := v.audience(ctx, environment.Namespace, name)
+			if audience == nil {
+				return nil
+			}
+			form, err := compile.Audience(audience)
+			if err != nil {
+				return nil // Its status says what is wrong with it.
+			}
+			return form
+		},
 	}
 }
 
@@ -141,8 +158,8 @@ func (v *view) flagOfKey(ctx context.Context, namespace, key string) *v1alpha1.F
 	return holder
 }
 
-// cohortID is the integer that stands for an audience, and 0 where there is none.
-func (v *view) cohortID(ctx context.Context, namespace, name string) int64 {
+// audience is one of a namespace, and nil where there is none.
+func (v *view) audience(ctx context.Context, namespace, name string) *v1alpha1.FlagAudience {
 	audience := &v1alpha1.FlagAudience{}
 	if err := v.Cluster.Reader.Get(
 		ctx,
@@ -150,9 +167,9 @@ func (v *view) cohortID(ctx context.Context, namespace, name string) int64 {
 		audience,
 		client.UnsafeDisableDeepCopy,
 	); err != nil {
-		return 0
+		return nil
 	}
-	return lookup.IDOf(audience.UID)
+	return audience
 }
 
 func (v *view) retrieve(ctx context.Context, input *lookup.FlagScope) (*flagOutput, error) {

@@ -170,7 +170,7 @@ func (c *Clients) define(ctx context.Context, of *access, cohorts bool) (*Defini
 	}
 	if cohorts {
 		for name, audience := range document.Audiences {
-			if form, can := filters.CohortForm(audience); can {
+			if form, remote := filters.CohortForm(audience); remote == "" {
 				body.Cohorts[strconv.FormatInt(lookup.CohortID(name), 10)] = form
 			}
 		}

@@ -85,6 +85,7 @@ func (r *Revision) describe(key string) *filters.Description {
 			}
 			return lookup.CohortID(name)
 		},
+		Audience: func(name string) *datafile.Audience { return r.Document.Audiences[name] },
 	}
 	d := around.Describe(key, r.Document.Flags[key])
 	r.descriptions[key] = d

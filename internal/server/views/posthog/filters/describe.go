@@ -24,6 +24,8 @@ type Surroundings struct {
 	Flag func(key string) *datafile.Flag
 	// Cohort returns the id of an audience, and 0 where there is none.
 	Cohort func(audience string) int64
+	// Audience returns an audience, and nil where there is none or it breaks a rule of its Kind.
+	Audience func(name string) *datafile.Audience
 	// Local is true for clients that evaluate: every test is written so that they find exactly what the engine finds. Else
 	// people read it.
 	Local bool
@@ -252,6 +254,10 @@ func (d *describer) cohortOf(name string) Property {
 	id := d.Cohort(name)
 	if id == 0 {
 		d.remote("audience %q does not exist", name)
+	} else if audience := d.Audience(name); audience != nil {
+		if _, remote := CohortForm(audience); remote != "" {
+			d.remote("audience %q: %s", name, remote)
+		}
 	}
 	return Property{Key: "id", Type: typeCohort, Value: id, Operator: "in"}
 }

@@ -23,7 +23,8 @@ func AsOn(flag *v1alpha1.FeatureFlag, environment string) *datafile.Flag {
 	return form
 }
 
-// DescribeFlag is a flag in an environment in PostHog's form, whether it is on or off.
+// DescribeFlag is a flag in an environment in PostHog's form, whether it is on or off. Why the server is asked is said of
+// the form that clients get.
 func (s *Surroundings) DescribeFlag(flag *v1alpha1.FeatureFlag, environment string) *Description {
 	form := AsOn(flag, environment)
 	if form == nil {
@@ -32,6 +33,11 @@ func (s *Surroundings) DescribeFlag(flag *v1alpha1.FeatureFlag, environment stri
 		return broken
 	}
 	d := s.Describe(flag.Key(), form)
+	if !s.Local {
+		local := *s
+		local.Local = true
+		d.Remote = local.Describe(flag.Key(), form).Remote
+	}
 	if config := flag.In(environment); config != nil {
 		for i := range d.Filters.Groups {
 			if rule := ruleOf(config, d.Filters.Groups[i].SortKey); rule != nil {

@@ -51,6 +51,14 @@ func around(local bool) *Surroundings {
 		Cohort: func(name string) int64 {
 			return map[string]int64{"beta": 7, "staff": 8}[name]
 		},
+		Audience: func(name string) *datafile.Audience {
+			return map[string]*datafile.Audience{
+				"beta": {Members: []string{"u-1"}},
+				"staff": {Groups: []datafile.Group{{
+					Conditions: []datafile.Condition{{Attribute: "age", Operator: datafile.GreaterThan, Values: []string{"18"}}},
+				}}},
+			}[name]
+		},
 	}
 }
 
@@ -138,7 +146,7 @@ var _ = DescribeTable(
 		"NotIn",
 		builders.MakeCondition("plan", v1alpha1.OperatorNotIn, "beta"),
 		`{"key":"plan","type":"person","value":"^(?:beta)$","operator":"not_regex"}`,
-		"",
+		"null in plan",
 	),
 	Entry(
 		"the targeting key",
@@ -198,7 +206,7 @@ var _ = DescribeTable(
 		"NotStartsWith",
 		builders.MakeCondition("plan", v1alpha1.OperatorNotStartsWith, "x"),
 		`{"key":"plan","type":"person","value":"^(?:x)","operator":"not_regex"}`,
-		"",
+		"null in plan",
 	),
 	Entry(
 		"EndsWith",
@@ -216,7 +224,7 @@ var _ = DescribeTable(
 		"LessThanOrEqual",
 		builders.MakeCondition("age", v1alpha1.OperatorLessThanOrEqual, "18"),
 		`{"key":"age","type":"person","value":18,"operator":"lte"}`,
-		"",
+		"text in age is compared with a number",
 	),
 	Entry(
 		"Before",
@@ -252,7 +260,49 @@ var _ = DescribeTable(
 		"not_ends_with",
 		builders.MakeCondition("plan", v1alpha1.OperatorNotMatches, `(?i)x\$$`),
 		`{"key":"plan","type":"person","value":"x$","operator":"not_ends_with"}`,
+		"null in plan",
+	),
+	Entry(
+		"NotIn without case",
+		builders.MakeCondition("n", v1alpha1.OperatorNotIn, "1", "2"),
+		`{"key":"n","type":"person","value":["1","2"],"operator":"is_not"}`,
 		"",
+	),
+	Entry(
+		"NotEqualFold",
+		builders.MakeCondition("plan", v1alpha1.OperatorNotEqualFold, "beta"),
+		`{"key":"plan","type":"person","value":["beta"],"operator":"is_not"}`,
+		"",
+	),
+	Entry(
+		"Exists",
+		builders.MakeCondition("plan", v1alpha1.OperatorExists),
+		`{"key":"plan","type":"person","value":"is_set","operator":"is_set"}`,
+		"null in plan",
+	),
+	Entry(
+		"the targeting key, which is never null",
+		builders.MakeCondition("targetingKey", v1alpha1.OperatorNotContainsFold, "1"),
+		`{"key":"distinct_id","type":"person","value":"1","operator":"not_icontains"}`,
+		"",
+	),
+	Entry(
+		"the targeting key as a number",
+		builders.MakeCondition("targetingKey", v1alpha1.OperatorGreaterThan, "1"),
+		`{"key":"distinct_id","type":"person","value":1,"operator":"gt"}`,
+		"text in distinct_id",
+	),
+	Entry(
+		"In, a text that null is read as",
+		builders.MakeCondition("plan", v1alpha1.OperatorIn, "null", "beta"),
+		`{"key":"plan","type":"person","value":"^(?:null|beta)$","operator":"regex"}`,
+		`"null"`,
+	),
+	Entry(
+		"EqualFold of a text that a number is read as",
+		builders.MakeCondition("plan", v1alpha1.OperatorEqualFold, "1E21"),
+		`{"key":"plan","type":"person","value":["1E21"],"operator":"exact"}`,
+		`"1E21"`,
 	),
 	Entry(
 		"SemVerLessThan",
@@ -272,6 +322,42 @@ var _ = DescribeTable(
 		`{"key":"ip","type":"person","value":["10.0.0.0/8"],"operator":"InCIDR"}`,
 		"no operator",
 	),
+)
+
+var _ = DescribeTable(
+	"A test of text, which clients also make of numbers, booleans and null",
+	func(operator datafile.Operator, value string, asked bool) {
+		_, remote := (&Surroundings{Local: true}).Property(
+			&datafile.Condition{Attribute: "p", Operator: operator, Values: []string{value}},
+		)
+		Expect(remote != "").To(Equal(asked), remote)
+	},
+	Entry("digits", datafile.ContainsFold, "1", true),
+	Entry("a point", datafile.ContainsFold, ".", true),
+	Entry("an exponent", datafile.ContainsFold, "E+2", true),
+	Entry("part of a boolean", datafile.ContainsFold, "AL", true),
+	Entry("part of null", datafile.ContainsFold, "ul", true),
+	Entry("nothing", datafile.ContainsFold, "", true),
+	Entry("a word", datafile.ContainsFold, "et", false),
+	Entry("a word with digits", datafile.ContainsFold, "b1", false),
+	Entry("a start with digits", datafile.StartsWith, "1", true),
+	Entry("a start", datafile.StartsWith, "be", false),
+	Entry("an end with digits", datafile.EndsWith, "0", true),
+	Entry("an end", datafile.EndsWith, ".com", false),
+	Entry("a part with digits", datafile.Contains, "18", true),
+	Entry("digits by an expression", datafile.Matches, `\d+$`, true),
+	Entry("anything", datafile.Matches, `^`, true),
+	Entry("any character", datafile.Matches, `^.b?$`, true),
+	Entry("a boolean", datafile.Matches, `^tr`, true),
+	Entry("either", datafile.Matches, `^(?:beta|1)$`, true),
+	Entry("perhaps", datafile.Matches, `^(?:beta)?\d`, true),
+	Entry("a class with digits", datafile.Matches, `[a-z0-9]`, true),
+	Entry("a word by an expression", datafile.Matches, `^a\.b[0-4]$`, false),
+	Entry("one of two words", datafile.Matches, `^(?:beta|gamma)$`, false),
+	Entry("a class without digits", datafile.Matches, `^[b-d]+\d`, false),
+	Entry("a class with the letter of exponents", datafile.Matches, `^\d[b-f]`, true),
+	Entry("repeated", datafile.Matches, `^(?:x){2}\d`, false),
+	Entry("perhaps repeated", datafile.Matches, `^(?:x){0,2}\d`, true),
 )
 
 var _ = DescribeTable(
@@ -483,17 +569,17 @@ var _ = DescribeTable(
 		),
 		`r | person a is_set "is_set"  | 100 | `,
 		nil,
-		nil,
+		[]string{"null in a"},
 	),
 	Entry(
 		"false in between",
 		boolean().Rule(
-			builders.MakeRule("r").Condition("a", v1alpha1.OperatorExists).Serve("off"),
+			builders.MakeRule("r").Condition("a", v1alpha1.OperatorIn, "x").Serve("off"),
 			builders.MakeRule("s").Serve("on"),
 		),
 		"s |  | 100 | ",
 		[]string{`rule "r" serves false`},
-		[]string{`rule "r"`},
+		[]string{`rule "r" serves false`},
 	),
 	Entry(
 		"an override that is false",
@@ -580,7 +666,7 @@ var _ = DescribeTable(
 		boolean().Rule(builders.MakeRule("r").Audiences("staff", "beta").Condition("a", v1alpha1.OperatorExists).Serve("on")),
 		"r | cohort id in 7  & person a is_set \"is_set\"  | 100 | \nr | cohort id in 8  & person a is_set \"is_set\"  | 100 | ",
 		nil,
-		nil,
+		[]string{"null in a", `audience "staff": text in age`},
 	),
 	Entry(
 		"no such audience",
@@ -661,20 +747,20 @@ var _ = Describe("Cohorts", func() {
 			).Members(
 				"x",
 			).Group(
-				builders.MakeCondition("n", v1alpha1.OperatorGreaterThan, "1"),
+				builders.MakeCondition("n", v1alpha1.OperatorIn, "1"),
 			).Obj(),
 		)
 		Expect(err).NotTo(HaveOccurred())
-		cohort, can := CohortForm(audience)
-		Expect(can).To(BeTrue())
+		cohort, remote := CohortForm(audience)
+		Expect(remote).To(BeEmpty())
 		Expect(Canonical(cohort)).To(MatchJSON(`{"type":"OR","values":[
 			{"type":"AND","values":[{"key":"distinct_id","type":"person","operator":"regex","value":"^(?:x)$"}]},
-			{"type":"AND","values":[{"key":"n","type":"person","operator":"gt","value":1}]}]}`))
+			{"type":"AND","values":[{"key":"n","type":"person","operator":"exact","value":["1"]}]}]}`))
 		for _, broken := range []*datafile.Audience{
 			{}, {Members: []string{"é"}}, {Groups: []datafile.Group{{Conditions: []datafile.Condition{{Attribute: "ip", Operator: datafile.InCIDR, Values: []string{"10.0.0.1"}}}}}},
 		} {
-			_, can := CohortForm(broken)
-			Expect(can).To(BeFalse())
+			_, remote := CohortForm(broken)
+			Expect(remote).NotTo(BeEmpty())
 		}
 	})
 })

@@ -91,6 +91,8 @@ func (s *Surroundings) Property(condition *datafile.Condition) (property Propert
 		remote = condition.Attribute + " is inside another property"
 	case condition.Attribute == DistinctID:
 		remote = "the attribute distinct_id need not be the targeting key"
+	case remote == "":
+		remote = differs(condition)
 	}
 	return property, remote
 }
