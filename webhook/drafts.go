@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
@@ -102,6 +103,9 @@ func (o *objects) wasEnabled(
 	for i := range list.Items {
 		revision := &corev1.ConfigMap{}
 		err := o.live.Get(ctx, client.ObjectKeyFromObject(&list.Items[i]), revision)
+		if number := ownership.RevisionOf(&list.Items[i]); number > 0 && apierrors.IsNotFound(err) {
+			revision, err = ownership.GetHistory(ctx, o.live, environment, number) // It was compressed meanwhile.
+		}
 		if apierrors.IsNotFound(err) {
 			continue
 		}

@@ -124,14 +124,19 @@ func (r *flagEnvironments) holds(
 	environment *v1alpha1.FlagEnvironment,
 	revision int64,
 ) (bool, error) {
-	file := ownership.ConfigMap()
-	switch err := r.live.Get(ctx, client.ObjectKey{Namespace: environment.Namespace, Name: environment.HistoryName(revision)}, file); {
-	case apierrors.IsNotFound(err):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("read revision %d of environment %q: %w", revision, environment.Name, err)
+	for _, name := range ownership.HistoryNames(environment, revision) {
+		file := ownership.ConfigMap()
+		switch err := r.live.Get(ctx, client.ObjectKey{Namespace: environment.Namespace, Name: name}, file); {
+		case apierrors.IsNotFound(err):
+			continue
+		case err != nil:
+			return false, fmt.Errorf("read revision %d of environment %q: %w", revision, environment.Name, err)
+		}
+		if ownership.IsDatafile(client.ObjectKeyFromObject(environment), file, v1alpha1.DatafileHistory) {
+			return true, nil
+		}
 	}
-	return ownership.IsDatafile(client.ObjectKeyFromObject(environment), file, v1alpha1.DatafileHistory), nil
+	return false, nil
 }
 
 // findings warns of what will be able to change or delete the environment without the permission.

@@ -36,7 +36,11 @@ func (r *flagEnvironments) effects(
 	case is == 0:
 		return unpinned(environment, r.clock.Now()), nil
 	}
-	target, err := r.document(ctx, environment.Namespace, environment.HistoryName(is))
+	kept, err := ownership.GetHistory(ctx, r.live, environment, is)
+	if err != nil {
+		return nil, err
+	}
+	target, err := documentOf(kept)
 	if err != nil {
 		return nil, err
 	}
@@ -204,5 +208,5 @@ func (o *objects) heldRevisions(ctx context.Context, environment *v1alpha1.FlagE
 		}
 	}
 	slices.SortFunc(held, func(a, b int64) int { return cmp.Compare(b, a) })
-	return held, nil
+	return slices.Compact(held), nil // Both forms of an entry are there while the operator compresses it.
 }

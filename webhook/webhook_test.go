@@ -171,7 +171,9 @@ spec:
 		}
 		foreign := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "flags-production-r4", Namespace: namespace}}
 		environment := builders.MakeEnvironment("production", namespace).Obj()
-		create(ctx, file, foreign, environment)
+		compressed := file.DeepCopy()
+		compressed.Name = "flags-production-r1.gz"
+		create(ctx, file, compressed, foreign, environment)
 
 		for _, revision := range []int64{2, 4} {
 			environment.Spec.Publish.Revision = &revision
@@ -183,7 +185,9 @@ spec:
 		}
 		environment.Spec.Publish.Revision = new(int64(2))
 		Eventually(func() []string { return causes(cluster.Update(ctx, environment.DeepCopy())) }).Should(ConsistOf(
-			"spec.publish.revision: Invalid value: 2: the history does not hold this revision; it holds 3"))
+			"spec.publish.revision: Invalid value: 2: the history does not hold this revision; it holds 3, 1"))
+		environment.Spec.Publish.Revision = new(int64(1))
+		Expect(cluster.Update(ctx, environment.DeepCopy())).To(Succeed())
 		environment.Spec.Publish.Revision = new(int64(3))
 		Expect(cluster.Update(ctx, environment)).To(Succeed())
 

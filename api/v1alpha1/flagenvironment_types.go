@@ -151,7 +151,7 @@ type Publish struct {
 	Revision *int64 `json:"revision,omitempty"`
 
 	// revisionHistoryLimit is the number of newest revisions that are kept, from 1 to 100. Besides them, one an hour is
-	// kept for a day and one a day for a week, in UTC: the one that was served longest. Default 10.
+	// kept for a day and one a day for a week, in UTC, compressed: the one that was served longest. Default 10.
 	//
 	// +optional
 	// +kubebuilder:default=10

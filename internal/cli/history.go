@@ -150,8 +150,11 @@ func (c *cluster) history(ctx context.Context, environment *v1alpha1.FlagEnviron
 			name:        kept.Name,
 		})
 	}
-	slices.SortFunc(history, func(a, b historyEntry) int { return cmp.Compare(b.Revision, a.Revision) })
-	return history, nil
+	slices.SortFunc(history, func(a, b historyEntry) int {
+		return cmp.Or(cmp.Compare(b.Revision, a.Revision), cmp.Compare(a.name, b.name))
+	})
+	// While the operator compresses an entry both forms of it are there.
+	return slices.CompactFunc(history, func(a, b historyEntry) bool { return a.Revision == b.Revision }), nil
 }
 
 func (a *App) printHistory(output string, revisions []historyEntry) error {

@@ -10,12 +10,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/quote"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
@@ -299,9 +298,8 @@ func (c *cluster) keptContents(
 	environment *v1alpha1.FlagEnvironment,
 	revision int64,
 ) (*datafile.Contents, error) {
-	configMap := &corev1.ConfigMap{}
-	key := client.ObjectKey{Namespace: environment.Namespace, Name: environment.HistoryName(revision)}
-	if err := c.client.Get(ctx, key, configMap); err != nil {
+	configMap, err := ownership.GetHistory(ctx, c.client, environment, revision)
+	if err != nil {
 		return nil, fmt.Errorf("read revision %d: %w", revision, err)
 	}
 	native, err := publish.Files{Text: configMap.Data, Binary: configMap.BinaryData}.Native()

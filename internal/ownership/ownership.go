@@ -85,13 +85,13 @@ func Origin(object metav1.Object) (environment types.NamespacedName, kind string
 }
 
 // HistoryRevision is the revision in the name of a history entry of the environment of that name, 1 to MaxRevision. It
-// finds none in a name that FlagEnvironment.HistoryName never makes.
+// finds none in a name that is not one of HistoryNames.
 func HistoryRevision(environment, name string) (revision int64, found bool) {
 	digits, found := strings.CutPrefix(name, strings.TrimSuffix(historyName(environment, 0), "0"))
 	if !found {
 		return 0, false
 	}
-	revision = parse(digits)
+	revision = parse(strings.TrimSuffix(digits, compressedSuffix))
 	return revision, revision != 0
 }
 

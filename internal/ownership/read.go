@@ -46,6 +46,9 @@ type Datafile struct {
 	Native []byte
 	// Contents are the parts of Native.
 	Contents *datafile.Contents
+	// Text and Binary are the values of the ConfigMap as they were published, also where the history has compressed them.
+	Text   map[string]string
+	Binary map[string][]byte
 }
 
 // Native is the native document of a ConfigMap, decompressed, and nil where it has none.
@@ -75,14 +78,20 @@ func Read(seal *Seal, environment *v1alpha1.FlagEnvironment, configMap *corev1.C
 
 // read is Read, without a look at who wrote the datafile.
 func read(environment *v1alpha1.FlagEnvironment, configMap *corev1.ConfigMap, isSealed bool) (*Datafile, error) {
+	name := configMap.Name
 	tampered := func(format string, arguments ...any) error {
-		return &TamperedError{Name: configMap.Name, Why: fmt.Sprintf(format, arguments...)}
+		return &TamperedError{Name: name, Why: fmt.Sprintf(format, arguments...)}
 	}
 	key := types.NamespacedName{Namespace: environment.Namespace, Name: environment.Name}
 	read := &Datafile{Revision: RevisionOf(configMap), Digest: configMap.Annotations[v1alpha1.DigestAnnotation]}
 	if read.Revision == 0 {
 		return nil, tampered("it has no revision between 1 and %d", int64(MaxRevision))
 	}
+	configMap, err := expand(configMap)
+	if err != nil {
+		return nil, tampered("%s", err)
+	}
+	read.Text, read.Binary = configMap.Data, configMap.BinaryData
 	native, err := Native(configMap)
 	if err != nil {
 		return nil, tampered("%s", err)

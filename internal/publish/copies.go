@@ -44,20 +44,16 @@ func (p *Publisher) Source(ctx context.Context, environment *v1alpha1.FlagEnviro
 	if current == nil {
 		return nil, ignoreNameTaken(err)
 	}
-	published, err := p.get(ctx, environment, environment.HistoryName(ownership.RevisionOf(current)))
-	if ignoreNameTaken(err) != nil {
-		return nil, err
-	}
-	status := &environment.Status
-	if published == nil && status.PublishedRevision == ownership.RevisionOf(current) &&
-		status.PublishedDigest == current.Annotations[v1alpha1.DigestAnnotation] {
-		published = current // The history has lost the revision, and the status knows it.
-	}
 	served := &Served{}
-	if published == nil {
-		return nil, nil
+	found, err := p.readKept(ctx, environment, ownership.RevisionOf(current), served)
+	if err == nil && !found {
+		if !ownership.Confirms(&environment.Status, ownership.RevisionOf(current),
+			current.Annotations[v1alpha1.DigestAnnotation]) {
+			return nil, nil
+		}
+		err = p.read(environment, current, served) // The history has lost the revision, and the status knows it.
 	}
-	if err := p.read(environment, published, served); errors.Is(err, datafile.ErrUnknownVersion) || isTampered(err) {
+	if errors.Is(err, datafile.ErrUnknownVersion) || isTampered(err) {
 		return nil, nil // The environment's conditions tell of it.
 	} else if err != nil {
 		return nil, err

@@ -68,12 +68,8 @@ func (p *Publisher) believed(
 		}
 		// What somebody wrote without the operator bears no seal. The history has it with one.
 	}
-	kept, err := p.get(ctx, environment, environment.HistoryName(revision))
-	if kept == nil || err != nil {
-		return confirmed, ignoreNameTaken(err)
-	}
 	published := &Served{}
-	if err := p.read(environment, kept, published); isTampered(err) {
+	if found, err := p.readKept(ctx, environment, revision, published); isTampered(err) || err == nil && !found {
 		return confirmed, nil
 	} else if err != nil {
 		return 0, err
@@ -153,15 +149,63 @@ func (p *Publisher) attemptKept(
 	environment *v1alpha1.FlagEnvironment,
 	revision int64,
 	attempt func(*corev1.ConfigMap) (bool, error),
-) (bool, error) {
+) (is bool, err error) {
 	if revision == 0 {
 		return false, nil
 	}
-	kept, err := p.get(ctx, environment, environment.HistoryName(revision))
-	if kept == nil || err != nil {
-		return false, ignoreNameTaken(err)
+	err = p.eachEntry(ctx, environment, revision, func(entry *corev1.ConfigMap) (bool, error) {
+		var err error
+		is, err = attempt(entry)
+		return is, err
+	})
+	return is, err
+}
+
+// eachEntry reads the ConfigMaps of the environment that keep a revision, until it is told to stop: first the one that
+// was published, then the compressed one. Both are there while the one takes the place of the other.
+func (p *Publisher) eachEntry(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	revision int64,
+	do func(entry *corev1.ConfigMap) (stop bool, err error),
+) error {
+	for _, name := range ownership.HistoryNames(environment, revision) {
+		entry, err := p.get(ctx, environment, name)
+		if ignoreNameTaken(err) != nil {
+			return err
+		}
+		if entry == nil {
+			continue
+		}
+		if stop, err := do(entry); stop || err != nil {
+			return err
+		}
 	}
-	return attempt(kept)
+	return nil
+}
+
+// readKept reads a revision of the history. It reports false where the history does not hold it, and fails with an
+// *ownership.TamperedError where it holds nothing of that revision but what the operator has not published.
+func (p *Publisher) readKept(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	revision int64,
+	to *Served,
+) (found bool, err error) {
+	var forged error
+	err = p.eachEntry(ctx, environment, revision, func(entry *corev1.ConfigMap) (bool, error) {
+		err := p.read(environment, entry, to)
+		if isTampered(err) {
+			forged = cmp.Or(forged, err)
+			return false, nil
+		}
+		found = err == nil
+		return true, err
+	})
+	if err == nil && !found {
+		err = forged
+	}
+	return found, err
 }
 
 // read takes the revision from a ConfigMap. What holds no native document counts as never published, except for its
@@ -189,7 +233,7 @@ func (p *Publisher) take(
 	to.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
 	to.FlagdComplete = configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] == ""
 	to.PinnedRevision = pinnedRevisionOf(configMap)
-	to.Files = filesOf(configMap)
+	to.Files = Files{Text: read.Text, Binary: read.Binary}
 	to.sealer, to.seal = p.Seal, p.sealOf(environment, to)
 }
 

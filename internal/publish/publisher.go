@@ -222,43 +222,16 @@ func (p *Publisher) Kept(
 	revision int64,
 	served *Served,
 ) (*Served, error) {
-	kept, err := p.get(ctx, environment, environment.HistoryName(revision))
-	if err := ignoreNameTaken(err); err != nil {
-		return nil, err
-	}
-	if kept == nil {
+	kept := &Served{object: served.object}
+	found, err := p.readKept(ctx, environment, revision, kept)
+	if err == nil && !found {
 		history, _, err := p.history(ctx, environment)
 		if err != nil {
 			return nil, err
 		}
 		return nil, revisionNotFound(revision, history)
 	}
-	pinned := &Served{object: served.object}
-	return pinned, p.read(environment, kept, pinned)
-}
-
-// Prune removes the revisions of the history that are beyond the environment's limit and that no hour and no day keeps,
-// but never one of those to keep. What is forged takes nobody's place and stays for whoever looks into it.
-func (p *Publisher) Prune(ctx context.Context, environment *v1alpha1.FlagEnvironment, keep ...int64) error {
-	limit := defaultHistoryLimit
-	if environment.Spec.Publish.RevisionHistoryLimit != nil {
-		limit = int(*environment.Spec.Publish.RevisionHistoryLimit)
-	}
-	history, _, err := p.history(ctx, environment)
-	if err != nil {
-		return err
-	}
-	gone := expired(keptOf(history), limit, p.Clock.Now())
-	for i := range history {
-		revision := ownership.RevisionOf(&history[i])
-		if !slices.Contains(gone, revision) || slices.Contains(keep, revision) {
-			continue
-		}
-		if err := p.delete(ctx, &history[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return kept, err
 }
 
 // Sweep removes all datafiles of an environment that is gone, where its deletion policy was Delete.

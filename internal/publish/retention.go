@@ -32,13 +32,15 @@ type kept struct {
 	at time.Time
 }
 
+// keptOf returns the revisions of the history, which is in the order of their numbers. One of which both the published
+// and the compressed form are there counts once.
 func keptOf(history []metav1.PartialObjectMetadata) []kept {
 	all := make([]kept, len(history))
 	for i := range history {
 		all[i].revision = ownership.RevisionOf(&history[i])
 		all[i].at, _ = time.Parse(time.RFC3339, history[i].Annotations[v1alpha1.PublishedAtAnnotation])
 	}
-	return all
+	return slices.CompactFunc(all, func(a, b kept) bool { return a.revision == b.revision })
 }
 
 // expired returns the revisions that are to be removed, of all in the order of their numbers. The newest limit stay.
@@ -80,4 +82,17 @@ func expired(all []kept, limit int, now time.Time) []int64 {
 		}
 	}
 	return slices.Clip(gone)
+}
+
+// compressible returns the revisions that are to be compressed, of all in the order of their numbers: those beyond the
+// newest limit that stay. The hour in which one was published must be over: until then another one of the hour often
+// takes its place, and a burst of edits would write each twice.
+func compressible(all []kept, gone []int64, limit int, now time.Time) []int64 {
+	var old []int64
+	for _, one := range all[:max(0, len(all)-limit)] {
+		if !slices.Contains(gone, one.revision) && one.at.Truncate(time.Hour).Before(now.Truncate(time.Hour)) {
+			old = append(old, one.revision)
+		}
+	}
+	return old
 }

@@ -107,6 +107,7 @@ var _ = Describe("The policy on published datafiles", Ordered, ContinueOnFailure
 
 		By("taking a name before it is needed")
 		isRefused(editor.Create(ctx, plain("flags-production-r9223372036854775807")))
+		isRefused(editor.Create(ctx, plain("flags-production-r1.gz")))
 		isRefused(editor.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "flags-production-sdk-key-abcdefghij"},
 		}))
@@ -114,6 +115,7 @@ var _ = Describe("The policy on published datafiles", Ordered, ContinueOnFailure
 		By("taking it as what it may publish")
 		Expect(as("publisher").Create(ctx, served("flags-production-r7"))).To(Succeed())
 		isRefused(as("publisher").Create(ctx, served("flags-staging-r7")))
+		isRefused(as("publisher").Create(ctx, served("flags-staging-r7.gz")))
 		elsewhere := served("flags-staging-r7")
 		elsewhere.Labels = ownership.DatafileLabels(
 			types.NamespacedName{Namespace: "web", Name: "production"}, v1alpha1.DatafileCopy)

@@ -5,6 +5,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,13 +177,8 @@ func (f *follower) lastPublished(ctx context.Context, environment *v1alpha1.Flag
 	if environment.Status.PublishedRevision == 0 {
 		return nil, nil
 	}
-	name := environment.HistoryName(environment.Status.PublishedRevision)
-	kept, err := f.get(ctx, environment, name, v1alpha1.DatafileHistory)
-	if kept == nil || err != nil {
-		return nil, err
-	}
-	read, err := ownership.Read(f.store.Seal, environment, kept)
-	if isTampered(err) || err == nil && read.Native == nil {
+	kept, read, err := f.kept(ctx, environment, environment.Status.PublishedRevision)
+	if isTampered(err) || err == nil && (kept == nil || read.Native == nil) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
@@ -190,11 +186,36 @@ func (f *follower) lastPublished(ctx context.Context, environment *v1alpha1.Flag
 	return documentFrom(kept, read), nil
 }
 
+// kept reads a revision of the history, whichever name its entry has, and nil where there is none. It fails with an
+// *ownership.TamperedError where the operator has published none of what is there.
+func (f *follower) kept(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	revision int64,
+) (*corev1.ConfigMap, *ownership.Datafile, error) {
+	var forged error
+	for _, name := range ownership.HistoryNames(environment, revision) {
+		kept, err := f.get(ctx, environment, name, v1alpha1.DatafileHistory)
+		if err != nil {
+			return nil, nil, err
+		}
+		if kept == nil {
+			continue
+		}
+		read, err := ownership.Read(f.store.Seal, environment, kept)
+		if !isTampered(err) {
+			return kept, read, err
+		}
+		forged = cmp.Or(forged, err)
+	}
+	return nil, nil, forged
+}
+
 // documentFrom is what is served of a ConfigMap that was read.
 func documentFrom(configMap *corev1.ConfigMap, read *ownership.Datafile) *Document {
 	document := &Document{Digest: read.Digest, Native: read.Native}
 	document.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
-	if file, has := configMap.Data[flagd.FileName]; has {
+	if file, has := read.Text[flagd.FileName]; has {
 		document.Flagd = []byte(file)
 	}
 	return document
@@ -247,18 +268,12 @@ func (f *follower) document(
 	_, hasFlagd := served.Data[flagd.FileName]
 	if err == nil && read.Native == nil || isTampered(err) && !hasFlagd {
 		// The history has the native document also where it is not published, and the flagd file that the digest is over.
-		kept, historyErr := f.get(
-			ctx,
-			environment,
-			environment.HistoryName(ownership.RevisionOf(served)),
-			v1alpha1.DatafileHistory,
-		)
-		if historyErr != nil {
-			return nil, historyErr
-		}
+		kept, keptRead, historyErr := f.kept(ctx, environment, ownership.RevisionOf(served))
 		switch {
+		case historyErr != nil:
+			return nil, historyErr
 		case kept != nil:
-			read, err = f.asKept(environment, served, kept)
+			read, err = keptRead, sameAsKept(served, keptRead)
 		case err == nil:
 			err = errNoHistory
 		}
@@ -269,29 +284,22 @@ func (f *follower) document(
 	return documentFrom(served, read), nil
 }
 
-// asKept reads the history entry of which a served ConfigMap has some of the files.
-func (f *follower) asKept(
-	environment *v1alpha1.FlagEnvironment,
-	served, kept *corev1.ConfigMap,
-) (*ownership.Datafile, error) {
-	read, err := ownership.Read(f.store.Seal, environment, kept)
-	if err != nil {
-		return nil, err
-	}
+// sameAsKept fails where a served ConfigMap, which has some files of a history entry, has another one.
+func sameAsKept(served *corev1.ConfigMap, kept *ownership.Datafile) error {
 	for name, text := range served.Data {
-		if kept.Data[name] != text {
-			return nil, &ownership.TamperedError{Name: served.Name, Why: name + " is not that of the history"}
+		if kept.Text[name] != text {
+			return &ownership.TamperedError{Name: served.Name, Why: name + " is not that of the history"}
 		}
 	}
 	for name, data := range served.BinaryData {
-		if !bytes.Equal(kept.BinaryData[name], data) {
-			return nil, &ownership.TamperedError{Name: served.Name, Why: name + " is not that of the history"}
+		if !bytes.Equal(kept.Binary[name], data) {
+			return &ownership.TamperedError{Name: served.Name, Why: name + " is not that of the history"}
 		}
 	}
-	if served.Annotations[v1alpha1.DigestAnnotation] != read.Digest {
-		return nil, &ownership.TamperedError{Name: served.Name, Why: "its digest is not that of the history"}
+	if served.Annotations[v1alpha1.DigestAnnotation] != kept.Digest {
+		return &ownership.TamperedError{Name: served.Name, Why: "its digest is not that of the history"}
 	}
-	return read, nil
+	return nil
 }
 
 func isTampered(err error) bool {

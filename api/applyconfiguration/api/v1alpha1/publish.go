@@ -30,7 +30,7 @@ type PublishApplyConfiguration struct {
 	// revision serves that revision of the history until it is removed. Empty means the newest.
 	Revision *int64 `json:"revision,omitempty"`
 	// revisionHistoryLimit is the number of newest revisions that are kept, from 1 to 100. Besides them, one an hour is
-	// kept for a day and one a day for a week, in UTC: the one that was served longest. Default 10.
+	// kept for a day and one a day for a week, in UTC, compressed: the one that was served longest. Default 10.
 	RevisionHistoryLimit *int32 `json:"revisionHistoryLimit,omitempty"`
 }
 
