@@ -39,7 +39,11 @@ func (r *Reconciler) compile(ctx context.Context, s *scope) error {
 	}
 	s.releaseConfirmed()
 	specChanged := s.environment.Generation != s.environment.Status.ObservedGeneration
-	if changed := s.state.settle(isFirst, specChanged, s.environment.Spec.Datafile.Formats); changed {
+	changed := s.state.settle(isFirst, specChanged, s.environment.Spec.Datafile.Formats)
+	if changed || specChanged {
+		s.makeRoom()
+	}
+	if changed {
 		log.FromContext(ctx).V(4).Info("Compiled the environment")
 	}
 	if !isFirst {

@@ -174,7 +174,15 @@ func (s *state) recordRead(served *publish.Served) {
 
 // settle compiles what was set and removed, and reports whether that changed what is to be published.
 func (s *state) settle(isFirst, specChanged bool, formats []v1alpha1.DatafileFormat) (changed bool) {
-	changes := s.compiled.Compile()
+	return s.recordCompiled(s.compiled.Compile(), isFirst, specChanged, formats)
+}
+
+// recordCompiled notes what a Compile brought about, and reports whether that changed what is to be published.
+func (s *state) recordCompiled(
+	changes compile.Changes,
+	isFirst, specChanged bool,
+	formats []v1alpha1.DatafileFormat,
+) (changed bool) {
 	for _, flagKey := range changes.Keys {
 		s.comparePart(flagKey)
 		s.unreported[flagKey] = struct{}{}

@@ -31,6 +31,9 @@ const maxDeliveries = 100
 // maxForged is how many forged ConfigMaps a message names.
 const maxForged = 10
 
+// maxLeftOut is how many drafts without room a message names.
+const maxLeftOut = 10
+
 // maxActorBytes is how much of a user's name a message holds.
 const maxActorBytes = 256
 
@@ -158,7 +161,7 @@ func setCompiled(conditions status.Conditions, s *scope, summary compile.Summary
 			v1alpha1.CompiledCondition,
 			true,
 			v1alpha1.CompiledReason,
-			fmt.Sprintf("all %d flags compiled", summary.Total),
+			fmt.Sprintf("all %d flags compiled%s", summary.Total, leftOutMessage(s.state.compiled.LeftOut())),
 		)
 		return
 	}
@@ -166,7 +169,21 @@ func setCompiled(conditions status.Conditions, s *scope, summary compile.Summary
 	if summary.Absent > 0 {
 		message += fmt.Sprintf("; %d of the flags were never published and are not served", summary.Absent)
 	}
+	message += leftOutMessage(s.state.compiled.LeftOut())
 	conditions.Set(v1alpha1.CompiledCondition, false, v1alpha1.LastGoodReason, message)
+}
+
+// leftOutMessage names the drafts that are not published as they are, which is their own matter: the environment is well.
+func leftOutMessage(drafts []string) string {
+	if len(drafts) == 0 {
+		return ""
+	}
+	named := strings.Join(drafts[:min(len(drafts), maxLeftOut)], ", ")
+	if more := len(drafts) - maxLeftOut; more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("; there is no room for drafts, which may fill %d bytes of the ConfigMap, as they are now: %s; archive "+
+		"flags or split the project", validation.DraftBytes, named)
 }
 
 // setFlagdPublished speaks of the file as a whole. A flag that flagd cannot express says so itself.

@@ -49,6 +49,12 @@ func (b *FlagBuilder) Annotation(name, value string) *FlagBuilder {
 	return b
 }
 
+// Observed makes the operator have seen the flag, and know that it was never enabled in those environments.
+func (b *FlagBuilder) Observed(neverEnabledIn ...string) *FlagBuilder {
+	b.flag.Status.ObservedGeneration, b.flag.Status.NeverEnabledIn = max(1, b.flag.Generation), neverEnabledIn
+	return b
+}
+
 // Boolean makes a Boolean flag with the variations off and on, of which off is the default.
 func (b *FlagBuilder) Boolean() *FlagBuilder {
 	return b.Type(v1alpha1.FlagTypeBoolean).Variation("off", "false").Variation("on", "true").DefaultVariation("off")

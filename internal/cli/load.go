@@ -107,7 +107,10 @@ func (a *App) compileFiles(ctx context.Context, files []manifests.File, of proje
 	for _, event := range part.Events {
 		compiled.SetEvent(event)
 	}
-	compiled.Compile()
+	content := publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document}
+	compiled.MakeRoom(func() bool {
+		return !environment.Spec.Production || content.LeavesRoom(environment.Spec.Datafile)
+	})
 	for _, flag := range part.Flags {
 		if outcome, _ := compiled.Outcome(flag.Name); outcome.Problem != compile.NoProblem {
 			a.notef("FeatureFlag %s is left out: %s", flag.Name, outcome.Message)
@@ -116,7 +119,7 @@ func (a *App) compileFiles(ctx context.Context, files []manifests.File, of proje
 	return &render{
 		environment: environment,
 		flags:       part.Flags,
-		content:     publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document},
+		content:     content,
 	}, nil
 }
 

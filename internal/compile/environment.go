@@ -61,6 +61,9 @@ type Environment struct {
 	// braked are the keys whose flag is forced off, whatever its spec says and whether or not it compiles.
 	braked set
 
+	// leftOut are the keys of drafts that are not published as they are now, for want of room.
+	leftOut set
+
 	published *datafile.Contents
 	// republished says that published changed since the last Compile.
 	republished bool
@@ -95,6 +98,7 @@ type flagInput struct {
 	archived   bool
 	forcedOff  bool
 	held       bool           // The object is gone, and nobody knows that it is meant to be.
+	draft      bool           // It is off and was never enabled.
 	form       *datafile.Flag // Nil where err is set.
 	part       datafile.Part
 	err        error
@@ -173,8 +177,9 @@ func NewEnvironment(name string, published *datafile.Contents) *Environment {
 		retainedFlags:     set{},
 		retainedAudiences: set{},
 
-		held:   set{},
-		braked: set{},
+		held:    set{},
+		braked:  set{},
+		leftOut: set{},
 	}
 	e.SetPublished(published)
 	return e
@@ -223,6 +228,7 @@ func (e *Environment) SetFlag(flag *v1alpha1.FeatureFlag) {
 	input := &flagInput{
 		name: flag.Name, key: key, uid: flag.UID, created: flag.CreationTimestamp.Time,
 		generation: flag.Generation, archived: flag.Spec.Archived, forcedOff: flag.ForceDisabledIn(e.name),
+		draft: isDraft(flag, e.name),
 	}
 	input.form, input.part, input.err = e.project.flag(flag).in(flag, e.name)
 	e.flags[input.name] = input

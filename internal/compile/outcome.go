@@ -26,6 +26,8 @@ const (
 	UnresolvedProblem Problem = "Unresolved"
 	// KeyTakenProblem: an older flag holds the same key.
 	KeyTakenProblem Problem = "KeyTaken"
+	// NoRoomProblem: the flag is a draft, for which the datafile has no room.
+	NoRoomProblem Problem = "NoRoom"
 )
 
 // Outcome is what became of one FeatureFlag in the environment.
@@ -70,7 +72,7 @@ func (e *Environment) Outcome(name string) (Outcome, bool) {
 type Summary struct {
 	// Total is the number of unarchived flags that hold their key.
 	Total int
-	// LastGood are the keys of those whose current form is not in the contents, in order.
+	// LastGood are the keys of those that are wrong, so that their current form is not in the contents, in order.
 	LastGood []string
 	// Absent is the number of LastGood that were never published and so are not served at all.
 	Absent int
@@ -84,16 +86,23 @@ type Summary struct {
 
 // Summary sums up the last Compile.
 func (e *Environment) Summary() Summary {
-	summary := Summary{
-		LastGood: e.unsettled.sorted(), BrokenAudiences: e.brokenAudiences.sorted(), BrokenEvents: e.brokenEvents.sorted(),
-	}
-	for _, key := range summary.LastGood {
-		if form, ok := e.Flag(key); !ok || form.Retained {
-			summary.Absent++
+	summary := Summary{BrokenAudiences: e.brokenAudiences.sorted(), BrokenEvents: e.brokenEvents.sorted()}
+	absentDrafts := 0
+	for _, key := range e.unsettled.sorted() {
+		form, has := e.Flag(key)
+		isAbsent := !has || form.Retained
+		switch {
+		case e.entries[key].problem != NoRoomProblem:
+			summary.LastGood = append(summary.LastGood, key)
+			if isAbsent {
+				summary.Absent++
+			}
+		case isAbsent:
+			absentDrafts++
 		}
 	}
 	served := e.contents.Flags.Len() - len(e.retainedFlags)
-	summary.Total = served + summary.Absent
+	summary.Total = served + summary.Absent + absentDrafts
 	summary.FlagdMissing = served - e.flagd.Len()
 	return summary
 }

@@ -169,6 +169,8 @@ func (e *Environment) settle(key string, cycle []string) {
 		e.takeBack(key, held, InvalidProblem, holder.err.Error())
 	case cycle != nil:
 		e.takeBack(key, held, CycleProblem, cycleMessage(cycle))
+	case e.isLeftOut(key, holder):
+		e.takeBack(key, held, NoRoomProblem, noRoomMessage)
 	default:
 		if lost := e.lostReference(key, holder.form); lost != nil {
 			e.takeBack(key, held, UnresolvedProblem, lost.message())

@@ -18,6 +18,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
@@ -26,6 +27,8 @@ import (
 const (
 	// CompressBytes is the size from which the native document is compressed where compression is Auto.
 	CompressBytes = 900 << 10
+	// headerBytes is more than what is around the parts of both files takes: two headers with two names each.
+	headerBytes = 2048
 )
 
 // Content is what is to be published.
@@ -48,6 +51,19 @@ func (c Content) Digest(formats []v1alpha1.DatafileFormat) string {
 		return c.Contents.Digest(c.Flagd)
 	}
 	return c.Contents.Digest()
+}
+
+// LeavesRoom reports whether a ConfigMap holds all of content within what drafts may fill.
+func (c Content) LeavesRoom(spec v1alpha1.Datafile) bool {
+	size := c.Contents.Size()
+	if slices.Contains(spec.Formats, v1alpha1.DatafileFormatFlagd) {
+		size += c.Flagd.Size()
+	}
+	if size+headerBytes <= validation.DraftBytes {
+		return true // Without encoding anything.
+	}
+	files, flagdComplete, err := Layout(datafile.Header{}, c, spec, Files{})
+	return err == nil && flagdComplete && files.Bytes() <= validation.DraftBytes
 }
 
 // Files are the values of a ConfigMap.

@@ -21,6 +21,10 @@ const (
 	// DatafileWarningPercent of datafile.MaxConfigMapBytes is the size of a datafile from which on its authors are warned.
 	DatafileWarningPercent = 80
 
+	// DraftBytes is how far drafts may fill the ConfigMap of a production environment. The rest is for what is published
+	// with the permission, so that whoever lacks it cannot keep the others from publishing.
+	DraftBytes = 900 << 10
+
 	// maxFindings bounds what is found about one object.
 	maxFindings = 100
 
@@ -242,9 +246,22 @@ func (f *findings) largeSpec(size int) {
 	}
 }
 
-// datafileSize warns where a datafile grows by so many bytes that it comes near to what a ConfigMap holds.
-func (f *findings) datafileSize(environment *v1alpha1.FlagEnvironment, growth int) {
+// datafileSize warns where a datafile grows by so many bytes that it comes near to what a ConfigMap holds, or that it has
+// no room for a draft.
+func (f *findings) datafileSize(environment *v1alpha1.FlagEnvironment, growth int, isDraft bool) {
 	projected := environment.Status.Datafile.Bytes + int64(growth)
+	if isDraft && growth > 0 && projected > DraftBytes && environment.Spec.Production {
+		f.add(
+			DatafileSize,
+			specPath,
+			"with this draft the datafile of environment %q has about %d bytes, and drafts may fill %d: it is published once "+
+				"it is enabled or there is room; archive flags or split the project",
+			environment.Name,
+			projected,
+			DraftBytes,
+		)
+		return
+	}
 	if percent := projected * 100 / datafile.MaxConfigMapBytes; growth > 0 && percent >= DatafileWarningPercent {
 		f.add(
 			DatafileSize,
@@ -280,7 +297,7 @@ func FlagAudienceFindings(
 	}
 	byName := func(a, b *v1alpha1.FlagEnvironment) int { return cmp.Compare(a.Name, b.Name) }
 	for _, environment := range slices.SortedFunc(slices.Values(environments), byName) {
-		f.datafileSize(environment, growth)
+		f.datafileSize(environment, growth, false)
 	}
 	f.largeSpec(size)
 	return f.result(), nil

@@ -61,12 +61,18 @@ func TestFeatureFlagFindings(t *testing.T) {
 	described := func(text string) *builders.FlagBuilder {
 		return mine().Spec(func(s *v1alpha1.FeatureFlagSpec) { s.Description = text })
 	}
+	absent := func(flag *v1alpha1.FeatureFlag) *v1alpha1.FeatureFlag {
+		flag.Status.Environments = []v1alpha1.EnvironmentState{{Name: "production", State: v1alpha1.ServingStateLastGood}}
+		return flag
+	}
 	for tc, test := range map[string]struct {
 		others flags
 		bytes  int64
 		old    *v1alpha1.FeatureFlag
 		flag   *builders.FlagBuilder
 		want   []string
+
+		isProduction bool
 	}{
 		"nothing to say": {others: flags{other("a").Obj()}, flag: mine().Prerequisite("a", "on").Rule(beta, everybody.ABTest("purchase").Audiences("testers"))},
 
@@ -162,6 +168,14 @@ func TestFeatureFlagFindings(t *testing.T) {
 			bytes: 838_800, flag: mine(),
 			want: []string{`spec: the datafile of environment "production" grows to about 838948 bytes, 80 % of what a ConfigMap holds; archive flags or split the project`},
 		},
+		"a draft for which a datafile has no room": {
+			bytes: 921_500, isProduction: true, flag: mine().Disabled(),
+			want: []string{`spec: with this draft the datafile of environment "production" has about 921633 bytes, and drafts may fill 921600: it is published once it is enabled or there is room; archive flags or split the project`},
+		},
+		"a draft that was left out is switched on": {
+			bytes: 921_600, old: absent(mine().Disabled().Obj()), flag: mine(),
+			want: []string{`spec: the datafile of environment "production" grows to about 921748 bytes, 87 % of what a ConfigMap holds; archive flags or split the project`},
+		},
 		"a large datafile that shrinks":   {bytes: 1_000_000, old: mine().Fallthrough("on").Obj(), flag: mine()},
 		"an archived flag takes no place": {bytes: 1_000_000, flag: mine().Archived()},
 		"a large spec": {
@@ -233,6 +247,7 @@ func TestFeatureFlagFindings(t *testing.T) {
 	} {
 		t.Run(tc, func(t *testing.T) {
 			production, silent := environment("production", test.bytes), environment("staging", 0)
+			production.Spec.Production = test.isProduction
 			silent.Spec.Datafile.Formats = []v1alpha1.DatafileFormat{v1alpha1.DatafileFormatNative}
 			objects := validation.NewObjects(
 				append(test.others, mine().Obj()),

@@ -366,9 +366,28 @@ func (f *flagFinder) sizes() {
 	common, entries := specSizes(f.flag)
 	oldCommon, oldEntries := specSizes(f.old)
 	for _, name := range slices.Sorted(maps.Keys(f.environments)) {
-		f.datafileSize(f.environments[name], common+entries[name]-oldCommon-oldEntries[name])
+		growth := common + entries[name]
+		if !isAbsent(f.old, name) {
+			growth -= oldCommon + oldEntries[name]
+		}
+		f.datafileSize(f.environments[name], growth, isDraftIn(f.old, f.flag, name))
 	}
 	f.largeSpec(jsonSize(&f.flag.Spec))
+}
+
+// isAbsent reports whether the operator says that a flag is not served in an environment.
+func isAbsent(flag *v1alpha1.FeatureFlag, environment string) bool {
+	return flag != nil && slices.ContainsFunc(flag.Status.Environments, func(state v1alpha1.EnvironmentState) bool {
+		return state.Name == environment && state.Served == nil
+	})
+}
+
+// isDraftIn reports whether a flag that takes the place of old is off in an environment and was never enabled there.
+func isDraftIn(old, flag *v1alpha1.FeatureFlag, environment string) bool {
+	if config := flag.In(environment); config != nil && config.Enabled {
+		return false
+	}
+	return old == nil || slices.Contains(old.Status.NeverEnabledIn, environment)
 }
 
 // specSizes returns about how many bytes a flag, if there is one, takes in every datafile, and how many more in that of

@@ -88,6 +88,9 @@ func (s *Section) Get(key string) (Part, bool) {
 	return s.parts[i], true
 }
 
+// Size is how many bytes of JSON the section takes at most, where no key needs escaping.
+func (s *Section) Size() int { return s.bytes + 4*len(s.parts) + 2 }
+
 // Len is the number of parts.
 func (s *Section) Len() int { return len(s.parts) }
 
@@ -126,6 +129,9 @@ type Contents struct {
 func (c *Contents) Clone() *Contents {
 	return &Contents{Flags: c.Flags.Clone(), Audiences: c.Audiences.Clone(), Events: c.Events.Clone()}
 }
+
+// Size is how many bytes of JSON the sections take at most, where no key needs escaping.
+func (c *Contents) Size() int { return c.Flags.Size() + c.Audiences.Size() + c.Events.Size() }
 
 // Digest is "sha256:" and the SHA-256, in hexadecimal, over the digests of all parts in order, those of further
 // sections last. Equal digests mean equal parts.

@@ -1,0 +1,72 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers_test
+
+import (
+	"math/rand/v2"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
+)
+
+// noise is a text of so many bytes that is not compressed to less than three quarters.
+func noise(size int) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	text := make([]byte, size)
+	for i := range text {
+		text[i] = letters[rand.IntN(len(letters))]
+	}
+	return string(text)
+}
+
+var _ = Describe("Drafts that do not fit into production's datafile", func() {
+	It("keep nobody from publishing, and come when there is room", func() {
+		startOperator()
+		project := makeNamespace()
+		production := builders.MakeEnvironment("production", project).Production().Obj()
+		create(production, onFlag("checkout", project), onFlag("search", project))
+		Eventually(func(g Gomega) { isServed(g, project, "production", "search", true) }).Should(Succeed())
+
+		By("making four drafts of 700 kB each, and a small one")
+		draft := func(name string, size int) *v1alpha1.FeatureFlag {
+			return builders.MakeFlag(name, project).Boolean().Environment("production").Disabled().
+				Spec(func(spec *v1alpha1.FeatureFlagSpec) {
+					spec.Variations[0].Payload = &v1alpha1.JSON{Raw: []byte(`{"a":"` + noise(size) + `"}`)}
+				}).Obj()
+		}
+		large := []string{"large-0", "large-1", "large-2", "large-3"}
+		for _, name := range large {
+			create(draft(name, 700_000))
+		}
+		create(draft("small", 10))
+
+		setEnabled("search", project, false)
+		Eventually(func(g Gomega) {
+			isServed(g, project, "production", "search", false)
+			isServed(g, project, "production", "checkout", true)
+			isServed(g, project, "production", "small", false)
+			compiled := conditionOf(fetch(g, production).Status.Conditions, v1alpha1.CompiledCondition)
+			g.Expect(compiled.Message).To(ContainSubstring("there is no room for drafts"))
+			left := 0
+			for _, name := range large {
+				flag := fetch(g, builders.MakeFlag(name, project).Obj())
+				if published := conditionOf(flag.Status.Conditions, v1alpha1.PublishedCondition); published.Reason == v1alpha1.LastGoodReason {
+					g.Expect(published.Message).To(ContainSubstring("the flag is a draft, and the datafile has no room for it"))
+					left++
+				}
+			}
+			g.Expect(left).To(Equal(3), "the document holds one of them")
+			g.Expect(production.Status.Conditions).To(haveCondition(v1alpha1.ReadyCondition, "True", v1alpha1.ReadyReason, ""))
+		}).Should(Succeed())
+
+		By("archiving all but one of those that were left out")
+		edit(builders.MakeFlag("large-0", project).Obj(), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = true })
+		edit(builders.MakeFlag("large-1", project).Obj(), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = true })
+		edit(builders.MakeFlag("large-2", project).Obj(), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = true })
+		Eventually(func(g Gomega) { isServed(g, project, "production", "large-3", false) }).Should(Succeed())
+	})
+})
