@@ -12,7 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/budget"
@@ -48,8 +50,12 @@ func chosen(of []Option) *options {
 }
 
 // withinBudget refuses an object that would take its namespace beyond the budget, as a quota of Kubernetes does.
-func (w *webhook[T, P]) withinBudget(object client.Object) error {
-	refusal := w.budgets.Refusal(object)
+func (w *webhook[T, P]) withinBudget(ctx context.Context, object client.Object) error {
+	judge := w.budgets.Admit
+	if request, err := admission.RequestFromContext(ctx); err == nil && ptr.Deref(request.DryRun, false) {
+		judge = w.budgets.Refusal // Nothing is stored.
+	}
+	refusal := judge(object)
 	if refusal == "" {
 		return nil
 	}

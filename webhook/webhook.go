@@ -191,7 +191,7 @@ func (w *webhook[T, P]) validate(ctx context.Context, old, object P) (admission.
 		if err := w.permit(ctx, old, object); err != nil {
 			return nil, err
 		}
-		return nil, w.withinBudget(object) // A finalizer may hold it for long.
+		return nil, w.withinBudget(ctx, object) // A finalizer may hold it for long.
 	}
 	if err := w.refuse(ctx, old, object); err != nil {
 		return nil, err
@@ -199,7 +199,7 @@ func (w *webhook[T, P]) validate(ctx context.Context, old, object P) (admission.
 	if err := w.permit(ctx, old, object); err != nil {
 		return nil, err
 	}
-	if err := w.withinBudget(object); err != nil {
+	if err := w.withinBudget(ctx, object); err != nil {
 		return nil, err
 	}
 	findings, err := w.rules.findings(ctx, old, object)

@@ -38,8 +38,12 @@ type Limits struct {
 // ten namespaces at them fit into the memory limit that config/manager and the chart set.
 func Default() Limits { return Limits{Environments: 100, Objects: 20_000, Bytes: 64 << 20} }
 
-// Usage is what one namespace stores, counted as Limits are.
-type Usage struct{ Environments, Objects, Bytes int64 }
+// heldFactor is how many times the limit of bytes a namespace may hold with what takes no place. Without that bound
+// somebody could hold a part of it in each of thousands of objects.
+const heldFactor = 2
+
+// Usage is what one namespace stores, counted as Limits are. Held are the bytes with those that take no place.
+type Usage struct{ Environments, Objects, Bytes, Held int64 }
 
 // Refusal says why a namespace may not come to use that much, and is empty where it may. Before is what it uses now:
 // what does not grow is not refused, so that a namespace beyond a limit that was lowered can be edited and cleared.
@@ -77,12 +81,26 @@ func (l Limits) rows(used Usage) []row {
 		{l.Environments, used.Environments, "environments", EnvironmentsFlag, func(u Usage) int64 { return u.Environments }},
 		{l.Objects, used.Objects, "objects", ObjectsFlag, func(u Usage) int64 { return u.Objects }},
 		{l.Bytes, used.Bytes, "bytes", BytesFlag, func(u Usage) int64 { return u.Bytes }},
+		{
+			l.held(), used.Held, "bytes with all metadata", BytesFlag,
+			func(u Usage) int64 { return u.Held },
+		},
 	}
+}
+
+// held is how many bytes a namespace may hold with what takes no place, and 0 where there is no limit: twice what it may
+// store, and in the smallest namespace what one object may carry.
+func (l Limits) held() int64 {
+	if l.Bytes == 0 {
+		return 0
+	}
+	return l.Bytes*heldFactor + freeManagersBytes
 }
 
 // usageOf is what one object adds to its namespace.
 func usageOf(object client.Object) Usage {
-	usage := Usage{Objects: 1, Bytes: sizeOf(object)}
+	size := sizeOf(object)
+	usage := Usage{Objects: 1, Bytes: size, Held: heldSize(object, size)}
 	if _, is := object.(*v1alpha1.FlagEnvironment); is {
 		usage.Environments = 1
 	}
@@ -90,9 +108,18 @@ func usageOf(object client.Object) Usage {
 }
 
 func (u Usage) plus(other Usage) Usage {
-	return Usage{u.Environments + other.Environments, u.Objects + other.Objects, u.Bytes + other.Bytes}
+	return Usage{
+		u.Environments + other.Environments, u.Objects + other.Objects, u.Bytes + other.Bytes, u.Held + other.Held,
+	}
 }
 
 func (u Usage) minus(other Usage) Usage {
-	return Usage{u.Environments - other.Environments, u.Objects - other.Objects, u.Bytes - other.Bytes}
+	return Usage{
+		u.Environments - other.Environments, u.Objects - other.Objects, u.Bytes - other.Bytes, u.Held - other.Held,
+	}
+}
+
+// positive is what of a difference grows.
+func (u Usage) positive() Usage {
+	return Usage{max(0, u.Environments), max(0, u.Objects), max(0, u.Bytes), max(0, u.Held)}
 }

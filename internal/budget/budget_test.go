@@ -4,8 +4,10 @@
 package budget
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,14 +24,17 @@ func TestLimits(t *testing.T) {
 		wantRefusal   string
 		wantStop      string
 	}{
-		"within all":                          {limits: limits, after: Usage{10, 100, 1000}},
-		"one environment too many":            {limits: limits, before: Usage{Environments: 10}, after: Usage{Environments: 11}, wantRefusal: EnvironmentsFlag},
-		"an object too many":                  {limits: limits, before: Usage{Objects: 100}, after: Usage{Objects: 101}, wantRefusal: ObjectsFlag},
-		"a byte too many":                     {limits: limits, before: Usage{Bytes: 1000}, after: Usage{Bytes: 1001}, wantRefusal: BytesFlag},
-		"an edit beyond a lowered limit":      {limits: limits, before: Usage{Bytes: 1090}, after: Usage{Bytes: 1090}},
-		"what shrinks beyond a lowered limit": {limits: limits, before: Usage{12, 150, 3000}, after: Usage{12, 150, 2000}, wantStop: EnvironmentsFlag},
-		"a tenth more stops":                  {limits: limits, before: Usage{Objects: 110}, after: Usage{Objects: 111}, wantRefusal: ObjectsFlag, wantStop: ObjectsFlag},
-		"no limits":                           {after: Usage{1e6, 1e6, 1e12}},
+		"within all":                               {limits: limits, after: Usage{10, 100, 1000, 1000}},
+		"one environment too many":                 {limits: limits, before: Usage{Environments: 10}, after: Usage{Environments: 11}, wantRefusal: EnvironmentsFlag},
+		"an object too many":                       {limits: limits, before: Usage{Objects: 100}, after: Usage{Objects: 101}, wantRefusal: ObjectsFlag},
+		"a byte too many":                          {limits: limits, before: Usage{Bytes: 1000}, after: Usage{Bytes: 1001}, wantRefusal: BytesFlag},
+		"an edit beyond a lowered limit":           {limits: limits, before: Usage{Bytes: 1090}, after: Usage{Bytes: 1090}},
+		"what shrinks beyond a lowered limit":      {limits: limits, before: Usage{12, 150, 3000, 3000}, after: Usage{12, 150, 2000, 2000}, wantStop: EnvironmentsFlag},
+		"a tenth more stops":                       {limits: limits, before: Usage{Objects: 110}, after: Usage{Objects: 111}, wantRefusal: ObjectsFlag, wantStop: ObjectsFlag},
+		"twice the bytes with what takes no place": {limits: limits, before: Usage{Held: 2000 + freeManagersBytes}, after: Usage{Held: 2001 + freeManagersBytes}, wantRefusal: BytesFlag},
+		"an edit beyond that that does not grow":   {limits: limits, before: Usage{Held: 2100 + freeManagersBytes}, after: Usage{Held: 2100 + freeManagersBytes}},
+		"much more than that stops":                {limits: limits, before: Usage{Held: (2000 + freeManagersBytes) * 11 / 10}, after: Usage{Held: (2010 + freeManagersBytes) * 11 / 10}, wantRefusal: BytesFlag, wantStop: BytesFlag},
+		"no limits":                                {after: Usage{1e6, 1e6, 1e12, 1e12}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for what, message := range map[string][2]string{
@@ -171,5 +176,75 @@ func TestMetadataTakesPlace(t *testing.T) {
 				t.Error("an update of the metadata is not counted anew")
 			}
 		})
+	}
+}
+
+// A brake takes no place, but a tenant must not hold memory without a bound by filling all that is free.
+func TestWhatTakesNoPlaceIsBoundedForANamespace(t *testing.T) {
+	ledger := NewLedger(Limits{Bytes: 20 << 10})
+	refused := 0
+	for i := range 20 {
+		flag := builders.MakeFlag(fmt.Sprintf("flag-%d", i), "shop").Boolean().Obj()
+		if ledger.Refusal(flag) != "" {
+			refused++
+			continue
+		}
+		flag.ManagedFields = []metav1.ManagedFieldsEntry{{
+			Manager: "tool", FieldsV1: metav1.NewFieldsV1(`{"f:spec":"` + strings.Repeat("a", 12<<10) + `"}`),
+		}}
+		if ledger.Refusal(flag) != "" {
+			refused++
+			continue
+		}
+		ledger.record(flag)
+	}
+	if used := ledger.namespaces["shop"]; used.Held > 40<<10+freeManagersBytes || used.Bytes > 20<<10 {
+		t.Errorf("the namespace holds %d bytes of which %d count", used.Held, used.Bytes)
+	}
+	if refused == 0 {
+		t.Error("nothing is refused")
+	}
+}
+
+// Requests that are judged at a time must not all take the room that is left.
+func TestParallelRequestsTakeRoomOnce(t *testing.T) {
+	ledger := NewLedger(Limits{Objects: 5})
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	ledger.now = func() time.Time { return now }
+	flag := func(i int) client.Object {
+		return builders.MakeFlag(fmt.Sprintf("flag-%d", i), "shop").Boolean().Obj()
+	}
+	admit := func(from, to int) (count int) {
+		for i := from; i < to; i++ {
+			if ledger.Admit(flag(i)) == "" {
+				count++
+			}
+		}
+		return count
+	}
+	if got := admit(0, 20); got != 5 {
+		t.Errorf("%d of 20 flags are admitted before the cache shows any, want 5", got)
+	}
+	if ledger.Admit(flag(0)) != "" {
+		t.Error("an edit of what was admitted is refused")
+	}
+	if ledger.Admit(builders.MakeFlag("flag", "web").Boolean().Obj()) != "" {
+		t.Error("another namespace pays for it")
+	}
+	ledger.record(flag(0))
+	ledger.record(flag(1))
+	if got := admit(20, 30); got != 0 {
+		t.Errorf("%d more are admitted once the cache shows some", got)
+	}
+	now = now.Add(admittedFor + time.Second) // Something else has refused the other three.
+	if got := admit(20, 30); got != 3 {
+		t.Errorf("%d are admitted later, want 3", got)
+	}
+	for i := range 30 {
+		ledger.remove(flag(i))
+	}
+	ledger.remove(builders.MakeFlag("flag", "web").Boolean().Obj())
+	if len(ledger.admitted)+len(ledger.objects) != 0 {
+		t.Error("the ledger remembers what is gone")
 	}
 }

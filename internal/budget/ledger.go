@@ -7,9 +7,11 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,7 +27,20 @@ type Ledger struct {
 	namespaces map[string]Usage
 	objects    map[objectKey]Usage
 	notify     func(namespace string)
+	// admitted is what was let through and the cache does not show yet, by namespace.
+	admitted map[string]map[objectKey]admitted
+	now      func() time.Time
 }
+
+// admitted is what one object will use once the cache shows it, or used if something else has refused it.
+type admitted struct {
+	usage Usage
+	at    time.Time
+}
+
+// admittedFor is how long what was let through counts without being seen: longer than a cache lags behind, and short,
+// because another webhook may have refused it.
+const admittedFor = 5 * time.Second
 
 type objectKey struct {
 	kind string
@@ -36,6 +51,7 @@ type objectKey struct {
 func NewLedger(limits Limits) *Ledger {
 	return &Ledger{
 		limits: limits, namespaces: map[string]Usage{}, objects: map[objectKey]Usage{}, notify: func(string) {},
+		admitted: map[string]map[objectKey]admitted{}, now: clock.RealClock{}.Now,
 	}
 }
 
@@ -104,6 +120,7 @@ func (l *Ledger) set(object client.Object, usage Usage) {
 	key, namespace := keyOf(object), object.GetNamespace()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.unadmit(namespace, key)
 	before := l.namespaces[namespace]
 	after := before.minus(l.objects[key]).plus(usage)
 	if usage == (Usage{}) {
@@ -122,15 +139,43 @@ func (l *Ledger) set(object client.Object, usage Usage) {
 }
 
 // Refusal says why an object may not be stored, and is empty where it may.
-func (l *Ledger) Refusal(object client.Object) string {
+func (l *Ledger) Refusal(object client.Object) string { return l.judge(object, false) }
+
+// Admit does as Refusal. Where the object may be stored it counts from now on, so that many requests at a time do not
+// take the same room: only another replica knows nothing of it until its cache shows it.
+func (l *Ledger) Admit(object client.Object) string { return l.judge(object, true) }
+
+func (l *Ledger) judge(object client.Object, admits bool) string {
 	if l == nil {
 		return ""
 	}
-	usage := usageOf(object)
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	before := l.namespaces[object.GetNamespace()]
-	return l.limits.Refusal(before, before.minus(l.objects[keyOf(object)]).plus(usage))
+	usage, key, namespace := usageOf(object), keyOf(object), object.GetNamespace()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, now := l.namespaces[namespace], l.now()
+	for other, admitted := range l.admitted[namespace] {
+		switch {
+		case now.Sub(admitted.at) > admittedFor:
+			l.unadmit(namespace, other)
+		case other != key:
+			before = before.plus(admitted.usage.minus(l.objects[other]).positive())
+		}
+	}
+	refusal := l.limits.Refusal(before, before.minus(l.objects[key]).plus(usage))
+	if refusal == "" && admits {
+		if l.admitted[namespace] == nil {
+			l.admitted[namespace] = map[objectKey]admitted{}
+		}
+		l.admitted[namespace][key] = admitted{usage, now}
+	}
+	return refusal
+}
+
+// unadmit forgets that an object was let through.
+func (l *Ledger) unadmit(namespace string, key objectKey) {
+	if delete(l.admitted[namespace], key); len(l.admitted[namespace]) == 0 {
+		delete(l.admitted, namespace)
+	}
 }
 
 // Stop says why a namespace is not published any more, and is empty where it is.

@@ -12,18 +12,16 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// freeRequestBytes is how long a request in an annotation may be without taking place. A brake may name fifty
-// environments.
-const freeRequestBytes = 4 << 10
-
 // freeManagersBytes is how much an object's managed fields may take without taking place: what a few tools apply. The
 // API server writes them, so that whoever is on call adds to them without meaning to.
-const freeManagersBytes = 32 << 10
+const freeManagersBytes = 16 << 10
 
-// requests are the annotations by which whoever is on call acts.
-var requests = []string{
-	v1alpha1.ForceDisabledAnnotation, v1alpha1.PublishRequestedAtAnnotation, v1alpha1.ConfirmVanishedAnnotation,
-	v1alpha1.ConfirmDeleteAnnotation, v1alpha1.RotateKeysRequestedAtAnnotation, v1alpha1.RevokeKeysBeforeAnnotation,
+// freeBytes is how long the annotations may be, without taking place, by which whoever is on call acts. A brake may name
+// fifty environments; the others are a time, a digest or a name.
+var freeBytes = map[string]int{
+	v1alpha1.ForceDisabledAnnotation: 4 << 10, v1alpha1.PublishRequestedAtAnnotation: 256,
+	v1alpha1.ConfirmVanishedAnnotation: 256, v1alpha1.ConfirmDeleteAnnotation: 256,
+	v1alpha1.RotateKeysRequestedAtAnnotation: 256, v1alpha1.RevokeKeysBeforeAnnotation: 256,
 }
 
 // sizeOf is the size of what people write into an object, in bytes: its spec and its metadata. The change records
@@ -56,6 +54,36 @@ func sizeOf(object client.Object) int64 {
 	return size
 }
 
+// heldSize is how many bytes of JSON an object takes about, but for its status, which the operator writes: nothing of
+// it is free. Counted is its sizeOf.
+func heldSize(object client.Object, counted int64) int64 {
+	size := counted + min(managersSize(object), freeManagersBytes)
+	for key, value := range object.GetAnnotations() {
+		if free, is := freeBytes[key]; is {
+			size += int64(len(key) + min(len(value), free))
+		}
+		if key == v1alpha1.ChangesAnnotation {
+			size += int64(len(key) + len(value))
+		}
+	}
+	if environment, is := object.(*v1alpha1.FlagEnvironment); is {
+		size += encoded(environment.Spec.Publish)
+	}
+	return size
+}
+
+// managersSize is the size of an object's managed fields, in bytes.
+func managersSize(object client.Object) int64 {
+	size := int64(0)
+	for _, entry := range object.GetManagedFields() {
+		size += int64(len(entry.Manager) + len(entry.APIVersion) + len(entry.Subresource))
+		if entry.FieldsV1 != nil {
+			size += int64(entry.FieldsV1.Size())
+		}
+	}
+	return size
+}
+
 // metadataSize is the size of an object's metadata that people may let grow, in bytes: its name, labels, annotations,
 // finalizers, owners, and what its managed fields take beyond those of a few tools.
 func metadataSize(object client.Object) int64 {
@@ -66,22 +94,16 @@ func metadataSize(object client.Object) int64 {
 	for _, owner := range object.GetOwnerReferences() {
 		size += int64(len(owner.APIVersion) + len(owner.Kind) + len(owner.Name) + len(owner.UID))
 	}
-	managers := int64(0)
-	for _, entry := range object.GetManagedFields() {
-		managers += int64(len(entry.Manager) + len(entry.APIVersion) + len(entry.Subresource))
-		if entry.FieldsV1 != nil {
-			managers += int64(entry.FieldsV1.Size())
-		}
-	}
-	size += max(0, managers-freeManagersBytes)
+	size += max(0, managersSize(object)-freeManagersBytes)
 	for key, value := range object.GetLabels() {
 		size += int64(len(key) + len(value))
 	}
 	for key, value := range object.GetAnnotations() {
+		free, isFree := freeBytes[key]
 		switch {
 		case key == v1alpha1.ChangesAnnotation, key == v1alpha1.UndecodableAnnotation: // The latter is never stored.
-		case slices.Contains(requests, key):
-			size += int64(max(0, len(value)-freeRequestBytes))
+		case isFree:
+			size += int64(max(0, len(value)-free))
 		default:
 			size += int64(len(key) + len(value))
 		}
