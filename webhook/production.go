@@ -12,14 +12,13 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// recentFor is how long an admitted environment is looked up by name. The API server's watch cache knows of it within
+// recentFor is how long an admitted environment is looked up by name. The manager's cache knows of it within
 // milliseconds.
 const recentFor = time.Minute
 
@@ -54,18 +53,16 @@ func (r *recentNames) in(namespace string) []string {
 }
 
 // production returns the production environments of a namespace, by name. Each is read live, so that one that has just
-// become production is not missed. Their names come from the API server's watch cache, for a consistent list waits up
-// to 100 ms for that cache to be told of progress; an environment that the cache may not know yet was admitted by this
-// process a moment ago, or is among those that the caller names.
+// become production is not missed. Their names come from the manager's cache, for a consistent list waits up to 100 ms
+// for the API server's own cache to be told of progress; an environment that the cache may not know yet was admitted by
+// this process a moment ago, or is among those that the caller names.
 func (o *objects) production(
 	ctx context.Context,
 	namespace string,
 	named ...string,
 ) ([]*v1alpha1.FlagEnvironment, error) {
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("FlagEnvironmentList"))
-	anyVersion := &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: "0"}}
-	if err := o.live.List(ctx, list, client.InNamespace(namespace), anyVersion); err != nil {
+	list := &v1alpha1.FlagEnvironmentList{}
+	if err := o.cached.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("list environments: %w", err)
 	}
 	names := append(o.recent.in(namespace), named...)
