@@ -146,8 +146,9 @@ e2e: control-plane ## Install the operator on the cluster of the current KUBECON
 	@VERSION="$(VERSION)" KUBECTL="$(KUBECTL)" test/e2e/run.sh
 
 .PHONY: bench
-bench: control-plane ## Measure evaluating, next to the engines of other systems, publishing, serving and compiling.
+bench: control-plane ## Measure evaluating, next to the engines of other systems, admission, publishing, serving and compiling.
 	cd test/bench/peers && go test ./... && go run .
+	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/admission
 	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/publishing
 	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/tenants
 	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/ofrep

@@ -1,0 +1,210 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/budget"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
+)
+
+const (
+	operatorNamespace = "jackstaff-system"
+	// patience is how long the operator may take to be ready, and to publish all flags.
+	patience = 2 * time.Minute
+)
+
+// cluster is an API server and an administrator's client of it.
+type cluster struct {
+	client.Client
+
+	controlPlane *envtest.Environment
+	kubeconfig   string
+}
+
+// startBoth starts an API server with the operator and one without, both with the same flags in three environments.
+func startBoth(ctx context.Context, folder string, size int) (guarded, bare *cluster, stop func(), err error) {
+	var stops []func()
+	stop = func() {
+		for i := len(stops) - 1; i >= 0; i-- {
+			stops[i]()
+		}
+	}
+	defer func() {
+		if err != nil {
+			stop()
+		}
+	}()
+	start := func(name string, webhooks envtest.WebhookInstallOptions) (*cluster, error) {
+		started, err := startCluster(filepath.Join(folder, name), webhooks)
+		if err != nil {
+			return nil, err
+		}
+		stops = append(stops, func() { _ = started.controlPlane.Stop() })
+		return started, nil
+	}
+	if bare, err = start("bare", envtest.WebhookInstallOptions{}); err != nil {
+		return nil, nil, nil, err
+	}
+	webhooks := envtest.WebhookInstallOptions{Paths: []string{filepath.Join("config", "webhook", "manifests.yaml")}}
+	if guarded, err = start("guarded", webhooks); err != nil {
+		return nil, nil, nil, err
+	}
+	stopManager, err := guarded.operate(ctx, folder)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	stops = append(stops, stopManager)
+	for _, on := range []*cluster{guarded, bare} {
+		if err := on.fill(ctx, size); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return guarded, bare, stop, guarded.settle(ctx, size)
+}
+
+// startCluster starts an API server with the Kinds.
+func startCluster(kubeconfig string, webhooks envtest.WebhookInstallOptions) (*cluster, error) {
+	c := &cluster{kubeconfig: kubeconfig, controlPlane: &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+		WebhookInstallOptions: webhooks,
+	}}
+	config, err := c.controlPlane.Start()
+	if err != nil {
+		return nil, err
+	}
+	config.QPS = -1
+	scheme := k8sruntime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	if c.Client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+		return nil, err
+	}
+	return c, os.WriteFile(kubeconfig, c.controlPlane.KubeConfig, 0o600)
+}
+
+// operate runs the manager, and returns what stops it.
+func (c *cluster) operate(ctx context.Context, folder string) (stop func(), err error) {
+	for _, object := range []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-session-key"}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-seal"}},
+	} {
+		if err := c.Create(ctx, object); err != nil {
+			return nil, err
+		}
+	}
+	probes, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	webhooks, log := c.controlPlane.WebhookInstallOptions, &strings.Builder{}
+	command := exec.CommandContext(ctx, filepath.Join(folder, "manager"),
+		"--kubeconfig="+c.kubeconfig,
+		"--operator-namespace="+operatorNamespace,
+		"--leader-elect=false",
+		"--metrics-bind-address=0",
+		"--api=false",
+		"--cert-rotation=false",
+		"--webhook-cert-dir="+webhooks.LocalServingCertDir,
+		"--webhook-port="+strconv.Itoa(webhooks.LocalServingPort),
+		"--health-probe-bind-address="+probes,
+		// The goals are for projects larger than the shipped budget.
+		"--"+budget.ObjectsFlag+"=0", "--"+budget.BytesFlag+"=0",
+	)
+	command.Stderr = log
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	stop = func() {
+		_ = command.Process.Signal(syscall.SIGTERM)
+		_ = command.Wait()
+	}
+	for deadline := time.Now().Add(patience); !isReady(ctx, probes); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			stop()
+			return nil, fmt.Errorf("the manager is not ready: %s", log)
+		}
+	}
+	return stop, nil
+}
+
+func freeAddress(ctx context.Context) (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+func isReady(ctx context.Context, probes string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+probes+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
+}
+
+// fill makes the environments and the flags.
+func (c *cluster) fill(ctx context.Context, size int) error {
+	for _, name := range environments {
+		environment := builders.MakeEnvironment(name, project)
+		if name == "production" {
+			environment.Production()
+		}
+		if err := c.Create(ctx, environment.Obj()); err != nil {
+			return err
+		}
+	}
+	for i := range size {
+		if err := c.Create(ctx, makeFlag(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle waits until every flag is served and every status is written.
+func (c *cluster) settle(ctx context.Context, size int) error {
+	last := &v1alpha1.FeatureFlag{}
+	for deadline := time.Now().Add(patience); size > 0; time.Sleep(quiet) {
+		if err := c.Get(ctx, client.ObjectKey{Namespace: project, Name: flagName(size - 1)}, last); err != nil {
+			return err
+		}
+		if last.Status.ObservedGeneration == last.Generation {
+			break
+		}
+		if time.Now().After(deadline) {
+			return errors.New("the flags are not served in time")
+		}
+	}
+	time.Sleep(4 * quiet)
+	return nil
+}
