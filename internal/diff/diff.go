@@ -64,9 +64,13 @@ type Move struct {
 	Of string `json:"of,omitempty"`
 	// When is the time in which it is so, such as "until 2027-03-15T09:00:00Z". Empty means always.
 	When string `json:"when,omitempty"`
-	// From and To are the keys of the variations.
+	// From and To are the keys of the variations, and "(code default)" for the value that the code asks with.
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
+	// FromCode and ToCode are true where From and To are the value that the code asks with, and not a variation of that
+	// key.
+	FromCode bool `json:"fromCode,omitempty"`
+	ToCode   bool `json:"toCode,omitempty"`
 	// Share is the share of the group, at most 1. It is 0, without From and To, where nobody of the group moves, but
 	// others do.
 	Share float64 `json:"share"`
@@ -166,18 +170,22 @@ func (c *Change) variations(old, current *datafile.Flag) {
 	if old.Type != current.Type {
 		c.note(fmt.Sprintf("the type is %s and was %s", current.Type, old.Type))
 	}
-	if old.Enabled && current.Enabled && old.DefaultVariation != current.DefaultVariation {
-		text := fmt.Sprintf(
-			"while it is off the flag serves %q in place of %q",
-			current.DefaultVariation,
-			old.DefaultVariation,
-		)
+	if was, is := whileOff(old), whileOff(current); old.Enabled && current.Enabled && was != is {
+		text := fmt.Sprintf("while it is off the flag serves %s in place of %s", is, was)
 		if isOffAtTimes(old) || isOffAtTimes(current) {
 			c.answer(text)
 		} else {
 			c.note(text)
 		}
 	}
+}
+
+// whileOff is what a flag serves while it is off.
+func whileOff(flag *datafile.Flag) string {
+	if flag.CodeDefault {
+		return "the code's default"
+	}
+	return strconv.Quote(flag.DefaultVariation)
 }
 
 func isOffAtTimes(flag *datafile.Flag) bool {
@@ -333,11 +341,30 @@ func (m *Move) Text() string {
 	} else {
 		text += "of " + group + " " + share + " move"
 	}
-	text += " from " + m.From + " to " + m.To
+	text += " from " + named(m.From, m.FromCode) + " to " + named(m.To, m.ToCode)
 	if m.Expected {
 		text += " (expected, because another hash decides)"
 	}
 	return text
+}
+
+// byCode is how a move names the value that the code asks with.
+const byCode = "(code default)"
+
+// shownKey is a key of a variation, or byCode.
+func shownKey(key string) string {
+	if key == codeDefault {
+		return byCode
+	}
+	return key
+}
+
+// named is a variation in a text, in quotes where it could be taken for the value that the code asks with.
+func named(key string, isCode bool) string {
+	if key == byCode && !isCode {
+		return strconv.Quote(key)
+	}
+	return key
 }
 
 // percent writes a share with up to three decimals.

@@ -143,6 +143,29 @@ func TestEffectsAreThoseOnAnswers(t *testing.T) {
 			before: schedule, change: func(f *datafile.Flag) { schedule(f); f.DefaultVariation = "on" },
 			want: []string{"until 2027-03-15T09:00:00Z: 100 % of subjects move from off to on", `while it is off the flag serves "on" in place of "off"`},
 		},
+		"from a variation of the name of the code's default to that": {
+			before: func(f *datafile.Flag) { f.Variations[1].Key, f.Fallthrough = "(code default)", "(code default)" },
+			change: func(f *datafile.Flag) {
+				f.Variations[1].Key, f.Fallthrough, f.CodeDefault = "(code default)", "", true
+			},
+			want: []string{`100 % of subjects move from "(code default)" to (code default)`},
+		},
+		"what is left to the code until it is on": {
+			before: schedule, change: func(f *datafile.Flag) { schedule(f); f.CodeDefault = true },
+			want: []string{
+				"until 2027-03-15T09:00:00Z: 100 % of subjects move from off to (code default)",
+				`while it is off the flag serves the code's default in place of "off"`,
+			},
+		},
+		"from the code's default to a variation of that name": {
+			before: func(f *datafile.Flag) {
+				f.Variations[1].Key, f.Fallthrough, f.CodeDefault = "(code default)", "", true
+			},
+			change: func(f *datafile.Flag) {
+				f.Variations[1].Key, f.Fallthrough, f.CodeDefault = "(code default)", "(code default)", true
+			},
+			want: []string{`100 % of subjects move from (code default) to "(code default)"`},
+		},
 		"a value":         {change: func(f *datafile.Flag) { f.Variations[1].Value = []byte("1") }, want: []string{`variation "on" is 1 and was true`}},
 		"a targeting key": {change: func(f *datafile.Flag) { f.Overrides = map[string]string{"alice": "off"} }, want: []string{`targeting key "alice" is pinned to "off"`}},
 	} {

@@ -270,7 +270,11 @@ func (s shares) moves(of string) []Move {
 	}
 	moves := make([]Move, 0, len(s))
 	for way, share := range s {
-		moves = append(moves, Move{Of: of, From: way.from, To: way.to, Share: share.size, Expected: share.expected})
+		moves = append(moves, Move{
+			Of: of, From: shownKey(way.from), To: shownKey(way.to),
+			FromCode: way.from == codeDefault, ToCode: way.to == codeDefault,
+			Share: share.size, Expected: share.expected,
+		})
 	}
 	slices.SortFunc(moves, func(a, b Move) int {
 		return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))

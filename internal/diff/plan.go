@@ -53,8 +53,9 @@ const hashValues = 1 << 32
 // fullTraffic is everybody in thousandths of a percent.
 const fullTraffic = 100_000
 
-// codeDefault stands for the default of the code that asks, among the keys of variations.
-const codeDefault = "(code default)"
+// codeDefault stands for the default of the code that asks, among the keys of variations, none of which has such a
+// character.
+const codeDefault = "\x00"
 
 func newPlan(document *datafile.Document, key string, flag *datafile.Flag) *plan {
 	p := &plan{enabled: flag.Enabled, schedule: flag.Schedule, off: flag.DefaultVariation, otherwise: flag.Fallthrough}

@@ -182,18 +182,26 @@ func (v *view) change(
 	input *configureInput,
 ) (*v1alpha1.FeatureFlag, error) {
 	rename := func(string) string { return field }
-	switch input.Body.Data.Attributes.Configuration {
-	case mixed:
-		if configuration(flag, environment, v.clock.Now()) != mixed {
-			return nil, server.InvalidField(field, "MIXED is what rules make; set on or off")
-		}
-		// It is so already, and whoever may not change it may not say so either.
+	// It is so already, and whoever may not change it may not say so either.
+	keep := func() (*v1alpha1.FeatureFlag, error) {
 		return server.Change(ctx, v.cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
 			Apply:  func(*v1alpha1.FeatureFlag) error { return nil },
 			Part:   func(flag *v1alpha1.FeatureFlag) any { return flag.In(environment) },
 			Rename: rename, IfMatch: input.IfMatch,
 		})
+	}
+	is := configuration(flag, environment, v.clock.Now())
+	switch input.Body.Data.Attributes.Configuration {
+	case mixed:
+		if is != mixed {
+			return nil, server.InvalidField(field, "MIXED is what rules make; set on or off")
+		}
+		return keep()
 	case off:
+		// Only a schedule could make a flag serve more that serves everybody its default now.
+		if part := flag.In(environment); is == off && part != nil && part.Schedule == nil {
+			return keep()
+		}
 		return server.Toggle(ctx, v.cluster, flag, environment, false, rename, input.IfMatch)
 	}
 	if flag.Spec.Archived {

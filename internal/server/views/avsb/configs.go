@@ -4,7 +4,6 @@
 package avsb
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -20,7 +19,7 @@ import (
 // ConfigChanges is what a request says of a flag in an environment. What it leaves out stays.
 type ConfigChanges struct {
 	Enabled            *bool                      `json:"enabled,omitempty"`
-	DefaultVariationID server.Optional[string]    `json:"defaultVariationId,omitzero" doc:"Null: the default of the flag."`
+	DefaultVariationID server.Optional[string]    `json:"defaultVariationId,omitzero" doc:"Null: the default of the flag, and the code's own where codeDefault is true."`
 	SchedulingEnabled  *bool                      `json:"schedulingEnabled,omitempty" doc:"False clears the schedule."`
 	ScheduledEnableAt  server.Optional[time.Time] `json:"scheduledEnableAt,omitzero" doc:"When the flag is enabled. Until then it is not, whatever enabled says."`
 	ScheduledDisableAt server.Optional[time.Time] `json:"scheduledDisableAt,omitzero" doc:"When it is disabled."`
@@ -35,6 +34,7 @@ type ConfigReadOnly struct {
 	EnvironmentName   json.RawMessage `json:"environmentName,omitempty" doc:"Read-only."`
 	IsProduction      json.RawMessage `json:"isProduction,omitempty" doc:"Read-only."`
 	HasPendingChanges json.RawMessage `json:"hasPendingChanges,omitempty" doc:"Not looked at."`
+	CodeDefault       json.RawMessage `json:"codeDefault,omitempty" doc:"Read-only: the flag's manifest says it."`
 	Rules             json.RawMessage `json:"rules,omitempty" doc:"Read-only: the paths below …/rules change them."`
 	Overrides         json.RawMessage `json:"overrides,omitempty" doc:"Read-only: PUT …/overrides changes them."`
 }
@@ -121,8 +121,10 @@ func applyConfig(flag *v1alpha1.FeatureFlag, environment string, asked *ConfigCh
 		switch {
 		case given.Null && config != nil:
 			config.DefaultVariation = ""
-		case !given.Null && key != defaultOf(flag, config):
-			server.Part(flag, environment).DefaultVariation = key
+		case !given.Null:
+			if is := server.DefaultIn(flag, environment); is == nil || *is != key {
+				server.Part(flag, environment).DefaultVariation = key
+			}
 		}
 	}
 	wasOn := server.EnabledAt(flag, environment, now)
@@ -157,14 +159,6 @@ func applyConfig(flag *v1alpha1.FeatureFlag, environment string, asked *ConfigCh
 		cancel(flag.In(environment))
 	}
 	return nil
-}
-
-// defaultOf is the key of the variation that is served while a flag is enabled and no rule matches.
-func defaultOf(flag *v1alpha1.FeatureFlag, config *v1alpha1.EnvironmentConfig) string {
-	if config == nil {
-		return flag.Spec.DefaultVariation
-	}
-	return cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation)
 }
 
 // reschedule changes the schedule of a flag, and reports whether it is another than before.

@@ -36,7 +36,7 @@ type FlagFields struct {
 	Type                string      `json:"type" enum:"BOOLEAN,STRING,NUMBER,JSON"`
 	Status              string      `json:"status" enum:"DRAFT,ACTIVE,INACTIVE,ARCHIVED"`
 	IsStale             bool        `json:"isStale" doc:"True where the flag has served one variation to everybody for long."`
-	DefaultVariationKey string      `json:"defaultVariationKey" doc:"What is served while the flag is disabled."`
+	DefaultVariationKey string      `json:"defaultVariationKey" doc:"What is served while the flag is disabled, except in environments with codeDefault."`
 	Variations          []Variation `json:"variations" nullable:"false"`
 }
 
@@ -82,7 +82,8 @@ type ConfigState struct {
 // Config is how a flag is served in an environment.
 type Config struct {
 	ConfigState
-	DefaultVariationID string     `json:"defaultVariationId" doc:"What is served while the flag is enabled and no rule matches."`
+	DefaultVariationID *string    `json:"defaultVariationId" doc:"What is served while the flag is enabled and no rule matches. Null: the code's own default."`
+	CodeDefault        bool       `json:"codeDefault,omitempty" doc:"Whether the code's own default is served while the flag is disabled here."`
 	SchedulingEnabled  bool       `json:"schedulingEnabled"`
 	ScheduledEnableAt  *string    `json:"scheduledEnableAt" format:"date-time"`
 	ScheduledDisableAt *string    `json:"scheduledDisableAt" format:"date-time"`

@@ -163,7 +163,8 @@ func showConfig(
 ) Config {
 	shown := Config{
 		ConfigState:        showState(flag, environment, now),
-		DefaultVariationID: flag.Spec.DefaultVariation,
+		DefaultVariationID: server.DefaultIn(flag, environment.Name),
+		CodeDefault:        server.CodeDefaultIn(flag, environment.Name),
 		Rules:              []Rule{},
 		Overrides:          []Override{},
 	}
@@ -171,7 +172,6 @@ func showConfig(
 	if config == nil {
 		return shown
 	}
-	shown.DefaultVariationID = cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation)
 	if schedule := config.Schedule; schedule != nil {
 		shown.SchedulingEnabled = true
 		shown.ScheduledEnableAt, shown.ScheduledDisableAt = instant(schedule.EnableAt), instant(schedule.DisableAt)

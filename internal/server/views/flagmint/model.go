@@ -57,12 +57,12 @@ type Flag struct {
 
 // Environment is the part of a flag for one environment.
 type Environment struct {
-	ID               string `json:"id" doc:"The UID of the FlagEnvironment."`
-	Key              string `json:"key" doc:"Its name."`
-	Name             string `json:"name" doc:"The name for people."`
-	IsActive         bool   `json:"is_active" doc:"Whether the flag is on."`
-	DefaultVariation string `json:"default_variation" doc:"The key of the variation that is served when no rule matches."`
-	Rules            []Rule `json:"rules" nullable:"false" doc:"The rules in the order of the FeatureFlag."`
+	ID               string  `json:"id" doc:"The UID of the FlagEnvironment."`
+	Key              string  `json:"key" doc:"Its name."`
+	Name             string  `json:"name" doc:"The name for people."`
+	IsActive         bool    `json:"is_active" doc:"Whether the flag is on."`
+	DefaultVariation *string `json:"default_variation" doc:"The key of the variation that is served when no rule matches. Null: the code's own default is."`
+	Rules            []Rule  `json:"rules" nullable:"false" doc:"The rules in the order of the FeatureFlag."`
 }
 
 // Rule says who gets which variation.
@@ -233,7 +233,7 @@ func showPart(
 		Key:              environment.Name,
 		Name:             cmp.Or(environment.Spec.DisplayName, environment.Name),
 		IsActive:         server.EnabledAt(flag, environment.Name, now),
-		DefaultVariation: cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation),
+		DefaultVariation: server.DefaultIn(flag, environment.Name),
 		Rules:            []Rule{},
 	}
 	for i := range config.Rules {

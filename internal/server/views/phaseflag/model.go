@@ -28,7 +28,8 @@ type Flag struct {
 	Status              string          `json:"status" enum:"active,inactive,archived" doc:"Inactive: it was enabled before, and is in no environment now."`
 	Enabled             bool            `json:"enabled" doc:"Whether the flag is on in the environment."`
 	Variations          []Variation     `json:"variations" nullable:"false" doc:"The values that the flag can take."`
-	DefaultVariation    string          `json:"default_variation" doc:"The key of the variation that is served when no rule matches."`
+	DefaultVariation    *string         `json:"default_variation" doc:"The key of the variation that is served when no rule matches. Null: the code's own default is."`
+	CodeDefault         bool            `json:"code_default,omitempty" doc:"Whether the code's own default is served while the flag is off in the environment."`
 	TargetingRulesCount *int            `json:"targeting_rules_count,omitempty" doc:"How many rules there are. Only in lists."`
 	TargetingRules      []Rule          `json:"targeting_rules,omitzero" nullable:"false" doc:"The rules in the order of evaluation. Not in lists."`
 	EnvironmentID       string          `json:"environment_id" doc:"The UID of the FlagEnvironment."`
@@ -101,7 +102,7 @@ type Update struct {
 	Description      server.Optional[string] `json:"description,omitzero" maxLength:"4096" doc:"What the flag does. Null: none."`
 	FlagType         *string                 `json:"flag_type,omitempty" enum:"boolean,string,number,json" doc:"The flag's type, which cannot be changed."`
 	Variations       []Variation             `json:"variations,omitempty" nullable:"false" minItems:"1" maxItems:"50" doc:"All values that the flag can take."`
-	DefaultVariation *string                 `json:"default_variation,omitempty" minLength:"1" doc:"The key of the variation that is served in this environment when no rule matches."`
+	DefaultVariation server.Optional[string] `json:"default_variation,omitzero" minLength:"1" doc:"The key of the variation that is served in this environment when no rule matches. Null, where code_default is true: the code's own default."`
 	TargetingRules   []Rule                  `json:"targeting_rules,omitempty" nullable:"false" maxItems:"100" doc:"All rules of this environment."`
 	Tags             []string                `json:"tags,omitempty" nullable:"false" maxItems:"50" doc:"Words to find the flag by."`
 	Classification   *string                 `json:"classification,omitempty" enum:"release,experiment,ops_killswitch,permission,migration" doc:"What the flag is for."`
@@ -115,6 +116,7 @@ type ReadOnly struct {
 	Status              json.RawMessage `json:"status,omitempty" doc:"Read-only: archived and toggle change it."`
 	Enabled             json.RawMessage `json:"enabled,omitempty" doc:"Read-only: POST toggle changes it."`
 	TargetingRulesCount json.RawMessage `json:"targeting_rules_count,omitempty" doc:"Read-only."`
+	CodeDefault         json.RawMessage `json:"code_default,omitempty" doc:"Read-only: the flag's manifest says it."`
 	EnvironmentID       json.RawMessage `json:"environment_id,omitempty" doc:"Read-only: the query parameter says it."`
 	CreatedAt           json.RawMessage `json:"created_at,omitempty" doc:"Read-only."`
 	UpdatedAt           json.RawMessage `json:"updated_at,omitempty" doc:"Not looked at, because every change moves it; If-Match compares."`
@@ -183,7 +185,8 @@ func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvi
 		Status:           statusOf(flag),
 		Enabled:          server.EnabledAt(flag, environment.Name, now),
 		Variations:       make([]Variation, len(flag.Spec.Variations)),
-		DefaultVariation: flag.Spec.DefaultVariation,
+		DefaultVariation: server.DefaultIn(flag, environment.Name),
+		CodeDefault:      server.CodeDefaultIn(flag, environment.Name),
 		EnvironmentID: string(
 			environment.UID,
 		),
@@ -201,9 +204,6 @@ func showWithoutRules(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvi
 			Name:  cmp.Or(variation.DisplayName, variation.Key),
 			Value: variation.Value.Raw,
 		}
-	}
-	if config := flag.In(environment.Name); config != nil {
-		shown.DefaultVariation = cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation)
 	}
 	return shown
 }
@@ -284,8 +284,8 @@ func (u *Update) apply(flag *v1alpha1.FeatureFlag, environment string) (order []
 			return nil, err
 		}
 	}
-	if u.DefaultVariation != nil && *u.DefaultVariation != showDefault(flag, environment) {
-		server.Part(flag, environment).DefaultVariation = *u.DefaultVariation
+	if err := u.applyDefault(flag, environment); err != nil {
+		return nil, err
 	}
 	if u.TargetingRules != nil {
 		if config := flag.In(environment); config == nil && len(u.TargetingRules) == 0 {
@@ -299,12 +299,19 @@ func (u *Update) apply(flag *v1alpha1.FeatureFlag, environment string) (order []
 	return order, err
 }
 
-// showDefault is the key of the variation that is served in an environment when no rule matches.
-func showDefault(flag *v1alpha1.FeatureFlag, environment string) string {
-	if config := flag.In(environment); config != nil {
-		return cmp.Or(config.DefaultVariation, flag.Spec.DefaultVariation)
+// applyDefault changes what is served in an environment when no rule matches. What came back as it was read changes
+// nothing.
+func (u *Update) applyDefault(flag *v1alpha1.FeatureFlag, environment string) error {
+	asked, is := u.DefaultVariation, server.DefaultIn(flag, environment)
+	switch {
+	case !asked.Sent, asked.Null && is == nil, is != nil && !asked.Null && asked.Value == *is:
+		return nil
+	case asked.Null:
+		return server.LeaveDefault(flag, environment, "default_variation")
+	default:
+		server.Part(flag, environment).DefaultVariation = asked.Value
+		return nil
 	}
-	return flag.Spec.DefaultVariation
 }
 
 // set changes a field that a request gives.
@@ -328,7 +335,7 @@ func (u *Update) part(flag *v1alpha1.FeatureFlag, environment string) any {
 	add(u.Classification != nil, flag.Spec.Classification)
 	add(u.Tags != nil, flag.Spec.Tags)
 	add(u.Variations != nil, flag.Spec.Variations)
-	add(u.DefaultVariation != nil, showDefault(flag, environment))
+	add(u.DefaultVariation.Sent, server.DefaultIn(flag, environment))
 	if config := flag.In(environment); config != nil {
 		add(u.TargetingRules != nil, config.Rules)
 	}

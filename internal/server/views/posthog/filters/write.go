@@ -105,8 +105,10 @@ func (w *Writer) refuseOthers() {
 func (w *Writer) groups() {
 	before := *w.Config.DeepCopy()
 	w.Config.Overrides, w.Config.Rules, w.Config.DefaultVariation = nil, nil, ""
-	if off := w.booleanVariation(false); w.isBoolean() && off != w.Flag.Spec.DefaultVariation {
-		w.Config.DefaultVariation = off // Whoever is in no group gets false.
+	// Whoever is in no group gets false, which clients take a value that is left to the code for, too.
+	if off := w.booleanVariation(false); w.isBoolean() &&
+		(off == before.DefaultVariation || off != w.Flag.Spec.DefaultVariation && !w.Config.CodeDefault) {
+		w.Config.DefaultVariation = off
 	}
 	if len(w.Filters.Groups) > 0 {
 		w.Config.Prerequisites = nil
@@ -145,7 +147,7 @@ func (w *Writer) groups() {
 			w.addRule(*rule, len(groups), nil)
 		}
 	}
-	if !everybody && !w.isBoolean() && w.Flag.Spec.Bucketing != v1alpha1.BucketingPostHogSHA1 {
+	if !everybody && !w.isBoolean() && !w.Config.CodeDefault && w.Flag.Spec.Bucketing != v1alpha1.BucketingPostHogSHA1 {
 		w.Refuse(
 			"filters.groups",
 			"this flag always serves one of its values: the last group, with the sort key %s, has no properties and all people",
