@@ -8,9 +8,12 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	applyv1alpha1 "github.com/jackstaff-dev/jackstaff/api/applyconfiguration/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 )
@@ -42,5 +45,29 @@ var _ = Describe("An environment whose author leaves production out", func() {
 		Expect(warned.take()).To(ContainElement(ContainSubstring("production no more")))
 		Expect(apply("kubectl", `{"production":true}`)).To(Succeed())
 		Expect(environment.Spec.Production).To(BeTrue())
+	})
+
+	It("is no production environment where a Go program says so by its apply configuration", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		Expect(cluster.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: "flags-live", Labels: map[string]string{
+				v1alpha1.ManagedByLabel: v1alpha1.ManagedBy, v1alpha1.DatafileLabel: v1alpha1.DatafileServed,
+				v1alpha1.ProjectLabel: namespace, v1alpha1.EnvironmentLabel: "live", v1alpha1.ProductionLabel: "true",
+			},
+		}})).To(Succeed())
+		live := applyv1alpha1.FlagEnvironment("live", namespace)
+		spec := applyv1alpha1.FlagEnvironmentSpec().WithOrder(1)
+		apply := func() bool {
+			GinkgoHelper()
+			Expect(cluster.Apply(ctx, live.WithSpec(spec), client.FieldOwner("release-tool"))).To(Succeed())
+			stored := builders.MakeEnvironment("live", namespace).Obj()
+			Expect(cluster.Get(ctx, client.ObjectKeyFromObject(stored), stored)).To(Succeed())
+			return stored.Spec.Production
+		}
+		Expect(apply()).To(BeTrue(), "it takes up what a production environment left, and says nothing")
+		spec.WithProduction(false)
+		Expect(apply()).To(BeFalse())
+		spec.WithProduction(true)
+		Expect(apply()).To(BeTrue())
 	})
 })
