@@ -154,6 +154,7 @@ bench: control-plane ## Measure evaluating, next to the engines of other systems
 	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/ofrep
 	KUBEBUILDER_ASSETS=$(ASSETS) go run ./test/bench/rest
 	go test -run '^$$' -bench . -benchmem ./internal/...
+	cd sdk && go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: verify
 verify: control-plane $(CONTROLLER_GEN) $(LINTER) ## Check that generated files are fresh, the code is clean and the manifests build.

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command tenants measures what one namespace costs the others: the memory of a manager that starts on namespaces which
-// somebody has filled as far as the API server let him, and how long a neighbour's edit and brake take while such a
-// namespace is written without a pause. The manager is a process of its own, on a control plane of its own, without
+// somebody has filled as far as the API server let him, how long a neighbour's edit and brake take while such a
+// namespace is written without a pause, how long a neighbour's evaluations take beside costly ones, and what memory
+// clients take that earn nothing. The manager is a process of its own, on a control plane of its own, without
 // webhooks, so that nothing is refused. KUBEBUILDER_ASSETS names the directory of etcd and kube-apiserver.
 package main
 
@@ -49,7 +50,7 @@ type crowd struct{ environments, flags, audiences, members int }
 
 func main() {
 	ctrl.SetLogger(logr.Discard())
-	parts := flag.String("parts", "memory,fairness", "what is measured")
+	parts := flag.String("parts", "memory,fairness,evaluating,attacks", "what is measured")
 	namespaces := flag.String(
 		"namespaces",
 		"1,10",
@@ -102,7 +103,11 @@ func run(ctx context.Context, parts, namespaces string, edits int, filled crowd,
 		}
 		over = append(over, missed...)
 	}
-	for _, goal := range over {
+	missed, err := measureServing(ctx, folder, strings.Split(parts, ","))
+	if err != nil {
+		return err
+	}
+	for _, goal := range append(over, missed...) {
 		fmt.Println("OVER ITS GOAL:", goal)
 	}
 	return nil

@@ -21,6 +21,7 @@ type manager struct {
 	command *exec.Cmd
 	log     *strings.Builder
 	probes  string
+	api     string
 	began   time.Time
 }
 
@@ -36,7 +37,7 @@ func (b *bench) startManager(ctx context.Context, folder string, more ...string)
 		_, ports[i], _ = net.SplitHostPort(listener.Addr().String())
 		_ = listener.Close()
 	}
-	m := &manager{log: &strings.Builder{}, probes: ports[0], began: time.Now()}
+	m := &manager{log: &strings.Builder{}, probes: ports[0], api: ports[1], began: time.Now()}
 	m.command = exec.CommandContext(ctx, filepath.Join(folder, "manager"), append([]string{
 		"--kubeconfig=" + b.kubeconfig,
 		"--operator-namespace=" + operatorNamespace,
