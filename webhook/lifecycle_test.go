@@ -99,6 +99,35 @@ var _ = Describe("The guard of deletions", func() {
 		Expect(other.Create(ctx, owned)).To(Succeed())
 	})
 
+	It("bears the marks of a GitOps tool, for which REST refuses edits, where the tool or whoever may publish sets them",
+		func(ctx SpecContext) {
+			for _, change := range []func(client.Object){
+				func(o client.Object) {
+					o.SetAnnotations(map[string]string{"argocd.argoproj.io/tracking-id": "shop:x/FeatureFlag:shop/checkout"})
+				},
+				func(o client.Object) { o.SetLabels(map[string]string{"kustomize.toolkit.fluxcd.io/name": "flags"}) },
+				func(o client.Object) { o.SetLabels(map[string]string{"helm.toolkit.fluxcd.io/name": "flags"}) },
+			} {
+				marked := readFlag(ctx, namespace, "checkout")
+				change(marked)
+				err := editor.Update(ctx, marked.DeepCopy())
+				Expect(err).To(isForbidden)
+				Expect(err).To(MatchError(ContainSubstring("the marks of a GitOps tool change")))
+				Expect(editor.Update(ctx, marked.DeepCopy(), client.FieldOwner("kustomize-controller"))).To(Succeed())
+
+				unmarked := readFlag(ctx, namespace, "checkout")
+				unmarked.Labels = nil
+				delete(unmarked.Annotations, "argocd.argoproj.io/tracking-id")
+				Expect(editor.Update(ctx, unmarked.DeepCopy())).To(isForbidden, "REST would let through what the tool undoes")
+				Expect(publisher.Update(ctx, unmarked)).To(Succeed())
+			}
+			By("leaving other labels to editors")
+			labelled := readFlag(ctx, namespace, "checkout")
+			labelled.Labels = map[string]string{"team": "payments"}
+			Expect(editor.Update(ctx, labelled)).To(Succeed())
+		},
+	)
+
 	It("lets the garbage collector finish what was admitted", func(ctx SpecContext) {
 		audience := builders.MakeAudience("beta", namespace).Obj()
 		create(ctx, audience)

@@ -5,6 +5,7 @@ package webhook
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 )
 
 // collectors are the accounts by which Kubernetes deletes what an owner owned. They take away finalizers and owner
@@ -47,7 +49,19 @@ func lifecycle(old, object client.Object) []string {
 	return changed
 }
 
-// guardedMetadata says for which environments the permission is needed to change an object's lifecycle. A flag that is
+// fieldManagerOf is the name under which a request writes, which its author chooses.
+func fieldManagerOf(request *admission.Request) string {
+	var options struct {
+		FieldManager string `json:"fieldManager"`
+	}
+	if json.Unmarshal(request.Options.Raw, &options) != nil {
+		return ""
+	}
+	return options.FieldManager
+}
+
+// guardedMetadata says for which environments the permission is needed to change an object's lifecycle, or the marks of
+// GitOps tools that somebody else sets or takes away. A flag that is
 // off in production counts too: its owner would go on owning it when somebody switches it on.
 func (w *webhook[T, P]) guardedMetadata(
 	ctx context.Context,
@@ -58,8 +72,13 @@ func (w *webhook[T, P]) guardedMetadata(
 	if old != nil {
 		before = old
 	}
-	changed := lifecycle(before, object)
-	if len(changed) == 0 || slices.Contains(collectors, request.UserInfo.Username) {
+	reason := ""
+	if changed := lifecycle(before, object); len(changed) > 0 && !slices.Contains(collectors, request.UserInfo.Username) {
+		reason = changedLifecycle(changed)
+	} else if before != nil && !gitops.SameMarks(before, object) && !gitops.IsTool(fieldManagerOf(request)) {
+		reason = "the marks of a GitOps tool change, for which REST leaves the object to the tool"
+	}
+	if reason == "" {
 		return nil, nil
 	}
 	environments, err := w.rules.servedBy(ctx, old, object)
@@ -68,7 +87,7 @@ func (w *webhook[T, P]) guardedMetadata(
 	}
 	var needs []need
 	for _, environment := range environments {
-		needs = append(needs, need{environment, changedLifecycle(changed), nil})
+		needs = append(needs, need{environment, reason, nil})
 	}
 	return needs, nil
 }

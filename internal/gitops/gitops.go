@@ -29,6 +29,9 @@ func (m *Manager) String() string {
 // fluxPrefixes begin the labels of Flux's controllers.
 var fluxPrefixes = []string{"kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/"}
 
+// trackingAnnotation is Argo CD's.
+const trackingAnnotation = "argocd.argoproj.io/tracking-id"
+
 // fieldManagers are the names under which the tools apply objects.
 var fieldManagers = map[string]string{
 	"argocd-controller": "Argo CD", "argocd-application-controller": "Argo CD",
@@ -38,7 +41,7 @@ var fieldManagers = map[string]string{
 // ManagerOf returns the tool that owns an object, and nil where none does. The label app.kubernetes.io/instance says
 // nothing, because Helm sets it too.
 func ManagerOf(object metav1.Object) *Manager {
-	if id := object.GetAnnotations()["argocd.argoproj.io/tracking-id"]; id != "" {
+	if id := object.GetAnnotations()[trackingAnnotation]; id != "" {
 		application, _, _ := strings.Cut(id, ":")
 		return &Manager{Tool: "Argo CD", Application: application}
 	}
@@ -53,4 +56,22 @@ func ManagerOf(object metav1.Object) *Manager {
 		}
 	}
 	return nil
+}
+
+// IsTool reports whether a field manager is that of a tool.
+func IsTool(fieldManager string) bool { return fieldManagers[fieldManager] != "" }
+
+// SameMarks reports whether two objects bear the same marks, by which ManagerOf tells the tool that owns them.
+func SameMarks(a, b metav1.Object) bool {
+	if a.GetAnnotations()[trackingAnnotation] != b.GetAnnotations()[trackingAnnotation] {
+		return false
+	}
+	for _, prefix := range fluxPrefixes {
+		for _, name := range []string{"name", "namespace"} {
+			if a.GetLabels()[prefix+name] != b.GetLabels()[prefix+name] {
+				return false
+			}
+		}
+	}
+	return true
 }
