@@ -5,6 +5,7 @@ package controllers_test
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,11 +14,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
@@ -142,16 +145,76 @@ var _ = Describe("Break glass", func() {
 		}).Should(Succeed())
 	})
 
-	It("does not leave workloads without a datafile where somebody deletes it", func() {
+	It("is restored, and goes on, where somebody deletes or breaks its file", func() {
+		begin(true)
+		switchOffByHand(project, "checkout")
+		isBreakGlass := func() {
+			GinkgoHelper()
+			Eventually(func(g Gomega) {
+				served := datafileOf(g, project, "production")
+				g.Expect(flagIn(g, served, "checkout")).To(HaveKeyWithValue("enabled", false))
+				mark, is := ownership.BreakGlassOf(served)
+				g.Expect(is).To(BeTrue())
+				g.Expect(mark.Actor).To(Equal("alice@example.com"))
+				g.Expect(published(g).Reason).To(Equal(v1alpha1.BreakGlassReason))
+			}).Should(Succeed())
+		}
+		operator := start(true)
+		isBreakGlass()
+		Expect(k8s.Delete(ctx, datafileOf(Default, project, "production"))).To(Succeed())
+		isBreakGlass()
+
+		By("being edited")
+		edit(datafileOf(Default, project, "production"), func(served *corev1.ConfigMap) {
+			served.Data[datafile.FileName] = "{}"
+		})
+		isBreakGlass()
+
+		By("being deleted while no operator is there")
+		operator.stop()
+		Expect(k8s.Delete(ctx, datafileOf(Default, project, "production"))).To(Succeed())
+		start(true)
+		isBreakGlass()
+	})
+
+	It("is recorded, as its end is, with who, when and what", func() {
 		begin(true)
 		switchOffByHand(project, "checkout")
 		start(true)
-		Eventually(func(g Gomega) { g.Expect(published(g).Reason).To(Equal(v1alpha1.BreakGlassReason)) }).Should(Succeed())
-		edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Publish.Suspend = true })
+		recorded := func(action, actor, summary string, at time.Time) v1alpha1.FlagChange {
+			GinkgoHelper()
+			var found v1alpha1.FlagChange
+			Eventually(func(g Gomega) {
+				list := &v1alpha1.FlagChangeList{}
+				g.Expect(k8s.List(ctx, list, client.InNamespace(project))).To(Succeed())
+				is := slices.IndexFunc(list.Items, func(c v1alpha1.FlagChange) bool { return c.Spec.Action == action })
+				g.Expect(is).NotTo(Equal(-1), "no record of %s", action)
+				found = list.Items[is]
+				g.Expect(found.Spec.Actor.Name).To(Equal(actor))
+				g.Expect(found.Spec.Summary).To(Equal(summary))
+				g.Expect(found.Spec.Time.Time).To(BeTemporally("==", at))
+				g.Expect(found.Spec.Object.Name).To(Equal("production"))
+			}).Should(Succeed())
+			return found
+		}
+		at := time.Date(2027, 1, 1, 9, 0, 0, 0, time.UTC)
+		change := recorded("environment.break_glass", "alice@example.com", "break glass: checkout off", at)
+		served := datafileOf(Default, project, "production")
+		kept := &corev1.ConfigMap{}
+		key := client.ObjectKey{Namespace: project, Name: environment.HistoryName(ownership.RevisionOf(served))}
+		Expect(k8s.Get(ctx, key, kept)).To(Succeed())
+		brought := history.DecodeBrought(kept.Annotations[v1alpha1.BroughtAnnotation])
+		Expect(brought).To(HaveKeyWithValue("FlagEnvironment/production", ConsistOf(change.Name)))
+
+		By("ending it")
+		at = at.Add(time.Hour)
+		edit(served, func(served *corev1.ConfigMap) {
+			served.Annotations[v1alpha1.BreakGlassAnnotation] = ownership.BreakGlass{Actor: "bob", At: at}.Ended()
+		})
+		recorded("environment.break_glass_ended", "bob", "break glass ended", at)
 		Eventually(func(g Gomega) {
-			g.Expect(fetch(g, environment).Status.ObservedGeneration).To(Equal(environment.Generation), "the freeze is seen")
+			isServed(g, project, "production", "checkout", true)
+			g.Expect(datafileOf(g, project, "production").Annotations).NotTo(HaveKey(v1alpha1.BreakGlassAnnotation))
 		}).Should(Succeed())
-		Expect(k8s.Delete(ctx, datafileOf(Default, project, "production"))).To(Succeed())
-		Eventually(func(g Gomega) { isServed(g, project, "production", "checkout", false) }).Should(Succeed())
 	})
 })

@@ -114,7 +114,8 @@ const (
 	EnvironmentsAnnotation = "flags.jackstaff.dev/environments"
 
 	// BreakGlassAnnotation on a served datafile says that somebody wrote it without the operator: the user's name, a space
-	// and an RFC 3339 time. The operator leaves such a datafile as it is until somebody removes the annotation.
+	// and an RFC 3339 time. The operator leaves such a datafile as it is until somebody ends that: by a value of their own
+	// name and time with " ended" after it, or by removing the annotation, after which nobody knows who did.
 	BreakGlassAnnotation = "flags.jackstaff.dev/break-glass"
 
 	// ForceDisabledAnnotation on a FeatureFlag lists, separated by commas, the environments in which it is off whatever

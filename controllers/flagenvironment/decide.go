@@ -64,15 +64,12 @@ type facts struct {
 }
 
 // decide chooses what to serve. A brake waits for nothing: neither for a mode nor for a freeze, a pin or the pace. What
-// somebody wrote without the operator stays, whatever is asked for, until a person ends that.
+// somebody wrote without the operator stays, whatever is asked for, until a person ends that; deleted, it is restored.
 func decide(f facts) Action {
 	serveAsIs := Action{Kind: ActionNone}
-	if f.breakGlass {
-		return serveAsIs
-	}
 	switch {
 	case f.revision == 0:
-	case f.braked:
+	case f.braked && !f.breakGlass:
 		serveAsIs.Kind = ActionBrake
 	case !f.intact && f.restoreWait > 0:
 		serveAsIs = Action{Kind: ActionHold, Hold: f.restoreWait}
@@ -80,6 +77,8 @@ func decide(f facts) Action {
 		serveAsIs.Kind = ActionRestore
 	}
 	switch {
+	case f.breakGlass:
+		return serveAsIs
 	case f.spec.Revision != nil && *f.spec.Revision != f.revision && *f.spec.Revision != f.pinned:
 		return Action{Kind: ActionPin, Revision: *f.spec.Revision}
 	case f.spec.Revision != nil, f.spec.Suspend:

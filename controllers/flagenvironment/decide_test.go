@@ -139,8 +139,16 @@ func TestDecide(t *testing.T) {
 			Action{Kind: ActionPublish},
 		},
 		"what was written without the operator stays": {
-			served(func(f *facts) { f.breakGlass, f.intact, f.compiledDigest, f.request = true, false, "b", request }),
+			served(func(f *facts) { f.breakGlass, f.compiledDigest, f.request = true, "b", request }),
 			Action{Kind: ActionNone},
+		},
+		"what was written without the operator and then deleted is restored, and nothing else is published": {
+			served(func(f *facts) { f.breakGlass, f.intact, f.compiledDigest, f.request = true, false, "b", request }),
+			Action{Kind: ActionRestore},
+		},
+		"somebody deletes what was written without the operator again and again": {
+			served(func(f *facts) { f.breakGlass, f.intact, f.restoreWait = true, false, time.Second }),
+			Action{Kind: ActionHold, Hold: time.Second},
 		},
 		"not even a pin or a brake replaces what was written without the operator": {
 			served(func(f *facts) { f.breakGlass, f.spec, f.braked = true, pinned, true }), Action{Kind: ActionNone},

@@ -26,8 +26,9 @@ func (r *Reconciler) load(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
+	before := s.state.served
 	s.state.recordRead(served)
-	return nil
+	return r.recordBreakGlass(ctx, s, before)
 }
 
 // publish decides what to serve and does it. Where that cannot be served, the last revision stays, and is restored.

@@ -165,6 +165,9 @@ func (s *state) recordRead(served *publish.Served) {
 	if s.served != nil && served.Revision == 0 {
 		served = s.served.Lost(served)
 	}
+	if s.served != nil {
+		served.Remember(s.served)
+	}
 	s.served = served
 	if s.compiled != nil {
 		s.compiled.SetPublished(served.Contents)

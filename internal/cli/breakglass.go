@@ -153,16 +153,16 @@ func (a *App) serveWithoutOperator(
 			v1alpha1.Undecodable(environment),
 		)
 	}
-	review := &authenticationv1.SelfSubjectReview{}
-	if err := c.client.Create(ctx, review); err != nil {
-		return 0, fmt.Errorf("ask the API server for the user's name: %w", err)
+	user, err := c.user(ctx)
+	if err != nil {
+		return 0, err
 	}
 	writing := c.client
 	if dryRun {
 		writing = client.NewDryRunClient(writing)
 	}
 	publisher := &publish.Publisher{Client: writing, Metadata: c.client, Clock: a.Clock}
-	mark := ownership.BreakGlass{Actor: review.Status.UserInfo.Username, At: a.Clock.Now()}
+	mark := ownership.BreakGlass{Actor: user, At: a.Clock.Now()}
 	revision, err := publisher.ServeWithoutOperator(ctx, environment, mark, func(current *corev1.ConfigMap) (
 		*publish.Content, error,
 	) {
@@ -279,12 +279,16 @@ func (a *App) endBreakGlass(
 			return err
 		}
 	}
+	user, err := c.user(ctx)
+	if err != nil {
+		return err
+	}
 	if _, err := edit(ctx, c, o.dryRun, served, func() error {
 		if now, _ := ownership.BreakGlassOf(served); now != mark || ownership.RevisionOf(served) != marked {
 			return fmt.Errorf("somebody else has changed what %s serves meanwhile; run the command again to see what its end "+
 				"changes now", environment.Name)
 		}
-		delete(served.Annotations, v1alpha1.BreakGlassAnnotation)
+		served.Annotations[v1alpha1.BreakGlassAnnotation] = ownership.BreakGlass{Actor: user, At: a.Clock.Now()}.Ended()
 		return nil
 	}); err != nil {
 		return rightsMissing(err, environment)
@@ -301,6 +305,15 @@ func (a *App) endBreakGlass(
 		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, environment.Name+": "+said
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
+}
+
+// user is the name by which the API server knows the user.
+func (c *cluster) user(ctx context.Context) (string, error) {
+	review := &authenticationv1.SelfSubjectReview{}
+	if err := c.client.Create(ctx, review); err != nil {
+		return "", fmt.Errorf("ask the API server for the user's name: %w", err)
+	}
+	return review.Status.UserInfo.Username, nil
 }
 
 // printEnd says who served what without the operator, and what changes when that ends.

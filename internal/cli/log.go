@@ -169,6 +169,7 @@ func bringing(revisions []historyEntry, i int, environment string, entries []his
 		since = published(i + 1)
 	}
 	var brought []history.Entry
+	isBreakGlass := false
 	for j := range entries {
 		entry := &entries[j]
 		says := slices.IndexFunc(
@@ -179,11 +180,15 @@ func bringing(revisions []historyEntry, i int, environment string, entries []his
 		case says >= 0:
 			if entry.Revisions[says].Revision == revisions[i].Revision {
 				brought = append(brought, *entry)
+				isBreakGlass = isBreakGlass || entry.BreaksGlass()
 			}
 		case !concerns(entry, environment):
 		case !entry.Time.Time.Before(since) && entry.Time.Time.Before(until):
 			brought = append(brought, *entry)
 		}
+	}
+	if isBreakGlass { // Nothing that was edited meanwhile is in what somebody wrote without the operator.
+		return slices.DeleteFunc(brought, func(entry history.Entry) bool { return !entry.BreaksGlass() })
 	}
 	return brought
 }

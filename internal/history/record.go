@@ -61,6 +61,11 @@ const (
 	EnvironmentSuspended Action = "environment.suspended"
 	EnvironmentDeleted   Action = "environment.deleted"
 
+	// BreakGlassBegun is of an environment of which somebody wrote what is served without the operator, and
+	// BreakGlassEnded of one that the operator publishes again.
+	BreakGlassBegun Action = "environment.break_glass"
+	BreakGlassEnded Action = "environment.break_glass_ended"
+
 	AudienceCreated Action = "audience.created"
 	AudienceUpdated Action = "audience.updated"
 	AudienceDeleted Action = "audience.deleted"

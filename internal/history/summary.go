@@ -60,6 +60,8 @@ func (r *Record) summary() string {
 		return "restored"
 	case FlagDeleted, EnvironmentDeleted, AudienceDeleted, EventDeleted:
 		return "deleted"
+	case BreakGlassEnded:
+		return "break glass ended"
 	default: // Of every other action the changed fields say more than its name.
 	}
 	var phrases []string
@@ -81,7 +83,11 @@ func (r *Record) summary() string {
 	if more > 0 {
 		text += " and " + strconv.Itoa(more) + " more"
 	}
-	return strings.TrimPrefix(text, " and ")
+	text = strings.TrimPrefix(text, " and ")
+	if r.BreaksGlass() {
+		return strings.TrimSuffix("break glass: "+text, ": ")
+	}
+	return text
 }
 
 // summaryOfCreation names the environments in which a new flag is on.
@@ -119,6 +125,9 @@ func splitPart(path string) (environment, rest string, is bool) {
 func (c *Change) summary() string {
 	if c.Path == forceDisabledPath {
 		return c.summaryOfBrake()
+	}
+	if served := c.summaryOfServed(); served != "" {
+		return served
 	}
 	environment, path, isPart := splitPart(c.Path)
 	prefix := ""

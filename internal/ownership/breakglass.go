@@ -25,11 +25,30 @@ type BreakGlass struct {
 // String is the value of v1alpha1.BreakGlassAnnotation.
 func (b BreakGlass) String() string { return b.Actor + " " + b.At.UTC().Format(time.RFC3339) }
 
+// Ended is the value of v1alpha1.BreakGlassAnnotation with which b ends a break glass.
+func (b BreakGlass) Ended() string { return b.String() + endedSuffix }
+
+// endedSuffix follows name and time of whoever ended a break glass.
+const endedSuffix = " ended"
+
 // BreakGlassOf is what a served datafile says of who wrote it without the operator. It finds none where the annotation
 // is absent, or is not one that String makes: then the datafile is an ordinary one. A user name may have spaces, and the
 // last space ends it: the policy lets nothing but a time follow the name of whoever writes.
 func BreakGlassOf(object metav1.Object) (mark BreakGlass, found bool) {
-	value := object.GetAnnotations()[v1alpha1.BreakGlassAnnotation]
+	return parseBreakGlass(object.GetAnnotations()[v1alpha1.BreakGlassAnnotation])
+}
+
+// BreakGlassEndOf is what a served datafile says of who ended the break glass. It finds none where nobody has, or where
+// the annotation was removed, which ends it too.
+func BreakGlassEndOf(object metav1.Object) (by BreakGlass, found bool) {
+	value, is := strings.CutSuffix(object.GetAnnotations()[v1alpha1.BreakGlassAnnotation], endedSuffix)
+	if !is {
+		return BreakGlass{}, false
+	}
+	return parseBreakGlass(value)
+}
+
+func parseBreakGlass(value string) (mark BreakGlass, found bool) {
 	space := strings.LastIndexByte(value, ' ')
 	if space < 1 {
 		return BreakGlass{}, false

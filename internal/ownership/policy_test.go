@@ -7,14 +7,18 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
 // What somebody wrote without the operator is believed only because the API server let nobody write it but those who may
@@ -74,5 +78,31 @@ func TestGuarded(t *testing.T) {
 				t.Errorf("guarded is %t, %v", got, err)
 			}
 		})
+	}
+}
+
+// Whoever ends a break glass is recorded. A mark of the end must not count as one of the beginning, nor the other way
+// round, and a user's name may be what an end looks like.
+func TestTheMarkOfTheEnd(t *testing.T) {
+	at := time.Date(2027, 1, 1, 3, 0, 0, 0, time.UTC)
+	marked := func(value string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Annotations: map[string]string{v1alpha1.BreakGlassAnnotation: value},
+		}}
+	}
+	for _, actor := range []string{"alice", "the ended", "system:serviceaccount:a:b"} {
+		mark := BreakGlass{Actor: actor, At: at}
+		if _, is := BreakGlassOf(marked(mark.Ended())); is {
+			t.Errorf("the end by %s counts as a break glass", actor)
+		}
+		if by, is := BreakGlassEndOf(marked(mark.Ended())); !is || by != mark {
+			t.Errorf("the end by %s is read as %v, %t", actor, by, is)
+		}
+		if _, is := BreakGlassEndOf(marked(mark.String())); is {
+			t.Errorf("the break glass of %s counts as its end", actor)
+		}
+	}
+	if _, is := BreakGlassEndOf(marked("alice ended")); is {
+		t.Error("an end without a time is believed")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
@@ -51,7 +52,7 @@ func (p *Publisher) loadBreakGlass(
 	} else if err != nil {
 		return false, err
 	}
-	found := &Served{object: current.ObjectMeta, Forged: served.Forged, BreakGlass: &mark}
+	found := &Served{object: current.ObjectMeta, Forged: served.Forged, BreakGlass: &mark, marked: true}
 	p.take(environment, current, read, found)
 	switch {
 	case isTaken:
@@ -61,7 +62,13 @@ func (p *Publisher) loadBreakGlass(
 			Why:  fmt.Sprintf("it is not the environment's, and keeps revision %d out of the history", found.Revision),
 		})
 	case kept == nil:
-		err = p.Client.Create(ctx, p.historyConfigMap(environment, found))
+		entry := p.historyConfigMap(environment, found)
+		entry.Annotations[v1alpha1.BroughtAnnotation] = history.Brought{
+			history.Named{Kind: "FlagEnvironment", Name: environment.Name}.String(): {
+				history.BreakGlassID(environment.Name, found.Revision, mark.String()),
+			},
+		}.Encode()
+		err = p.Client.Create(ctx, entry)
 		if apierrors.IsAlreadyExists(err) {
 			return tampered(&ownership.TamperedError{
 				Name: current.Name, Why: fmt.Sprintf("the history has something else as revision %d", found.Revision),
@@ -72,6 +79,38 @@ func (p *Publisher) loadBreakGlass(
 	}
 	*served = *found
 	return true, nil
+}
+
+// recallBreakGlass finds out of what is served, where it is not a file that somebody has marked, whether it is break
+// glass that nobody has ended: the history says so, and the status, unless it is lost.
+func (p *Publisher) recallBreakGlass(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	current *corev1.ConfigMap,
+	served *Served,
+) error {
+	status := &environment.Status
+	if current != nil {
+		_, isMarked := ownership.BreakGlassOf(current)
+		served.unmarked = !isMarked
+	}
+	if !served.unmarked && served.keptMark != nil &&
+		(status.State == v1alpha1.PublishStateBreakGlass || status.PublishedRevision == 0) {
+		served.BreakGlass = served.keptMark
+	}
+	if current == nil {
+		return nil
+	}
+	if by, is := ownership.BreakGlassEndOf(current); is {
+		guarded, err := p.guarded(ctx)
+		if err != nil {
+			return err
+		}
+		if guarded { // Else nothing vouches for the name.
+			served.EndedBy = &by
+		}
+	}
+	return nil
 }
 
 // orNone is a ConfigMap as an interface that is nil where there is none.

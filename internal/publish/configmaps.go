@@ -29,6 +29,7 @@ func (p *Publisher) servedConfigMap(environment *v1alpha1.FlagEnvironment, serve
 	configMap.Labels[v1alpha1.DeletionPolicyLabel] = string(environment.Spec.DeletionPolicy)
 	configMap.Labels[v1alpha1.ProductionLabel] = strconv.FormatBool(environment.Spec.Production)
 	configMap.Annotations[configTrackingAnnotation] = "disabled"
+	mark(configMap, served)
 	if keys := KeysOf(&environment.Status); len(keys.Keys) > 0 {
 		configMap.Annotations[v1alpha1.SDKKeysAnnotation] = keys.Encode(p.Seal, client.ObjectKeyFromObject(environment))
 	}
@@ -56,7 +57,16 @@ func (p *Publisher) historyConfigMap(environment *v1alpha1.FlagEnvironment, serv
 	configMap.Name = environment.HistoryName(served.Revision)
 	configMap.Labels[v1alpha1.ProductionLabel] = strconv.FormatBool(environment.Spec.Production)
 	configMap.Immutable = new(true)
+	mark(configMap, served)
 	return configMap
+}
+
+// mark says who wrote a revision without the operator, where somebody has. In the history it tells an operator that has
+// lost the served ConfigMap that nothing else is to be published.
+func mark(configMap *corev1.ConfigMap, served *Served) {
+	if served.BreakGlass != nil {
+		configMap.Annotations[v1alpha1.BreakGlassAnnotation] = served.BreakGlass.String()
+	}
 }
 
 func (p *Publisher) configMap(

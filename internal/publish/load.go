@@ -39,6 +39,9 @@ func (p *Publisher) Load(ctx context.Context, environment *v1alpha1.FlagEnvironm
 	if err := p.findKept(ctx, environment, known, believed, current, served); err != nil {
 		return nil, err
 	}
+	if err := p.recallBreakGlass(ctx, environment, current, served); err != nil {
+		return nil, err
+	}
 	formats := environment.Spec.Datafile.Formats
 	if current != nil && served.Revision > 0 && filesOf(current).Equal(served.Files.Only(formats)) {
 		served.formats = formats
@@ -233,6 +236,9 @@ func (p *Publisher) take(
 	to.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
 	to.FlagdComplete = configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] == ""
 	to.PinnedRevision = pinnedRevisionOf(configMap)
+	if mark, is := ownership.BreakGlassOf(configMap); is && configMap.Labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileHistory {
+		to.keptMark = &mark
+	}
 	to.Files = Files{Text: read.Text, Binary: read.Binary}
 	to.sealer, to.seal = p.Seal, p.sealOf(environment, to)
 }

@@ -46,7 +46,15 @@ type Served struct {
 	PinnedRevision int64
 	// BreakGlass is who wrote the served ConfigMap without the operator, and nil where nobody has. It stays as it is then.
 	BreakGlass *ownership.BreakGlass
+	// EndedBy is who ended a break glass, and nil where nobody says so. The mark of that goes with the next write.
+	EndedBy *ownership.BreakGlass
 
+	// marked is true where the served ConfigMap is what somebody wrote without the operator.
+	marked bool
+	// unmarked is true where there is a served ConfigMap that does not say that somebody wrote it without the operator.
+	unmarked bool
+	// keptMark is the mark of break glass that the history entry of the revision bears, and nil where it bears none.
+	keptMark *ownership.BreakGlass
 	// object is the served ConfigMap as it was last seen. Its resource version is empty where there is none.
 	object metav1.ObjectMeta
 	// floor is a revision that a ConfigMap of which nothing else is believed was once said to be. It is passed over.
@@ -64,7 +72,10 @@ func (s *Served) ResourceVersion() string { return s.object.ResourceVersion }
 
 // Intact reports whether the served ConfigMap was what it should be when it was last seen.
 func (s *Served) Intact(environment *v1alpha1.FlagEnvironment) bool {
-	return slices.Equal(s.formats, environment.Spec.Datafile.Formats) && s.object.Name == environment.DatafileName() &&
+	if s.BreakGlass != nil {
+		return s.marked
+	}
+	return s.object.Annotations[v1alpha1.BreakGlassAnnotation] == "" && slices.Equal(s.formats, environment.Spec.Datafile.Formats) && s.object.Name == environment.DatafileName() &&
 		ownership.IsDatafile(client.ObjectKeyFromObject(environment), &s.object, v1alpha1.DatafileServed) &&
 		s.object.Labels[v1alpha1.DeletionPolicyLabel] == string(environment.Spec.DeletionPolicy) &&
 		s.object.Labels[v1alpha1.ProductionLabel] == strconv.FormatBool(environment.Spec.Production) &&
@@ -87,9 +98,20 @@ func (s *Served) Named(name string) bool { return s.object.Name == name }
 // Lost returns s for an environment in whose ConfigMaps found says that nothing is left of it.
 func (s *Served) Lost(found *Served) *Served {
 	lost := *s
-	lost.BreakGlass = nil // The mark went with the ConfigMap.
+	lost.marked, lost.EndedBy = false, found.EndedBy
+	if found.unmarked {
+		lost.BreakGlass = nil
+	}
 	lost.object, lost.formats, lost.Forged = found.object, nil, found.Forged
 	return &lost
+}
+
+// Remember keeps the break glass of last, which was served before, where nobody has ended it: the served ConfigMap is
+// gone, or was edited and is marked still. To publish then would switch flags on that somebody has switched off.
+func (s *Served) Remember(last *Served) {
+	if s.BreakGlass == nil && !s.unmarked && last.BreakGlass != nil && s.Revision == last.Revision {
+		s.BreakGlass = last.BreakGlass
+	}
 }
 
 // Publisher reads and writes the datafiles of environments. It is safe for concurrent use, for different environments.
@@ -211,6 +233,7 @@ func (p *Publisher) Serve(ctx context.Context, environment *v1alpha1.FlagEnviron
 		return fmt.Errorf("serve revision %d: %w", served.Revision, err)
 	}
 	served.object, served.formats = configMap.ObjectMeta, environment.Spec.Datafile.Formats
+	served.marked, served.EndedBy = served.BreakGlass != nil, nil
 	return nil
 }
 

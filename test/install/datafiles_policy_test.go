@@ -164,6 +164,8 @@ var _ = Describe("The policy on published datafiles", Ordered, ContinueOnFailure
 		for mark, taken := range map[string]bool{
 			"publisher 2026-01-02T03:04:05Z":                           true,
 			"publisher 2026-01-02T03:04:05.25+01:00":                   true,
+			"publisher 2026-01-02T03:04:05Z ended":                     true,
+			"alice 2026-01-02T03:04:05Z ended":                         false,
 			"publisher smith (approved by alice) 2035-01-02T03:04:05Z": false,
 			"publisher  2026-01-02T03:04:05Z":                          false,
 			"publisher 2026-01-02T03:04:05Z ":                          false,
