@@ -85,7 +85,7 @@ func (a *App) diff(ctx context.Context, paths []string, o *diffOptions) error {
 		if err := o.cluster.connect(); err != nil {
 			return err
 		}
-		o.of.fallback = o.cluster.namespace
+		o.of.fallback, o.of.unmentioned = o.cluster.namespace, true // The cluster knows its environments.
 	}
 	rendered, err := a.compilePaths(ctx, paths, o.of)
 	if err != nil {
@@ -164,13 +164,15 @@ func (a *App) printChanges(environment string, changes []diff.Change) {
 func (a *App) compared(ctx context.Context, paths []string, o *diffOptions) (*datafile.Document, error) {
 	var rendered *render
 	var err error
+	of := o.of
+	of.unmentioned = true
 	switch {
 	case len(o.against) > 0:
-		rendered, err = a.compilePaths(ctx, o.against, o.of)
+		rendered, err = a.compilePaths(ctx, o.against, of)
 	case o.againstGit != "":
 		var files []manifests.File
 		if files, err = readGit(ctx, o.againstGit, paths); err == nil {
-			rendered, err = a.compileFiles(ctx, files, o.of)
+			rendered, err = a.compileFiles(ctx, files, of)
 		}
 	default:
 		o.cluster.namespace = o.of.namespace

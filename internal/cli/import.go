@@ -37,6 +37,9 @@ func (a *App) importCommand() *cobra.Command {
 		GroupID: filesGroup,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: a.run(func(_ *cobra.Command, arguments []string) error {
+			if err := cmp.Or(checkName("--environment", environment), checkName("--namespace", namespace)); err != nil {
+				return err
+			}
 			result, err := a.importFiles(arguments, importer.Options{Namespace: namespace, Environment: environment})
 			if err != nil {
 				return err

@@ -37,6 +37,8 @@ type project struct {
 	// fallback is the namespace of objects that name none, where namespace is empty. Empty means default.
 	fallback    string
 	environment string
+	// unmentioned is true where the environment may be one that no manifest mentions, as that of an older revision.
+	unmentioned bool
 }
 
 // render is what the operator would publish of manifests.
@@ -88,12 +90,15 @@ func (a *App) compileFiles(ctx context.Context, files []manifests.File, of proje
 		}
 		return nil, fmt.Errorf("the manifests have %s", count(len(mistakes), "mistake"))
 	}
+	if err := checkName("--namespace", of.namespace); err != nil {
+		return nil, err
+	}
 	namespace, err := chooseNamespace(set, of.namespace)
 	if err != nil {
 		return nil, err
 	}
 	part := set.In(namespace)
-	environment, err := chooseEnvironment(part, namespace, of.environment)
+	environment, err := chooseEnvironment(part, namespace, of)
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +148,10 @@ func chooseNamespace(set *manifests.Set, asked string) (string, error) {
 }
 
 // chooseEnvironment returns the environment of that name. Where the manifests hold no environments at all, because
-// these are kept elsewhere, it is one with the defaults.
-func chooseEnvironment(set *manifests.Set, namespace, name string) (*v1alpha1.FlagEnvironment, error) {
+// these are kept elsewhere, it is one with the defaults, if a flag has a part for it.
+func chooseEnvironment(set *manifests.Set, namespace string, of project) (*v1alpha1.FlagEnvironment, error) {
 	var names []string
+	name := of.environment
 	for _, environment := range set.Environments {
 		if environment.Name == name {
 			return environment, nil
@@ -160,10 +166,48 @@ func chooseEnvironment(set *manifests.Set, namespace, name string) (*v1alpha1.Fl
 			validation.DidYouMean(name, names),
 		)
 	}
-	if problems := utilvalidation.IsDNS1123Label(name); len(problems) > 0 {
-		return nil, usagef("%q is no name of an environment: %s", name, problems[0])
+	if err := checkName("--environment", name); err != nil {
+		return nil, err
+	}
+	if mentioned := mentionedIn(set.Flags); !of.unmentioned && len(mentioned) > 0 && !slices.Contains(mentioned, name) {
+		return nil, fmt.Errorf(
+			"no flag and no FlagEnvironment of the manifests mentions the environment %q in namespace %q%s",
+			name,
+			namespace,
+			validation.DidYouMean(name, mentioned),
+		)
 	}
 	environment := &v1alpha1.FlagEnvironment{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
 	environment.Default()
 	return environment, nil
+}
+
+// mentionedIn are the names of the environments that flags have parts for.
+func mentionedIn(flags []*v1alpha1.FeatureFlag) []string {
+	var names []string
+	for _, flag := range flags {
+		for i := range flag.Spec.Environments {
+			names = append(names, flag.Spec.Environments[i].Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// checkName refuses an option that becomes the name of an object which Kubernetes does not take, and says what to write
+// instead. An option that is not given is none.
+func checkName(option, name string) error {
+	if name == "" || len(utilvalidation.IsDNS1123Label(name)) == 0 {
+		return nil
+	}
+	instead := ""
+	if label := validation.Label(name); label != "" {
+		instead = fmt.Sprintf("; write %s %s", option, label)
+	}
+	return usagef(
+		"%s %q is no name that Kubernetes takes: at most 63 lowercase letters, digits and hyphens between them%s",
+		option,
+		name,
+		instead,
+	)
 }

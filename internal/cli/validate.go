@@ -58,6 +58,9 @@ func (a *App) validateCommand() *cobra.Command {
 			if !known {
 				return usagef("--output is %s, %s or %s", textOutput, jsonOutput, sarifOutput)
 			}
+			if err := checkName("--namespace", namespace); err != nil {
+				return err
+			}
 			files, err := manifests.Read(paths, a.Streams.In)
 			if err != nil {
 				return err
