@@ -135,6 +135,10 @@ test: control-plane ## Run all tests, on a control plane of their own.
 hostile: control-plane $(CONTROLLER_MANAGER) ## Try what docs/security.md says nobody can do, as each account, beside a real kube-controller-manager.
 	cd test/hostile && KUBEBUILDER_ASSETS=$(ASSETS) KUBE_CONTROLLER_MANAGER=$(CONTROLLER_MANAGER) go test -timeout 20m ./...
 
+.PHONY: snapshot
+snapshot: control-plane ## Restore an older snapshot of etcd under a running manager, which takes a minute.
+	KUBEBUILDER_ASSETS=$(ASSETS) go test -tags snapshot ./test/install -ginkgo.focus 'older snapshot of etcd'
+
 .PHONY: conformance
 conformance: control-plane ## Run the tests against the real clients of the published formats and of OFREP.
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/conformance.sh

@@ -104,11 +104,16 @@ rules:
 // startControlPlane starts an empty control plane for the specs of a container.
 func startControlPlane() *controlPlane {
 	GinkgoHelper()
+	return startControlPlaneOf(&envtest.Environment{})
+}
+
+// startControlPlaneOf is startControlPlane of an environment that is not started yet.
+func startControlPlaneOf(environment *envtest.Environment) *controlPlane {
+	GinkgoHelper()
 	folder := GinkgoT().TempDir()
 	c := &controlPlane{audit: filepath.Join(folder, "audit.log"), kubeconfig: filepath.Join(folder, "kubeconfig")}
 	policy := filepath.Join(folder, "policy.yaml")
 	Expect(os.WriteFile(policy, []byte(auditPolicy), 0o600)).To(Succeed())
-	environment := &envtest.Environment{}
 	environment.ControlPlane.GetAPIServer().Configure().
 		Set("audit-policy-file", policy).Set("audit-log-path", c.audit).Set("audit-log-mode", "blocking")
 	var err error
