@@ -82,7 +82,8 @@ func (r *featureFlags) effects(
 			return texts, err
 		}
 		for _, text := range said {
-			texts = append(texts, when(environment, c.clock.Now())+": "+text)
+			isBrake := flag.ForceDisabledIn(name) && !old.ForceDisabledIn(name)
+			texts = append(texts, when(environment, isBrake, c.clock.Now())+": "+text)
 		}
 		if c.work < 0 {
 			return append(texts, tooMuch), nil
@@ -144,7 +145,7 @@ func (r *flagAudiences) effects(
 				return texts, err
 			}
 			for _, text := range said {
-				texts = append(texts, when(environment, c.clock.Now())+": flag "+strconv.Quote(flag.Key())+": "+text)
+				texts = append(texts, when(environment, false, c.clock.Now())+": flag "+strconv.Quote(flag.Key())+": "+text)
 			}
 			if c.work < 0 {
 				return append(texts, tooMuch), nil
@@ -201,10 +202,16 @@ func (o *objects) environmentsOf(
 	return environments, nil
 }
 
-// when names an environment, and says where it does not publish by itself.
-func when(environment *v1alpha1.FlagEnvironment, now time.Time) string {
+// when names an environment, and says where it does not publish a change by itself. A brake, which forces a flag off,
+// waits for no mode, freeze or pin.
+func when(environment *v1alpha1.FlagEnvironment, isBrake bool, now time.Time) string {
 	publish := environment.Spec.Publish.At(now)
-	if isAutomatic(environment) && !publish.Suspend && publish.Revision == nil {
+	switch {
+	case environment.IsElsewhere():
+		return environment.Name + ", in the cluster that serves it"
+	case environment.Status.State == v1alpha1.PublishStateBreakGlass:
+		return environment.Name + ", once break glass has ended"
+	case isBrake, isAutomatic(environment) && !publish.Suspend && publish.Revision == nil:
 		return environment.Name
 	}
 	return environment.Name + ", once published"

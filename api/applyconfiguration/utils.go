@@ -107,6 +107,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.StaleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Variation"):
 		return &apiv1alpha1.VariationApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("WaitingPublish"):
+		return &apiv1alpha1.WaitingPublishApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WantedState"):
 		return &apiv1alpha1.WantedStateApplyConfiguration{}
 

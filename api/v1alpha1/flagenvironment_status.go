@@ -73,6 +73,24 @@ type FlagEnvironmentStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	LastHandledPublishAt string `json:"lastHandledPublishAt,omitempty"`
 
+	// waitingPublish is the publish request that waits for the end of a freeze, a pin or a break glass. It is absent where
+	// none waits.
+	//
+	// +optional
+	WaitingPublish *WaitingPublish `json:"waitingPublish,omitempty"`
+
+	// suspendUntil is when the freeze that is in force ends by itself. It is absent where there is none, or none that ends
+	// by itself.
+	//
+	// +optional
+	SuspendUntil *metav1.Time `json:"suspendUntil,omitempty"`
+
+	// suspendReason says why the freeze that is in force was made. It is empty where there is none, or no reason.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	SuspendReason string `json:"suspendReason,omitempty"`
+
 	// flags counts the flags of the environment.
 	//
 	// +optional
@@ -318,4 +336,21 @@ type Instance struct {
 	//
 	// +required
 	LastSeen metav1.Time `json:"lastSeen"`
+}
+
+// WaitingPublish is a publish request that is not carried out yet. What is edited after it is not part of it.
+type WaitingPublish struct {
+	// requestedAt is the value of the annotation flags.jackstaff.dev/publish-requested-at.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	RequestedAt string `json:"requestedAt"`
+
+	// digest is the digest of what was wanted when the request was seen.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=71
+	Digest string `json:"digest"`
 }

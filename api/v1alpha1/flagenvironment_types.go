@@ -224,8 +224,8 @@ type Delivery struct {
 // +kubebuilder:printcolumn:name="Flags",type=integer,JSONPath=`.status.flags.total`
 // +kubebuilder:printcolumn:name="Pending",type=integer,JSONPath=`.status.flags.pending`
 // +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.publish.mode`,priority=1
-// +kubebuilder:printcolumn:name="Frozen until",type=string,JSONPath=`.spec.publish.suspendUntil`,priority=1
-// +kubebuilder:printcolumn:name="Frozen for",type=string,JSONPath=`.spec.publish.suspendReason`,priority=1
+// +kubebuilder:printcolumn:name="Frozen until",type=string,JSONPath=`.status.suspendUntil`,priority=1
+// +kubebuilder:printcolumn:name="Frozen for",type=string,JSONPath=`.status.suspendReason`,priority=1
 // +kubebuilder:printcolumn:name="Delivered",type=integer,JSONPath=`.status.deliveriesCount`,priority=1
 // +kubebuilder:printcolumn:name="Acknowledged",type=integer,JSONPath=`.status.delivery.acknowledged`,priority=1
 // +kubebuilder:printcolumn:name="Bytes",type=integer,JSONPath=`.status.datafile.bytes`,priority=1

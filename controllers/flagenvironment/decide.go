@@ -59,6 +59,8 @@ type facts struct {
 	compiledDigest string
 	// request is the publish request that is not answered yet, and empty where there is none.
 	request string
+	// requestedDigest is the digest of what was wanted when the request was seen, where it had to wait, else empty.
+	requestedDigest string
 	// wait is how long the pace holds a publish back, and restoreWait a restore.
 	wait, restoreWait time.Duration
 }
@@ -88,10 +90,26 @@ func decide(f facts) Action {
 	case f.revision != 0 && f.digest == f.compiledDigest:
 		serveAsIs.Answers = f.request
 		return serveAsIs
+	case isOutdated(f):
+		serveAsIs.Answers = f.request
+		return serveAsIs
 	case f.wait > 0 && !f.braked:
 		return Action{Kind: ActionHold, Hold: f.wait}
 	}
 	return Action{Kind: ActionPublish, Answers: f.request}
+}
+
+// isOutdated reports whether a publish request, which waited, asked for something else than what is wanted now. To carry
+// it out would publish what was edited after it, which nobody has asked for.
+func isOutdated(f facts) bool {
+	return f.spec.Mode == v1alpha1.PublishModeManual && f.request != "" && f.requestedDigest != "" &&
+		f.requestedDigest != f.compiledDigest
+}
+
+// waits reports whether a publish request has to wait.
+func waits(f facts) bool {
+	return f.request != "" && f.spec.Mode == v1alpha1.PublishModeManual &&
+		(f.spec.Suspend || f.spec.Revision != nil || f.breakGlass)
 }
 
 // decideLastGood chooses what to serve where what is wanted cannot be: what is served stays, and takes brakes.

@@ -107,6 +107,28 @@ func TestDecide(t *testing.T) {
 			served(func(f *facts) { f.spec, f.compiledDigest, f.request = suspended, "b", request }),
 			Action{Kind: ActionNone},
 		},
+		"a request that has waited publishes what it asked for": {
+			served(func(f *facts) {
+				f.spec, f.compiledDigest, f.request, f.requestedDigest = manual, "b", request, "b"
+			}),
+			Action{Kind: ActionPublish, Answers: request},
+		},
+		"a request that has waited does not publish what was edited after it": {
+			served(func(f *facts) {
+				f.spec, f.compiledDigest, f.request, f.requestedDigest = manual, "c", request, "b"
+			}),
+			Action{Kind: ActionNone, Answers: request},
+		},
+		"nor does it keep an edited datafile from being restored": {
+			served(func(f *facts) {
+				f.spec, f.compiledDigest, f.request, f.requestedDigest, f.intact = manual, "c", request, "b", false
+			}),
+			Action{Kind: ActionRestore, Answers: request},
+		},
+		"in mode Automatic no request is needed": {
+			served(func(f *facts) { f.compiledDigest, f.request, f.requestedDigest = "c", request, "b" }),
+			Action{Kind: ActionPublish, Answers: request},
+		},
 		"an edited datafile is restored in a freeze": {
 			served(func(f *facts) { f.spec, f.intact = suspended, false }), Action{Kind: ActionRestore},
 		},
@@ -162,5 +184,35 @@ func TestDecide(t *testing.T) {
 				t.Errorf("the environment does something else (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A publish request is for what was wanted when it was made, also after a restart and however often it is looked at.
+func TestAWaitingRequestKeepsWhatItAskedFor(t *testing.T) {
+	const first, second = "2027-01-01T09:00:00Z", "2027-01-01T10:00:00Z"
+	frozen := v1alpha1.Publish{Mode: v1alpha1.PublishModeManual, Suspend: true}
+	s := newState()
+	see := func(f facts) *v1alpha1.WaitingPublish {
+		if s.waiting != nil && s.waiting.RequestedAt == f.request {
+			f.requestedDigest = s.waiting.Digest
+		}
+		s.recordWaiting(f)
+		return s.waiting
+	}
+	for _, step := range []struct {
+		does string
+		f    facts
+		want *v1alpha1.WaitingPublish
+	}{
+		{"nothing is compiled yet", facts{spec: frozen, request: first}, nil},
+		{"a request waits", facts{spec: frozen, request: first, compiledDigest: "a"}, &v1alpha1.WaitingPublish{RequestedAt: first, Digest: "a"}},
+		{"a flag is edited", facts{spec: frozen, request: first, compiledDigest: "b"}, &v1alpha1.WaitingPublish{RequestedAt: first, Digest: "a"}},
+		{"somebody asks again", facts{spec: frozen, request: second, compiledDigest: "b"}, &v1alpha1.WaitingPublish{RequestedAt: second, Digest: "b"}},
+		{"the request is taken back", facts{spec: frozen, compiledDigest: "b"}, nil},
+		{"nothing is frozen", facts{spec: v1alpha1.Publish{Mode: v1alpha1.PublishModeManual}, request: first, compiledDigest: "b"}, nil},
+	} {
+		if diff := cmp.Diff(step.want, see(step.f)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", step.does, diff)
+		}
 	}
 }

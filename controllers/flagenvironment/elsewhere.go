@@ -21,6 +21,7 @@ func (r *Reconciler) patchElsewhere(ctx context.Context, environment *v1alpha1.F
 // does its number, which the next revision here must exceed.
 func setElsewhere(generation int64, to *v1alpha1.FlagEnvironmentStatus) {
 	to.ObservedGeneration, to.State = generation, v1alpha1.PublishStateElsewhere
+	to.WaitingPublish, to.SuspendUntil, to.SuspendReason = nil, nil, ""
 	to.Flags, to.PendingFlags, to.DeletedFlags = v1alpha1.FlagCounts{}, nil, nil
 	conditions := status.Conditions{List: &to.Conditions, Generation: generation}
 	for _, conditionType := range []string{

@@ -117,6 +117,10 @@ func (s *scope) stopped() bool { return s.problem != nil }
 
 // facts are what is known for the choice of what to serve.
 func (s *scope) facts() facts {
+	request, requestedDigest := unansweredRequest(s.environment, s.state.handledRequest), ""
+	if waiting := s.state.waiting; waiting != nil && waiting.RequestedAt == request {
+		requestedDigest = waiting.Digest
+	}
 	return facts{
 		spec:           s.environment.Spec.Publish.At(s.now),
 		revision:       s.state.revision(),
@@ -126,9 +130,9 @@ func (s *scope) facts() facts {
 		braked:         len(s.state.braked) > 0,
 		intact:         s.state.served.Intact(s.environment),
 		compiledDigest: s.state.digest,
-		request:        unansweredRequest(s.environment, s.state.handledRequest),
-		wait:           s.state.pace.wait(s.now),
-		restoreWait:    s.state.restores.pace.wait(s.now),
+		request:        request, requestedDigest: requestedDigest,
+		wait:        s.state.pace.wait(s.now),
+		restoreWait: s.state.restores.pace.wait(s.now),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -36,7 +37,17 @@ func (r *Reconciler) publish(ctx context.Context, s *scope) error {
 	if s.stopped() {
 		return nil
 	}
-	action := decide(s.facts())
+	if s.state.waiting == nil {
+		s.state.waiting = s.environment.Status.WaitingPublish
+	}
+	known := s.facts()
+	s.state.recordWaiting(known)
+	action := decide(known)
+	if action.Answers != "" && action.Kind != ActionPublish && isOutdated(known) {
+		r.Status.Recorder.Eventf(s.environment, nil, corev1.EventTypeWarning, v1alpha1.AwaitingPublishReason, "Publish",
+			"the publish request of %s is not carried out, because what is wanted was edited while it had to wait; ask for a "+
+				"publish again", action.Answers)
+	}
 	err := r.act(ctx, s, action)
 	if publish.ProblemOf(err) != nil {
 		if lastGoodErr := r.serveLastGood(ctx, s); lastGoodErr != nil {

@@ -43,6 +43,10 @@ func servingState(spec *v1alpha1.Publish, status *v1alpha1.FlagEnvironmentStatus
 // setState sets the state, and makes Ready name it where changes do not reach workloads by themselves.
 func setState(spec *v1alpha1.Publish, to *v1alpha1.FlagEnvironmentStatus) {
 	to.State = servingState(spec, to)
+	to.SuspendUntil, to.SuspendReason = nil, ""
+	if spec.Suspend { // The spec keeps both after a freeze that has ended by itself.
+		to.SuspendUntil, to.SuspendReason = spec.SuspendUntil, spec.SuspendReason
+	}
 	ready := meta.FindStatusCondition(to.Conditions, v1alpha1.ReadyCondition)
 	if ready == nil || ready.Status != metav1.ConditionTrue {
 		return

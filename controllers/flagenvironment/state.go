@@ -84,6 +84,8 @@ type state struct {
 	// handledRequest is the publish request that was answered last. The cache may show a status from before that, and what
 	// is edited meanwhile waits for a request of its own.
 	handledRequest string
+	// waiting is the publish request that waits, and nil where none does. A new process has it from the status.
+	waiting *v1alpha1.WaitingPublish
 	// usedConfirmation is the confirmation of lost flags that was used up last, which the cache's status may not show yet.
 	usedConfirmation string
 	// records are the change records that no revision has brought yet.
@@ -203,7 +205,17 @@ func (s *state) recordCompiled(
 // recordAnswered notes the publish request that was answered, if any.
 func (s *state) recordAnswered(request string) {
 	if request != "" {
-		s.handledRequest = request
+		s.handledRequest, s.waiting = request, nil
+	}
+}
+
+// recordWaiting notes what a publish request asks for that has to wait, when it is seen first.
+func (s *state) recordWaiting(f facts) {
+	switch {
+	case f.request == "":
+		s.waiting = nil
+	case waits(f) && f.requestedDigest == "" && f.compiledDigest != "":
+		s.waiting = &v1alpha1.WaitingPublish{RequestedAt: f.request, Digest: f.compiledDigest}
 	}
 }
 

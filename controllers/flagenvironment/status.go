@@ -65,6 +65,7 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 	if s.state.handledRequest != "" {
 		to.LastHandledPublishAt = s.state.handledRequest
 	}
+	to.WaitingPublish = s.state.waiting
 	if served := s.state.served; served != nil && served.Revision > 0 {
 		files := served.Files.Only(s.environment.Spec.Datafile.Formats)
 		to.PublishedRevision, to.PublishedDigest = served.Revision, served.Digest

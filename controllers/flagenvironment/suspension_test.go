@@ -57,3 +57,20 @@ func TestSuspensionSaysUntilWhenAndWhy(t *testing.T) {
 		t.Errorf("it says %q, want %q", got, want)
 	}
 }
+
+// kubectl get ffe -o wide shows these. A freeze that has ended must not look as if it were in force.
+func TestColumnsOfAFreeze(t *testing.T) {
+	end := metav1.NewTime(time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC))
+	spec := v1alpha1.Publish{Suspend: true, SuspendUntil: &end, SuspendReason: "black friday"}
+	to := &v1alpha1.FlagEnvironmentStatus{}
+	for _, tc := range []struct {
+		now    time.Time
+		reason string
+	}{{end.Add(-time.Second), "black friday"}, {end.Time, ""}} {
+		at := spec.At(tc.now)
+		setState(&at, to)
+		if to.SuspendReason != tc.reason || (to.SuspendUntil != nil) != (tc.reason != "") {
+			t.Errorf("at %s the columns say %q until %v", tc.now, to.SuspendReason, to.SuspendUntil)
+		}
+	}
+}

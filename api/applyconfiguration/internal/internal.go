@@ -689,6 +689,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: state
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.PublishState
+    - name: suspendReason
+      type:
+        scalar: string
+    - name: suspendUntil
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: waitingPublish
+      type:
+        namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.WaitingPublish
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.FlagEvent
   map:
     fields:
@@ -1033,6 +1042,15 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: __untyped_deduced_
           elementRelationship: separable
+- name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.WaitingPublish
+  map:
+    fields:
+    - name: digest
+      type:
+        scalar: string
+    - name: requestedAt
+      type:
+        scalar: string
 - name: com.github.jackstaff-dev.jackstaff.api.v1alpha1.WantedState
   map:
     fields:

@@ -34,6 +34,14 @@ type FlagEnvironmentStatusApplyConfiguration struct {
 	PublishedAt *v1.Time `json:"publishedAt,omitempty"`
 	// lastHandledPublishAt is the last value of the annotation flags.jackstaff.dev/publish-requested-at that was answered.
 	LastHandledPublishAt *string `json:"lastHandledPublishAt,omitempty"`
+	// waitingPublish is the publish request that waits for the end of a freeze, a pin or a break glass. It is absent where
+	// none waits.
+	WaitingPublish *WaitingPublishApplyConfiguration `json:"waitingPublish,omitempty"`
+	// suspendUntil is when the freeze that is in force ends by itself. It is absent where there is none, or none that ends
+	// by itself.
+	SuspendUntil *v1.Time `json:"suspendUntil,omitempty"`
+	// suspendReason says why the freeze that is in force was made. It is empty where there is none, or no reason.
+	SuspendReason *string `json:"suspendReason,omitempty"`
 	// flags counts the flags of the environment.
 	Flags *FlagCountsApplyConfiguration `json:"flags,omitempty"`
 	// pendingFlags are the keys of flags with changes that are not published, in order, the first 20.
@@ -126,6 +134,30 @@ func (b *FlagEnvironmentStatusApplyConfiguration) WithPublishedAt(value v1.Time)
 // If called multiple times, the LastHandledPublishAt field is set to the value of the last call.
 func (b *FlagEnvironmentStatusApplyConfiguration) WithLastHandledPublishAt(value string) *FlagEnvironmentStatusApplyConfiguration {
 	b.LastHandledPublishAt = &value
+	return b
+}
+
+// WithWaitingPublish sets the WaitingPublish field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the WaitingPublish field is set to the value of the last call.
+func (b *FlagEnvironmentStatusApplyConfiguration) WithWaitingPublish(value *WaitingPublishApplyConfiguration) *FlagEnvironmentStatusApplyConfiguration {
+	b.WaitingPublish = value
+	return b
+}
+
+// WithSuspendUntil sets the SuspendUntil field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SuspendUntil field is set to the value of the last call.
+func (b *FlagEnvironmentStatusApplyConfiguration) WithSuspendUntil(value v1.Time) *FlagEnvironmentStatusApplyConfiguration {
+	b.SuspendUntil = &value
+	return b
+}
+
+// WithSuspendReason sets the SuspendReason field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SuspendReason field is set to the value of the last call.
+func (b *FlagEnvironmentStatusApplyConfiguration) WithSuspendReason(value string) *FlagEnvironmentStatusApplyConfiguration {
+	b.SuspendReason = &value
 	return b
 }
 
