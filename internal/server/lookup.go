@@ -137,6 +137,9 @@ func list[T any, L client.ObjectList, P pointer[T]](
 	}
 	objects, err := find[T, L, P](ctx, c, of, client.InNamespace(project.Name))
 	slices.SortFunc(objects, func(a, b P) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	for _, object := range objects {
+		warnUnreadable(ctx, of.name, object)
+	}
 	return objects, err
 }
 
@@ -169,6 +172,7 @@ func get[T any, L client.ObjectList, P pointer[T]](
 		}
 		return nil, NotFoundAmong(of.name, id, among)
 	}
+	warnUnreadable(ctx, of.name, found)
 	return found, nil
 }
 

@@ -175,7 +175,7 @@ func (v *View) correct(_ *huma.OpenAPI, operation *huma.Operation) {
 // for the limits, unless it limits its callers itself.
 func (v *View) admit(public, limitsItself bool) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		request, _ := humago.Unwrap(ctx)
+		request, writer := humago.Unwrap(ctx)
 		if public {
 			if !limitsItself {
 				if err := v.server.limits.TakeAddress(request); err != nil {
@@ -194,7 +194,7 @@ func (v *View) admit(public, limitsItself bool) func(huma.Context, func(huma.Con
 			v.refuse(ctx, err)
 			return
 		}
-		next(huma.WithContext(ctx, WithCaller(ctx.Context(), caller)))
+		next(huma.WithContext(ctx, withWarnings(WithCaller(ctx.Context(), caller), writer.Header())))
 	}
 }
 
