@@ -439,6 +439,7 @@ var _ = Describe("Publishing", func() {
 			).To(
 				Equal(v1alpha1.PinnedReason),
 			)
+			g.Expect(fetch(g, environment).Status.PinnedRevision).To(Equal(first), "a rollback is waited for by this field")
 		}).Should(Succeed())
 
 		edit(environment, func(environment *v1alpha1.FlagEnvironment) { environment.Spec.Publish.Revision = new(int64(99)) })

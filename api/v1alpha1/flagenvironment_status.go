@@ -42,8 +42,8 @@ type FlagEnvironmentStatus struct {
 	// +optional
 	PublishedRevision int64 `json:"publishedRevision,omitempty"`
 
-	// pinnedRevision is the pinned revision that is served with flags forced off, which makes publishedRevision another
-	// one. 0 where the pinned revision itself is served, or none.
+	// pinnedRevision is the pinned revision that is served. Where flags are forced off that it has on, publishedRevision is
+	// another number. 0 where no pinned revision is served.
 	//
 	// +optional
 	PinnedRevision int64 `json:"pinnedRevision,omitempty"`

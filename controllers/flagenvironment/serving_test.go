@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/publish"
 )
 
 func TestSetState(t *testing.T) {
@@ -70,6 +71,29 @@ func TestSetState(t *testing.T) {
 			}
 			if message := status.Conditions[len(tc.wrong)].Message; !strings.Contains(message, tc.wantMessage) {
 				t.Errorf("READY says %q, want %q", message, tc.wantMessage)
+			}
+		})
+	}
+}
+
+// Whoever rolls back waits for status.pinnedRevision, and learns nothing where it is not that of the pin: the wait times
+// out although the revision is served.
+func TestPinnedRevision(t *testing.T) {
+	for name, tc := range map[string]struct {
+		pin    *int64
+		served publish.Served
+		want   int64
+	}{
+		"served as it is":                     {new(int64(3)), publish.Served{Revision: 3}, 3},
+		"served with flags forced off":        {new(int64(3)), publish.Served{Revision: 5, PinnedRevision: 3}, 3},
+		"a pin of what flags forced off make": {new(int64(5)), publish.Served{Revision: 5, PinnedRevision: 3}, 5},
+		"not served yet":                      {new(int64(3)), publish.Served{Revision: 4}, 0},
+		"no pin":                              {nil, publish.Served{Revision: 3}, 0},
+		"what a pin has left":                 {nil, publish.Served{Revision: 5, PinnedRevision: 3}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := pinnedRevision(&v1alpha1.Publish{Revision: tc.pin}, &tc.served); got != tc.want {
+				t.Errorf("status.pinnedRevision is %d, want %d", got, tc.want)
 			}
 		})
 	}

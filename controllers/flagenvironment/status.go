@@ -69,7 +69,7 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 	if served := s.state.served; served != nil && served.Revision > 0 {
 		files := served.Files.Only(s.environment.Spec.Datafile.Formats)
 		to.PublishedRevision, to.PublishedDigest = served.Revision, served.Digest
-		to.PinnedRevision = served.PinnedRevision
+		to.PinnedRevision = pinnedRevision(&s.environment.Spec.Publish, served)
 		to.PublishedAt = nil
 		if !served.PublishedAt.IsZero() {
 			to.PublishedAt = &metav1.Time{Time: served.PublishedAt}
@@ -311,6 +311,16 @@ func breakGlassMessage(s *scope) string {
 		v1alpha1.BreakGlassAnnotation,
 		s.environment.DatafileName(),
 	)
+}
+
+// pinnedRevision is the revision of the history that is served because it is pinned, by its own number or by another one
+// that flags forced off give it, and 0 where there is none. Where a pin ends and nothing takes its place, a revision that
+// flags forced off have made stays what it is.
+func pinnedRevision(spec *v1alpha1.Publish, served *publish.Served) int64 {
+	if spec.Revision != nil && *spec.Revision == served.Revision {
+		return served.Revision
+	}
+	return served.PinnedRevision
 }
 
 // pinnedMessage says which revision is pinned, and by which it is served.

@@ -20,8 +20,8 @@ type FlagEnvironmentStatusApplyConfiguration struct {
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// publishedRevision is the revision that is served.
 	PublishedRevision *int64 `json:"publishedRevision,omitempty"`
-	// pinnedRevision is the pinned revision that is served with flags forced off, which makes publishedRevision another
-	// one. 0 where the pinned revision itself is served, or none.
+	// pinnedRevision is the pinned revision that is served. Where flags are forced off that it has on, publishedRevision is
+	// another number. 0 where no pinned revision is served.
 	PinnedRevision *int64 `json:"pinnedRevision,omitempty"`
 	// state says in one word what is served: Serving what is wanted, Frozen while publishing is suspended, Pinned to a
 	// revision of the history, AwaitingPublish while changes wait for a request, BreakGlass where somebody has served
