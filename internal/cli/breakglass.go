@@ -6,10 +6,10 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -33,9 +33,8 @@ const breakGlassHelp = "While the operator is away, --break-glass writes the ser
 func (a *App) breakGlassToggle(ctx context.Context, o *toggling, nameOrKey string) error {
 	if o.on || !o.off && !o.brake {
 		return usagef(
-			"--break-glass switches off, with --off; to serve again what was served before, use \"jackstaff rollback %s --to "+
-				"REVISION --break-glass\"",
-			o.environment,
+			"--break-glass switches off, with --off; to serve again what was served before, use %s",
+			o.cluster.target().command([]string{"rollback", o.environment}, "--to", "REVISION", "--break-glass"),
 		)
 	}
 	environment, err := o.cluster.environmentOrServed(ctx, o.environment)
@@ -55,7 +54,7 @@ func (a *App) breakGlassToggle(ctx context.Context, o *toggling, nameOrKey strin
 	} else if !isGone(err) {
 		return err
 	}
-	brake := fmt.Sprintf("jackstaff toggle %s -e %s --brake", done.Key, environment.Name)
+	brake := o.cluster.target().toggle(done.Key, environment.Name, "--brake")
 	if err := a.needsBreakGlass(ctx, o.cluster, environment, brake, o.yes, o.dryRun); err != nil {
 		return err
 	}
@@ -80,11 +79,11 @@ func (a *App) breakGlassToggle(ctx context.Context, o *toggling, nameOrKey strin
 	}
 	done.Served = !o.dryRun
 	done.Message = fmt.Sprintf(
-		"FeatureFlag %s is off in %s as revision %d, served without the operator; \"jackstaff break-glass end %s\" ends that",
+		"FeatureFlag %s is off in %s as revision %d, served without the operator; %s ends that",
 		done.Name,
 		environment.Name,
 		done.Revision,
-		environment.Name,
+		o.cluster.target().endBreakGlass(environment.Name),
 	)
 	if !done.Changed {
 		done.Message = fmt.Sprintf("FeatureFlag %s is off in what %s serves already", done.Name, environment.Name)
@@ -99,7 +98,9 @@ func (a *App) breakGlassRollback(
 	environment *v1alpha1.FlagEnvironment,
 	planned *rollback,
 ) error {
-	pin := fmt.Sprintf("jackstaff rollback %s --to %d", environment.Name, planned.target)
+	pin := o.cluster.target().command(
+		[]string{"rollback", environment.Name}, "--to", strconv.FormatInt(planned.target, 10),
+	)
 	if err := a.needsBreakGlass(ctx, o.cluster, environment, pin, o.yes, o.dryRun); err != nil {
 		return err
 	}
@@ -127,11 +128,11 @@ func (a *App) breakGlassRollback(
 	}
 	done.Served = !o.dryRun
 	done.Message = fmt.Sprintf(
-		"%s serves revision %d again, as revision %d and without the operator; \"jackstaff break-glass end %s\" ends that",
+		"%s serves revision %d again, as revision %d and without the operator; %s ends that",
 		environment.Name,
 		planned.target,
 		done.Revision,
-		environment.Name,
+		o.cluster.target().endBreakGlass(environment.Name),
 	)
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }
@@ -274,7 +275,7 @@ func (a *App) endBreakGlass(
 			"the end of break glass would switch on %s; switch off first, once admission answers again, with %s, or add --yes "+
 				"if that is meant",
 			strings.Join(on, ", "),
-			switchingOff(on, environment.Name, offBy(environment)),
+			switchingOff(c.target(), on, environment.Name, offBy(environment)),
 		), o.dryRun); err != nil {
 			return err
 		}
@@ -305,15 +306,6 @@ func (a *App) endBreakGlass(
 		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, environment.Name+": "+said
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
-}
-
-// user is the name by which the API server knows the user.
-func (c *cluster) user(ctx context.Context) (string, error) {
-	review := &authenticationv1.SelfSubjectReview{}
-	if err := c.client.Create(ctx, review); err != nil {
-		return "", fmt.Errorf("ask the API server for the user's name: %w", err)
-	}
-	return review.Status.UserInfo.Username, nil
 }
 
 // printEnd says who served what without the operator, and what changes when that ends.

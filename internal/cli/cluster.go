@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -262,4 +263,13 @@ func (c *cluster) servedDocument(ctx context.Context, name string) (*datafile.Do
 	}
 	document, _, err := c.documentOf(ctx, environment)
 	return document, err
+}
+
+// user is the name by which the API server knows the user.
+func (c *cluster) user(ctx context.Context) (string, error) {
+	review := &authenticationv1.SelfSubjectReview{}
+	if err := c.client.Create(ctx, review); err != nil {
+		return "", fmt.Errorf("ask the API server for the user's name: %w", err)
+	}
+	return review.Status.UserInfo.Username, nil
 }

@@ -50,7 +50,7 @@ var _ = Describe("The command line", func() {
 		Expect(
 			again.err,
 		).To(
-			Equal("production publishes by hand: the change is served after \"jackstaff publish production\".\n"),
+			MatchRegexp(`^production publishes by hand: the change is served after "jackstaff publish production -n \S+ --kubeconfig \S+"\.\n$`),
 		)
 		Eventually(func() int32 {
 			return fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Status.Flags.Pending
@@ -217,7 +217,7 @@ var _ = Describe("The command line", func() {
 		By("failing at once where waiting does not help")
 		Expect(run(1, namespace, "toggle", "checkout", "-e", "production", "--off", "--wait")).To(
 			ContainSubstring(
-				`is stored and not served: production is published by hand; "jackstaff publish production" publishes it`,
+				`is stored and not served: production is published by hand; "jackstaff publish production -n ` + namespace,
 			),
 		)
 		change(namespace, "production", &v1alpha1.FlagEnvironment{}, func(environment *v1alpha1.FlagEnvironment) {
@@ -259,7 +259,7 @@ var _ = Describe("The command line", func() {
 		namespace := makeProject()
 		Expect(run(0, namespace, "freeze", "production")).To(Equal("production is frozen at revision 1\n"))
 		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Suspend).To(BeTrue())
-		Expect(run(1, namespace, "publish", "production")).To(ContainSubstring("jackstaff freeze production --off"))
+		Expect(run(1, namespace, "publish", "production")).To(ContainSubstring("jackstaff freeze production -n " + namespace))
 		Expect(run(0, namespace, "freeze", "production", "--off")).To(ContainSubstring("not frozen any more"))
 		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Suspend).To(BeFalse())
 	})
@@ -283,7 +283,7 @@ var _ = Describe("The command line", func() {
 		Expect(until.Time).To(BeTemporally("~", time.Now().Add(72*time.Hour), 10*time.Minute))
 		at := until.UTC().Format(time.RFC3339)
 		Expect(run(0, namespace, "status", "production")).To(
-			ContainSubstring("until " + at + ": black friday; \"jackstaff freeze production --off\" ends that"))
+			ContainSubstring("until " + at + ": black friday; \"jackstaff freeze production -n " + namespace))
 		Expect(
 			run(0, namespace, "get", "environments", "-o", "wide"),
 		).To(

@@ -103,7 +103,7 @@ func TestSwitched(t *testing.T) {
 				tc.state.Name = "production"
 				flag.Status.Environments = []v1alpha1.EnvironmentState{*tc.state}
 			}
-			got := switched(flag, 2, "production", false)
+			got := switched(target{namespace: "shop"}, flag, 2, "production", false)
 			if got.done != tc.wantDone || got.stuck != tc.wantStuck || got.said == "" {
 				t.Errorf("it is %+v", got)
 			}
@@ -351,15 +351,15 @@ func TestToggleSaysWhatIsNotServed(t *testing.T) {
 		on    bool
 		want  string
 	}{
-		"a brake under break glass":            {state: v1alpha1.PublishStateBreakGlass, want: "toggle new/checkout -e production --off --break-glass"},
-		"a switch on under break glass":        {state: v1alpha1.PublishStateBreakGlass, on: true, want: "break-glass end production"},
+		"a brake under break glass":            {state: v1alpha1.PublishStateBreakGlass, want: "toggle new/checkout -n shop -e production --off --break-glass"},
+		"a switch on under break glass":        {state: v1alpha1.PublishStateBreakGlass, on: true, want: "break-glass end production -n shop"},
 		"a brake where another cluster serves": {mode: v1alpha1.PublishModeNone, want: "switch the flag there"},
 		"a brake":                              {mode: v1alpha1.PublishModeAutomatic},
 	} {
 		t.Run(name, func(t *testing.T) {
 			environment := &v1alpha1.FlagEnvironment{}
 			environment.Name, environment.Status.State, environment.Spec.Publish.Mode = "production", tc.state, tc.mode
-			why := whyUnpublished(environment, "new/checkout", tc.on, time.Now())
+			why := whyUnpublished(target{namespace: "shop"}, environment, "new/checkout", tc.on, time.Now())
 			if waits(environment, false, !tc.on, time.Now()) != (tc.want != "") || !strings.Contains(why, tc.want) {
 				t.Errorf("it says %q, want %q", why, tc.want)
 			}

@@ -66,7 +66,7 @@ func observedGeneration(object v1alpha1.Object) int64 {
 
 // diagnoseChanges judges whether somebody acts on changes, which tells of an operator that is away to those who may see
 // nothing of the operator itself.
-func diagnoseChanges(waiting []waitingChange, now time.Time) diagnosis {
+func diagnoseChanges(at target, waiting []waitingChange, now time.Time) diagnosis {
 	overdue := slices.DeleteFunc(slices.Clone(waiting), func(one waitingChange) bool {
 		return one.since.IsZero() || now.Sub(one.since) <= attentive
 	})
@@ -86,7 +86,7 @@ func diagnoseChanges(waiting []waitingChange, now time.Time) diagnosis {
 		checkChanges, problem,
 		fmt.Sprintf("nobody acts on changes: since %s what was changed waits of %s",
 			overdue[0].since.UTC().Format(time.RFC3339), enumerate(names)),
-		"see whether the operator runs, or let an administrator do so; meanwhile \"jackstaff toggle --off --break-glass\" " +
-			"serves a change without it",
+		"see whether the operator runs, or let an administrator do so; meanwhile " +
+			at.toggle("FLAG", "ENVIRONMENT", "--off", "--break-glass") + " switches a flag off without it",
 	}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // diagnoseOperator judges the operator's Deployments, next to the version of this program.
-func diagnoseOperator(deployments []appsv1.Deployment, client string) []diagnosis {
+func diagnoseOperator(at target, deployments []appsv1.Deployment, client string) []diagnosis {
 	if len(deployments) == 0 {
 		return []diagnosis{{
 			checkOperator, warning, "no Deployment has the label app.kubernetes.io/name=jackstaff",
@@ -30,12 +30,12 @@ func diagnoseOperator(deployments []appsv1.Deployment, client string) []diagnosi
 	}
 	all := make([]diagnosis, 0, len(deployments))
 	for i := range deployments {
-		all = append(all, diagnoseDeployment(&deployments[i], client))
+		all = append(all, diagnoseDeployment(at, &deployments[i], client))
 	}
 	return all
 }
 
-func diagnoseDeployment(deployment *appsv1.Deployment, client string) diagnosis {
+func diagnoseDeployment(at target, deployment *appsv1.Deployment, client string) diagnosis {
 	name := deployment.Namespace + "/" + deployment.Name
 	logs := fmt.Sprintf("see kubectl -n %s describe deployment %s, and its logs", deployment.Namespace, deployment.Name)
 	wanted, available := int32(1), deployment.Status.AvailableReplicas
@@ -53,7 +53,7 @@ func diagnoseDeployment(deployment *appsv1.Deployment, client string) diagnosis 
 			problem,
 			name + " has no available replica: nothing is published, and every change of a flag is refused",
 			logs +
-				"; meanwhile \"jackstaff toggle --break-glass\" serves a change without it",
+				"; meanwhile " + at.toggle("FLAG", "ENVIRONMENT", "--off", "--break-glass") + " switches a flag off without it",
 		}
 	case available < wanted:
 		return diagnosis{checkOperator, warning, fmt.Sprintf("%s has %d of %d replicas", name, available, wanted), logs}

@@ -21,11 +21,11 @@ import (
 // diagnoseEnvironments says of each environment what it serves, and what is in its way.
 // Served is what is served for each, nil where that may not be read.
 func diagnoseEnvironments(
-	namespace string, environments []v1alpha1.FlagEnvironment, served []*servedMark, now time.Time,
+	at target, environments []v1alpha1.FlagEnvironment, served []*servedMark, now time.Time,
 ) []diagnosis {
 	if len(environments) == 0 {
 		return []diagnosis{{
-			checkEnvironments, warning, "namespace " + namespace + " has no environment: none of its flags is served",
+			checkEnvironments, warning, "namespace " + at.namespace + " has no environment: none of its flags is served",
 			"choose another namespace with -n, or create a FlagEnvironment",
 		}}
 	}
@@ -35,7 +35,7 @@ func diagnoseEnvironments(
 		all = append(all, diagnoseUnseen(&environments[i], missed, now)...)
 		// What the operator said last is news where it is bad.
 		if state := environments[i].Status.State; len(missed) == 0 || state == v1alpha1.PublishStateDegraded {
-			all = append(all, diagnoseEnvironment(&environments[i]))
+			all = append(all, diagnoseEnvironment(at, &environments[i]))
 		}
 	}
 	return all
@@ -58,13 +58,13 @@ func diagnoseUnseen(environment *v1alpha1.FlagEnvironment, missed []unseen, now 
 	return all
 }
 
-func diagnoseEnvironment(environment *v1alpha1.FlagEnvironment) diagnosis {
+func diagnoseEnvironment(at target, environment *v1alpha1.FlagEnvironment) diagnosis {
 	status, name := &environment.Status, environment.Name
 	message := ""
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ReadyCondition); ready != nil {
 		message = ready.Message
 	}
-	advice := fmt.Sprintf("see jackstaff status %s -n %s", name, environment.Namespace)
+	advice := "see " + at.command([]string{"status", name})
 	switch status.State {
 	case "":
 		return diagnosis{checkEnvironments, problem, name + ": no operator has looked at it", "see operator and leader above"}

@@ -140,7 +140,9 @@ func TestDiagnoseOperator(t *testing.T) {
 		"built by hand":     {deployment("jackstaff/manager:dev", 1, 1), "v0.2.0", healthy, ""},
 		"by digest":         {deployment("registry:5000/jackstaff@sha256:00", 1, 1), "v0.2.0", healthy, ""},
 	} {
-		t.Run(name, func(t *testing.T) { expect(t, diagnoseOperator(tc.deployments, tc.client), tc.want, tc.says) })
+		t.Run(name, func(t *testing.T) {
+			expect(t, diagnoseOperator(target{namespace: "shop"}, tc.deployments, tc.client), tc.want, tc.says)
+		})
 	}
 }
 
@@ -318,7 +320,7 @@ func TestDiagnoseEnvironments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			expect(
 				t,
-				diagnoseEnvironments("shop", tc.environments, make([]*servedMark, len(tc.environments)), examined),
+				diagnoseEnvironments(target{namespace: "shop"}, tc.environments, make([]*servedMark, len(tc.environments)), examined),
 				tc.want,
 				tc.says,
 			)

@@ -144,7 +144,7 @@ func (e *examination) definitions(ctx context.Context) error {
 func (e *examination) operator(ctx context.Context) {
 	deployments := &appsv1.DeploymentList{}
 	if e.list(ctx, checkOperator, deployments, operatorLabels) {
-		e.say(diagnoseOperator(deployments.Items, e.version)...)
+		e.say(diagnoseOperator(e.target(), deployments.Items, e.version)...)
 	}
 	leases := &coordinationv1.LeaseList{}
 	if e.list(ctx, checkLeader, leases, client.MatchingFields{"metadata.name": operatorLease}) {
@@ -193,7 +193,7 @@ func (e *examination) project(ctx context.Context) {
 		if err != nil {
 			e.say(unreadable(checkEnvironments, err))
 		}
-		e.say(diagnoseEnvironments(e.namespace, environments.Items, served, e.now())...)
+		e.say(diagnoseEnvironments(e.target(), environments.Items, served, e.now())...)
 		e.changes(ctx)
 	}
 	if len(environments.Items) > 0 {
@@ -250,7 +250,7 @@ func (e *examination) changes(ctx context.Context) {
 			return nil
 		})
 	}
-	e.say(diagnoseChanges(waiting, e.now()))
+	e.say(diagnoseChanges(e.target(), waiting, e.now()))
 }
 
 // tally says how many diagnoses there are of each verdict.

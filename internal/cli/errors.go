@@ -27,9 +27,9 @@ func explained(err error) string {
 		)
 	case meta.IsNoMatchError(err):
 		return fmt.Sprintf(
-			"the cluster does not have the Kind %s; where it had, what is served stays, \"jackstaff toggle FLAG -e "+
-				"ENVIRONMENT --off --break-glass\" switches a flag off in it, and the definition and its objects are to be "+
-				"restored, as docs/spec/flagenvironment.md says; where it never had, install Jackstaff, or choose another "+
+			"the cluster does not have the Kind %s; where it had, what is served stays, \"jackstaff toggle FLAG -n "+
+				"NAMESPACE -e ENVIRONMENT --off --break-glass\" switches a flag off in it, and the definition and its objects are "+
+				"to be restored, as docs/spec/flagenvironment.md says; where it never had, install Jackstaff, or choose another "+
 				"cluster with --context: %v",
 			missingKind(err),
 			err,

@@ -52,7 +52,7 @@ func TestToggleSaysWhatIsServed(t *testing.T) {
 			Name: "production", Served: tc.served, Wanted: v1alpha1.WantedState{ForceDisabled: tc.sawBrake},
 		}}
 		got := waits(environment, serves(flag, "production", tc.on), tc.brakes, now)
-		why := whyUnpublished(environment, "new/checkout", tc.on, now)
+		why := whyUnpublished(target{namespace: "shop"}, environment, "new/checkout", tc.on, now)
 		if got != tc.want || tc.want && why == "" {
 			t.Errorf("%s: it waits %t, because %q", name, got, why)
 		}
@@ -71,18 +71,18 @@ func TestWhatDoesNotComeByWaiting(t *testing.T) {
 	}{
 		"a publish":                     {state: v1alpha1.PublishStateServing},
 		"a publish that is done":        {state: v1alpha1.PublishStateServing, done: true},
-		"a publish under break glass":   {state: v1alpha1.PublishStateBreakGlass, want: "break-glass end production"},
-		"a rollback under break glass":  {state: v1alpha1.PublishStateBreakGlass, isPin: true, want: "break-glass end production"},
+		"a publish under break glass":   {state: v1alpha1.PublishStateBreakGlass, want: "break-glass end production -n shop"},
+		"a rollback under break glass":  {state: v1alpha1.PublishStateBreakGlass, isPin: true, want: "break-glass end production -n shop"},
 		"a publish, elsewhere":          {publish: v1alpha1.Publish{Mode: v1alpha1.PublishModeNone}, want: "another cluster"},
 		"a rollback, elsewhere":         {publish: v1alpha1.Publish{Mode: v1alpha1.PublishModeNone}, isPin: true, want: "another cluster"},
-		"a publish, frozen meanwhile":   {publish: v1alpha1.Publish{Suspend: true}, want: "freeze production --off"},
-		"a publish, pinned meanwhile":   {publish: v1alpha1.Publish{Revision: new(int64(3))}, want: "rollback production --clear"},
+		"a publish, frozen meanwhile":   {publish: v1alpha1.Publish{Suspend: true}, want: "freeze production -n shop --off"},
+		"a publish, pinned meanwhile":   {publish: v1alpha1.Publish{Revision: new(int64(3))}, want: "rollback production -n shop --clear"},
 		"a rollback in a freeze":        {publish: v1alpha1.Publish{Suspend: true, Revision: new(int64(3))}, isPin: true},
 		"a rollback that is not served": {publish: v1alpha1.Publish{Revision: new(int64(3))}, isPin: true},
 	} {
 		environment := &v1alpha1.FlagEnvironment{}
 		environment.Name, environment.Spec.Publish, environment.Status.State = "production", tc.publish, tc.state
-		got := published(environment, tc.done, tc.isPin, time.Now())
+		got := published(target{namespace: "shop"}, environment, tc.done, tc.isPin, time.Now())
 		if got.done != tc.done || got.stuck != (tc.want != "") || !strings.Contains(got.said, tc.want) {
 			t.Errorf("%s: it is %+v", name, got)
 		}
@@ -97,15 +97,15 @@ func TestWhatDoesNotComeByWaiting(t *testing.T) {
 func TestAdviceNamesTheFlag(t *testing.T) {
 	planned := &rollback{target: 2, switchedOn: []string{"payments (switched off by alice)"}, keys: []string{"payments"}}
 	for isBreakGlass, want := range map[bool]string{
-		false: `keep off with "jackstaff toggle payments -e production --brake"`,
-		true:  `switch off again after it with "jackstaff toggle payments -e production --off --break-glass"`,
+		false: `keep off with "jackstaff toggle payments -n shop -e production --brake"`,
+		true:  `switch off again after it with "jackstaff toggle payments -n shop -e production --off --break-glass"`,
 	} {
-		if err := planned.refusal("production", isBreakGlass); err == nil || !strings.Contains(err.Error(), want) {
+		if err := planned.refusal(target{namespace: "shop"}, "production", isBreakGlass); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("with break glass %t: %v", isBreakGlass, err)
 		}
 	}
-	got := switchingOff([]string{"a", "b", "c", "d", "e"}, "production", "--off")
-	if !strings.Contains(got, "toggle c -e production --off") || !strings.HasSuffix(got, "and so on for 2 more") {
+	got := switchingOff(target{namespace: "shop"}, []string{"a", "b", "c", "d", "e"}, "production", "--off")
+	if !strings.Contains(got, "toggle c -n shop -e production --off") || !strings.HasSuffix(got, "and so on for 2 more") {
 		t.Errorf("it advises %s", got)
 	}
 	environment := &v1alpha1.FlagEnvironment{}

@@ -51,13 +51,13 @@ func (a *App) publish(ctx context.Context, c *cluster, o *changing, name string)
 	changed, err := edit(ctx, c, o.dryRun, environment, func() error {
 		switch spec := environment.Spec.Publish.At(a.Clock.Now()); {
 		case spec.Suspend:
-			return fmt.Errorf("%s is frozen; end that first with \"jackstaff freeze %s --off\"", name, name)
+			return fmt.Errorf("%s is frozen; end that first with %s", name, c.target().thaw(name))
 		case spec.Revision != nil:
 			return fmt.Errorf(
-				"%s is pinned to revision %d; end that first with \"jackstaff rollback %s --clear\"",
+				"%s is pinned to revision %d; end that first with %s",
 				name,
 				*spec.Revision,
-				name,
+				c.target().unpin(name),
 			)
 		}
 		metav1.SetMetaDataAnnotation(&environment.ObjectMeta, v1alpha1.PublishRequestedAtAnnotation, request)
@@ -70,14 +70,14 @@ func (a *App) publish(ctx context.Context, c *cluster, o *changing, name string)
 	done.Message = fmt.Sprintf("a publish of %s is asked for", name)
 	if o.wanted {
 		said, err := o.lookAt(ctx, c, environment, "the publish", func() progress {
-			return published(environment, environment.Status.LastHandledPublishAt == request, false, a.Clock.Now())
+			return published(c.target(), environment, environment.Status.LastHandledPublishAt == request, false, a.Clock.Now())
 		})
 		if err != nil {
 			return err
 		}
 		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, name+": "+said
 	} else {
-		a.noteBreakGlass(environment, "what waits")
+		a.noteBreakGlass(c.target(), environment, "what waits")
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }

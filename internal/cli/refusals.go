@@ -66,7 +66,7 @@ func (a *App) needsBreakGlass(
 	}
 	return a.refuse(fmt.Errorf(
 		"admission answers, so that break glass is not needed, and would keep the operator from publishing %s until "+
-			"somebody ends it; use \"%s\", or add --yes where the operator does not serve that",
+			"somebody ends it; use %s, or add --yes where the operator does not serve that",
 		environment.Name,
 		instead,
 	), dryRun)
@@ -96,10 +96,10 @@ func rightsMissing(err error, environment *v1alpha1.FlagEnvironment) error {
 const maxSwitchingOff = 3
 
 // switchingOff are the commands that switch flags off, in words.
-func switchingOff(keys []string, environment, by string) string {
+func switchingOff(at target, keys []string, environment string, by ...string) string {
 	var commands []string
 	for _, key := range keys[:min(len(keys), maxSwitchingOff)] {
-		commands = append(commands, fmt.Sprintf("\"jackstaff toggle %s -e %s %s\"", key, environment, by))
+		commands = append(commands, at.toggle(key, environment, by...))
 	}
 	text := strings.Join(commands, " and ")
 	if more := len(keys) - len(commands); more > 0 {

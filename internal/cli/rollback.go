@@ -109,7 +109,7 @@ func (a *App) rollback(ctx context.Context, o *rollingBack, environment *v1alpha
 		}
 	}
 	if !o.yes {
-		if err := a.refuse(planned.refusal(environment.Name, o.breakGlass), o.dryRun); err != nil {
+		if err := a.refuse(planned.refusal(o.cluster.target(), environment.Name, o.breakGlass), o.dryRun); err != nil {
 			return err
 		}
 	}
@@ -152,14 +152,14 @@ func (a *App) pin(
 			status := &environment.Status
 			isServed := status.State != v1alpha1.PublishStateBreakGlass &&
 				(to == 0 || status.PublishedRevision == to || status.PinnedRevision == to)
-			return published(environment, isServed, true, a.Clock.Now())
+			return published(o.cluster.target(), environment, isServed, true, a.Clock.Now())
 		})
 		if err != nil {
 			return err
 		}
 		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, environment.Name+": "+said
 	} else {
-		a.noteBreakGlass(environment, "that")
+		a.noteBreakGlass(o.cluster.target(), environment, "that")
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }
@@ -183,10 +183,10 @@ type rollback struct {
 }
 
 // refusal is why the rollback needs a yes, and nil where it needs none.
-func (r *rollback) refusal(environment string, isBreakGlass bool) error {
-	keepingOff := "keep off with " + switchingOff(r.keys, environment, "--brake")
+func (r *rollback) refusal(at target, environment string, isBreakGlass bool) error {
+	keepingOff := "keep off with " + switchingOff(at, r.keys, environment, "--brake")
 	if isBreakGlass { // A brake needs admission, and the flags are off until then by what this replaces.
-		keepingOff = "switch off again after it with " + switchingOff(r.keys, environment, "--off --break-glass")
+		keepingOff = "switch off again after it with " + switchingOff(at, r.keys, environment, "--off", "--break-glass")
 	}
 	switch {
 	case r.unknown != nil:

@@ -98,7 +98,7 @@ func (a *App) statusCommand() *cobra.Command {
 				if i > 0 {
 					a.printf("\n")
 				}
-				if err := a.printReport(&reports[i]); err != nil {
+				if err := a.printReport(c.target(), &reports[i]); err != nil {
 					return err
 				}
 			}
@@ -245,13 +245,13 @@ func whyBroken(flag *v1alpha1.FeatureFlag, environment string) string {
 	}
 	state := flag.StateIn(environment)
 	if state != nil && (state.State == v1alpha1.ServingStateLastGood || state.State == v1alpha1.ServingStateKeyTaken) {
-		return stateAdvice(state.State, environment)
+		return stateAdvice(target{}, state.State, environment)
 	}
 	return ""
 }
 
 // printReport prints a report for people.
-func (a *App) printReport(report *environmentReport) error {
+func (a *App) printReport(at target, report *environmentReport) error {
 	kind := ""
 	if report.Production {
 		kind = " (production)"
@@ -278,13 +278,13 @@ func (a *App) printReport(report *environmentReport) error {
 	if report.Pinned != nil {
 		line(
 			"pinned",
-			fmt.Sprintf("revision %d; \"jackstaff rollback %s --clear\" ends that", *report.Pinned, report.Environment),
+			fmt.Sprintf("revision %d; %s ends that", *report.Pinned, at.unpin(report.Environment)),
 		)
 	}
 	if freeze := report.Freeze; freeze != nil {
 		text := freezeWords(&v1alpha1.Publish{SuspendReason: freeze.Reason, SuspendUntil: freeze.Until})
-		line("frozen", fmt.Sprintf("%s; \"jackstaff freeze %s --off\" ends that",
-			cmp.Or(strings.TrimPrefix(strings.TrimPrefix(text, ": "), " "), "without end"), report.Environment))
+		line("frozen", fmt.Sprintf("%s; %s ends that",
+			cmp.Or(strings.TrimPrefix(strings.TrimPrefix(text, ": "), " "), "without end"), at.thaw(report.Environment)))
 	}
 	line("ready", fmt.Sprintf("%s: %s", report.Ready, report.Message))
 	line(

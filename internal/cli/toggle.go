@@ -109,7 +109,7 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 	}
 	is, why, now := "is", "", a.Clock.Now()
 	if !o.wanted && waits(environment, isServed, flag.ForceDisabledIn(o.environment), now) {
-		is, why = "is to be", whyUnpublished(environment, flag.Key(), wanted, now)
+		is, why = "is to be", whyUnpublished(o.cluster.target(), environment, flag.Key(), wanted, now)
 	}
 	done.Message = fmt.Sprintf("FeatureFlag %s %s %s in %s%s", flag.Name, is, state, o.environment, how)
 	said := ""
@@ -152,7 +152,7 @@ func (w *waiter) untilSwitched(
 		if err := c.client.Get(ctx, key, flag); err != nil {
 			return progress{}, err
 		}
-		now := switched(flag, generation, name, on)
+		now := switched(c.target(), flag, generation, name, on)
 		if !now.done {
 			return now, nil
 		}
@@ -170,7 +170,7 @@ func (w *waiter) untilSwitched(
 
 // switched is done once the status says that an environment serves a flag, of that generation, as on or off. A brake
 // changes no generation: the status is of an older flag until it says of the brake what the annotation does.
-func switched(flag *v1alpha1.FeatureFlag, generation int64, name string, on bool) progress {
+func switched(at target, flag *v1alpha1.FeatureFlag, generation int64, name string, on bool) progress {
 	state := flag.StateIn(name)
 	switch {
 	case flag.EnabledIn(name) != on:
@@ -189,7 +189,7 @@ func switched(flag *v1alpha1.FeatureFlag, generation int64, name string, on bool
 	isBrake := state.Wanted.ForceDisabled && !on
 	return progress{
 		stuck: stuckStates[state.State] && (!isBrake || !brakedStates[state.State]),
-		said:  fmt.Sprintf("%s is %s", name, stateAdvice(state.State, name)),
+		said:  fmt.Sprintf("%s is %s", name, stateAdvice(at, state.State, name)),
 	}
 }
 
@@ -206,16 +206,16 @@ var stuckStates = map[v1alpha1.ServingState]bool{
 }
 
 // stateAdvice says what an environment is where it does not serve what is wanted of a flag, and what ends that.
-func stateAdvice(state v1alpha1.ServingState, environment string) string {
+func stateAdvice(at target, state v1alpha1.ServingState, environment string) string {
 	switch state {
 	case v1alpha1.ServingStateAwaitingPublish:
-		return fmt.Sprintf("published by hand; \"jackstaff publish %s\" publishes it", environment)
+		return fmt.Sprintf("published by hand; %s publishes it", at.publish(environment))
 	case v1alpha1.ServingStateFrozen:
-		return fmt.Sprintf("frozen; \"jackstaff freeze %s --off\" ends that", environment)
+		return fmt.Sprintf("frozen; %s ends that", at.thaw(environment))
 	case v1alpha1.ServingStatePinned:
-		return fmt.Sprintf("pinned; \"jackstaff rollback %s --clear\" ends that", environment)
+		return fmt.Sprintf("pinned; %s ends that", at.unpin(environment))
 	case v1alpha1.ServingStateBreakGlass:
-		return fmt.Sprintf("served without the operator; \"jackstaff break-glass end %s\" ends that", environment)
+		return fmt.Sprintf("served without the operator; %s ends that", at.endBreakGlass(environment))
 	case v1alpha1.ServingStateElsewhere:
 		return "served by another cluster"
 	case v1alpha1.ServingStateKeyTaken:
@@ -258,7 +258,9 @@ func waits(environment *v1alpha1.FlagEnvironment, isServed, isBraked bool, now t
 
 // whyUnpublished says why an environment does not publish the switch of a flag by itself, and what ends that. It is
 // empty where it does.
-func whyUnpublished(environment *v1alpha1.FlagEnvironment, key string, on bool, now time.Time) string {
+func whyUnpublished(
+	at target, environment *v1alpha1.FlagEnvironment, key string, on bool, now time.Time,
+) string {
 	spec, name := environment.Spec.Publish.At(now), environment.Name
 	switch {
 	case environment.IsElsewhere():
@@ -268,30 +270,29 @@ func whyUnpublished(environment *v1alpha1.FlagEnvironment, key string, on bool, 
 		)
 	case unserved(environment) && on:
 		return fmt.Sprintf(
-			"%s is served without the operator (break glass): the change is served after \"jackstaff break-glass end %s\".",
+			"%s is served without the operator (break glass): the change is served after %s.",
 			name,
-			name,
+			at.endBreakGlass(name),
 		)
 	case unserved(environment):
 		return fmt.Sprintf(
-			"%s is served without the operator (break glass), as it was: \"jackstaff toggle %s -e %s --off --break-glass\" "+
-				"switches the flag off there, and \"jackstaff break-glass end %s\" lets the operator serve it again.",
+			"%s is served without the operator (break glass), as it was: %s switches the flag off there, and %s "+
+				"lets the operator serve it again.",
 			name,
-			key,
-			name,
-			name,
+			at.toggle(key, name, "--off", "--break-glass"),
+			at.endBreakGlass(name),
 		)
 	case spec.Suspend:
-		return fmt.Sprintf("%s is frozen: the change is served after \"jackstaff freeze %s --off\".", name, name)
+		return fmt.Sprintf("%s is frozen: the change is served after %s.", name, at.thaw(name))
 	case spec.Revision != nil:
 		return fmt.Sprintf(
-			"%s is pinned to revision %d: the change is served after \"jackstaff rollback %s --clear\".",
+			"%s is pinned to revision %d: the change is served after %s.",
 			name,
 			*spec.Revision,
-			name,
+			at.unpin(name),
 		)
 	case spec.Mode == v1alpha1.PublishModeManual:
-		return fmt.Sprintf("%s publishes by hand: the change is served after \"jackstaff publish %s\".", name, name)
+		return fmt.Sprintf("%s publishes by hand: the change is served after %s.", name, at.publish(name))
 	}
 	return ""
 }

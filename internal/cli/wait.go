@@ -98,7 +98,9 @@ func (w *waiter) lookAt(
 
 // published is done where that is so, and else stuck where the operator publishes nothing of what a publish or, with
 // isPin, a rollback asks for, until a person ends what holds it back.
-func published(environment *v1alpha1.FlagEnvironment, done, isPin bool, now time.Time) progress {
+func published(
+	at target, environment *v1alpha1.FlagEnvironment, done, isPin bool, now time.Time,
+) progress {
 	if done {
 		return progress{done: true}
 	}
@@ -116,7 +118,7 @@ func published(environment *v1alpha1.FlagEnvironment, done, isPin bool, now time
 	default:
 		return progress{}
 	}
-	return progress{stuck: true, said: fmt.Sprintf("%s is %s", environment.Name, stateAdvice(state, environment.Name))}
+	return progress{stuck: true, said: fmt.Sprintf("%s is %s", environment.Name, stateAdvice(at, state, environment.Name))}
 }
 
 // servedElsewhere refuses what only the cluster can do that serves an environment, and is nil where that is this one.
@@ -128,15 +130,15 @@ func servedElsewhere(environment *v1alpha1.FlagEnvironment, there string) error 
 }
 
 // noteBreakGlass says so where what was asked for waits for the end of a break glass.
-func (a *App) noteBreakGlass(environment *v1alpha1.FlagEnvironment, what string) {
+func (a *App) noteBreakGlass(at target, environment *v1alpha1.FlagEnvironment, what string) {
 	if environment.Status.State != v1alpha1.PublishStateBreakGlass {
 		return
 	}
 	a.notef(
-		"%s is served without the operator (break glass): %s is served after \"jackstaff break-glass end %s\".",
+		"%s is served without the operator (break glass): %s is served after %s.",
 		environment.Name,
 		what,
-		environment.Name,
+		at.endBreakGlass(environment.Name),
 	)
 }
 
