@@ -66,7 +66,7 @@ type FeatureFlagStatus struct {
 	// +optional
 	Pending int32 `json:"pending"`
 
-	// lastChangedTime is when the spec last changed.
+	// lastChangedTime is when the spec, or in which environments the flag is forced off, last changed.
 	//
 	// +optional
 	LastChangedTime *metav1.Time `json:"lastChangedTime,omitempty"`

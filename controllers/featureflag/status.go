@@ -78,20 +78,22 @@ func publishedRevision(environment *environment, before []v1alpha1.EnvironmentSt
 	return known
 }
 
-// setTimes keeps when the flag was changed, archived and first enabled. The flag's change records know; they stay with
-// the flag until its status has the times. Where they do not know, because admission was not there, it is when this
-// controller saw it.
+// setTimes keeps when and by whom the flag was changed last, and when it was archived and first enabled. The flag's
+// change records know; they stay with the flag until its status has the times. A brake is a change like any other, though
+// it is none of the spec. Where no record tells of a new spec, because admission was not there, it has changed when this
+// controller saw it, and nobody knows by whom.
 func setTimes(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
 	// Records that cannot be read know nothing.
 	records, _ := history.Decode(s.flag.Annotations[v1alpha1.ChangesAnnotation])
-	if (to.LastChangedTime == nil || isNew) && len(records) > 0 {
-		to.LastChangedBy = validation.Truncate(records[len(records)-1].Actor.Name, maxActorBytes)
-	}
 	switch {
-	case to.LastChangedTime == nil && len(records) == 0:
+	case len(records) > 0:
+		newest := &records[len(records)-1]
+		to.LastChangedTime = seconds(newest.Time.Time)
+		to.LastChangedBy = validation.Truncate(newest.Actor.Name, maxActorBytes)
+	case to.LastChangedTime == nil:
 		to.LastChangedTime = s.flag.CreationTimestamp.DeepCopy()
-	case to.LastChangedTime == nil, isNew:
-		to.LastChangedTime = s.timeOf(records, func(history.Record) bool { return true })
+	case isNew:
+		to.LastChangedTime, to.LastChangedBy = seconds(s.now), ""
 	}
 	switch {
 	case !s.flag.Spec.Archived:

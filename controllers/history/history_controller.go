@@ -179,13 +179,15 @@ func (r *Reconciler) get(ctx context.Context, reader client.Reader, key types.Na
 func (r *Reconciler) move(ctx context.Context, s *scope) error {
 	// What is not known as it is stored is recorded once it is mended.
 	if s.object == nil || v1alpha1.Undecodable(s.object) != "" ||
-		s.object.GetAnnotations()[v1alpha1.ChangesAnnotation] == "" ||
-		!isTimed(s.object) {
+		s.object.GetAnnotations()[v1alpha1.ChangesAnnotation] == "" {
 		return nil
 	}
 	records, err := history.Decode(s.object.GetAnnotations()[v1alpha1.ChangesAnnotation])
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Ignoring malformed change records")
+	}
+	if !isTimed(s.object, records) {
+		return nil
 	}
 	if at := r.due(s, records); at.After(s.now) {
 		s.lookAgain(at)
@@ -313,10 +315,20 @@ func (r *Reconciler) remove(ctx context.Context, change *metav1.PartialObjectMet
 	return nil
 }
 
-// isTimed reports whether an object's status has taken its times from the records, which then may go.
-func isTimed(object client.Object) bool {
+// isTimed reports whether an object's status has taken its times from the records, which then may go. A brake has no
+// generation of its own.
+func isTimed(object client.Object, records []history.Record) bool {
 	flag, isFlag := object.(*v1alpha1.FeatureFlag)
-	return !isFlag || flag.Status.ObservedGeneration == flag.Generation || flag.DeletionTimestamp != nil
+	if !isFlag || flag.DeletionTimestamp != nil {
+		return true
+	}
+	if len(records) > 0 {
+		newest := metav1.NewTime(records[len(records)-1].Time.Truncate(time.Second))
+		if flag.Status.LastChangedTime.Before(&newest) {
+			return false
+		}
+	}
+	return flag.Status.ObservedGeneration == flag.Generation
 }
 
 func limitOf(object client.Object) int {

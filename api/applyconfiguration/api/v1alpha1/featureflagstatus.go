@@ -25,7 +25,7 @@ type FeatureFlagStatusApplyConfiguration struct {
 	Summary *string `json:"summary,omitempty"`
 	// pending is the number of environments in which this flag has changes that are not published.
 	Pending *int32 `json:"pending,omitempty"`
-	// lastChangedTime is when the spec last changed.
+	// lastChangedTime is when the spec, or in which environments the flag is forced off, last changed.
 	LastChangedTime *v1.Time `json:"lastChangedTime,omitempty"`
 	// lastChangedBy is the user name of whoever made that change. Empty where no change record says so.
 	LastChangedBy *string `json:"lastChangedBy,omitempty"`
