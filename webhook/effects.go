@@ -7,21 +7,15 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
-	"github.com/jackstaff-dev/jackstaff/internal/diff"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
-	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 const (
@@ -34,6 +28,9 @@ const (
 
 	// maxEffects bounds what is said of one flag in one environment, so that there is room for the others.
 	maxEffects = 5
+
+	// maxServedRead bounds the datafiles that are read to compare with what is served, a mebibyte each.
+	maxServedRead = 3
 
 	// maxFlagsCompared bounds the flags that are looked at for one audience.
 	maxFlagsCompared = 20
@@ -68,7 +65,7 @@ func (r *featureFlags) effects(
 	if err != nil {
 		return nil, err
 	}
-	c := &comparer{objects: &r.objects, namespace: flag.Namespace, work: maxRulesCompared}
+	c := &comparer{objects: &r.objects, namespace: flag.Namespace, work: maxRulesCompared, reads: maxServedRead}
 	everywhere := differsEverywhere(old, flag)
 	var texts []string
 	for _, environment := range environments {
@@ -77,12 +74,12 @@ func (r *featureFlags) effects(
 			equality.Semantic.DeepEqual(old.In(name), flag.In(name)) {
 			continue
 		}
-		said, err := c.compare(ctx, name, old, flag, nil)
+		isBrake := flag.ForceDisabledIn(name) && !old.ForceDisabledIn(name)
+		said, err := c.compareServed(ctx, environment, old, flag, isBrake)
 		if err != nil {
 			return texts, err
 		}
 		for _, text := range said {
-			isBrake := flag.ForceDisabledIn(name) && !old.ForceDisabledIn(name)
 			texts = append(texts, when(environment, isBrake, c.clock.Now())+": "+text)
 		}
 		if c.work < 0 {
@@ -205,140 +202,20 @@ func (o *objects) environmentsOf(
 // when names an environment, and says where it does not publish a change by itself. A brake, which forces a flag off,
 // waits for no mode, freeze or pin.
 func when(environment *v1alpha1.FlagEnvironment, isBrake bool, now time.Time) string {
-	publish := environment.Spec.Publish.At(now)
 	switch {
 	case environment.IsElsewhere():
 		return environment.Name + ", in the cluster that serves it"
 	case environment.Status.State == v1alpha1.PublishStateBreakGlass:
 		return environment.Name + ", once break glass has ended"
-	case isBrake, isAutomatic(environment) && !publish.Suspend && publish.Revision == nil:
+	case isBrake, !isHeld(environment, now):
 		return environment.Name
 	}
 	return environment.Name + ", once published"
 }
 
-// comparer says who gets another answer.
-type comparer struct {
-	*objects
-	namespace string
-	// work is how many rules may still be looked at.
-	work int
-}
-
-// compare compares a flag in one environment before and after a change of it, or of an audience.
-func (c *comparer) compare(
-	ctx context.Context,
-	environment string,
-	old, flag *v1alpha1.FeatureFlag,
-	changed *changedAudience,
-) ([]string, error) {
-	before, err := compile.Flag(only(old, environment), environment)
-	if err != nil {
-		return nil, fmt.Errorf("compile flag %q as it was: %w", old.Name, err)
-	}
-	after, err := compile.Flag(only(flag, environment), environment)
-	if err != nil {
-		return nil, fmt.Errorf("compile flag %q: %w", flag.Name, err)
-	}
-	for _, form := range []*datafile.Flag{before, after} {
-		c.work -= rulesPerCompiled * (len(form.Rules) + len(form.Overrides) + 1)
-	}
-	audiences, err := c.audiences(ctx, before, after)
-	if err != nil {
-		return nil, err
-	}
-	key := flag.Key()
-	was := &datafile.Document{Flags: map[string]*datafile.Flag{key: before}, Audiences: audiences}
-	is := &datafile.Document{Flags: map[string]*datafile.Flag{key: after}, Audiences: audiences}
-	if changed != nil {
-		was.Audiences, is.Audiences = maps.Clone(audiences), maps.Clone(audiences)
-		was.Audiences[changed.name], is.Audiences[changed.name] = changed.before, changed.after
-	}
-	difference := diff.FlagWithin(was, is, key, &c.work)
-	if difference == nil {
-		return nil, nil
-	}
-	said := difference.Effects()
-	switch {
-	case len(said) == 0:
-	case after.Enabled && !before.Enabled:
-		said = slices.Insert(said, 0, "the flag is switched on")
-	case before.Enabled && !after.Enabled:
-		said = slices.Insert(said, 0, "the flag is switched off")
-	}
-	if more := len(said) - maxEffects; more > 1 {
-		said = append(said[:maxEffects], fmt.Sprintf("and %d more; jackstaff diff says all", more))
-	}
-	return said, nil
-}
-
-// only returns the flag without its other environments, so that they are not looked at for each of them.
-func only(flag *v1alpha1.FeatureFlag, environment string) *v1alpha1.FeatureFlag {
-	part := *flag
-	part.Spec.Environments = nil
-	if config := flag.In(environment); config != nil {
-		part.Spec.Environments = []v1alpha1.EnvironmentConfig{*config}
-	}
-	return &part
-}
-
-// audiences returns a stand-in for each audience that forms of a flag name: of one that does not change it suffices to
-// tell it from others and from one that holds for nobody. Each has one member, its name.
-func (c *comparer) audiences(ctx context.Context, forms ...*datafile.Flag) (map[string]*datafile.Audience, error) {
-	found := map[string]*datafile.Audience{}
-	for _, form := range forms {
-		for i := range form.Rules {
-			for _, name := range form.Rules[i].Audiences {
-				if _, known := found[name]; known {
-					continue
-				}
-				audience := &v1alpha1.FlagAudience{}
-				err := c.cached.Get(
-					ctx,
-					client.ObjectKey{Namespace: c.namespace, Name: name},
-					audience,
-					client.UnsafeDisableDeepCopy,
-				)
-				if client.IgnoreNotFound(err) != nil {
-					return nil, fmt.Errorf("read audience %q: %w", name, err)
-				}
-				found[name] = &datafile.Audience{}
-				if err == nil && len(audience.Spec.Members)+len(audience.Spec.MatchAny) > 0 {
-					found[name].Members = []string{name}
-				}
-			}
-		}
-	}
-	return found, nil
-}
-
-// changedAudience is an audience before and after a change.
-type changedAudience struct {
-	name          string
-	before, after *datafile.Audience
-}
-
-// newChangedAudience reduces the members, of whom there may be thousands, to one that goes, one that stays and one that
-// comes: which of these there are is all that a comparison depends on.
-func newChangedAudience(old, audience *v1alpha1.FlagAudience) (*changedAudience, error) {
-	before, err := compile.Audience(old)
-	if err != nil {
-		return nil, fmt.Errorf("compile audience %q as it was: %w", old.Name, err)
-	}
-	after, err := compile.Audience(audience)
-	if err != nil {
-		return nil, fmt.Errorf("compile audience %q: %w", audience.Name, err)
-	}
-	had, has := sets.New(before.Members...), sets.New(after.Members...)
-	before.Members, after.Members = nil, nil
-	if had.Intersection(has).Len() > 0 {
-		before.Members, after.Members = []string{"stays"}, []string{"stays"}
-	}
-	if had.Difference(has).Len() > 0 {
-		before.Members = append([]string{"goes"}, before.Members...)
-	}
-	if has.Difference(had).Len() > 0 {
-		after.Members = append([]string{"comes"}, after.Members...)
-	}
-	return &changedAudience{audience.Name, before, after}, nil
+// isHeld reports whether the environment serves something, and no change of it by itself.
+func isHeld(environment *v1alpha1.FlagEnvironment, now time.Time) bool {
+	publish := environment.Spec.Publish.At(now)
+	return !environment.IsElsewhere() && (environment.Status.State == v1alpha1.PublishStateBreakGlass ||
+		!isAutomatic(environment) || publish.Suspend || publish.Revision != nil)
 }
