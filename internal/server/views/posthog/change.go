@@ -114,7 +114,7 @@ func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
 	keepValue(&flag.Spec.DisplayName, &fields.Name)
 	keepValue(&flag.Spec.Tags, &fields.Tags)
 	keepValue(&flag.Spec.Archived, &fields.Deleted)
-	if fields.EvaluationRuntime.Sent {
+	if fields.EvaluationRuntime.Sent && !fields.EvaluationRuntime.Null {
 		flag.Spec.Runtime = filters.RuntimeOf(fields.EvaluationRuntime.Value)
 	}
 	if fields.Active.Sent {

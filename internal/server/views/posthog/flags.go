@@ -229,7 +229,11 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 			version,
 		)
 	}
-	if err := fields.check(v.show(ctx, at, flag)); err != nil {
+	shows := v.show(ctx, at, flag)
+	if err := fields.check(shows); err != nil {
+		return nil, err
+	}
+	if err := fields.checkNulls(shows); err != nil {
 		return nil, err
 	}
 	unschedule, err := v.heedSchedule(flag, at.Environment.Name, input)

@@ -19,12 +19,12 @@ import (
 // Fields are what can be said of a flag in a request. What is not sent stays as it is.
 type Fields struct {
 	Name                       server.Optional[string]          `json:"name,omitzero" maxLength:"256" doc:"The flag's name for people."`
-	Key                        server.Optional[string]          `json:"key,omitzero" maxLength:"128" doc:"What code asks for. It cannot change."`
-	Filters                    server.Optional[filters.Filters] `json:"filters,omitzero" doc:"Who gets the flag in the default environment."`
-	Deleted                    server.Optional[bool]            `json:"deleted,omitzero" doc:"Archives the flag, or brings it back."`
-	Active                     server.Optional[bool]            `json:"active,omitzero" doc:"Switches the flag on or off in the default environment."`
+	Key                        server.Optional[string]          `json:"key,omitzero" nullable:"false" maxLength:"128" doc:"What code asks for. It cannot change."`
+	Filters                    server.Optional[filters.Filters] `json:"filters,omitzero" nullable:"false" doc:"Who gets the flag in the default environment."`
+	Deleted                    server.Optional[bool]            `json:"deleted,omitzero" nullable:"false" doc:"Archives the flag, or brings it back."`
+	Active                     server.Optional[bool]            `json:"active,omitzero" nullable:"false" doc:"Switches the flag on or off in the default environment."`
 	CreatedAt                  server.Optional[time.Time]       `json:"created_at,omitzero" doc:"Ignored."`
-	Version                    server.Optional[int64]           `json:"version,omitzero" doc:"The version that was read. Where it is older than the flag's the answer is 409. 0 is none."`
+	Version                    server.Optional[int64]           `json:"version,omitzero" nullable:"false" doc:"The version that was read. Where it is older than the flag's the answer is 409. 0 is none."`
 	EnsureExperienceContinuity server.Optional[bool]            `json:"ensure_experience_continuity,omitzero" doc:"Stored."`
 	RollbackConditions         server.Optional[json.RawMessage] `json:"rollback_conditions,omitzero" doc:"Stored."`
 	PerformedRollback          server.Optional[bool]            `json:"performed_rollback,omitzero" doc:"Stored."`
@@ -35,11 +35,11 @@ type Fields struct {
 	CreationContext            server.Optional[string]          `json:"creation_context,omitzero" maxLength:"256" doc:"Stored."`
 	IsRemoteConfiguration      server.Optional[bool]            `json:"is_remote_configuration,omitzero" doc:"True asks that the flag serves one payload to everybody; else derived from that."`
 	HasEncryptedPayloads       server.Optional[bool]            `json:"has_encrypted_payloads,omitzero" doc:"Derived: true where a payload comes from a Secret, which is chosen in the manifest."`
-	EvaluationRuntime          server.Optional[string]          `json:"evaluation_runtime,omitzero" enum:"server,client,all" doc:"Which SDK keys receive the flag."`
-	BucketingIdentifier        server.Optional[string]          `json:"bucketing_identifier,omitzero" enum:"distinct_id,device_id" doc:"What the hash takes."`
+	EvaluationRuntime          server.Optional[string]          `json:"evaluation_runtime,omitzero" enum:"server,client,all" doc:"Which SDK keys receive the flag. Null says nothing, and is refused in a PATCH of a flag that has another than all."`
+	BucketingIdentifier        server.Optional[string]          `json:"bucketing_identifier,omitzero" enum:"distinct_id,device_id" doc:"What the hash takes. Null says nothing, and is refused in a PATCH of a flag that has another than distinct_id."`
 	LastCalledAt               server.Optional[time.Time]       `json:"last_called_at,omitzero" doc:"Ignored."`
 	CreateInFolder             server.Optional[string]          `json:"_create_in_folder,omitzero" maxLength:"1024" doc:"Stored."`
-	ShouldCreateUsageDashboard server.Optional[bool]            `json:"_should_create_usage_dashboard,omitzero" doc:"Whether a new flag gets a dashboard of its evaluations. Default true."`
+	ShouldCreateUsageDashboard server.Optional[bool]            `json:"_should_create_usage_dashboard,omitzero" nullable:"false" doc:"Whether a new flag gets a dashboard of its evaluations. Default true."`
 
 	ReadOnly
 	Exported
