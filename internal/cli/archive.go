@@ -61,7 +61,8 @@ func (a *App) archive(ctx context.Context, c *cluster, o *changing, nameOrKey st
 		Kind: "FeatureFlag", Namespace: flag.Namespace, Name: flag.Name, Key: flag.Key(), Changed: changed, DryRun: o.dryRun,
 		Action: map[bool]string{true: "archived", false: "restored"}[archived],
 	}
-	done.Message = fmt.Sprintf("FeatureFlag %s is %s", flag.Name, done.Action)
+	isServed := o.wanted || !changed && archivedEverywhere(flag, flag.Generation, archived).done
+	done.Message = fmt.Sprintf("FeatureFlag %s %s %s", nameOf(flag), isOrIsToBe(isServed), done.Action)
 	if o.wanted {
 		said, err := o.untilArchived(ctx, c, flag, archived)
 		if err != nil {

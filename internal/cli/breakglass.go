@@ -79,14 +79,15 @@ func (a *App) breakGlassToggle(ctx context.Context, o *toggling, nameOrKey strin
 	}
 	done.Served = !o.dryRun
 	done.Message = fmt.Sprintf(
-		"FeatureFlag %s is off in %s as revision %d, served without the operator; %s ends that",
+		"FeatureFlag %s/%s is off in %s as revision %d, served without the operator; %s ends that",
+		done.Namespace,
 		done.Name,
 		environment.Name,
 		done.Revision,
 		o.cluster.target().endBreakGlass(environment.Name),
 	)
 	if !done.Changed {
-		done.Message = fmt.Sprintf("FeatureFlag %s is off in what %s serves already", done.Name, environment.Name)
+		done.Message = fmt.Sprintf("FeatureFlag %s is off in what %s serves already", done.Name, nameOf(environment))
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }
@@ -129,7 +130,7 @@ func (a *App) breakGlassRollback(
 	done.Served = !o.dryRun
 	done.Message = fmt.Sprintf(
 		"%s serves revision %d again, as revision %d and without the operator; %s ends that",
-		environment.Name,
+		nameOf(environment),
 		planned.target,
 		done.Revision,
 		o.cluster.target().endBreakGlass(environment.Name),
@@ -295,7 +296,7 @@ func (a *App) endBreakGlass(
 		return rightsMissing(err, environment)
 	}
 	done := environmentOutcome(environment, "ended", true, o.dryRun)
-	done.Effects, done.Message = effects, "the operator publishes "+environment.Name+" again"
+	done.Effects, done.Message = effects, "the operator is to publish "+nameOf(environment)+" again"
 	if o.wanted {
 		said, err := o.untilEnvironment(ctx, c, environment, "the end of break glass", func() bool {
 			return environment.Status.State != v1alpha1.PublishStateBreakGlass
@@ -303,7 +304,7 @@ func (a *App) endBreakGlass(
 		if err != nil {
 			return err
 		}
-		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, environment.Name+": "+said
+		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, nameOf(environment)+": "+said
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }

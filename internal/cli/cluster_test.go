@@ -31,7 +31,7 @@ var _ = Describe("The command line", func() {
 		Expect(
 			run(0, namespace, "toggle", "new/checkout", "-e", "production"),
 		).To(
-			Equal("FeatureFlag checkout is to be off in production\n"),
+			Equal("FeatureFlag " + namespace + "/checkout is to be off in production\n"),
 		)
 		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Environments[0].Enabled).To(BeFalse())
 		again := jackstaff(
@@ -56,7 +56,7 @@ var _ = Describe("The command line", func() {
 			return fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Status.Flags.Pending
 		}).Should(BeEquivalentTo(1))
 		Expect(served(namespace)).To(Equal("on"), "nothing is published before it is asked for")
-		Expect(run(0, namespace, "publish", "production", "--wait")).To(Equal("production: revision 2 is served\n"))
+		Expect(run(0, namespace, "publish", "production", "--wait")).To(Equal(namespace + "/production: revision 2 is served\n"))
 		Expect(served(namespace)).To(Equal("off"))
 
 		By("rolling back, which does not undo the emergency stop")
@@ -206,7 +206,7 @@ var _ = Describe("The command line", func() {
 	It("stores nothing in a dry run, and waits until it is served", func() {
 		namespace := makeProject()
 		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--off", "--dry-run")).To(
-			Equal("FeatureFlag checkout is to be off in production (dry run)\n"))
+			Equal("FeatureFlag " + namespace + "/checkout is to be off in production (dry run)\n"))
 		Expect(run(0, namespace, "archive", "checkout", "--dry-run")).To(HaveSuffix("(dry run)\n"))
 		Expect(run(0, namespace, "freeze", "production", "--dry-run")).To(HaveSuffix("(dry run)\n"))
 		flag := fetch(namespace, "checkout", &v1alpha1.FeatureFlag{})
@@ -246,7 +246,7 @@ var _ = Describe("The command line", func() {
 		)
 		Expect(run(0, namespace, "archive", "checkout", "--restore", "--wait")).To(ContainSubstring("is restored: "))
 		Expect(served(namespace)).To(Equal("on"))
-		Expect(run(0, namespace, "freeze", "production", "--wait")).To(HavePrefix("production is frozen at revision"))
+		Expect(run(0, namespace, "freeze", "production", "--wait")).To(HavePrefix(namespace + "/production is frozen at revision"))
 		Expect(run(0, namespace, "status")).To(MatchRegexp(`state +Frozen\nrevision +\d+, published \d+s ago`))
 		Expect(
 			run(1, namespace, "toggle", "checkout", "-e", "production", "--off", "--wait"),
@@ -257,10 +257,11 @@ var _ = Describe("The command line", func() {
 
 	It("freezes an environment", func() {
 		namespace := makeProject()
-		Expect(run(0, namespace, "freeze", "production")).To(Equal("production is frozen at revision 1\n"))
+		Expect(run(0, namespace, "freeze", "production")).To(
+			Equal(namespace + "/production serves revision 1 now, and is to be frozen\n"))
 		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Suspend).To(BeTrue())
 		Expect(run(1, namespace, "publish", "production")).To(ContainSubstring("jackstaff freeze production -n " + namespace))
-		Expect(run(0, namespace, "freeze", "production", "--off")).To(ContainSubstring("not frozen any more"))
+		Expect(run(0, namespace, "freeze", "production", "--off")).To(HaveSuffix("/production is to be thawed\n"))
 		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Suspend).To(BeFalse())
 	})
 
@@ -322,9 +323,9 @@ var _ = Describe("The command line", func() {
 
 	It("archives and restores a flag", func() {
 		namespace := makeProject()
-		Expect(run(0, namespace, "archive", "new/checkout")).To(Equal("FeatureFlag checkout is archived\n"))
+		Expect(run(0, namespace, "archive", "new/checkout")).To(Equal("FeatureFlag " + namespace + "/checkout is to be archived\n"))
 		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Archived).To(BeTrue())
-		Expect(run(0, namespace, "archive", "checkout", "--restore")).To(Equal("FeatureFlag checkout is restored\n"))
+		Expect(run(0, namespace, "archive", "checkout", "--restore")).To(Equal("FeatureFlag " + namespace + "/checkout is to be restored\n"))
 		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Archived).To(BeFalse())
 		Expect(run(1, namespace, "archive", "nothing")).To(ContainSubstring(`no flag of the name or key "nothing"`))
 	})

@@ -106,12 +106,28 @@ func (a *App) freeze(ctx context.Context, c *cluster, o *freezing, name string) 
 		done.Served = true
 	}
 	done.Revision = environment.Status.PublishedRevision
-	done.Message = name + " is not frozen any more"
 	if spec := &environment.Spec.Publish; !o.off {
 		done.Reason, done.Until = spec.SuspendReason, spec.SuspendUntil
-		done.Message = fmt.Sprintf("%s is frozen at revision %d%s", name, done.Revision, freezeWords(spec))
 	}
+	isDone := done.Served || !changed && environment.Status.ObservedGeneration >= generation
+	done.Message = frozenWords(environment, o.off, isDone)
 	return o.print(a, done, safe(quote.Line(done.Message)))
+}
+
+// frozenWords say that an environment is frozen, or with isOff thawed, or where the operator has not seen it, is to be.
+func frozenWords(environment *v1alpha1.FlagEnvironment, isOff, isDone bool) string {
+	name, revision := nameOf(environment), environment.Status.PublishedRevision
+	switch {
+	case isOff && isDone:
+		return name + " is not frozen any more"
+	case isOff:
+		return name + " is to be thawed"
+	case isDone:
+		return fmt.Sprintf("%s is frozen at revision %d%s", name, revision, freezeWords(&environment.Spec.Publish))
+	}
+	return fmt.Sprintf(
+		"%s serves revision %d now, and is to be frozen%s", name, revision, freezeWords(&environment.Spec.Publish),
+	)
 }
 
 // freezeWords say until when an environment is frozen and why, as far as that is known.

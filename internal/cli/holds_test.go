@@ -154,3 +154,23 @@ func TestRightsMissing(t *testing.T) {
 		}
 	}
 }
+
+// Whoever believes that something is frozen that is only stored so is surprised by the change that was served meanwhile.
+func TestWhatIsStoredIsToBe(t *testing.T) {
+	environment := &v1alpha1.FlagEnvironment{}
+	environment.Namespace, environment.Name, environment.Status.PublishedRevision = "shop", "production", 7
+	environment.Spec.Publish.SuspendReason = "black friday"
+	for want, is := range map[string][2]bool{
+		"shop/production serves revision 7 now, and is to be frozen: black friday": {false, false},
+		"shop/production is frozen at revision 7: black friday":                    {false, true},
+		"shop/production is to be thawed":                                          {true, false},
+		"shop/production is not frozen any more":                                   {true, true},
+	} {
+		if got := frozenWords(environment, is[0], is[1]); got != want {
+			t.Errorf("it says %q, want %q", got, want)
+		}
+	}
+	if isOrIsToBe(false) != "is to be" || isOrIsToBe(true) != "is" {
+		t.Error("what is stored is said to be so")
+	}
+}

@@ -6,6 +6,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // outcome is what a command did to an object. It is what -o json prints.
@@ -37,6 +38,17 @@ type outcome struct {
 	// Message is a sentence for people.
 	Message string `json:"message"`
 }
+
+// isOrIsToBe begins what is said of a change: what is stored "is to be", and is so once it is known to be served.
+func isOrIsToBe(served bool) string {
+	if served {
+		return "is"
+	}
+	return "is to be"
+}
+
+// nameOf names an object with its namespace, because whoever has forgotten -n has changed another project.
+func nameOf(object client.Object) string { return object.GetNamespace() + "/" + object.GetName() }
 
 // changing are the flags of commands that change an object of the cluster.
 type changing struct {

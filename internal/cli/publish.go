@@ -67,7 +67,7 @@ func (a *App) publish(ctx context.Context, c *cluster, o *changing, name string)
 		return err
 	}
 	done := environmentOutcome(environment, "published", changed, o.dryRun)
-	done.Message = fmt.Sprintf("a publish of %s is asked for", name)
+	done.Message = fmt.Sprintf("a publish of %s is asked for", nameOf(environment))
 	if o.wanted {
 		said, err := o.lookAt(ctx, c, environment, "the publish", func() progress {
 			return published(c.target(), environment, environment.Status.LastHandledPublishAt == request, false, a.Clock.Now())
@@ -75,7 +75,7 @@ func (a *App) publish(ctx context.Context, c *cluster, o *changing, name string)
 		if err != nil {
 			return err
 		}
-		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, name+": "+said
+		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, nameOf(environment)+": "+said
 	} else {
 		a.noteBreakGlass(c.target(), environment, "what waits")
 	}

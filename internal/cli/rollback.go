@@ -139,9 +139,9 @@ func (a *App) pin(
 	}
 	done := environmentOutcome(environment, "pinned", changed, o.dryRun)
 	done.Effects, done.Undoes, done.Revision = planned.effects, planned.undoes, to
-	done.Message = fmt.Sprintf("%s is to serve revision %d", environment.Name, to)
+	done.Message = fmt.Sprintf("%s is to serve revision %d", nameOf(environment), to)
 	if to == 0 {
-		done.Action, done.Message = "unpinned", fmt.Sprintf("the rollback of %s is cleared", environment.Name)
+		done.Action, done.Message = "unpinned", fmt.Sprintf("the rollback of %s is to end", nameOf(environment))
 	}
 	if o.wanted {
 		generation := environment.Generation
@@ -157,7 +157,7 @@ func (a *App) pin(
 		if err != nil {
 			return err
 		}
-		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, environment.Name+": "+said
+		done.Served, done.Revision, done.Message = true, environment.Status.PublishedRevision, nameOf(environment)+": "+said
 	} else {
 		a.noteBreakGlass(o.cluster.target(), environment, "that")
 	}

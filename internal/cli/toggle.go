@@ -107,11 +107,11 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 		Changed:     changed,
 		DryRun:      o.dryRun,
 	}
-	is, why, now := "is", "", a.Clock.Now()
+	is, why, now := isOrIsToBe(o.wanted || isServed), "", a.Clock.Now()
 	if !o.wanted && waits(environment, isServed, flag.ForceDisabledIn(o.environment), now) {
-		is, why = "is to be", whyUnpublished(o.cluster.target(), environment, flag.Key(), wanted, now)
+		why = whyUnpublished(o.cluster.target(), environment, flag.Key(), wanted, now)
 	}
-	done.Message = fmt.Sprintf("FeatureFlag %s %s %s in %s%s", flag.Name, is, state, o.environment, how)
+	done.Message = fmt.Sprintf("FeatureFlag %s %s %s in %s%s", nameOf(flag), is, state, o.environment, how)
 	said := ""
 	if o.wanted {
 		if said, err = o.untilSwitched(ctx, o.cluster, flag, o.environment, wanted); err != nil {
@@ -127,7 +127,7 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 		a.noteUnpublished(environment, why, wanted, now)
 	}
 	return o.print(a, done, safe(fmt.Sprintf("FeatureFlag %s %s %s in %s%s",
-		quote.Line(flag.Name), safe(is), a.paint(c, state), quote.Line(o.environment), quote.Line(how+said))))
+		quote.Line(nameOf(flag)), safe(is), a.paint(c, state), quote.Line(o.environment), quote.Line(how+said))))
 }
 
 // namedEnvironment reads an environment of a flag. It is nil where the user may not read it, but the flag names it.
