@@ -19,6 +19,9 @@ type target struct {
 // target is the project that the command line, or else the kubeconfig, names.
 func (c *cluster) target() target {
 	t := target{namespace: c.namespace}
+	if c.flags == nil { // It is connected to what a test has put in its place.
+		return t
+	}
 	if t.namespace == "" { // It is not connected yet. A kubeconfig that cannot be read is for connect to refuse.
 		t.namespace, _, _ = c.flags.ToRawKubeConfigLoader().Namespace()
 	}

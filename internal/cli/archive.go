@@ -82,7 +82,8 @@ func (w *waiter) untilArchived(
 	archived bool,
 ) (string, error) {
 	generation, key := flag.Generation, client.ObjectKeyFromObject(flag)
-	return w.until(ctx, "the change of "+flag.Name, func(ctx context.Context) (progress, error) {
+	shows := c.target().command([]string{"get", "flags", flag.Name})
+	return w.until(ctx, "the change of "+flag.Name, shows, func(ctx context.Context) (progress, error) {
 		if err := c.client.Get(ctx, key, flag); err != nil {
 			return progress{}, err
 		}

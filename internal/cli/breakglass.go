@@ -24,6 +24,7 @@ import (
 
 const breakGlassHelp = "While the operator is away, --break-glass writes the served ConfigMap itself, with the " +
 	"operator's own code and marked with who did so.\n" +
+	"With and without --wait it is served when the command ends; no instances are counted.\n" +
 	"The operator leaves that as it is until \"jackstaff break-glass end\". It needs the verb publish on the " +
 	"environment, and update on\n" +
 	"ConfigMaps."
@@ -385,10 +386,7 @@ func (c *cluster) servedConfigMap(
 	return configMap, nil
 }
 
-// offersBreakGlass adds the flag --break-glass. The operator, for which --wait waits, is away then.
+// offersBreakGlass adds the flag --break-glass. With it, --wait has nothing to wait for: what is written is served.
 func offersBreakGlass(cmd *cobra.Command, breakGlass *bool) {
 	cmd.Flags().BoolVar(breakGlass, "break-glass", false, "Write what is served without the operator, while that is away.")
-	if cmd.Flags().Lookup("wait") != nil {
-		cmd.MarkFlagsMutuallyExclusive("break-glass", "wait")
-	}
 }

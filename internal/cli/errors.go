@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -16,13 +17,17 @@ import (
 
 // explained says in one line what failed and what to do, of failures whose own words do not.
 func explained(err error) string {
-	unreachable, network := (*url.Error)(nil), net.Error(nil)
+	unreachable, network, stored := (*url.Error)(nil), net.Error(nil), (*storedError)(nil)
 	switch {
+	case errors.As(err, &stored):
+		return stored.Error()
+	case errors.Is(err, context.Canceled):
+		return interrupted(err)
 	case admissionIsAway(err):
 		return fmt.Sprintf(
 			"admission does not answer, so that the API server refuses every change of flags: %s; see whether the "+
-				"operator runs, "+
-				"or add --break-glass to \"jackstaff toggle\" or \"jackstaff rollback\", which serves a change without it",
+				"operator runs, or add --break-glass to \"jackstaff toggle\" with --off or --brake, or to \"jackstaff rollback\", "+
+				"which changes what is served without it",
 			lastWords(err),
 		)
 	case meta.IsNoMatchError(err):
@@ -51,6 +56,29 @@ func explained(err error) string {
 		)
 	}
 	return err.Error()
+}
+
+// storedError says that a change is stored while nobody knows whether it is served.
+type storedError struct {
+	// what is the change, why is why nothing is known, and shows is the command line that shows whether it is served.
+	what, why, shows string
+	cause            error
+}
+
+func (e *storedError) Error() string {
+	return fmt.Sprintf("%s is stored, and %s; %s shows whether it is served", e.what, e.why, e.shows)
+}
+
+func (e *storedError) Unwrap() error { return e.cause }
+
+// interrupted says what is known where the user has interrupted a request.
+func interrupted(err error) string {
+	request := (*url.Error)(nil)
+	if !errors.As(err, &request) || request.Op == "Get" {
+		return "interrupted before the cluster had answered"
+	}
+	return "interrupted before the cluster had answered: whether the change is stored is not known; look with " +
+		"\"jackstaff status\" or \"jackstaff log\" before you make it again"
 }
 
 // missingKind names what an error says that the API server does not have.

@@ -148,7 +148,8 @@ func (w *waiter) untilSwitched(
 	ctx context.Context, c *cluster, flag *v1alpha1.FeatureFlag, name string, on bool,
 ) (string, error) {
 	generation, key := flag.Generation, client.ObjectKeyFromObject(flag)
-	return w.until(ctx, "the change of "+flag.Name, func(ctx context.Context) (progress, error) {
+	shows := c.target().command([]string{"status", name})
+	return w.until(ctx, "the change of "+flag.Name, shows, func(ctx context.Context) (progress, error) {
 		if err := c.client.Get(ctx, key, flag); err != nil {
 			return progress{}, err
 		}

@@ -41,9 +41,10 @@ type progress struct {
 
 // until looks again and again until it is done, and returns what the operator says. It fails where that takes too long,
 // or does not come by waiting.
+// What is the change, which is stored, and shows the command line that shows whether it is served.
 func (w *waiter) until(
 	ctx context.Context,
-	what string,
+	what, shows string,
 	look func(ctx context.Context) (progress, error),
 ) (string, error) {
 	last := progress{said: "the operator has not answered yet"}
@@ -59,10 +60,12 @@ func (w *waiter) until(
 		return now.done || now.stuck, nil
 	})
 	switch {
-	case wait.Interrupted(err) && ctx.Err() == nil:
-		return "", fmt.Errorf("%s is not served after %s: %s", what, w.timeout, last.said)
+	case ctx.Err() != nil:
+		return "", &storedError{what, "waiting was interrupted", shows, context.Cause(ctx)}
+	case wait.Interrupted(err):
+		return "", fmt.Errorf("%s is stored, and not served after %s: %s", what, w.timeout, last.said)
 	case err != nil:
-		return "", fmt.Errorf("wait for %s: %w", what, err)
+		return "", &storedError{what, "whether it is served cannot be seen: " + explained(err), shows, err}
 	case last.stuck:
 		return "", fmt.Errorf("%s is stored and not served: %s", what, last.said)
 	}
@@ -81,7 +84,8 @@ func (w *waiter) untilEnvironment(
 func (w *waiter) lookAt(
 	ctx context.Context, c *cluster, environment *v1alpha1.FlagEnvironment, what string, look func() progress,
 ) (string, error) {
-	return w.until(ctx, what+" of "+environment.Name, func(ctx context.Context) (progress, error) {
+	shows := c.target().command([]string{"status", environment.Name})
+	return w.until(ctx, what+" of "+environment.Name, shows, func(ctx context.Context) (progress, error) {
 		if err := c.client.Get(ctx, client.ObjectKeyFromObject(environment), environment); err != nil {
 			return progress{}, err
 		}
