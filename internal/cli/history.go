@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +83,11 @@ func (a *App) history(ctx context.Context, c *cluster, output, name string) erro
 		return err
 	}
 	revisions, err := c.history(ctx, environment)
-	if err != nil {
+	isTold := apierrors.IsForbidden(err) && output != "name" // Nothing else tells the names of ConfigMaps.
+	if isTold {
+		a.notef("You may not list ConfigMaps in namespace %s, so that the revisions are those that the status and the changes "+
+			"tell of: older ones, their ages and digests are not shown. Ask for the verb list on configmaps: %v", c.namespace, err)
+	} else if err != nil {
 		return err
 	}
 	entries, err := c.log(ctx)
@@ -99,11 +104,45 @@ func (a *App) history(ctx context.Context, c *cluster, output, name string) erro
 	for _, one := range unseenOf(environment, served, a.Clock.Now()) {
 		a.notef("%s: %s", environment.Name, one.what)
 	}
+	if isTold {
+		revisions, entries = toldRevisions(environment, entries)
+	}
 	for i := range revisions {
 		revisions[i].Served = revisions[i].Revision == servedRevision(environment, served)
 		revisions[i].By, revisions[i].What = sumUp(bringing(revisions, i, environment.Name, entries))
 	}
 	return a.printHistory(output, revisions)
+}
+
+// toldRevisions are the revisions that the status of an environment and the changes tell of, the newest first, with the
+// changes that say which revision published them. Of the others nobody knows what they belong to.
+func toldRevisions(
+	environment *v1alpha1.FlagEnvironment, entries []history.Entry,
+) (revisions []historyEntry, telling []history.Entry) {
+	known := map[int64]historyEntry{}
+	status := &environment.Status
+	for i := range entries {
+		for _, by := range entries[i].Revisions {
+			if by.Environment == environment.Name {
+				known[by.Revision] = historyEntry{Revision: by.Revision}
+				telling = append(telling, entries[i])
+				break
+			}
+		}
+	}
+	if status.PinnedRevision > 0 {
+		known[status.PinnedRevision] = historyEntry{Revision: status.PinnedRevision}
+	}
+	if status.PublishedRevision > 0 {
+		served := historyEntry{Revision: status.PublishedRevision, Digest: status.PublishedDigest}
+		if status.PublishedAt != nil {
+			served.PublishedAt = status.PublishedAt.UTC().Format(time.RFC3339)
+		}
+		known[served.Revision] = served
+	}
+	return slices.SortedFunc(maps.Values(known), func(a, b historyEntry) int {
+		return cmp.Compare(b.Revision, a.Revision)
+	}), telling
 }
 
 // flagHistory shows the changes of a flag, which may be gone.
