@@ -47,8 +47,10 @@ func (m *mutating[T, P]) handle(ctx context.Context, request admission.Request) 
 		if err != nil {
 			return refusal(err)
 		}
-		if warning != "" {
-			warnings = append(warnings, validation.Warning(warning))
+		for _, warning := range []string{warning, freezesNothing(&request, environment)} {
+			if warning != "" {
+				warnings = append(warnings, validation.Warning(warning))
+			}
 		}
 	}
 	if err := m.Default(admission.NewContextWithRequest(ctx, request), object); err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -73,4 +74,26 @@ func sayProduction(response *admission.Response, request *admission.Request, env
 	}
 	said := admission.PatchResponseFromRaw([]byte(`{"spec":{}}`), []byte(`{"spec":{"production":false}}`))
 	response.Patches = append(response.Patches, said.Patches...)
+}
+
+// freezesNothing is the warning of an environment that is given the end or the reason of a freeze without the freeze
+// itself, so that both are removed. It is empty where a freeze ends, which leaves them over.
+func freezesNothing(request *admission.Request, environment *v1alpha1.FlagEnvironment) string {
+	stored := &v1alpha1.FlagEnvironment{}
+	if request.Operation != admissionv1.Create && json.Unmarshal(request.OldObject.Raw, stored) != nil {
+		return ""
+	}
+	publish, was := &environment.Spec.Publish, &stored.Spec.Publish
+	var removed []string
+	if publish.SuspendUntil != nil && !publish.SuspendUntil.Equal(was.SuspendUntil) {
+		removed = append(removed, "spec.publish.suspendUntil")
+	}
+	if publish.SuspendReason != "" && publish.SuspendReason != was.SuspendReason {
+		removed = append(removed, "spec.publish.suspendReason")
+	}
+	if publish.Suspend || len(removed) == 0 {
+		return ""
+	}
+	return strings.Join(removed, ", ") + ": removed, because spec.publish.suspend is not true: nothing is frozen; " +
+		"write suspend: true in the same change"
 }

@@ -71,3 +71,14 @@ var _ = Describe("An environment whose author leaves production out", func() {
 		Expect(apply()).To(BeTrue())
 	})
 })
+
+var _ = Describe("A freeze whose author leaves suspend out", func() {
+	It("freezes nothing, and says so", func(ctx SpecContext) {
+		environment := builders.MakeEnvironment("staging", newNamespace(ctx)).Obj()
+		create(ctx, environment)
+		patch := `{"spec":{"publish":{"suspendUntil":"2099-03-01T12:00:00Z","suspendReason":"black friday"}}}`
+		Expect(cluster.Patch(ctx, environment, client.RawPatch(types.MergePatchType, []byte(patch)))).To(Succeed())
+		Expect(environment.Spec.Publish.SuspendReason).To(BeEmpty())
+		Expect(warned.take()).To(ConsistOf(ContainSubstring("nothing is frozen; write suspend: true")))
+	})
+})
