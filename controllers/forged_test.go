@@ -6,6 +6,7 @@ package controllers_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -88,12 +89,11 @@ var _ = Describe("Whoever may edit ConfigMaps, where no policy is in force", fun
 		with := func(name, kind, revision string) *corev1.ConfigMap {
 			prepared := entry(name)
 			prepared.Labels = map[string]string{v1alpha1.DatafileLabel: kind}
-			for key, value := range labels {
-				prepared.Labels[key] = value
-			}
+			maps.Copy(prepared.Labels, labels)
 			prepared.Annotations = map[string]string{
-				v1alpha1.RevisionAnnotation: revision, v1alpha1.DigestAnnotation: "sha256:" + strings.Repeat("0", 64),
-				v1alpha1.SDKKeysAnnotation: `{"keys":[{"secretName":"mine","serverHash":"sha256:` + strings.Repeat("a", 64) + `"}]}`,
+				v1alpha1.RevisionAnnotation: revision,
+				v1alpha1.DigestAnnotation:   "sha256:" + strings.Repeat("0", 64),
+				v1alpha1.SDKKeysAnnotation:  `{"keys":[{"secretName":"mine","serverHash":"sha256:` + strings.Repeat("a", 64) + `"}]}`,
 			}
 			prepared.Data = map[string]string{"datafile.json": `{"schemaVersion":"1.0","flags":{}}`}
 			return prepared

@@ -54,7 +54,8 @@ var _ = Describe("Drafts that do not fit into production's datafile", func() {
 			left := 0
 			for _, name := range large {
 				flag := fetch(g, builders.MakeFlag(name, project).Obj())
-				if published := conditionOf(flag.Status.Conditions, v1alpha1.PublishedCondition); published.Reason == v1alpha1.LastGoodReason {
+				published := conditionOf(flag.Status.Conditions, v1alpha1.PublishedCondition)
+				if published.Reason == v1alpha1.LastGoodReason {
 					g.Expect(published.Message).To(ContainSubstring("the flag is a draft, and the datafile has no room for it"))
 					left++
 				}

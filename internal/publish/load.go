@@ -236,7 +236,8 @@ func (p *Publisher) take(
 	to.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
 	to.FlagdComplete = configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation] == ""
 	to.PinnedRevision = pinnedRevisionOf(configMap)
-	if mark, is := ownership.BreakGlassOf(configMap); is && configMap.Labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileHistory {
+	isHistory := configMap.Labels[v1alpha1.DatafileLabel] == v1alpha1.DatafileHistory
+	if mark, is := ownership.BreakGlassOf(configMap); is && isHistory {
 		to.keptMark = &mark
 	}
 	to.Files = Files{Text: read.Text, Binary: read.Binary}

@@ -75,7 +75,9 @@ func (s *Served) Intact(environment *v1alpha1.FlagEnvironment) bool {
 	if s.BreakGlass != nil {
 		return s.marked
 	}
-	return s.object.Annotations[v1alpha1.BreakGlassAnnotation] == "" && slices.Equal(s.formats, environment.Spec.Datafile.Formats) && s.object.Name == environment.DatafileName() &&
+	return s.object.Annotations[v1alpha1.BreakGlassAnnotation] == "" &&
+		slices.Equal(s.formats, environment.Spec.Datafile.Formats) &&
+		s.object.Name == environment.DatafileName() &&
 		ownership.IsDatafile(client.ObjectKeyFromObject(environment), &s.object, v1alpha1.DatafileServed) &&
 		s.object.Labels[v1alpha1.DeletionPolicyLabel] == string(environment.Spec.DeletionPolicy) &&
 		s.object.Labels[v1alpha1.ProductionLabel] == strconv.FormatBool(environment.Spec.Production) &&

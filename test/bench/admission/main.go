@@ -12,6 +12,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +28,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -52,7 +54,9 @@ func main() {
 	ctrl.SetLogger(logr.Discard())
 	sizes := flag.String("flags", "300,10000", "how many flags the project has, one run each")
 	writes := flag.Int("writes", 60, "how many patches and creations are measured in each run")
-	applies := flag.String("apply", "1000", "how many flags kubectl applies to an empty project, one run each; empty for none")
+	applies := flag.String(
+		"apply", "1000", "how many flags kubectl applies to an empty project, one run each; empty for none",
+	)
 	flag.Parse()
 	if err := run(context.Background(), list(*sizes), list(*applies), *writes); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -163,7 +167,7 @@ func measureApply(ctx context.Context, folder string, table *tabwriter.Writer, s
 		return nil, err
 	}
 	var applied sample
-	if err := applied.take(guarded, bare, func(on *cluster) error { return on.apply(ctx, file) }); err != nil {
+	if err := applied.take(guarded, bare, func(on *cluster) error { return on.apply(file) }); err != nil {
 		return nil, err
 	}
 	applied.print(table, size, "kubectl apply")
@@ -240,11 +244,18 @@ func (c *cluster) patch(ctx context.Context, name string, i int) error {
 }
 
 // apply has kubectl apply a file.
-func (c *cluster) apply(ctx context.Context, file string) error {
-	command := exec.CommandContext(ctx, filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"),
-		"--kubeconfig", c.kubeconfig, "apply", "-f", file)
-	if printed, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("kubectl apply: %w: %s", err, printed[max(0, len(printed)-2000):])
+func (c *cluster) apply(file string) error {
+	user, err := c.controlPlane.AddUser(envtest.User{Name: "bench", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		return err
+	}
+	kubectl, err := user.Kubectl()
+	if err != nil {
+		return err
+	}
+	if _, printed, err := kubectl.Run("apply", "-f", file); err != nil {
+		said, _ := io.ReadAll(io.LimitReader(printed, 2000))
+		return fmt.Errorf("kubectl apply: %w: %s", err, said)
 	}
 	return nil
 }

@@ -222,8 +222,14 @@ func measureEvaluating(ctx context.Context, folder string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Printf("the costliest flag that is admitted, with an attribute of 16 KiB: p50 %s, p99 %s; %d clients ask for it %.0f "+
-		"times a second\n", rounded(percentile(costly, 50)), rounded(percentile(costly, 99)), costlyClients, perSecond)
+	fmt.Printf(
+		"the costliest flag that is admitted, with an attribute of 16 KiB: p50 %s, p99 %s; %d clients ask for it %.0f "+
+			"times a second\n",
+		rounded(percentile(costly, 50)),
+		rounded(percentile(costly, 99)),
+		costlyClients,
+		perSecond,
+	)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "a neighbour's\tquiet p50\tbeside p50\tquiet p99\tbeside p99\tratio of p99\tgoal\t")
 	ratio := float64(percentile(beside, 99)) / float64(percentile(quiet, 99))
@@ -302,7 +308,7 @@ func measureAttacks(ctx context.Context, folder string, lasting time.Duration) (
 		_, most, err := s.memory()
 		s.end()
 		if err != nil {
-			return append(over, fmt.Sprintf("%s: the manager has ended", attack.name)), table.Flush()
+			return append(over, attack.name+": the manager has ended"), table.Flush()
 		}
 		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t%d\t%d\t%d\t%s\t\n",
 			attack.name, before, most, shippedLimit, answered, asked, rounded(percentile(took, 99)))
