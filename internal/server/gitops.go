@@ -26,7 +26,8 @@ func (c *Cluster) guard(object metav1.Object) error {
 
 // Toggle switches a flag on or off in an environment, as the caller, and returns the flag as it was written. Where a
 // GitOps tool owns the flag, switching off sets the annotation flags.jackstaff.dev/force-disabled, which the tool does
-// not undo, and switching on removes it. It fails with an *Error like Change does.
+// not undo, and switching on removes it. Switching off a flag that is off anyway changes nothing. It fails with an *Error
+// like Change does.
 func Toggle(
 	ctx context.Context,
 	c *Cluster,
@@ -38,7 +39,9 @@ func Toggle(
 ) (*v1alpha1.FeatureFlag, error) {
 	edit := Edit[*v1alpha1.FeatureFlag]{
 		Apply: func(flag *v1alpha1.FeatureFlag) error {
-			SetEnabled(flag, environment, enabled)
+			if enabled || !OffAnyway(flag, environment) {
+				SetEnabled(flag, environment, enabled)
+			}
 			return nil
 		},
 		Part:   func(flag *v1alpha1.FeatureFlag) any { return flag.EnabledIn(environment) },
@@ -48,7 +51,9 @@ func Toggle(
 	if config := flag.In(environment); c.guard(flag) != nil && config != nil && config.Enabled {
 		edit.Unguarded = true
 		edit.Apply = func(flag *v1alpha1.FeatureFlag) error {
-			flag.ForceDisableIn(environment, !enabled)
+			if enabled || !OffAnyway(flag, environment) {
+				flag.ForceDisableIn(environment, !enabled)
+			}
 			return nil
 		}
 	}
@@ -60,6 +65,22 @@ func Toggle(
 func EnabledAt(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
 	config := flag.In(environment)
 	return flag.EnabledIn(environment) && !flag.Spec.Archived && compile.OnBySchedule(config.Schedule, now)
+}
+
+// OffAnyway reports whether a flag is off in an environment and stays off, whatever becomes of its schedule: it is
+// disabled, forced off or archived. To switch it off would change only what it is when the brake is lifted, or the flag
+// restored.
+func OffAnyway(flag *v1alpha1.FeatureFlag, environment string) bool {
+	return flag.Spec.Archived || !flag.EnabledIn(environment)
+}
+
+// CheckRestored fails with an *Error of status 422 for the field where a flag is archived, so that it cannot be switched
+// on. Restore says what to do, such as "restore it by PUT".
+func CheckRestored(flag *v1alpha1.FeatureFlag, field, restore string) error {
+	if !flag.Spec.Archived {
+		return nil
+	}
+	return InvalidField(field, "the flag is archived and stays off; %s, then switch it on", restore)
 }
 
 // ScheduledAt is when the schedule of a flag enables it in an environment, and false where that is not ahead.

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/gitops"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
@@ -42,6 +43,32 @@ type ConfigReadOnly struct {
 // togglesOnly reports whether nothing is to change but whether the flag is on.
 func (c *ConfigChanges) togglesOnly() bool {
 	return c.Enabled != nil && !c.DefaultVariationID.Sent && !c.touchesSchedule()
+}
+
+// togglesAlone reports whether a request only switches a flag on or off, and no schedule has a say in it. A schedule of a
+// flag that a GitOps tool owns cannot be cancelled, but the flag can be forced off.
+func (c *ConfigChanges) togglesAlone(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
+	if !c.togglesOnly() || *c.Enabled && flag.Spec.Archived {
+		return false
+	}
+	_, isScheduled := server.ScheduledAt(flag, environment, now)
+	return server.OffBySchedule(flag, environment, now) == "" ||
+		!*c.Enabled && isScheduled && gitops.ManagerOf(flag) != nil
+}
+
+// part is what a request changes of a flag in an environment. Whether the flag is on and its schedule are one thing.
+func (c *ConfigChanges) part(flag *v1alpha1.FeatureFlag, environment string) any {
+	config, part := flag.In(environment), []any{}
+	if config == nil {
+		config = &v1alpha1.EnvironmentConfig{}
+	}
+	if c.Enabled != nil || c.touchesSchedule() {
+		part = append(part, flag.Spec.Archived, config.Enabled, flag.EnabledIn(environment), config.Schedule)
+	}
+	if c.DefaultVariationID.Sent {
+		part = append(part, config.DefaultVariation)
+	}
+	return part
 }
 
 func (c *ConfigChanges) touchesSchedule() bool {
@@ -89,20 +116,13 @@ func (v *view) updateConfig(ctx context.Context, input *updateConfigInput) (*tag
 	if err := server.CheckReadOnly(asked.ConfigReadOnly, shown, readOnlyHints); err != nil {
 		return nil, err
 	}
-	_, isScheduled := server.ScheduledAt(of.flag, name, v.clock.Now())
-	if asked.togglesOnly() && server.OffBySchedule(of.flag, name, v.clock.Now()) == "" ||
-		asked.togglesOnly() && !*asked.Enabled && (!isScheduled || gitops.ManagerOf(of.flag) != nil) {
+	if asked.togglesAlone(of.flag, name, v.clock.Now()) {
 		of.flag, err = server.Toggle(ctx, v.cluster, of.flag, name, *asked.Enabled, rename, input.IfMatch)
 	} else {
 		of.flag, err = v.change(ctx, of.flag, edit{
 			ifMatch: input.IfMatch,
-			part: func(flag *v1alpha1.FeatureFlag) any {
-				if config := flag.In(name); config != nil {
-					return []any{flag.EnabledIn(name), config.DefaultVariation, config.Schedule}
-				}
-				return nil
-			},
-			apply: func(flag *v1alpha1.FeatureFlag) error { return applyConfig(flag, name, asked, v.clock.Now()) },
+			part:    func(flag *v1alpha1.FeatureFlag) any { return asked.part(flag, name) },
+			apply:   func(flag *v1alpha1.FeatureFlag) error { return applyConfig(flag, name, asked, v.clock.Now()) },
 		})
 	}
 	if err != nil {
@@ -127,38 +147,80 @@ func applyConfig(flag *v1alpha1.FeatureFlag, environment string, asked *ConfigCh
 			}
 		}
 	}
-	wasOn := server.EnabledAt(flag, environment, now)
+	return applyState(flag, environment, asked, now)
+}
+
+// applyState changes whether and when a flag is on in an environment.
+func applyState(flag *v1alpha1.FeatureFlag, environment string, asked *ConfigChanges, now time.Time) error {
+	before := flag.DeepCopy()
 	rescheduled, err := reschedule(flag, environment, asked)
 	if err != nil {
 		return err
 	}
 	_, isAhead := server.ScheduledAt(flag, environment, now)
-	enable := wasOn
-	switch {
-	case rescheduled && asked.ScheduledEnableAt.Sent && !asked.ScheduledEnableAt.Null && (isAhead || asked.Enabled == nil):
-		enable = true // It is scheduled: until then it is not on.
-	case asked.Enabled == nil && !rescheduled:
+	enable := enabledAfter(before, flag, environment, asked, rescheduled, now)
+	if enable == nil {
 		return nil
-	case asked.Enabled == nil:
-	case !*asked.Enabled && isAhead && asked.touchesSchedule():
-		return nil // It is off until then, as the request says.
-	default:
-		enable = *asked.Enabled
 	}
-	if why := server.OffBySchedule(flag, environment, now); enable && why != "" && !rescheduled {
+	if *enable {
+		field := "enabled"
+		if asked.Enabled == nil {
+			field = "scheduledEnableAt"
+		}
+		if err := server.CheckRestored(flag, field, restoreHint); err != nil {
+			return err
+		}
+	}
+	if why := server.OffBySchedule(flag, environment, now); *enable && why != "" && !rescheduled {
 		return server.InvalidField(
 			"enabled",
 			`the flag stays off, because %s; send "schedulingEnabled": false with "enabled": true to enable it now`,
 			why,
 		)
 	}
-	if enable != flag.EnabledIn(environment) {
-		server.SetEnabled(flag, environment, enable)
+	if config := flag.In(environment); *enable != flag.EnabledIn(environment) || config != nil && config.Enabled != *enable {
+		server.SetEnabled(flag, environment, *enable)
 	}
-	if !enable && isAhead {
+	if !*enable && isAhead {
 		cancel(flag.In(environment))
 	}
 	return nil
+}
+
+// enabledAfter is whether a flag is to be enabled in an environment, which is rescheduled from before to after, and nil
+// where that stays as it is. A value that comes back as it was shown changes nothing.
+func enabledAfter(
+	before, after *v1alpha1.FeatureFlag, environment string, asked *ConfigChanges, rescheduled bool, now time.Time,
+) *bool {
+	_, wasAhead := server.ScheduledAt(before, environment, now)
+	_, isAhead := server.ScheduledAt(after, environment, now)
+	begins := rescheduled && asked.ScheduledEnableAt.Sent && !asked.ScheduledEnableAt.Null
+	ends := rescheduled && asked.ScheduledDisableAt.Sent && !asked.ScheduledDisableAt.Null
+	switch {
+	case begins && (isAhead || asked.Enabled == nil):
+		return new(true) // It is scheduled: until then it is not on.
+	case asked.Enabled == nil && ends && !wasAhead:
+		return nil // It is on until then, if it is enabled.
+	case asked.Enabled == nil && !onBySpec(before, environment, now) && onBySpec(after, environment, now):
+		return new(false) // The schedule that is gone kept it off, and off it stays.
+	case asked.Enabled == nil:
+		return nil
+	case *asked.Enabled:
+		return new(true)
+	case isAhead && asked.touchesSchedule():
+		return nil // It is off until then, as the request says.
+	case server.OffAnyway(before, environment) && !rescheduled,
+		!rescheduled && !wasAhead && !server.EnabledAt(before, environment, now):
+		return nil // It was shown so.
+	default:
+		return new(false)
+	}
+}
+
+// onBySpec reports whether a flag is on at a time, if nobody has forced it off or archived it.
+func onBySpec(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
+	config := flag.In(environment)
+	return config != nil && config.Enabled && compile.OnBySchedule(config.Schedule, now)
 }
 
 // reschedule changes the schedule of a flag, and reports whether it is another than before.
@@ -177,6 +239,9 @@ func reschedule(flag *v1alpha1.FeatureFlag, environment string, asked *ConfigCha
 	server.Part(flag, environment).Schedule = after
 	return true, nil
 }
+
+// restoreHint says how an archived flag is restored, which no path of this view does.
+const restoreHint = "set spec.archived of the FeatureFlag to false first"
 
 // cancel takes the time away at which a flag is to be enabled, because somebody switched it off: off means off.
 func cancel(config *v1alpha1.EnvironmentConfig) {

@@ -210,7 +210,7 @@ func (v *view) updateFlag(ctx context.Context, input *updateFlagInput) (*tagged[
 	}
 	flag, err = v.change(ctx, flag, edit{
 		ifMatch: input.IfMatch,
-		part:    func(flag *v1alpha1.FeatureFlag) any { return []string{flag.Spec.DisplayName, flag.Spec.Description} },
+		part:    input.part,
 		apply: func(flag *v1alpha1.FeatureFlag) error {
 			if err := server.CheckReadOnly(body.FlagReadOnly, showFlag(flag, around, v.clock.Now()), readOnlyHints); err != nil {
 				return err
@@ -228,6 +228,18 @@ func (v *view) updateFlag(ctx context.Context, input *updateFlagInput) (*tagged[
 		return nil, err
 	}
 	return v.answerFlag(ctx, project, flag)
+}
+
+// part is what a request changes of a flag.
+func (i *updateFlagInput) part(flag *v1alpha1.FeatureFlag) any {
+	var part []string
+	if i.Body.Name != nil {
+		part = append(part, flag.Spec.DisplayName)
+	}
+	if i.Body.Description.Sent {
+		part = append(part, flag.Spec.Description)
+	}
+	return part
 }
 
 // set sets a field that a request has.

@@ -4,6 +4,7 @@
 package avsb
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -346,7 +347,8 @@ func schedule(before *v1alpha1.Schedule, asked *ConfigChanges) (*v1alpha1.Schedu
 	}
 	setInstant(&after.EnableAt, asked.ScheduledEnableAt)
 	setInstant(&after.DisableAt, asked.ScheduledDisableAt)
-	if asked.Timezone.Sent {
+	// Without a time zone it is shown as UTC, and what is only shown is not written.
+	if asked.Timezone.Sent && asked.Timezone.Value != cmp.Or(after.TimeZone, "UTC") {
 		after.TimeZone = asked.Timezone.Value
 	}
 	if after.EnableAt != nil || after.DisableAt != nil {
