@@ -198,18 +198,13 @@ func (v *view) change(
 		}
 		return keep()
 	case off:
-		// Only a schedule could make a flag serve more that serves everybody its default now.
-		if part := flag.In(environment); is == off && part != nil && part.Schedule == nil {
+		if staysOff(flag, environment, v.clock.Now()) {
 			return keep()
 		}
 		return server.Toggle(ctx, v.cluster, flag, environment, false, rename, input.IfMatch)
 	}
-	if flag.Spec.Archived {
-		return nil, server.InvalidField(
-			field,
-			"the flag is archived; restore it by jackstaff archive %s --restore, then switch it on",
-			flag.Name,
-		)
+	if err := server.CheckRestored(flag, field, "set spec.archived of the FeatureFlag to false first"); err != nil {
+		return nil, err
 	}
 	if isOnOnceEnabled(flag, environment, v.clock.Now()) {
 		return server.Toggle(ctx, v.cluster, flag, environment, true, rename, input.IfMatch)

@@ -194,6 +194,22 @@ func sliceID(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment) 
 // configuration sums up what a flag serves in an environment, like its status, which comes later. Of a flag that is not
 // valid, and so keeps serving what it did, only the status knows.
 func configuration(flag *v1alpha1.FeatureFlag, environment string, now time.Time) string {
+	summed, _ := summedUp(flag, environment, now)
+	return summed
+}
+
+// staysOff reports whether off changes nothing that anybody sees: off is what is shown, and that is known. A flag of
+// which nobody knows what it serves is switched off.
+func staysOff(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
+	summed, known := summedUp(flag, environment, now)
+	return summed == off && (known || server.OffAnyway(flag, environment))
+}
+
+// summedUp is the configuration of a flag in an environment, and whether it is known.
+func summedUp(flag *v1alpha1.FeatureFlag, environment string, now time.Time) (string, bool) {
+	if flag.Spec.Archived {
+		return off, true
+	}
 	summed := v1alpha1.ConfigurationOff
 	form, err := compile.Flag(flag, environment)
 	i := slices.IndexFunc(
@@ -201,20 +217,21 @@ func configuration(flag *v1alpha1.FeatureFlag, environment string, now time.Time
 		func(state v1alpha1.EnvironmentState) bool { return state.Name == environment },
 	)
 	switch {
-	case flag.Spec.Archived:
 	case err == nil:
 		summed = compile.Configuration(form, now)
 	case i >= 0:
 		summed = flag.Status.Environments[i].Wanted.Configuration
+	default:
+		return off, false
 	}
 	switch summed {
 	case v1alpha1.ConfigurationOn:
-		return on
+		return on, true
 	case v1alpha1.ConfigurationMixed:
-		return mixed
+		return mixed, true
 	case v1alpha1.ConfigurationOff:
 	}
-	return off
+	return off, true
 }
 
 // isOnOnceEnabled reports whether a flag that is enabled in an environment serves everybody one variation other than
