@@ -61,6 +61,8 @@ type step struct {
 	variation string
 	// undecided is true for the default that is served where no override or rule decides.
 	undecided bool
+	// isDefault is true for what is served where no override or rule decides.
+	isDefault bool
 }
 
 // Describe says in PostHog's form how a flag is served.
@@ -69,9 +71,16 @@ func (s *Surroundings) Describe(key string, form *datafile.Flag) *Description {
 	d.Filters.Groups = []Group{}
 	steps := d.steps()
 	// What serves false at the end is what becomes of everybody else anyway.
-	for len(steps) > 0 && d.isFalse(&steps[len(steps)-1]) {
-		steps = steps[:len(steps)-1]
+	end := len(steps)
+	for end > 0 && d.isFalse(&steps[end-1]) {
+		end--
 	}
+	for i := range steps[end:] {
+		if last := &steps[end+i]; !last.isDefault {
+			d.Lost = append(d.Lost, last.what+" serves false")
+		}
+	}
+	steps = steps[:end]
 	served := map[string]bool{}
 	for i := range steps {
 		if d.isFalse(&steps[i]) {
@@ -171,7 +180,7 @@ func (d *describer) otherwise(variation string, undecided bool, required []Prope
 		Variant:           d.variantOf(variation),
 		SortKey:           FallthroughKey,
 	}
-	return step{what: "the default", groups: []Group{group}, variation: variation, undecided: undecided}
+	return step{what: "the default", groups: []Group{group}, variation: variation, undecided: undecided, isDefault: true}
 }
 
 // override is the step for the targeting keys that are pinned to a variation.

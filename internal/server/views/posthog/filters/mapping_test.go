@@ -568,7 +568,7 @@ var _ = DescribeTable(
 			builders.MakeRule("s").Serve("off"),
 		),
 		`r | person a is_set "is_set"  | 100 | `,
-		nil,
+		[]string{`rule "s" serves false`},
 		[]string{"null in a"},
 	),
 	Entry(
@@ -587,6 +587,20 @@ var _ = DescribeTable(
 		"s |  | 100 | ",
 		[]string{"overrides"},
 		[]string{"overrides"},
+	),
+	Entry(
+		"an override that is false at the end",
+		boolean().Override("x", "off"),
+		"",
+		[]string{`overrides for "off" serves false`},
+		nil,
+	),
+	Entry(
+		"false at the end, and else the code's default",
+		boolean().CodeDefault().Rule(builders.MakeRule("s").Serve("off")),
+		"",
+		[]string{`rule "s" serves false`},
+		nil,
 	),
 	Entry(
 		"overrides",
