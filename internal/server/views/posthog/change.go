@@ -124,6 +124,7 @@ func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
 		}
 	}
 	stored := server.ViewFields[filters.Kept](flag, filters.ViewName)
+	before := filters.Canonical(stored)
 	keep(&stored, fields)
 	if fields.Filters.Sent && !fields.Filters.Null {
 		if err := c.filters(flag, &stored); err != nil {
@@ -144,6 +145,8 @@ func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
 			"has_encrypted_payloads",
 			"a payload is taken from a Secret in the manifest: spec.variations[].payloadFrom",
 		)
+	case filters.Canonical(stored) == before:
+		return nil // As it is written: nothing of it changes.
 	case stored.IsEmpty():
 		delete(flag.Annotations, v1alpha1.ViewAnnotationPrefix+filters.ViewName)
 		return nil
@@ -170,7 +173,7 @@ func (c *change) filters(flag *v1alpha1.FeatureFlag, stored *filters.Kept) error
 	wanted := c.fields.Filters.Value
 	c.writer = &filters.Writer{References: *c.References, Flag: flag, Filters: &wanted, Shown: shows}
 	// A new flag has nothing to lose. What is wrong with it, such as its key, is said before it is written.
-	if len(shows.Lost) > 0 && c.writer.Replaces() && !c.replace && flag.UID != "" {
+	if len(shows.Lost) > 0 && wanted.Replaces() && !c.replace && flag.UID != "" {
 		return server.InvalidField(
 			"filters",
 			"the flag has what filters do not show and this would lose: %s; change it in its manifest, or ask with "+
@@ -187,21 +190,36 @@ func (c *change) filters(flag *v1alpha1.FeatureFlag, stored *filters.Kept) error
 	if len(c.writer.Mistakes) > 0 {
 		return server.Invalid(c.writer.Mistakes...)
 	}
-	multivariate := c.fields.Filters.Value.Multivariate
+	if wanted.Replaces() {
+		c.keepShares(config, wanted.Multivariate, stored)
+	}
+	return nil
+}
+
+// keepShares keeps those of the variants where no rule splits and so holds them, and they are not as they are shown.
+func (c *change) keepShares(
+	config *v1alpha1.EnvironmentConfig,
+	multivariate *filters.Multivariate,
+	stored *filters.Kept,
+) {
+	environment := c.at.Environment.Name
 	if multivariate == nil {
-		return nil
+		return
 	}
-	delete(stored.Shares, environment)
 	if slices.ContainsFunc(config.Rules, func(rule v1alpha1.Rule) bool { return len(rule.Split) > 0 }) {
-		return nil
+		delete(stored.Shares, environment)
+		return
 	}
-	shares := map[string]float64{}
+	shares, changed := map[string]float64{}, false
 	for _, variant := range multivariate.Variants {
 		shares[variant.Key] = variant.RolloutPercentage
+		changed = changed || variant.RolloutPercentage != stored.Shares[environment][variant.Key]
+	}
+	if !changed {
+		return
 	}
 	if stored.Shares == nil {
 		stored.Shares = map[string]map[string]float64{}
 	}
 	stored.Shares[environment] = shares
-	return nil
 }

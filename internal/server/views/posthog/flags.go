@@ -181,7 +181,6 @@ func (v *view) retrieve(ctx context.Context, input *lookup.FlagScope) (*flagOutp
 }
 
 // heedSchedule refuses to switch on a flag that its schedule keeps off, unless the request replaces the schedule, too.
-// What came back as it was shown beside other fields switches nothing off.
 func (v *view) heedSchedule(
 	flag *v1alpha1.FeatureFlag,
 	environment string,
@@ -190,12 +189,7 @@ func (v *view) heedSchedule(
 	fields := &input.Body
 	why := server.OffBySchedule(flag, environment, v.clock.Now())
 	switch {
-	case why == "" || !fields.Active.Sent:
-		return false, nil
-	case !fields.Active.Value:
-		if !fields.isOnlyActive() {
-			fields.Active = server.Optional[bool]{}
-		}
+	case why == "" || !fields.Active.Value:
 		return false, nil
 	case !input.Replace:
 		return false, server.InvalidField(
@@ -230,10 +224,7 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 		)
 	}
 	shows := v.show(ctx, at, flag)
-	if err := fields.check(shows); err != nil {
-		return nil, err
-	}
-	if err := fields.checkNulls(shows); err != nil {
+	if err := fields.heed(flag, shows); err != nil {
 		return nil, err
 	}
 	unschedule, err := v.heedSchedule(flag, at.Environment.Name, input)

@@ -43,18 +43,14 @@ type Exported struct {
 
 // check fails with an *Error of status 422 that names the fields which are not as the flag shows them.
 func (r *ReadOnly) check(shows *Flag) error {
-	data, err := json.Marshal(shows)
+	is, err := fieldsShown(shows)
 	if err != nil {
-		return fmt.Errorf("encode the flag: %w", err)
-	}
-	is := map[string]json.RawMessage{}
-	if err := json.Unmarshal(data, &is); err != nil {
-		return fmt.Errorf("encode the flag: %w", err)
+		return err
 	}
 	var mistakes []server.FieldError
 	fields := reflect.ValueOf(*r)
 	for i := range fields.NumField() {
-		name, _, _ := strings.Cut(fields.Type().Field(i).Tag.Get("json"), ",")
+		name := jsonName(fields.Type().Field(i))
 		sent, _ := reflect.TypeAssert[server.Optional[json.RawMessage]](fields.Field(i))
 		if !sent.Sent || sent.Null && string(is[name]) == "null" || isSameJSON(sent.Value, is[name]) {
 			continue
@@ -67,6 +63,25 @@ func (r *ReadOnly) check(shows *Flag) error {
 		return server.Invalid(mistakes...)
 	}
 	return nil
+}
+
+// fieldsShown are the fields of a flag in an answer, by name.
+func fieldsShown(shows *Flag) (map[string]json.RawMessage, error) {
+	data, err := json.Marshal(shows)
+	if err != nil {
+		return nil, fmt.Errorf("encode the flag: %w", err)
+	}
+	is := map[string]json.RawMessage{}
+	if err := json.Unmarshal(data, &is); err != nil {
+		return nil, fmt.Errorf("encode the flag: %w", err)
+	}
+	return is, nil
+}
+
+// jsonName is the name that a field has in JSON.
+func jsonName(field reflect.StructField) string {
+	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+	return name
 }
 
 // isSameJSON reports whether two texts are the same JSON value.

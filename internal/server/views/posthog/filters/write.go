@@ -57,7 +57,7 @@ func (w *Writer) Write() {
 	if w.Filters.noVariants && !w.isBoolean() {
 		w.Refuse("filters.multivariate", "a flag with variants keeps at least one; create another flag without variants")
 	}
-	replaces := w.Replaces()
+	replaces := w.Filters.Replaces()
 	if w.Filters.Groups == nil {
 		w.Filters.Groups = w.Shown.Filters.Groups
 	}
@@ -72,9 +72,6 @@ func (w *Writer) Write() {
 		w.groups()
 	}
 }
-
-// Replaces reports whether filters say whom the flag is released to.
-func (w *Writer) Replaces() bool { return w.Filters.Groups != nil || w.Filters.Multivariate != nil }
 
 // isNothing reports whether a field that is not possible here says nothing.
 func isNothing(value any) bool {
@@ -131,6 +128,9 @@ func (w *Writer) groups() {
 		switch {
 		case run > 0 && strings.HasPrefix(key, OverrideKey):
 			w.keepOverrides(&before, strings.TrimPrefix(key, OverrideKey))
+		case run > 0 && w.isFallthrough(i):
+			w.Config.DefaultVariation = before.DefaultVariation
+			everybody = true
 		case w.isFallthrough(i):
 			w.Config.DefaultVariation = w.served(i)
 			everybody = true
