@@ -238,8 +238,11 @@ func diagnoseAuthority(bundle []byte, now time.Time) diagnosis {
 
 // diagnoseAdmission judges what a dry run of a create was answered.
 func diagnoseAdmission(err error, took time.Duration) diagnosis {
+	judged := "a change is judged, in " + took.Round(time.Millisecond).String()
 	switch {
 	case err == nil || apierrors.IsAlreadyExists(err):
+	case apierrors.IsForbidden(err) && denied(err): // It asks for a right, and has answered.
+		judged += ", and this one is refused to you: " + err.Error()
 	case admissionIsAway(err):
 		return diagnosis{
 			checkAdmission,
@@ -253,7 +256,7 @@ func diagnoseAdmission(err error, took time.Duration) diagnosis {
 	case apierrors.IsForbidden(err):
 		return diagnosis{
 			checkAdmission, unknown, "you may not create what would be tried: " + err.Error(),
-			"let somebody look who may change flags; \"changes\" below says whether anybody acts on them",
+			"let somebody look who may change flags",
 		}
 	default:
 		return diagnosis{
@@ -269,8 +272,11 @@ func diagnoseAdmission(err error, took time.Duration) diagnosis {
 			"see whether the operator has enough CPU, and whether the network to its Service is slow",
 		}
 	}
-	return diagnosis{checkAdmission, healthy, "a change is judged, in " + took.Round(time.Millisecond).String(), ""}
+	return diagnosis{checkAdmission, healthy, judged, ""}
 }
+
+// denied reports whether a webhook has answered: so the API server begins what it answers.
+func denied(err error) bool { return err != nil && strings.Contains(err.Error(), "denied the request") }
 
 // diagnoseWrong judges what a dry run of a create was answered that admission has to refuse.
 func diagnoseWrong(err error) diagnosis {
@@ -287,7 +293,7 @@ func diagnoseWrong(err error) diagnosis {
 		return diagnosis{checkAdmission, unknown, "nothing can be tried: " + err.Error(), "rename that audience"}
 	case admissionIsAway(err):
 		return diagnoseAdmission(err, 0)
-	case strings.Contains(err.Error(), "denied the request"): // So the API server begins what a webhook answers.
+	case denied(err):
 		return diagnosis{checkAdmission, healthy, "what is wrong is refused", ""}
 	}
 	return diagnosis{

@@ -11,12 +11,34 @@ import (
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/mounts"
 )
+
+// diagnoseNamespace says that a namespace may be the wrong one, by what reading it and its environments was answered, and
+// nothing where there is no sign of that.
+func diagnoseNamespace(namespace string, findErr, readErr error, environments int) []diagnosis {
+	advice := "choose another namespace with -n, or set that of the kubeconfig"
+	switch {
+	case apierrors.IsNotFound(findErr):
+		return []diagnosis{{checkNamespace, problem, "namespace " + namespace + " does not exist", advice}}
+	case apierrors.IsForbidden(readErr):
+		return []diagnosis{{
+			checkNamespace, problem,
+			"you may read nothing in namespace " + namespace + ": it is another project's, or does not exist",
+			advice + "; where it is the right one, ask for a role of docs/permissions.md",
+		}}
+	case readErr == nil && environments == 0:
+		return []diagnosis{{
+			checkNamespace, warning, "namespace " + namespace + " has no environments: it may be the wrong one", advice,
+		}}
+	}
+	return nil
+}
 
 // diagnoseEnvironments says of each environment what it serves, and what is in its way.
 // Served is what is served for each, nil where that may not be read.

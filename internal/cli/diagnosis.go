@@ -49,6 +49,7 @@ const (
 )
 
 const (
+	checkNamespace    = "namespace"
 	checkServer       = "API server"
 	checkDefinitions  = "definitions"
 	checkOperator     = "operator"

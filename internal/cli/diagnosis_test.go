@@ -228,6 +228,37 @@ func TestDiagnoseWebhooks(t *testing.T) {
 	}
 }
 
+// Whoever has mistyped the namespace must be told so first, rather than that this and that is not known.
+func TestDiagnoseNamespace(t *testing.T) {
+	missing := apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "shopp")
+	refused := apierrors.NewForbidden(schema.GroupResource{Resource: "flagenvironments"}, "", errors.New("no"))
+	for name, tc := range map[string]struct {
+		find, read   error
+		environments int
+		want         verdict
+		says         string
+	}{
+		"missing":                    {missing, nil, 0, problem, "namespace shopp does not exist"},
+		"missing, to a stranger":     {refused, refused, 0, problem, "it is another project's, or does not exist"},
+		"empty":                      {nil, nil, 0, warning, "it may be the wrong one"},
+		"empty, may not be found":    {refused, nil, 0, warning, "it may be the wrong one"},
+		"a project":                  {nil, nil, 2, healthy, ""},
+		"a project, to its viewer":   {refused, nil, 1, healthy, ""},
+		"the definition is missing ": {nil, errors.New("no match"), 0, healthy, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := diagnoseNamespace("shopp", tc.find, tc.read, tc.environments)
+			if tc.want == healthy {
+				if len(got) > 0 {
+					t.Errorf("it says %+v", got)
+				}
+				return
+			}
+			expect(t, got, tc.want, tc.says)
+		})
+	}
+}
+
 func TestDiagnoseAdmission(t *testing.T) {
 	resource := schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "flagaudiences"}
 	for name, tc := range map[string]struct {
@@ -248,6 +279,10 @@ func TestDiagnoseAdmission(t *testing.T) {
 			apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "shop"), 0, unknown, `namespaces "shop" not found`,
 		},
 		"refused": {apierrors.NewBadRequest("no"), 0, problem, "is refused"},
+		"a right of admission": {
+			apierrors.NewForbidden(resource, "doctor", errors.New(`admission webhook "judge" denied the request: needs the verb "publish"`)),
+			0, healthy, `needs the verb "publish"`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) { expect(t, []diagnosis{diagnoseAdmission(tc.err, tc.took)}, tc.want, tc.says) })
 	}

@@ -79,6 +79,8 @@ type examination struct {
 	now       func() time.Time
 	version   string
 	diagnoses []diagnosis
+	// seesChanges is false where nothing of the namespace can be read, so that changes are not looked at.
+	seesChanges bool
 }
 
 // examine makes all checks. It fails where the cluster cannot be reached.
@@ -102,6 +104,7 @@ func (a *App) examine(ctx context.Context, c *cluster) ([]diagnosis, error) {
 		return nil, err
 	}
 	e := &examination{cluster: c, now: a.Clock.Now, version: a.Version}
+	e.findNamespace(ctx)
 	e.say(diagnoseServer(server.GitVersion))
 	if err := e.definitions(ctx); err != nil {
 		return nil, err
@@ -168,7 +171,19 @@ func (e *examination) webhooks(ctx context.Context) {
 			said = judged
 		}
 	}
+	if e.seesChanges && said.Verdict == unknown {
+		said.Advice += "; \"changes\" below says whether anybody acts on changes"
+	}
 	e.say(said)
+}
+
+// findNamespace says first where the namespace may be the wrong one, because all that follows is about it then.
+func (e *examination) findNamespace(ctx context.Context) {
+	environments := &v1alpha1.FlagEnvironmentList{}
+	readErr := e.client.List(ctx, environments, client.InNamespace(e.namespace))
+	e.seesChanges = readErr == nil
+	findErr := e.client.Get(ctx, client.ObjectKey{Name: e.namespace}, &corev1.Namespace{})
+	e.say(diagnoseNamespace(e.namespace, findErr, readErr, len(environments.Items))...)
 }
 
 func (e *examination) policies(ctx context.Context) {

@@ -75,7 +75,7 @@ func (a *App) needsBreakGlass(
 // admissionAnswers reports whether that is the answer of admission to a dry run. Whoever may not ask has no other way,
 // and is not kept from this one.
 func admissionAnswers(err error) bool {
-	return err == nil || apierrors.IsInvalid(err) || strings.Contains(err.Error(), "denied the request")
+	return err == nil || apierrors.IsInvalid(err) || denied(err)
 }
 
 // rightsMissing says which rights break glass needs where the API server refuses to let somebody write the served
