@@ -224,12 +224,20 @@ func (v *view) switchFlag(
 	ctx context.Context, flag *v1alpha1.FeatureFlag, environment string, input *toggleInput,
 ) (*v1alpha1.FeatureFlag, error) {
 	rename := names(flag, environment, nil)
-	if input.Body.ClearSchedule {
+	if input.Body.Enabled {
+		if err := server.CheckRestored(flag, "enabled", restoreHint); err != nil {
+			return nil, err
+		}
+	}
+	_, isAhead := server.ScheduledAt(flag, environment, v.clock.Now())
+	isExpired := !isAhead && server.OffBySchedule(flag, environment, v.clock.Now()) != ""
+	if input.Body.ClearSchedule || !input.Body.Enabled && isExpired {
 		return server.Change(ctx, v.cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
 			Apply: func(flag *v1alpha1.FeatureFlag) error {
-				server.Part(flag, environment).Schedule = nil
-				server.SetEnabled(flag, environment, input.Body.Enabled)
-				return nil
+				if input.Body.ClearSchedule {
+					clearSchedule(flag, environment, input.Body.Enabled)
+				}
+				return nil // It is off already, and was shown so.
 			},
 			Part: func(flag *v1alpha1.FeatureFlag) any {
 				if config := flag.In(environment); config != nil {
@@ -249,4 +257,20 @@ func (v *view) switchFlag(
 		)
 	}
 	return server.Toggle(ctx, v.cluster, flag, environment, input.Body.Enabled, rename, input.IfMatch)
+}
+
+// restoreHint says how an archived flag is restored.
+const restoreHint = `PUT {"archived": false} first`
+
+// clearSchedule takes the schedule of a flag away, and switches the flag on or off. Off without a schedule it stays as
+// it is.
+func clearSchedule(flag *v1alpha1.FeatureFlag, environment string, enabled bool) {
+	hadSchedule := false
+	if config := flag.In(environment); config != nil {
+		hadSchedule = config.Schedule != nil
+		config.Schedule = nil
+	}
+	if enabled || hadSchedule || !server.OffAnyway(flag, environment) {
+		server.SetEnabled(flag, environment, enabled)
+	}
 }
