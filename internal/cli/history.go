@@ -108,7 +108,8 @@ func (a *App) history(ctx context.Context, c *cluster, output, name string) erro
 		revisions, entries = toldRevisions(environment, entries)
 	}
 	for i := range revisions {
-		revisions[i].Served = revisions[i].Revision == servedRevision(environment, served)
+		revisions[i].Served = revisions[i].Revision == servedRevision(environment, served) &&
+			(served == nil || served.differs == "")
 		revisions[i].By, revisions[i].What = sumUp(bringing(revisions, i, environment.Name, entries))
 	}
 	return a.printHistory(output, revisions)

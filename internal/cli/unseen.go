@@ -34,6 +34,8 @@ type servedMark struct {
 	publishedAt time.Time
 	// changedAt is when it was written last, and zero where nobody knows.
 	changedAt time.Time
+	// differs is why its content is not that revision, and empty where it is.
+	differs string
 	// breakGlass is who wrote it without the operator, and nil where nobody did.
 	breakGlass *ownership.BreakGlass
 }
@@ -46,14 +48,13 @@ type unseen struct {
 	since time.Time
 }
 
-// servedMark reads the metadata of what an environment serves. It is nil where the caller may not read it, and where
+// servedMark reads what is said by what an environment serves. It is nil where the caller may not read it, and where
 // nobody knows its name, because what is stored of the environment does not fit this version.
 func (c *cluster) servedMark(ctx context.Context, environment *v1alpha1.FlagEnvironment) (*servedMark, error) {
 	if v1alpha1.Lost(environment, "spec.datafile") {
 		return nil, nil //nolint:nilnil // As below.
 	}
-	served := &metav1.PartialObjectMetadata{}
-	served.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	served := &corev1.ConfigMap{}
 	name := environment.DatafileName()
 	err := c.client.Get(ctx, client.ObjectKey{Namespace: environment.Namespace, Name: name}, served)
 	switch {
@@ -64,7 +65,11 @@ func (c *cluster) servedMark(ctx context.Context, environment *v1alpha1.FlagEnvi
 	case err != nil:
 		return nil, fmt.Errorf("read what environment %q serves: %w", environment.Name, err)
 	}
-	return newServedMark(served), nil
+	mark := newServedMark(served)
+	if mark.revision > 0 {
+		mark.differs = ownership.Differs(environment, served)
+	}
+	return mark, nil
 }
 
 func newServedMark(served metav1.Object) *servedMark {
@@ -118,6 +123,9 @@ func servedOtherwise(status *v1alpha1.FlagEnvironmentStatus, served *servedMark)
 		return ""
 	case served.missing:
 		return "nothing is served, as ConfigMap " + served.name + " is missing" + notSeen
+	case served.differs != "":
+		return fmt.Sprintf("ConfigMap %s serves content that is not revision %d, which it says it is: %s; an operator that "+
+			"works restores what it has published", served.name, served.revision, served.differs)
 	case served.breakGlass != nil && served.revision != status.PublishedRevision:
 		return fmt.Sprintf("revision %d is served, by break glass of %s at %s"+notSeen,
 			served.revision, served.breakGlass.Actor, served.breakGlass.At.UTC().Format(time.RFC3339))

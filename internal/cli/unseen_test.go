@@ -92,6 +92,10 @@ func TestUnseen(t *testing.T) {
 			in(v1alpha1.PublishStateBreakGlass), served("6", "", time.Hour), "break glass has ended at revision 6", problem, 6,
 		},
 		"another revision": {same, served("8", "", time.Hour), "revision 8 is served, and the status says 6", problem, 8},
+		"the data of another revision, by hand": {
+			same, &servedMark{name: "flags-production", revision: 6, differs: "its document says that it is revision 3", changedAt: examined.Add(-time.Hour)},
+			"ConfigMap flags-production serves content that is not revision 6", problem, 6,
+		},
 		"nothing is served": {
 			same, &servedMark{name: "flags-production", missing: true}, "ConfigMap flags-production is missing", warning, 0,
 		},

@@ -76,6 +76,17 @@ func Read(seal *Seal, environment *v1alpha1.FlagEnvironment, configMap *corev1.C
 	return read(environment, configMap, isSealed)
 }
 
+// Differs says why the contents of a datafile are not those of the revision that its metadata name, to whoever has not
+// the key of the seals. It is empty where they are, and where a newer operator has published it.
+func Differs(environment *v1alpha1.FlagEnvironment, configMap *corev1.ConfigMap) string {
+	_, err := read(environment, configMap, true)
+	tampered := (*TamperedError)(nil)
+	if !errors.As(err, &tampered) {
+		return ""
+	}
+	return tampered.Why
+}
+
 // read is Read, without a look at who wrote the datafile.
 func read(environment *v1alpha1.FlagEnvironment, configMap *corev1.ConfigMap, isSealed bool) (*Datafile, error) {
 	name := configMap.Name
