@@ -13,8 +13,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/server/views/posthog/filters"
 )
 
-// heed prepares a request to change a flag: it leaves what came back as it was shown out of the fields. It fails with an
-// *Error of status 422 where one of the others cannot change so.
+// heed prepares a request to change a flag: it leaves out of the fields what came back as it was shown. It fails with
+// an *Error of status 422 where one of the others cannot change so.
 func (f *Fields) heed(flag *v1alpha1.FeatureFlag, shows *Flag) error {
 	if err := f.check(shows); err != nil {
 		return err
@@ -64,8 +64,8 @@ func (f *Fields) checkNulls(shows *Flag) error {
 
 // dropShown leaves out of a request what came back as the flag shows it, because that is no change: what is shown can
 // be derived from more than the field that it would be written to. Two things are meant though they are as shown. False
-// for active alone, or beside a restore, switches the flag off for good. What a request asserts of the filters beside
-// it, such as is_remote_configuration, holds for these.
+// for active switches the flag off for good alone, where only a schedule keeps it off, and beside a restore. What a
+// request asserts of the filters beside it, such as is_remote_configuration, holds for these.
 func (f *Fields) dropShown(shows *Flag) error {
 	is, err := fieldsShown(shows)
 	if err != nil {
@@ -77,7 +77,7 @@ func (f *Fields) dropShown(shows *Flag) error {
 	}
 	meant := map[string]bool{
 		"filters": true, "version": true,
-		"active":                  f.isOnlyActive() || restores,
+		"active":                  f.isOnlyActive() || restores, // Toggle leaves a flag that is off anyway.
 		"is_remote_configuration": f.Filters.Sent, "has_encrypted_payloads": f.Filters.Sent,
 	}
 	fields := reflect.ValueOf(f).Elem()

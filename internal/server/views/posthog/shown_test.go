@@ -113,9 +113,11 @@ var _ = Describe("What comes back", func() {
 		Expect(object(refused)["detail"]).To(ContainSubstring("the flag is deleted"))
 		Expect(s.patch("archived", `{"active": true, "deleted": false}`)).To(HaveKeyWithValue("active", true))
 
-		By("switching a braked flag off for good where that alone is asked")
+		By("switching a scheduled flag off for good where that alone is asked, and leaving a braked one braked")
+		s.patch("ahead", `{"active": false}`)
+		Expect(s.resource("ahead").Spec.Environments[0].Enabled).To(BeFalse())
 		s.patch("braked", `{"active": false}`)
-		Expect(s.resource("braked").Spec.Environments[0].Enabled).To(BeFalse())
+		Expect(s.resource("braked").Spec.Environments[0].Enabled).To(BeTrue())
 	})
 })
 
