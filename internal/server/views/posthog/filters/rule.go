@@ -15,14 +15,19 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
-// rule makes a rule of a group, or changes the one that its sort key names.
-func (w *Writer) rule(before *v1alpha1.EnvironmentConfig, i int) {
+// rule makes a rule of a group and those that differ from it in the audience only, or changes the one that their sort
+// key names.
+func (w *Writer) rule(before *v1alpha1.EnvironmentConfig, i, alike int) {
 	group := &w.Filters.Groups[i]
 	rule := v1alpha1.Rule{HashAttribute: w.HashAttribute}
 	old := ruleOf(before, group.SortKey)
-	if old != nil && ruleOf(w.Config, old.Name) == nil {
+	switch {
+	case old == nil:
+		rule.Name = w.newName(before, i)
+	case ruleOf(w.Config, old.Name) == nil:
 		rule = *old.DeepCopy()
-	} else {
+	default:
+		w.refuseTorn(i)
 		rule.Name = w.newName(before, i)
 	}
 	rule.Enabled = new(true)
@@ -42,6 +47,9 @@ func (w *Writer) rule(before *v1alpha1.EnvironmentConfig, i int) {
 		if w.test(&rule, old, i, j) {
 			properties = append(properties, j)
 		}
+	}
+	for j := i + 1; j < i+alike; j++ {
+		w.moreAudiences(&rule, j)
 	}
 	w.addRule(rule, i, properties)
 }
@@ -107,10 +115,8 @@ func thousandthsOf(percent float64) (int32, bool) {
 // condition of the rule as it was keeps that condition.
 func (w *Writer) test(rule, old *v1alpha1.Rule, i, j int) bool {
 	property := &w.Filters.Groups[i].Properties[j]
-	name := fmt.Sprintf("%s.properties[%d].", groupField(i), j)
-	if !isNothing(property.Negation) || property.GroupTypeIndex != nil {
-		w.Refuse(name+"negation", "negation and groups are not possible here")
-	}
+	name := propertyField(i, j)
+	w.possible(property, i, j)
 	switch property.Type {
 	case TypeFlag:
 		return false
@@ -133,6 +139,16 @@ func (w *Writer) test(rule, old *v1alpha1.Rule, i, j int) bool {
 	}
 	rule.Conditions = append(rule.Conditions, found)
 	return true
+}
+
+// propertyField begins the names of the fields of a property.
+func propertyField(i, j int) string { return fmt.Sprintf("%s.properties[%d].", groupField(i), j) }
+
+// possible refuses what properties of PostHog may say and none here.
+func (w *Writer) possible(property *Property, i, j int) {
+	if !isNothing(property.Negation) || property.GroupTypeIndex != nil {
+		w.Refuse(propertyField(i, j)+"negation", "negation and groups are not possible here")
+	}
 }
 
 // shownCondition is the condition of a rule that a property shows, and nil where it shows none.

@@ -123,7 +123,10 @@ func (w *Writer) groups() {
 		if i == 0 {
 			w.prerequisites(i)
 		}
-		run := w.kept(i)
+		run, alike := w.kept(i), w.alike(i)
+		if alike > run {
+			run = 0 // More audiences than the rule had.
+		}
 		key := groups[i].SortKey
 		switch {
 		case run > 0 && strings.HasPrefix(key, OverrideKey):
@@ -137,7 +140,8 @@ func (w *Writer) groups() {
 		case run > 0:
 			w.addRule(*ruleOf(&before, key), i, nil)
 		default:
-			w.rule(&before, i)
+			w.rule(&before, i, alike)
+			run = alike
 		}
 		i += max(run, 1)
 	}
