@@ -4,7 +4,6 @@
 package avsb
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -215,7 +214,7 @@ func (v *view) updateFlag(ctx context.Context, input *updateFlagInput) (*tagged[
 			if err := server.CheckReadOnly(body.FlagReadOnly, showFlag(flag, around, v.clock.Now()), readOnlyHints); err != nil {
 				return err
 			}
-			if body.Name != nil && *body.Name != cmp.Or(flag.Spec.DisplayName, flag.Name) {
+			if body.Name != nil && *body.Name != displayName(flag) {
 				flag.Spec.DisplayName = *body.Name
 			}
 			if body.Description.Sent {

@@ -34,7 +34,7 @@ func showFields(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnviron
 		ID: string(
 			flag.UID,
 		),
-		Name:                cmp.Or(flag.Spec.DisplayName, flag.Name),
+		Name:                displayName(flag),
 		Key:                 flag.Key(),
 		Description:         flag.Spec.Description,
 		Type:                flagTypes[flag.Spec.Type],
@@ -54,6 +54,9 @@ func showFields(flag *v1alpha1.FeatureFlag, environments []*v1alpha1.FlagEnviron
 	}
 	return fields
 }
+
+// displayName is the flag's name for people.
+func displayName(flag *v1alpha1.FeatureFlag) string { return cmp.Or(flag.Spec.DisplayName, flag.Key()) }
 
 func showTail(flag *v1alpha1.FeatureFlag) FlagTail {
 	return FlagTail{

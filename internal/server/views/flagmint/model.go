@@ -202,7 +202,7 @@ func show(
 		Metadata:          fields.Metadata,
 		CreatedAt:         flag.CreationTimestamp.UTC(),
 		UpdatedAt:         server.UpdatedAt(flag).UTC(),
-		ArchivedAt:        timeOf(flag.Status.ArchivedTime),
+		ArchivedAt:        archivedAt(flag),
 		DeletedAt:         timeOf(flag.DeletionTimestamp),
 		Environments:      []Environment{},
 		ManagedBy:         gitops.ManagerOf(flag),
@@ -254,6 +254,18 @@ func showRule(rule *v1alpha1.Rule) Rule {
 		shown.Shares = append(shown.Shares, Share{Variation: entry.Variation, Weight: entry.Weight})
 	}
 	return shown
+}
+
+// archivedAt is when a flag was archived. The operator says it a moment later; until then the last change is it.
+func archivedAt(flag *v1alpha1.FeatureFlag) *time.Time {
+	switch {
+	case !flag.Spec.Archived:
+		return nil
+	case flag.Status.ArchivedTime == nil:
+		return new(server.UpdatedAt(flag).UTC())
+	default:
+		return timeOf(flag.Status.ArchivedTime)
+	}
 }
 
 func timeOf(at *metav1.Time) *time.Time {
