@@ -14,7 +14,7 @@ import (
 
 // nullSuffix ends what is said of a field that is null. Huma hands over only the text of such a mistake, so that the
 // field is read from what comes before.
-const nullSuffix = ": null is not a value here; leave the field out to keep it as it is"
+const nullSuffix = ": null is not a value here; give a value or leave the field out"
 
 // readBody reads JSON into what huma asks for, and refuses a null where it would mean nothing. Huma itself takes a null
 // for a field that was left out.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
@@ -158,5 +159,41 @@ func TestPartOfFlagChanges(t *testing.T) {
 	}
 	if !equality.Semantic.DeepEqual(describing.part(is), describing.part(other)) {
 		t.Error("a description is in conflict with a name")
+	}
+}
+
+// Whoever may not publish must hear why and until when, in words that a client of this API knows.
+func TestHeld(t *testing.T) {
+	now := time.Date(2027, 1, 2, 15, 4, 5, 0, time.UTC)
+	later := &metav1.Time{Time: now.Add(time.Hour)}
+	for name, tc := range map[string]struct {
+		publish v1alpha1.Publish
+		says    string
+	}{
+		"free":        {v1alpha1.Publish{}, ""},
+		"thawed":      {v1alpha1.Publish{Suspend: true, SuspendUntil: &metav1.Time{Time: now}}, ""},
+		"frozen":      {v1alpha1.Publish{Suspend: true}, `suspended in environment "staging" until somebody ends the freeze`},
+		"frozen, why": {v1alpha1.Publish{Suspend: true, SuspendReason: "Black Friday"}, "ends the freeze: Black Friday"},
+		"frozen, how long": {
+			v1alpha1.Publish{Suspend: true, SuspendReason: "Sale", SuspendUntil: later}, "until 2027-01-02T16:04:05Z: Sale",
+		},
+		"pinned": {v1alpha1.Publish{Revision: new(int64(3))}, "pinned to revision 3"},
+	} {
+		environment := builders.MakeEnvironment("staging", "shop").Obj()
+		environment.Spec.Publish = tc.publish
+		err, said := held(environment, now), ""
+		if err != nil {
+			said = err.Error()
+		}
+		if (err == nil) != (tc.says == "") || !strings.Contains(said, tc.says) || strings.Contains(said, "spec.") {
+			t.Errorf("%s: %q", name, said)
+		}
+	}
+}
+
+// A flag without a name for people is called by the key that code asks for, as in the other views.
+func TestDisplayName(t *testing.T) {
+	if name := displayName(builders.MakeFlag("new-checkout", "shop").Key("new_checkout").Obj()); name != "new_checkout" {
+		t.Error(name)
 	}
 }

@@ -125,20 +125,8 @@ func (v *view) publish(ctx context.Context, input *publishInput) (*publishOutput
 	if err != nil {
 		return nil, err
 	}
-	switch spec := environment.Spec.Publish.At(v.clock.Now()); {
-	case spec.Suspend:
-		return nil, server.Errorf(
-			http.StatusConflict,
-			"publishing is suspended in environment %q (spec.publish.suspend)",
-			environment.Name,
-		)
-	case spec.Revision != nil:
-		return nil, server.Errorf(
-			http.StatusConflict,
-			"environment %q is pinned to revision %d (spec.publish.revision)",
-			environment.Name,
-			*spec.Revision,
-		)
+	if held := held(environment, v.clock.Now()); held != nil {
+		return nil, held
 	}
 	pending, err := v.pendingFlags(ctx, environment)
 	if err != nil {
@@ -194,6 +182,31 @@ func (v *view) publish(ctx context.Context, input *publishInput) (*publishOutput
 		return nil, err
 	}
 	return output, v.awaitPublished(ctx, latest, pending)
+}
+
+// held says why nothing is published in an environment, and is nil where something can be.
+func held(environment *v1alpha1.FlagEnvironment, now time.Time) error {
+	switch spec := environment.Spec.Publish.At(now); {
+	case spec.Suspend:
+		until, reason := "somebody ends the freeze", ""
+		if spec.SuspendUntil != nil {
+			until = server.Time(spec.SuspendUntil.Time)
+		}
+		if spec.SuspendReason != "" {
+			reason = ": " + spec.SuspendReason
+		}
+		return server.Errorf(
+			http.StatusConflict, "publishing is suspended in environment %q until %s%s", environment.Name, until, reason,
+		)
+	case spec.Revision != nil:
+		return server.Errorf(
+			http.StatusConflict,
+			"environment %q is pinned to revision %d; nothing is published until somebody ends the rollback",
+			environment.Name,
+			*spec.Revision,
+		)
+	}
+	return nil
 }
 
 // isAnswered reports whether the operator has answered a publish request, or one that came after it and stands for

@@ -33,3 +33,17 @@ func TestKeysGoThroughFlagsOnce(t *testing.T) {
 		}
 	}
 }
+
+// A message names an operator as the request does, and not as the Kind, whatever comes after it.
+func TestWords(t *testing.T) {
+	for kind, want := range map[string]string{
+		"operator GreaterThan: must be a decimal number": "operator gt: must be a decimal number",
+		"operator GreaterThan takes exactly one value":   "operator gt takes exactly one value",
+		"operator GreaterThanOrEqual: must be a number":  "operator gte: must be a number",
+		"operator Exists takes no values":                "operator exists takes no values",
+	} {
+		if got := words().Replace(kind); got != want {
+			t.Errorf("%q and not %q", got, want)
+		}
+	}
+}

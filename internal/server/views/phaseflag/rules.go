@@ -347,7 +347,9 @@ var ruleNames = strings.NewReplacer(
 func words() *strings.Replacer {
 	pairs := []string{"variation and split", "variation and percentage_rollout", "defaultVariation", "default_variation"}
 	for _, operator := range slices.Backward(operators) { // Of two names for one, a message has the one that takes a list.
-		pairs = append(pairs, "operator "+string(operator.of)+" ", "operator "+operator.name+" ")
+		for _, end := range []string{" ", ":"} { // So that no operator is taken for the beginning of another.
+			pairs = append(pairs, "operator "+string(operator.of)+end, "operator "+operator.name+end)
+		}
 	}
 	return strings.NewReplacer(pairs...)
 }
