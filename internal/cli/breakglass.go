@@ -56,7 +56,7 @@ func (a *App) breakGlassToggle(ctx context.Context, o *toggling, nameOrKey strin
 		return err
 	}
 	brake := o.cluster.target().toggle(done.Key, environment.Name, "--brake")
-	if err := a.needsBreakGlass(ctx, o.cluster, environment, brake, o.yes, o.dryRun); err != nil {
+	if err := a.needsBreakGlass(ctx, o.cluster, environment, &o.changing, brake, o.yes); err != nil {
 		return err
 	}
 	done.Revision, err = a.serveWithoutOperator(ctx, o.cluster, environment, o.dryRun, func(current *corev1.ConfigMap) (
@@ -103,7 +103,7 @@ func (a *App) breakGlassRollback(
 	pin := o.cluster.target().command(
 		[]string{"rollback", environment.Name}, "--to", strconv.FormatInt(planned.target, 10),
 	)
-	if err := a.needsBreakGlass(ctx, o.cluster, environment, pin, o.yes, o.dryRun); err != nil {
+	if err := a.needsBreakGlass(ctx, o.cluster, environment, &o.changing, pin, o.yes); err != nil {
 		return err
 	}
 	contents, err := o.cluster.keptContents(ctx, environment, planned.target)
@@ -269,16 +269,16 @@ func (a *App) endBreakGlass(
 	if o.output != jsonOutput {
 		a.printEnd(served, mark, effects)
 	}
-	if err := a.refuse(notTakenOver(environment, marked), o.dryRun); err != nil {
+	if err := o.refuse(a, notTakenOver(environment, marked)); err != nil {
 		return err
 	}
 	if len(on) > 0 && !yes {
-		if err := a.refuse(fmt.Errorf(
+		if err := o.refuse(a, fmt.Errorf(
 			"the end of break glass would switch on %s; switch off first, once admission answers again, with %s, or add --yes "+
 				"if that is meant",
 			strings.Join(on, ", "),
 			switchingOff(c.target(), on, environment.Name, offBy(environment)),
-		), o.dryRun); err != nil {
+		)); err != nil {
 			return err
 		}
 	}

@@ -35,6 +35,8 @@ type outcome struct {
 	Undoes string `json:"undoes,omitempty"`
 	// Effects are what changes for whom, a sentence each.
 	Effects []string `json:"effects,omitempty"`
+	// Refused are the reasons why the command itself would be refused, where a dry run finds any.
+	Refused []string `json:"refused,omitempty"`
 	// Message is a sentence for people.
 	Message string `json:"message"`
 }
@@ -55,6 +57,8 @@ type changing struct {
 	waiter
 	dryRun bool
 	output string
+	// refused are the refusals that a dry run has said.
+	refused []string
 }
 
 func (c *changing) addFlags(cmd *cobra.Command) {
@@ -69,12 +73,21 @@ func (c *changing) check() error { return checkListOutput(c.output) }
 
 // print prints what was done; text is the message with its colours.
 func (c *changing) print(a *App, done *outcome, text safe) error {
-	if c.output == jsonOutput {
-		return a.printJSON(done)
+	done.Refused = c.refused
+	switch {
+	case c.output == jsonOutput:
+		if err := a.printJSON(done); err != nil {
+			return err
+		}
+	case len(c.refused) > 0:
+		a.printf("%s (dry run: it would be refused)\n", text)
+	case done.DryRun:
+		a.printf("%s (dry run)\n", text)
+	default:
+		a.printf("%s\n", text)
 	}
-	if done.DryRun {
-		text += " (dry run)"
+	if len(c.refused) > 0 {
+		return errReported
 	}
-	a.printf("%s\n", text)
 	return nil
 }

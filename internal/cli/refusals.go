@@ -16,12 +16,13 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
-// refuse returns a refusal, which may be nil. In a dry run it says it, and nothing is refused.
-func (a *App) refuse(refusal error, dryRun bool) error {
-	if refusal == nil || !dryRun {
+// refuse returns a refusal, which may be nil. A dry run says it and goes on, to end as the command would.
+func (c *changing) refuse(a *App, refusal error) error {
+	if refusal == nil || !c.dryRun {
 		return refusal
 	}
 	a.notef("%v", refusal)
+	c.refused = append(c.refused, refusal.Error())
 	return nil
 }
 
@@ -49,8 +50,9 @@ func (a *App) needsBreakGlass(
 	ctx context.Context,
 	c *cluster,
 	environment *v1alpha1.FlagEnvironment,
+	o *changing,
 	instead string,
-	yes, dryRun bool,
+	yes bool,
 ) error {
 	if yes {
 		return nil
@@ -64,12 +66,12 @@ func (a *App) needsBreakGlass(
 	if !admissionAnswers(c.client.Patch(ctx, environment.DeepCopy(), tried, client.DryRunAll)) {
 		return nil
 	}
-	return a.refuse(fmt.Errorf(
+	return o.refuse(a, fmt.Errorf(
 		"admission answers, so that break glass is not needed, and would keep the operator from publishing %s until "+
 			"somebody ends it; use %s, or add --yes where the operator does not serve that",
 		environment.Name,
 		instead,
-	), dryRun)
+	))
 }
 
 // admissionAnswers reports whether that is the answer of admission to a dry run. Whoever may not ask has no other way,

@@ -109,7 +109,12 @@ func (a *App) rollback(ctx context.Context, o *rollingBack, environment *v1alpha
 		}
 	}
 	if !o.yes {
-		if err := a.refuse(planned.refusal(o.cluster.target(), environment.Name, o.breakGlass), o.dryRun); err != nil {
+		if err := o.refuse(a, planned.refusal(o.cluster.target(), environment.Name, o.breakGlass)); err != nil {
+			return err
+		}
+	}
+	if !o.breakGlass {
+		if err := o.refuse(a, planned.staysOff(o.cluster.target(), environment)); err != nil {
 			return err
 		}
 	}
@@ -204,6 +209,25 @@ func (r *rollback) refusal(at target, environment string, isBreakGlass bool) err
 		)
 	}
 	return nil
+}
+
+// staysOff is why a rollback to the revision that is pinned already switches nothing on, and nil where it is not. It is
+// served with brakes that were lifted since. Their end is an ordinary change, which waits for the end of the pin.
+func (r *rollback) staysOff(at target, environment *v1alpha1.FlagEnvironment) error {
+	pinned, status := environment.Spec.Publish.Revision, &environment.Status
+	if pinned == nil || *pinned != r.target || status.PinnedRevision != r.target ||
+		status.PublishedRevision == r.target || status.State == v1alpha1.PublishStateBreakGlass || len(r.keys) == 0 {
+		return nil
+	}
+	return fmt.Errorf(
+		"%s is pinned to revision %d already, and serves it as revision %d with %s off by brakes that were lifted since: "+
+			"that stays so, as a pin changes nothing that is served of it; pin another revision first, or end the rollback with %s",
+		environment.Name,
+		r.target,
+		status.PublishedRevision,
+		strings.Join(r.keys, ", "),
+		at.unpin(environment.Name),
+	)
 }
 
 // planRollback says what a rollback to a revision would do, or with 0 to the newest one from before the change that is
