@@ -20,7 +20,9 @@ import (
 )
 
 // advisedLine matches a whole command line in quotes.
-var advisedLine = regexp.MustCompile(`"jackstaff (freeze|rollback|publish|toggle|archive|status|history|log|break-glass end) [^"]+"`)
+var advisedLine = regexp.MustCompile(
+	`"jackstaff (freeze|rollback|publish|toggle|archive|status|history|log|break-glass end) [^"]+"`,
+)
 
 // Whoever copies a command line that a message advises, with another namespace in the kubeconfig, would thaw or roll back
 // another project than the one in trouble.
@@ -42,7 +44,11 @@ func TestAdviceActsOnTheSameProject(t *testing.T) {
 			whyUnpublished(at, environment, "payments", false, time.Now()))
 	}
 	planned := &rollback{target: 2, switchedOn: []string{"payments"}, keys: []string{"payments"}}
-	hints = append(hints, planned.refusal(at, "production", true).Error(), planned.refusal(at, "production", false).Error())
+	hints = append(
+		hints,
+		planned.refusal(at, "production", true).Error(),
+		planned.refusal(at, "production", false).Error(),
+	)
 	lines := 0
 	for _, hint := range hints {
 		for _, line := range advisedLine.FindAllString(hint, -1) {

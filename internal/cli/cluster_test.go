@@ -50,13 +50,19 @@ var _ = Describe("The command line", func() {
 		Expect(
 			again.err,
 		).To(
-			MatchRegexp(`^production publishes by hand: the change is served after "jackstaff publish production -n \S+ --kubeconfig \S+"\.\n$`),
+			MatchRegexp(
+				`^production publishes by hand: the change is served after "jackstaff publish production -n \S+ --kubeconfig \S+"\.\n$`,
+			),
 		)
 		Eventually(func() int32 {
 			return fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Status.Flags.Pending
 		}).Should(BeEquivalentTo(1))
 		Expect(served(namespace)).To(Equal("on"), "nothing is published before it is asked for")
-		Expect(run(0, namespace, "publish", "production", "--wait")).To(Equal(namespace + "/production: revision 2 is served\n"))
+		Expect(
+			run(0, namespace, "publish", "production", "--wait"),
+		).To(
+			Equal(namespace + "/production: revision 2 is served\n"),
+		)
 		Expect(served(namespace)).To(Equal("off"))
 
 		By("rolling back, which does not undo the emergency stop")
@@ -246,7 +252,11 @@ var _ = Describe("The command line", func() {
 		)
 		Expect(run(0, namespace, "archive", "checkout", "--restore", "--wait")).To(ContainSubstring("is restored: "))
 		Expect(served(namespace)).To(Equal("on"))
-		Expect(run(0, namespace, "freeze", "production", "--wait")).To(HavePrefix(namespace + "/production is frozen at revision"))
+		Expect(
+			run(0, namespace, "freeze", "production", "--wait"),
+		).To(
+			HavePrefix(namespace + "/production is frozen at revision"),
+		)
 		Expect(run(0, namespace, "status")).To(MatchRegexp(`state +Frozen\nrevision +\d+, published \d+s ago`))
 		Expect(
 			run(1, namespace, "toggle", "checkout", "-e", "production", "--off", "--wait"),
@@ -323,9 +333,17 @@ var _ = Describe("The command line", func() {
 
 	It("archives and restores a flag", func() {
 		namespace := makeProject()
-		Expect(run(0, namespace, "archive", "new/checkout")).To(Equal("FeatureFlag " + namespace + "/checkout is to be archived\n"))
+		Expect(
+			run(0, namespace, "archive", "new/checkout"),
+		).To(
+			Equal("FeatureFlag " + namespace + "/checkout is to be archived\n"),
+		)
 		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Archived).To(BeTrue())
-		Expect(run(0, namespace, "archive", "checkout", "--restore")).To(Equal("FeatureFlag " + namespace + "/checkout is to be restored\n"))
+		Expect(
+			run(0, namespace, "archive", "checkout", "--restore"),
+		).To(
+			Equal("FeatureFlag " + namespace + "/checkout is to be restored\n"),
+		)
 		Expect(fetch(namespace, "checkout", &v1alpha1.FeatureFlag{}).Spec.Archived).To(BeFalse())
 		Expect(run(1, namespace, "archive", "nothing")).To(ContainSubstring(`no flag of the name or key "nothing"`))
 	})

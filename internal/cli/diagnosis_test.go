@@ -355,7 +355,12 @@ func TestDiagnoseEnvironments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			expect(
 				t,
-				diagnoseEnvironments(target{namespace: "shop"}, tc.environments, make([]*servedMark, len(tc.environments)), examined),
+				diagnoseEnvironments(
+					target{namespace: "shop"},
+					tc.environments,
+					make([]*servedMark, len(tc.environments)),
+					examined,
+				),
 				tc.want,
 				tc.says,
 			)

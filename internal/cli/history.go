@@ -85,8 +85,12 @@ func (a *App) history(ctx context.Context, c *cluster, output, name string) erro
 	revisions, err := c.history(ctx, environment)
 	isTold := apierrors.IsForbidden(err) && output != "name" // Nothing else tells the names of ConfigMaps.
 	if isTold {
-		a.notef("You may not list ConfigMaps in namespace %s, so that the revisions are those that the status and the changes "+
-			"tell of: older ones, their ages and digests are not shown. Ask for the verb list on configmaps: %v", c.namespace, err)
+		a.notef(
+			"You may not list ConfigMaps in namespace %s, so that the revisions are those that the status and the changes "+
+				"tell of: older ones, their ages and digests are not shown. Ask for the verb list on configmaps: %v",
+			c.namespace,
+			err,
+		)
 	} else if err != nil {
 		return err
 	}

@@ -27,7 +27,12 @@ type withoutConfigMaps struct{ client.Client }
 
 var forbidden = apierrors.NewForbidden(corev1.Resource("configmaps"), "", errors.New("no right"))
 
-func (withoutConfigMaps) Get(_ context.Context, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+func (withoutConfigMaps) Get(
+	_ context.Context,
+	key client.ObjectKey,
+	object client.Object,
+	_ ...client.GetOption,
+) error {
 	environment, is := object.(*v1alpha1.FlagEnvironment)
 	if !is {
 		return forbidden

@@ -100,7 +100,12 @@ func TestAdviceNamesTheFlag(t *testing.T) {
 		false: `keep off with "jackstaff toggle payments -n shop -e production --brake"`,
 		true:  `switch off again after it with "jackstaff toggle payments -n shop -e production --off --break-glass"`,
 	} {
-		if err := planned.refusal(target{namespace: "shop"}, "production", isBreakGlass); err == nil || !strings.Contains(err.Error(), want) {
+		if err := planned.refusal(
+			target{namespace: "shop"},
+			"production",
+			isBreakGlass,
+		); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("with break glass %t: %v", isBreakGlass, err)
 		}
 	}

@@ -112,8 +112,17 @@ func TestUnseen(t *testing.T) {
 			environment.Generation, environment.Status.ObservedGeneration = 1, 1
 			environment.Status.State, environment.Status.PublishedRevision = v1alpha1.PublishStateServing, 6
 			tc.change(&environment)
-			expect(t, diagnoseEnvironments(target{namespace: "shop"}, []v1alpha1.FlagEnvironment{environment}, []*servedMark{tc.served}, examined),
-				tc.want, tc.says)
+			expect(
+				t,
+				diagnoseEnvironments(
+					target{namespace: "shop"},
+					[]v1alpha1.FlagEnvironment{environment},
+					[]*servedMark{tc.served},
+					examined,
+				),
+				tc.want,
+				tc.says,
+			)
 
 			report := newEnvironmentReport(&environment, []v1alpha1.FeatureFlag{}, nil)
 			report.see(&environment, tc.served, examined)
@@ -230,12 +239,22 @@ func TestDiagnoseChanges(t *testing.T) {
 			if tc.want == problem {
 				says = "nobody acts on changes: since 2026-11-27T11:00:00Z what was changed waits of flag payments"
 			}
-			expect(t, []diagnosis{diagnoseChanges(target{namespace: "shop"}, waitingOf(flagKind, tc.flag), examined)}, tc.want, says)
+			expect(
+				t,
+				[]diagnosis{diagnoseChanges(target{namespace: "shop"}, waitingOf(flagKind, tc.flag), examined)},
+				tc.want,
+				says,
+			)
 		})
 	}
 	undecodable := flag(time.Hour, edited)
 	undecodable.Annotations = map[string]string{v1alpha1.UndecodableAnnotation: "spec.type\nspec.type is a number"}
-	expect(t, []diagnosis{diagnoseChanges(target{namespace: "shop"}, waitingOf(flagKind, undecodable), examined)}, healthy, "")
+	expect(
+		t,
+		[]diagnosis{diagnoseChanges(target{namespace: "shop"}, waitingOf(flagKind, undecodable), examined)},
+		healthy,
+		"",
+	)
 	for _, kind := range v1alpha1.Kinds {
 		object := kind.New()
 		object.SetGeneration(2)
