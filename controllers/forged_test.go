@@ -93,7 +93,10 @@ var _ = Describe("Whoever may edit ConfigMaps, where no policy is in force", fun
 			prepared.Annotations = map[string]string{
 				v1alpha1.RevisionAnnotation: revision,
 				v1alpha1.DigestAnnotation:   "sha256:" + strings.Repeat("0", 64),
-				v1alpha1.SDKKeysAnnotation:  `{"keys":[{"secretName":"mine","serverHash":"sha256:` + strings.Repeat("a", 64) + `"}]}`,
+				v1alpha1.SDKKeysAnnotation: `{"keys":[{"secretName":"mine","serverHash":"sha256:` + strings.Repeat(
+					"a",
+					64,
+				) + `"}]}`,
 			}
 			prepared.Data = map[string]string{"datafile.json": `{"schemaVersion":"1.0","flags":{}}`}
 			return prepared

@@ -103,7 +103,10 @@ func (c *comparer) compare(
 }
 
 // forms compiles a flag for one environment as it was and as it is.
-func (c *comparer) forms(environment string, old, flag *v1alpha1.FeatureFlag) (before, after *datafile.Flag, err error) {
+func (c *comparer) forms(
+	environment string,
+	old, flag *v1alpha1.FeatureFlag,
+) (before, after *datafile.Flag, err error) {
 	if before, err = compile.Flag(only(old, environment), environment); err != nil {
 		return nil, nil, fmt.Errorf("compile flag %q as it was: %w", old.Name, err)
 	}

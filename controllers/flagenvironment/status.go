@@ -183,8 +183,12 @@ func leftOutMessage(drafts []string) string {
 	if more := len(drafts) - maxLeftOut; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("; there is no room for drafts, which may fill %d bytes of the ConfigMap, as they are now: %s; archive "+
-		"flags or split the project", validation.DraftBytes, named)
+	return fmt.Sprintf(
+		"; there is no room for drafts, which may fill %d bytes of the ConfigMap, as they are now: %s; archive "+
+			"flags or split the project",
+		validation.DraftBytes,
+		named,
+	)
 }
 
 // setFlagdPublished speaks of the file as a whole. A flag that flagd cannot express says so itself.

@@ -74,62 +74,65 @@ var _ = Describe("A flag that is shown otherwise than its spec says", func() {
 		}
 	})
 
-	It("is switched off by nobody who says that it is off, and switched on by nobody who may not hear that it is not", func() {
-		s := newShop()
-		editor := newPerson(s.namespace.Name, "editor", "admin", s.namespace.Name)
-		all := awkward(s.namespace.Name)
-		for _, name := range []string{"braked", "archived", "expired", "absent"} {
-			world.Create(all[name])
-			before := fresh(all[name])
-			call(editor.token, http.StatusOK, http.MethodPatch, s.avsb("/flags/"+name+"/envs/production"), toggled(false))
-			call(editor.token, http.StatusOK, http.MethodPost, s.phaseflag(name, "/toggle", s.production), toggled(false))
-			Expect(fresh(all[name]).Spec).To(Equal(before.Spec), name)
-			Expect(fresh(all[name]).Annotations).To(Equal(before.Annotations), name)
-		}
-		const atono = `{"data": {"type": "flag_environment", "attributes": {"configuration": "on"}}}`
-		for _, refused := range []struct {
-			method, path, media string
-			body                any
-		}{
-			{http.MethodPatch, s.avsb("/flags/archived/envs/production"), "application/json", toggled(true)},
-			{http.MethodPost, s.phaseflag("archived", "/toggle", s.production), "application/json", toggled(true)},
-			{
-				http.MethodPost, s.phaseflag("archived", "/toggle", s.production), "application/json",
-				map[string]any{"enabled": true, "clear_schedule": true},
-			},
-			{http.MethodPatch, "/api/v1/flags/archived/environments/production", "application/vnd.api+json", atono},
-		} {
-			answer := call(
-				editor.token, http.StatusUnprocessableEntity, refused.method, refused.path, refused.body,
-				"Content-Type", refused.media, "X-Jackstaff-Project", s.namespace.Name,
-			)
-			Expect(string(answer.Body)).To(ContainSubstring("the flag is archived and stays off"), refused.path)
-			Expect(string(answer.Body)).NotTo(ContainSubstring("jackstaff archive"), refused.path)
-		}
-
-		By("and a flag that is on is switched off by each view")
-		for view, off := range map[string]func(){
-			"avsb": func() {
-				call(editor.token, http.StatusOK, http.MethodPatch, s.avsb("/flags/running/envs/production"), toggled(false))
-			},
-			"phaseflag": func() {
-				call(editor.token, http.StatusOK, http.MethodPost, s.phaseflag("running", "/toggle", s.production), toggled(false))
-			},
-			"atono": func() {
-				call(
-					editor.token, http.StatusOK, http.MethodPatch, "/api/v1/flags/running/environments/production",
-					`{"data": {"type": "flag_environment", "attributes": {"configuration": "off"}}}`,
-					"Content-Type", "application/vnd.api+json", "X-Jackstaff-Project", s.namespace.Name,
+	It(
+		"is switched off by nobody who says that it is off, and switched on by nobody who may not hear that it is not",
+		func() {
+			s := newShop()
+			editor := newPerson(s.namespace.Name, "editor", "admin", s.namespace.Name)
+			all := awkward(s.namespace.Name)
+			for _, name := range []string{"braked", "archived", "expired", "absent"} {
+				world.Create(all[name])
+				before := fresh(all[name])
+				call(editor.token, http.StatusOK, http.MethodPatch, s.avsb("/flags/"+name+"/envs/production"), toggled(false))
+				call(editor.token, http.StatusOK, http.MethodPost, s.phaseflag(name, "/toggle", s.production), toggled(false))
+				Expect(fresh(all[name]).Spec).To(Equal(before.Spec), name)
+				Expect(fresh(all[name]).Annotations).To(Equal(before.Annotations), name)
+			}
+			const atono = `{"data": {"type": "flag_environment", "attributes": {"configuration": "on"}}}`
+			for _, refused := range []struct {
+				method, path, media string
+				body                any
+			}{
+				{http.MethodPatch, s.avsb("/flags/archived/envs/production"), "application/json", toggled(true)},
+				{http.MethodPost, s.phaseflag("archived", "/toggle", s.production), "application/json", toggled(true)},
+				{
+					http.MethodPost, s.phaseflag("archived", "/toggle", s.production), "application/json",
+					map[string]any{"enabled": true, "clear_schedule": true},
+				},
+				{http.MethodPatch, "/api/v1/flags/archived/environments/production", "application/vnd.api+json", atono},
+			} {
+				answer := call(
+					editor.token, http.StatusUnprocessableEntity, refused.method, refused.path, refused.body,
+					"Content-Type", refused.media, "X-Jackstaff-Project", s.namespace.Name,
 				)
-			},
-		} {
-			flag := builders.MakeFlag("running", s.namespace.Name).Boolean().Environment("production").Fallthrough("on").
-				Schedule(time.Time{}, time.Now().Add(time.Hour)).Obj()
-			world.Create(flag)
-			off()
-			Expect(fresh(flag).EnabledIn("production")).To(BeFalse(), view)
-			call(editor.token, http.StatusOK, http.MethodPost, s.avsb("/flags/running/archive"), nil)
-			call(editor.token, http.StatusNoContent, http.MethodDelete, s.avsb("/flags/running"), nil)
-		}
-	})
+				Expect(string(answer.Body)).To(ContainSubstring("the flag is archived and stays off"), refused.path)
+				Expect(string(answer.Body)).NotTo(ContainSubstring("jackstaff archive"), refused.path)
+			}
+
+			By("and a flag that is on is switched off by each view")
+			for view, off := range map[string]func(){
+				"avsb": func() {
+					call(editor.token, http.StatusOK, http.MethodPatch, s.avsb("/flags/running/envs/production"), toggled(false))
+				},
+				"phaseflag": func() {
+					call(editor.token, http.StatusOK, http.MethodPost, s.phaseflag("running", "/toggle", s.production), toggled(false))
+				},
+				"atono": func() {
+					call(
+						editor.token, http.StatusOK, http.MethodPatch, "/api/v1/flags/running/environments/production",
+						`{"data": {"type": "flag_environment", "attributes": {"configuration": "off"}}}`,
+						"Content-Type", "application/vnd.api+json", "X-Jackstaff-Project", s.namespace.Name,
+					)
+				},
+			} {
+				flag := builders.MakeFlag("running", s.namespace.Name).Boolean().Environment("production").Fallthrough("on").
+					Schedule(time.Time{}, time.Now().Add(time.Hour)).Obj()
+				world.Create(flag)
+				off()
+				Expect(fresh(flag).EnabledIn("production")).To(BeFalse(), view)
+				call(editor.token, http.StatusOK, http.MethodPost, s.avsb("/flags/running/archive"), nil)
+				call(editor.token, http.StatusNoContent, http.MethodDelete, s.avsb("/flags/running"), nil)
+			}
+		},
+	)
 })

@@ -5,6 +5,7 @@ package rest_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -74,8 +75,13 @@ func (s *shop) writings(flag string) []writing {
 			change: map[string]any{"name": "Other"},
 		},
 		{
-			view: "phaseflag", read: s.phaseflag(flag, "", s.production), write: s.phaseflag(flag, "", s.production),
-			inside: "data", method: http.MethodPut, shown: member("default_variation"), change: map[string]any{"description": "Newer"},
+			view:   "phaseflag",
+			read:   s.phaseflag(flag, "", s.production),
+			write:  s.phaseflag(flag, "", s.production),
+			inside: "data",
+			method: http.MethodPut,
+			shown:  member("default_variation"),
+			change: map[string]any{"description": "Newer"},
 		},
 		{
 			view: "avsb", read: s.avsb("/flags/" + flag), write: s.avsb("/flags/" + flag), inside: "data",
@@ -111,9 +117,7 @@ var _ = Describe("A flag that leaves the value to the code", func() {
 				call(editor.token, http.StatusOK, view.method, view.write, body, headers...)
 				now := fresh(tc.flag)
 				Expect(now.Spec).To(Equal(before.Spec), "%s: what was read is written, and changes the flag", what)
-				for member, value := range view.change {
-					body[member] = value
-				}
+				maps.Copy(body, view.change)
 				call(editor.token, http.StatusOK, view.method, view.write, body, headers...)
 				now = fresh(tc.flag)
 				Expect(now.Spec.Environments).To(Equal(before.Spec.Environments), "%s: another change changes what is served", what)

@@ -172,7 +172,9 @@ func measureApply(ctx context.Context, folder string, table *tabwriter.Writer, s
 	}
 	applied.print(table, size, "kubectl apply")
 	if goal, has := applyGoals[size]; has && applied.guarded[0] > goal {
-		return []string{fmt.Sprintf("kubectl apply of %d flags: %s, at most %s", size, rounded(applied.guarded[0]), goal)}, nil
+		return []string{
+			fmt.Sprintf("kubectl apply of %d flags: %s, at most %s", size, rounded(applied.guarded[0]), goal),
+		}, nil
 	}
 	return nil, nil
 }

@@ -233,11 +233,24 @@ func measureEvaluating(ctx context.Context, folder string) ([]string, error) {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "a neighbour's\tquiet p50\tbeside p50\tquiet p99\tbeside p99\tratio of p99\tgoal\t")
 	ratio := float64(percentile(beside, 99)) / float64(percentile(quiet, 99))
-	fmt.Fprintf(table, "evaluation\t%s\t%s\t%s\t%s\t%.2f\t%d\t\n", rounded(percentile(quiet, 50)),
-		rounded(percentile(beside, 50)), rounded(percentile(quiet, 99)), rounded(percentile(beside, 99)), ratio, evaluationGoal)
+	fmt.Fprintf(
+		table,
+		"evaluation\t%s\t%s\t%s\t%s\t%.2f\t%d\t\n",
+		rounded(percentile(quiet, 50)),
+		rounded(
+			percentile(beside, 50),
+		),
+		rounded(percentile(quiet, 99)),
+		rounded(percentile(beside, 99)),
+		ratio,
+		evaluationGoal,
+	)
 	var over []string
 	if ratio > evaluationGoal {
-		over = append(over, fmt.Sprintf("a neighbour's evaluation takes %.2f times its quiet p99, goal %d", ratio, evaluationGoal))
+		over = append(
+			over,
+			fmt.Sprintf("a neighbour's evaluation takes %.2f times its quiet p99, goal %d", ratio, evaluationGoal),
+		)
 	}
 	return over, table.Flush()
 }

@@ -210,7 +210,7 @@ func summedUp(flag *v1alpha1.FeatureFlag, environment string, now time.Time) (st
 	if flag.Spec.Archived {
 		return off, true
 	}
-	summed := v1alpha1.ConfigurationOff
+	var summed v1alpha1.Configuration
 	form, err := compile.Flag(flag, environment)
 	i := slices.IndexFunc(
 		flag.Status.Environments,

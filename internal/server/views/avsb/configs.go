@@ -178,7 +178,10 @@ func applyState(flag *v1alpha1.FeatureFlag, environment string, asked *ConfigCha
 			why,
 		)
 	}
-	if config := flag.In(environment); *enable != flag.EnabledIn(environment) || config != nil && config.Enabled != *enable {
+	if config := flag.In(
+		environment,
+	); *enable != flag.EnabledIn(environment) ||
+		config != nil && config.Enabled != *enable {
 		server.SetEnabled(flag, environment, *enable)
 	}
 	if !*enable && isAhead {

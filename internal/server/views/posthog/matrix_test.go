@@ -137,7 +137,8 @@ func makeMatrix(s *shop) (made []matrixFlag) {
 					EvaluatedByServer []string `json:"evaluated_by_server"`
 				}
 				Expect(json.Unmarshal(answer.Body, &shown)).To(Succeed())
-				Expect(len(shown.EvaluatedByServer) > 0).To(Equal(row.of == ofServer), "%s: %s", flag.what, answer.Body)
+				isServers := len(shown.EvaluatedByServer) > 0
+				Expect(isServers).To(Equal(row.of == ofServer), "%s: %s", flag.what, answer.Body)
 				made = append(made, flag)
 			}
 		}

@@ -328,7 +328,8 @@ var _ = Describe("PostHog's own clients", func() {
 				if _, is := byServer[key]; is || slices.Contains(toServer, key) {
 					Expect(client.Local[key]).To(HaveEach(BeNil()), "client %s evaluates %s, which is for the server", name, key)
 				}
-				if len(asked) == len(everybody) && form.Enabled && len(form.Rules) > 0 && key != "everybody" && key != "set" && key != "config" &&
+				if len(asked) == len(everybody) && form.Enabled && len(form.Rules) > 0 && key != "everybody" && key != "set" &&
+					key != "config" &&
 					key != "unicode" {
 					Expect(len(seen)).To(BeNumerically(">", 1), "flag %s tells nobody from nobody", key)
 				}
