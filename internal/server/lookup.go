@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -37,6 +38,64 @@ func (c *Cluster) Environments(ctx context.Context, project *Project) ([]*v1alph
 	all, err := list(ctx, c, project, environments)
 	slices.SortStableFunc(all, func(a, b *v1alpha1.FlagEnvironment) int { return cmp.Compare(a.Spec.Order, b.Spec.Order) })
 	return all, err
+}
+
+// EnvironmentsOf returns the environments with which a single flag is shown, in their order: all of the project, and to
+// whoever may not list them those that the flag names and the caller may get.
+func (c *Cluster) EnvironmentsOf(
+	ctx context.Context, project *Project, flag *v1alpha1.FeatureFlag,
+) ([]*v1alpha1.FlagEnvironment, error) {
+	all, listed := c.Environments(ctx, project)
+	if !isForbidden(listed) {
+		return all, listed
+	}
+	var found []*v1alpha1.FlagEnvironment
+	for i := range flag.Spec.Environments {
+		environment, err := c.Environment(ctx, project, flag.Spec.Environments[i].Name)
+		switch {
+		case err == nil:
+			found = append(found, environment)
+		case !isForbidden(err) && !isNotFound(err):
+			return nil, err
+		}
+	}
+	if len(found) == 0 && c.Authorize(ctx, "get", Environments, project.Name, "") != nil {
+		return nil, listed
+	}
+	slices.SortStableFunc(found, func(a, b *v1alpha1.FlagEnvironment) int {
+		return cmp.Or(cmp.Compare(a.Spec.Order, b.Spec.Order), cmp.Compare(a.Name, b.Name))
+	})
+	return found, nil
+}
+
+// AudiencesOf returns the audiences of names that the caller may read. Where one may not be read, its name has to do.
+func (c *Cluster) AudiencesOf(
+	ctx context.Context, project *Project, names []string,
+) (map[string]*v1alpha1.FlagAudience, error) {
+	found := map[string]*v1alpha1.FlagAudience{}
+	for _, name := range names {
+		if found[name] != nil {
+			continue
+		}
+		audience, err := c.Audience(ctx, project, name)
+		switch {
+		case err == nil && audience.Name == name:
+			found[name] = audience
+		case err != nil && !isForbidden(err) && !isNotFound(err):
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func isForbidden(err error) bool { return hasStatus(err, http.StatusForbidden) }
+
+func isNotFound(err error) bool { return hasStatus(err, http.StatusNotFound) }
+
+// hasStatus reports whether an error is an *Error of a status.
+func hasStatus(err error, status int) bool {
+	refused := (*Error)(nil)
+	return errors.As(err, &refused) && refused.Status == status
 }
 
 // Environment returns the environment of a UID or name.

@@ -244,7 +244,7 @@ func (v *view) find(ctx context.Context, scope FlagScope) (*v1alpha1.FeatureFlag
 	if err != nil {
 		return nil, nil, err
 	}
-	environments, err := v.cluster.Environments(ctx, project)
+	environments, err := v.cluster.EnvironmentsOf(ctx, project, flag)
 	return flag, environments, err
 }
 
@@ -263,9 +263,11 @@ func (v *view) findSlice(
 			return flag, environment, nil
 		}
 	}
-	names := make([]string, 0, len(environments))
-	for _, environment := range environments {
-		names = append(names, environment.Name)
+	// Who may not list environments may still read one by its name.
+	project, err := v.cluster.ProjectOf(ctx, scope.Project)
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil, nil, server.NotFoundAmong("environment", scope.Environment, names)
+	environment, err := v.cluster.Environment(ctx, project, scope.Environment)
+	return flag, environment, err
 }

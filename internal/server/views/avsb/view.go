@@ -75,6 +75,7 @@ func New(deps server.Deps) *server.View {
 	v.registerHeartbeat(api)
 	api.Words = strings.NewReplacer(
 		"enableAt", "scheduledEnableAt", "disableAt", "scheduledDisableAt", "variation and split", "one or more variations",
+		"write name: ", "write key: ",
 	)
 	api.Serve("/api/orgs/")
 	api.ServeWith(anyOrigin(api), heartbeatPath)
@@ -170,7 +171,7 @@ func (v *view) target(ctx context.Context, path *EnvironmentPath) (*target, erro
 // surroundings are what a flag is shown with.
 type surroundings struct {
 	environments []*v1alpha1.FlagEnvironment
-	// audiences are those of the project, by name. They are nil where no rule names one.
+	// audiences are those that rules name and the caller may read, by name.
 	audiences map[string]*v1alpha1.FlagAudience
 }
 
@@ -180,34 +181,26 @@ func (v *view) surroundings(
 	project *server.Project,
 	flag *v1alpha1.FeatureFlag,
 ) (*surroundings, error) {
-	environments, err := v.cluster.Environments(ctx, project)
+	environments, err := v.cluster.EnvironmentsOf(ctx, project, flag)
 	if err != nil {
 		return nil, err
 	}
 	around := &surroundings{environments: environments}
-	if !namesAudiences(flag) {
-		return around, nil
-	}
-	audiences, err := v.cluster.Audiences(ctx, project)
-	if err != nil {
+	if around.audiences, err = v.cluster.AudiencesOf(ctx, project, namedAudiences(flag)); err != nil {
 		return nil, err
-	}
-	around.audiences = make(map[string]*v1alpha1.FlagAudience, len(audiences))
-	for _, audience := range audiences {
-		around.audiences[audience.Name] = audience
 	}
 	return around, nil
 }
 
-func namesAudiences(flag *v1alpha1.FeatureFlag) bool {
+// namedAudiences are the names of audiences in the rules of a flag, some of them often.
+func namedAudiences(flag *v1alpha1.FeatureFlag) []string {
+	var names []string
 	for i := range flag.Spec.Environments {
 		for j := range flag.Spec.Environments[i].Rules {
-			if len(flag.Spec.Environments[i].Rules[j].Audiences) > 0 {
-				return true
-			}
+			names = append(names, flag.Spec.Environments[i].Rules[j].Audiences...)
 		}
 	}
-	return false
+	return names
 }
 
 // edit is a change to one part of a flag.

@@ -170,11 +170,15 @@ type getInput struct {
 }
 
 func (v *view) get(ctx context.Context, input *getInput) (*flagOutput, error) {
-	project, environments, err := v.find(ctx, input.Scope)
+	project, err := v.cluster.Project(ctx, input.ProjectID)
 	if err != nil {
 		return nil, err
 	}
 	flag, err := v.cluster.Flag(ctx, project, input.FlagID)
+	if err != nil {
+		return nil, err
+	}
+	environments, err := v.cluster.EnvironmentsOf(ctx, project, flag)
 	if err != nil {
 		return nil, err
 	}
