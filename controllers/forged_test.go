@@ -21,8 +21,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
-// What the ValidatingAdmissionPolicy keeps from whoever may edit ConfigMaps is tried here on an API server without it:
-// the seals have to tell.
+// Forged ConfigMaps are not served where the ValidatingAdmissionPolicy is missing: the seals tell them from what the
+// operator published.
 var _ = Describe("Whoever may edit ConfigMaps, where no policy is in force", func() {
 	var (
 		ctx         = context.Background()

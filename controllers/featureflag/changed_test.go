@@ -14,8 +14,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 )
 
-// Whoever reads CHANGED and BY in an incident asks the person named there what they did. A brake raises no generation: it
-// was put down to whoever had edited the spec before.
+// CHANGED and BY name the person to ask in an incident. A brake raises no generation, and must not be credited to the
+// author of the last edit of the spec.
 func TestChangedAndByNameTheLastChange(t *testing.T) {
 	start := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
 	at := func(after time.Duration) *metav1.Time { return &metav1.Time{Time: start.Add(after)} }

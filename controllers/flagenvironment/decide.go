@@ -99,8 +99,8 @@ func decide(f facts) Action {
 	return Action{Kind: ActionPublish, Answers: f.request}
 }
 
-// isOutdated reports whether a publish request, which waited, asked for something else than what is wanted now. To carry
-// it out would publish what was edited after it, which nobody has asked for.
+// isOutdated reports whether the compiled contents changed while a publish request waited. Publishing them now would
+// serve edits that are newer than the request.
 func isOutdated(f facts) bool {
 	return f.spec.Mode == v1alpha1.PublishModeManual && f.request != "" && f.requestedDigest != "" &&
 		f.requestedDigest != f.compiledDigest

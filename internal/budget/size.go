@@ -16,8 +16,8 @@ import (
 // API server writes them, so that whoever is on call adds to them without meaning to.
 const freeManagersBytes = 16 << 10
 
-// freeBytes is how long the annotations may be, without taking place, by which whoever is on call acts. A brake may name
-// fifty environments; the others are a time, a digest or a name.
+// freeBytes is how many bytes of each on-call annotation the budget does not count. A brake may name fifty
+// environments; the others are a time, a digest or a name.
 var freeBytes = map[string]int{
 	v1alpha1.ForceDisabledAnnotation: 4 << 10, v1alpha1.PublishRequestedAtAnnotation: 256,
 	v1alpha1.ConfirmVanishedAnnotation: 256, v1alpha1.ConfirmDeleteAnnotation: 256,

@@ -22,8 +22,8 @@ type waitingChange struct {
 }
 
 // waitingOf is what the operator has not acted on of an object: change records that it has not taken over, a spec that
-// its status does not speak of, and brakes that its status does not show. What is stored in a form of another version
-// waits for whoever mends it, and not for the operator.
+// its status does not speak of, and brakes that its status does not show. An undecodable object waits for an
+// edit, and not for the operator.
 func waitingOf(kind v1alpha1.Kind, object v1alpha1.Object) []waitingChange {
 	if v1alpha1.Undecodable(object) != "" {
 		return nil

@@ -41,7 +41,7 @@ type outcome struct {
 	Message string `json:"message"`
 }
 
-// isOrIsToBe begins what is said of a change: what is stored "is to be", and is so once it is known to be served.
+// isOrIsToBe returns the verb of a message about a change: "is" where it is known to be served, else "is to be".
 func isOrIsToBe(served bool) string {
 	if served {
 		return "is"
