@@ -113,9 +113,7 @@ func (a *App) compileFiles(ctx context.Context, files []manifests.File, of proje
 		compiled.SetEvent(event)
 	}
 	content := publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document}
-	compiled.MakeRoom(func() bool {
-		return !environment.Spec.Production || content.LeavesRoom(environment.Spec.Datafile)
-	})
+	compiled.MakeRoom(func() bool { return content.LeavesRoom(environment) })
 	for _, flag := range part.Flags {
 		if outcome, _ := compiled.Outcome(flag.Name); outcome.Problem != compile.NoProblem {
 			a.notef("FeatureFlag %s is left out: %s", flag.Name, outcome.Message)

@@ -53,9 +53,13 @@ func (c Content) Digest(formats []v1alpha1.DatafileFormat) string {
 	return c.Contents.Digest()
 }
 
-// LeavesRoom reports whether a ConfigMap holds all of content within what drafts may fill.
-func (c Content) LeavesRoom(spec v1alpha1.Datafile) bool {
-	size := c.Contents.Size()
+// LeavesRoom reports whether a ConfigMap of the environment holds all of content within what drafts may fill. Only in
+// production are drafts bounded.
+func (c Content) LeavesRoom(environment *v1alpha1.FlagEnvironment) bool {
+	if !environment.Spec.Production {
+		return true
+	}
+	spec, size := environment.Spec.Datafile, c.Contents.Size()
 	if slices.Contains(spec.Formats, v1alpha1.DatafileFormatFlagd) {
 		size += c.Flagd.Size()
 	}
