@@ -94,7 +94,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.FlagEnvironment{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(origin)).
 		WatchesMetadata(&corev1.Namespace{}, r.namespaceHandler()).
-		WithOptions(fairqueue.Options(4)).
+		WithOptions(fairqueue.Options(4, 1)).
 		Complete(r)
 }
 

@@ -83,7 +83,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			builder.WithPredicates(existenceChanged()),
 		).
 		WatchesRawSource(source.Func(r.followLedger)).
-		WithOptions(fairqueue.Options(4)).
+		WithOptions(fairqueue.Options(4, 1)).
 		Complete(r)
 }
 

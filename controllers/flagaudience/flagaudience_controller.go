@@ -42,7 +42,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.FlagAudience{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.FeatureFlag{}, references.Handler(index.Audiences, byName)).
-		WithOptions(fairqueue.Options(2)).
+		WithOptions(fairqueue.Options(2, 1)).
 		Complete(r)
 }
 

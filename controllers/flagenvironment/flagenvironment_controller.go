@@ -86,7 +86,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(ctrlsource.Func(r.followDeliveries)).
 		WatchesRawSource(ctrlsource.Func(r.followBudgets)).
 		WatchesRawSource(ctrlsource.Func(r.followWatches)).
-		WithOptions(fairqueue.Options(4)).
+		WithOptions(fairqueue.Options(4, 2)).
 		Complete(r)
 }
 

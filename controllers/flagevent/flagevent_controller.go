@@ -42,7 +42,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		// Who holds a key changes for the others when an event comes or goes.
 		Watches(&v1alpha1.FlagEvent{}, handler.EnqueueRequestsFromMapFunc(r.sameKey), builder.WithPredicates(changed)).
 		Watches(&v1alpha1.FeatureFlag{}, references.Handler(index.Events, r.withKey)).
-		WithOptions(fairqueue.Options(2)).
+		WithOptions(fairqueue.Options(2, 1)).
 		Complete(r)
 }
 

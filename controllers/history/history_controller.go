@@ -83,7 +83,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(r.Kind.New(), builder.WithPredicates(carriesRecordsOrGoes())).
 		WatchesMetadata(&v1alpha1.FlagChange{}, handler.EnqueueRequestsFromMapFunc(r.subject)).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.changedBy)).
-		WithOptions(fairqueue.Options(2)).
+		WithOptions(fairqueue.Options(2, 1)).
 		Complete(r)
 }
 

@@ -125,7 +125,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			handler.EnqueueRequestsFromMapFunc(r.datafiles),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{}),
 		).
-		WithOptions(fairqueue.Options(4)).
+		WithOptions(fairqueue.Options(4, 1)).
 		Complete(r)
 }
 

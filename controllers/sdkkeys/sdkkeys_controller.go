@@ -66,7 +66,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			&v1alpha1.FlagEnvironment{},
 			builder.WithPredicates(predicate.Or(predicate.AnnotationChangedPredicate{}, keysMayChange)),
 		).
-		WithOptions(fairqueue.Options(4)).
+		WithOptions(fairqueue.Options(4, 1)).
 		Complete(r)
 }
 

@@ -53,9 +53,10 @@ type delay struct {
 	timer    *time.Timer
 }
 
-// Options are those of a controller with that many workers, of which at most half work for one namespace.
-func Options(workers int) controller.Options {
-	return controller.Options{MaxConcurrentReconciles: workers, NewQueue: New(max(1, workers/2))}
+// Options are those of a controller with that many workers, of which at most perNamespace work for one namespace. What
+// only reports has one: a report may wait, and each costs the API server the more, the more environments there are.
+func Options(workers, perNamespace int) controller.Options {
+	return controller.Options{MaxConcurrentReconciles: workers, NewQueue: New(perNamespace)}
 }
 
 // New returns a function for controller.Options.NewQueue whose queues run at most bound requests of a namespace at a
