@@ -91,7 +91,7 @@ type FeatureFlagStatus struct {
 	// There the flag is a draft, and editors change it without the verb publish.
 	//
 	// +optional
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MaxLength=63
 	NeverEnabledIn []string `json:"neverEnabledIn,omitempty"`
@@ -104,8 +104,7 @@ type FeatureFlagStatus struct {
 	// environments is the flag's state in each environment of the namespace, in the order of display, the first 100.
 	//
 	// +optional
-	// +listType=map
-	// +listMapKey=name
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	Environments []EnvironmentState `json:"environments,omitempty"`
 

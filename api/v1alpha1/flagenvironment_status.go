@@ -99,7 +99,7 @@ type FlagEnvironmentStatus struct {
 	// pendingFlags are the keys of flags with changes that are not published, in order, the first 20.
 	//
 	// +optional
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=20
 	// +kubebuilder:validation:items:MaxLength=128
 	PendingFlags []string `json:"pendingFlags,omitempty"`
@@ -109,7 +109,7 @@ type FlagEnvironmentStatus struct {
 	// the deletion, so that a flag that waits for long is not taken for a lost one.
 	//
 	// +optional
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
 	// +kubebuilder:validation:items:MaxLength=128
 	DeletedFlags []string `json:"deletedFlags,omitempty"`
@@ -129,8 +129,7 @@ type FlagEnvironmentStatus struct {
 	// deliveries are the namespaces that have a copy of the datafile, by name, the first 100.
 	//
 	// +optional
-	// +listType=map
-	// +listMapKey=namespace
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	Deliveries []NamespaceDelivery `json:"deliveries,omitempty"`
 
@@ -170,8 +169,7 @@ type FlagEnvironmentStatus struct {
 	// spec.delivery.acknowledge is true. At most 500, the one that reported longest ago dropped.
 	//
 	// +optional
-	// +listType=map
-	// +listMapKey=name
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=500
 	Instances []Instance `json:"instances,omitempty"`
 
@@ -249,7 +247,7 @@ type DeliveryStatus struct {
 	// laggards are pods that report another revision, the first 10.
 	//
 	// +optional
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=10
 	// +kubebuilder:validation:items:MaxLength=253
 	Laggards []string `json:"laggards,omitempty"`
