@@ -24,40 +24,52 @@ func (c *Cluster) guard(object metav1.Object) error {
 	return Errorf(http.StatusConflict, "%s owns it and would undo the change; change it in Git", owner)
 }
 
+// Switch is how a flag is switched on or off in an environment.
+type Switch struct {
+	// Environment is the name of the environment.
+	Environment string
+	// Enabled is true to switch the flag on.
+	Enabled bool
+	// IsOff reports whether switching a flag off changes nothing. Nil is OffAnyway.
+	IsOff func(flag *v1alpha1.FeatureFlag) bool
+	// Rename gives the view's names of fields.
+	Rename Rename
+	// IfMatch is the value of the header If-Match, and empty where there is none.
+	IfMatch string
+}
+
 // Toggle switches a flag on or off in an environment, as the caller, and returns the flag as it was written. Where a
 // GitOps tool owns the flag, switching off sets the annotation flags.jackstaff.dev/force-disabled, which the tool does
-// not undo, and switching on removes it. Switching off a flag that is off anyway changes nothing. It fails with an *Error
-// like Change does.
+// not undo, and switching on removes it. Switching off a flag that is off anyway changes nothing, which is judged by what
+// the API server has. It fails with an *Error like Change does.
 func Toggle(
-	ctx context.Context,
-	c *Cluster,
-	flag *v1alpha1.FeatureFlag,
-	environment string,
-	enabled bool,
-	rename Rename,
-	ifMatch string,
+	ctx context.Context, c *Cluster, flag *v1alpha1.FeatureFlag, to Switch,
 ) (*v1alpha1.FeatureFlag, error) {
-	edit := Edit[*v1alpha1.FeatureFlag]{
+	isOff := to.IsOff
+	if isOff == nil {
+		isOff = func(flag *v1alpha1.FeatureFlag) bool { return OffAnyway(flag, to.Environment) }
+	}
+	// What Git says is on may be forced off, and let on again; what Git says is off stays for Git to switch on.
+	isForced := func(flag *v1alpha1.FeatureFlag) bool {
+		config := flag.In(to.Environment)
+		return c.guard(flag) != nil && config != nil && config.Enabled
+	}
+	return Change(ctx, c, flag, Edit[*v1alpha1.FeatureFlag]{
 		Apply: func(flag *v1alpha1.FeatureFlag) error {
-			if enabled || !OffAnyway(flag, environment) {
-				SetEnabled(flag, environment, enabled)
+			switch {
+			case !to.Enabled && isOff(flag):
+			case isForced(flag):
+				flag.ForceDisableIn(to.Environment, !to.Enabled)
+			default:
+				SetEnabled(flag, to.Environment, to.Enabled)
 			}
 			return nil
 		},
-		Part:   func(flag *v1alpha1.FeatureFlag) any { return flag.EnabledIn(environment) },
-		Rename: rename, IfMatch: ifMatch,
-	}
-	// What Git says is on may be forced off, and let on again; what Git says is off stays for Git to switch on.
-	if config := flag.In(environment); c.guard(flag) != nil && config != nil && config.Enabled {
-		edit.Unguarded = true
-		edit.Apply = func(flag *v1alpha1.FeatureFlag) error {
-			if enabled || !OffAnyway(flag, environment) {
-				flag.ForceDisableIn(environment, !enabled)
-			}
-			return nil
-		}
-	}
-	return Change(ctx, c, flag, edit)
+		Part: func(flag *v1alpha1.FeatureFlag) any {
+			return to.Enabled && flag.EnabledIn(to.Environment) // Off is off, whoever else switches the flag.
+		},
+		Rename: to.Rename, IfMatch: to.IfMatch, Unguarded: isForced,
+	})
 }
 
 // EnabledAt reports whether a flag is on in an environment at a time: it is enabled, and its schedule, if any, has it

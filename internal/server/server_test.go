@@ -73,15 +73,10 @@ func mountExample(_ ctrl.Manager, srv *server.Server) error {
 		if err != nil {
 			return nil, err
 		}
-		flag, err = server.Toggle(
-			ctx,
-			srv.Cluster,
-			flag,
-			input.Environment,
-			input.Body.Enabled,
-			func(path string) string { return path },
-			input.IfMatch,
-		)
+		flag, err = server.Toggle(ctx, srv.Cluster, flag, server.Switch{
+			Environment: input.Environment, Enabled: input.Body.Enabled,
+			Rename: func(path string) string { return path }, IfMatch: input.IfMatch,
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -49,12 +49,14 @@ type Edit[P v1alpha1.Object] struct {
 	Rename Rename
 	// IfMatch is the value of the header If-Match, and empty where there is none.
 	IfMatch string
-	// Unguarded allows the change to an object that a GitOps tool owns, because the tool does not undo it.
-	Unguarded bool
+	// Unguarded reports whether the change to an object that a GitOps tool owns is allowed, because the tool does not undo
+	// it. Nil allows none.
+	Unguarded func(object P) bool
 }
 
 // Change makes an edit to an object as the caller, and returns the object as it was written. It writes nothing where
-// nothing changes. It fails with an *Error: of status 409 where the same part was changed meanwhile or a GitOps tool
+// nothing changes, and reads the object from the API server before it says so: the cache from which the object comes may
+// lag, and who switches a flag off must not hear that it is off while it is on. It fails with an *Error: of status 409 where the same part was changed meanwhile or a GitOps tool
 // owns the object, of 412 where If-Match does not hold, of 422 where a rule is broken, and with what the API server
 // says.
 func Change[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, edit Edit[P]) (P, error) {
@@ -63,27 +65,30 @@ func Change[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, edit
 		return nil, err
 	}
 	defer release()
-	base, changed := object, P(nil)
+	base, changed, isLive := object, P(nil), false
 	err = wait.ExponentialBackoffWithContext(ctx, conflictBackoff(), func(ctx context.Context) (bool, error) {
 		if err := matches(base, edit.IfMatch); err != nil {
 			return false, err
 		}
 		var err error
-		if changed, err = change[T](ctx, c, base, edit); !apierrors.IsConflict(err) {
+		changed, err = change[T](ctx, c, base, edit)
+		isSame := err == nil && changed == base
+		if !apierrors.IsConflict(err) && (!isSame || isLive) {
 			return true, err
 		}
 		fresh := P(new(T))
 		if err := c.writer.Get(ctx, client.ObjectKeyFromObject(object), fresh); err != nil {
 			return false, err
 		}
-		if fresh.GetUID() != base.GetUID() || !equality.Semantic.DeepEqual(edit.Part(base), edit.Part(fresh)) {
+		if fresh.GetUID() != base.GetUID() || !isSame && !equality.Semantic.DeepEqual(edit.Part(base), edit.Part(fresh)) {
 			return false, Errorf(
 				http.StatusConflict,
 				"somebody else has changed the same part of it in the meantime; read it again",
 			)
 		}
-		base = fresh
-		return false, nil
+		isCurrent := fresh.GetResourceVersion() == base.GetResourceVersion()
+		base, isLive = fresh, true
+		return isSame && isCurrent, nil
 	})
 	switch {
 	case err == nil:
@@ -95,6 +100,19 @@ func Change[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, edit
 	default:
 		return nil, FromKubernetes(err, edit.Rename)
 	}
+}
+
+// Latest reads an object from the API server, as the caller, because caches lag. It fails with an *Error of status 404
+// where the object is gone, and with what the API server says.
+func Latest[T any, P pointer[T]](ctx context.Context, c *Cluster, object P) (P, error) {
+	fresh := P(new(T))
+	if err := c.writer.Get(ctx, client.ObjectKeyFromObject(object), fresh); err != nil {
+		return nil, FromKubernetes(err, func(path string) string { return path })
+	}
+	if fresh.GetUID() != object.GetUID() {
+		return nil, Errorf(http.StatusNotFound, "it was deleted in the meantime, and another has its name")
+	}
+	return fresh, nil
 }
 
 // change makes an edit to an object as it was read.
@@ -114,7 +132,7 @@ func change[T any, P pointer[T]](ctx context.Context, c *Cluster, base P, edit E
 		// The API server is not asked, and whoever may not write gets the answer of a write that changes something.
 		return base, c.Authorize(ctx, "patch", resourceOf(base), base.GetNamespace(), base.GetName())
 	}
-	if !edit.Unguarded {
+	if edit.Unguarded == nil || !edit.Unguarded(base) {
 		if err := c.guard(base); err != nil {
 			return nil, err
 		}

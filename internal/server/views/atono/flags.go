@@ -182,32 +182,32 @@ func (v *view) change(
 	input *configureInput,
 ) (*v1alpha1.FeatureFlag, error) {
 	rename := func(string) string { return field }
-	// It is so already, and whoever may not change it may not say so either.
-	keep := func() (*v1alpha1.FeatureFlag, error) {
+	to := server.Switch{
+		Environment: environment, Enabled: true, Rename: rename, IfMatch: input.IfMatch,
+		IsOff: func(flag *v1alpha1.FeatureFlag) bool { return staysOff(flag, environment, v.clock.Now()) },
+	}
+	switch input.Body.Data.Attributes.Configuration {
+	case mixed:
+		// It is so already, and whoever may not change it may not say so either.
 		return server.Change(ctx, v.cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
-			Apply:  func(*v1alpha1.FeatureFlag) error { return nil },
+			Apply: func(flag *v1alpha1.FeatureFlag) error {
+				if configuration(flag, environment, v.clock.Now()) != mixed {
+					return server.InvalidField(field, "MIXED is what rules make; set on or off")
+				}
+				return nil
+			},
 			Part:   func(flag *v1alpha1.FeatureFlag) any { return flag.In(environment) },
 			Rename: rename, IfMatch: input.IfMatch,
 		})
-	}
-	is := configuration(flag, environment, v.clock.Now())
-	switch input.Body.Data.Attributes.Configuration {
-	case mixed:
-		if is != mixed {
-			return nil, server.InvalidField(field, "MIXED is what rules make; set on or off")
-		}
-		return keep()
 	case off:
-		if staysOff(flag, environment, v.clock.Now()) {
-			return keep()
-		}
-		return server.Toggle(ctx, v.cluster, flag, environment, false, rename, input.IfMatch)
+		to.Enabled = false
+		return server.Toggle(ctx, v.cluster, flag, to)
 	}
 	if err := server.CheckRestored(flag, field, "set spec.archived of the FeatureFlag to false first"); err != nil {
 		return nil, err
 	}
 	if isOnOnceEnabled(flag, environment, v.clock.Now()) {
-		return server.Toggle(ctx, v.cluster, flag, environment, true, rename, input.IfMatch)
+		return server.Toggle(ctx, v.cluster, flag, to)
 	}
 	return server.Change(ctx, v.cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
 		Apply:  func(flag *v1alpha1.FeatureFlag) error { return turnOn(flag, environment, input.Replace) },

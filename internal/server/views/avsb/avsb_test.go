@@ -273,7 +273,9 @@ var _ = Describe("Flags", func() {
 		s := newShop()
 		s.call(s.editor, http.StatusCreated, http.MethodPost, "/flags", checkout)
 		s.call(s.viewer, http.StatusForbidden, http.MethodDelete, "/flags/new_checkout", nil)
-		s.call(s.editor, http.StatusNoContent, http.MethodDelete, "/flags/new_checkout", nil)
+		By("deleting it as somebody who may list nothing")
+		remover := world.Token(s.namespace.Name, "remover", "get", "delete")
+		s.call(remover, http.StatusNoContent, http.MethodDelete, "/flags/new_checkout", nil)
 		s.call(s.editor, http.StatusNotFound, http.MethodGet, "/flags/new_checkout", nil)
 
 		s.call(s.editor, http.StatusCreated, http.MethodPost, "/flags", checkout)

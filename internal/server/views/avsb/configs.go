@@ -75,6 +75,13 @@ func (c *ConfigChanges) touchesSchedule() bool {
 	return c.SchedulingEnabled != nil || c.ScheduledEnableAt.Sent || c.ScheduledDisableAt.Sent || c.Timezone.Sent
 }
 
+// begins reports whether a request sets another time at which a flag is enabled, of which config is the part before.
+func (c *ConfigChanges) begins(config *v1alpha1.EnvironmentConfig) bool {
+	at := c.ScheduledEnableAt
+	return at.Sent && !at.Null && (config == nil || config.Schedule == nil || config.Schedule.EnableAt == nil ||
+		!config.Schedule.EnableAt.Time.Equal(at.Value))
+}
+
 type updateConfigInput struct {
 	EnvironmentPath
 	Precondition
@@ -117,7 +124,9 @@ func (v *view) updateConfig(ctx context.Context, input *updateConfigInput) (*tag
 		return nil, err
 	}
 	if asked.togglesAlone(of.flag, name, v.clock.Now()) {
-		of.flag, err = server.Toggle(ctx, v.cluster, of.flag, name, *asked.Enabled, rename, input.IfMatch)
+		of.flag, err = server.Toggle(ctx, v.cluster, of.flag, server.Switch{
+			Environment: name, Enabled: *asked.Enabled, Rename: rename, IfMatch: input.IfMatch,
+		})
 	} else {
 		of.flag, err = v.change(ctx, of.flag, edit{
 			ifMatch: input.IfMatch,
@@ -171,11 +180,16 @@ func applyState(flag *v1alpha1.FeatureFlag, environment string, asked *ConfigCha
 			return err
 		}
 	}
-	if why := server.OffBySchedule(flag, environment, now); *enable && why != "" && !rescheduled {
+	if why := server.OffBySchedule(flag, environment, now); *enable && why != "" &&
+		(!rescheduled || asked.Enabled != nil && !asked.begins(before.In(environment))) {
+		hint := ""
+		if rescheduled {
+			hint = `, or leave "enabled" out to change the schedule alone`
+		}
 		return server.InvalidField(
 			"enabled",
-			`the flag stays off, because %s; send "schedulingEnabled": false with "enabled": true to enable it now`,
-			why,
+			`the flag stays off, because %s; send "schedulingEnabled": false with "enabled": true to enable it now%s`,
+			why, hint,
 		)
 	}
 	if config := flag.In(

@@ -121,6 +121,53 @@ func TestApplyConfigRefusesArchived(t *testing.T) {
 	}
 }
 
+// Whoever switches a flag on must not hear that it is off and no word why; who asks for a schedule gets it.
+func TestApplyConfigSaysWhatKeepsAFlagOff(t *testing.T) {
+	now := time.Date(2027, 1, 2, 15, 4, 5, 0, time.UTC)
+	ahead := func() *v1alpha1.FeatureFlag {
+		return builders.MakeFlag("a", "shop").Boolean().Environment("staging").Fallthrough("on").
+			Schedule(now.Add(time.Hour), time.Time{}).Obj()
+	}
+	plain := func() *v1alpha1.FeatureFlag {
+		return builders.MakeFlag("a", "shop").Boolean().Environment("staging").Disabled().Obj()
+	}
+	const now1, leave = `send "schedulingEnabled": false with "enabled": true`, `leave "enabled" out`
+	for name, tc := range map[string]struct {
+		flag  *v1alpha1.FeatureFlag
+		asked string
+		says  []string
+	}{
+		"on under a schedule":  {ahead(), `{"enabled": true}`, []string{now1}},
+		"on, and another zone": {ahead(), `{"enabled": true, "timezone": "Asia/Tokyo"}`, []string{now1, leave}},
+		"on, and an end":       {ahead(), `{"enabled": true, "scheduledDisableAt": "2027-02-02T00:00:00Z"}`, []string{now1, leave}},
+		"on, the same time, a zone": {
+			ahead(), `{"enabled": true, "scheduledEnableAt": "2027-01-02T16:04:05Z", "timezone": "Asia/Tokyo"}`,
+			[]string{now1, leave},
+		},
+		"on until before":       {plain(), `{"enabled": true, "scheduledDisableAt": "2027-01-01T00:00:00Z"}`, []string{now1, leave}},
+		"on from later":         {plain(), `{"enabled": true, "scheduledEnableAt": "2027-02-02T00:00:00Z"}`, nil},
+		"on from even later":    {ahead(), `{"enabled": true, "scheduledEnableAt": "2027-02-02T00:00:00Z"}`, nil},
+		"on now":                {ahead(), `{"enabled": true, "schedulingEnabled": false}`, nil},
+		"on, and no beginning":  {ahead(), `{"enabled": true, "scheduledEnableAt": null}`, nil},
+		"another zone":          {ahead(), `{"timezone": "Asia/Tokyo"}`, nil},
+		"off, and another zone": {ahead(), `{"enabled": false, "timezone": "Asia/Tokyo"}`, nil},
+	} {
+		asked := ConfigChanges{}
+		if err := json.Unmarshal([]byte(tc.asked), &asked); err != nil {
+			t.Fatal(err)
+		}
+		err := applyConfig(tc.flag, "staging", &asked, now)
+		if (err == nil) != (tc.says == nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, says := range tc.says {
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: %v does not say %q", name, err, says)
+			}
+		}
+	}
+}
+
 // Two people who change different things of one flag at once must both succeed.
 func TestPartOfConfigChanges(t *testing.T) {
 	on := builders.MakeFlag("a", "shop").Boolean().Environment("staging").Obj()

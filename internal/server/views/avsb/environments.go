@@ -146,7 +146,7 @@ func (v *view) publish(ctx context.Context, input *publishInput) (*publishOutput
 		Part:   func(*v1alpha1.FlagEnvironment) any { return nil },
 		Rename: rename,
 		// No GitOps tool undoes an annotation that it does not know.
-		Unguarded: true,
+		Unguarded: func(*v1alpha1.FlagEnvironment) bool { return true },
 	})
 	if err != nil {
 		return nil, err

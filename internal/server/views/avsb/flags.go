@@ -256,7 +256,7 @@ func (v *view) deleteFlag(ctx context.Context, input *deleteInput) (*struct{}, e
 	if err := v.cluster.Authorize(ctx, "delete", server.Flags, project.Name, flag.Name); err != nil {
 		return nil, err
 	}
-	environments, err := v.cluster.Environments(ctx, project)
+	environments, err := v.cluster.EnvironmentsOf(ctx, project, flag)
 	if err != nil {
 		return nil, err
 	}

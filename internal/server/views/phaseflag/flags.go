@@ -229,15 +229,11 @@ func (v *view) switchFlag(
 			return nil, err
 		}
 	}
-	_, isAhead := server.ScheduledAt(flag, environment, v.clock.Now())
-	isExpired := !isAhead && server.OffBySchedule(flag, environment, v.clock.Now()) != ""
-	if input.Body.ClearSchedule || !input.Body.Enabled && isExpired {
+	if input.Body.ClearSchedule {
 		return server.Change(ctx, v.cluster, flag, server.Edit[*v1alpha1.FeatureFlag]{
 			Apply: func(flag *v1alpha1.FeatureFlag) error {
-				if input.Body.ClearSchedule {
-					clearSchedule(flag, environment, input.Body.Enabled)
-				}
-				return nil // It is off already, and was shown so.
+				clearSchedule(flag, environment, input.Body.Enabled)
+				return nil
 			},
 			Part: func(flag *v1alpha1.FeatureFlag) any {
 				if config := flag.In(environment); config != nil {
@@ -256,7 +252,16 @@ func (v *view) switchFlag(
 			why,
 		)
 	}
-	return server.Toggle(ctx, v.cluster, flag, environment, input.Body.Enabled, rename, input.IfMatch)
+	return server.Toggle(ctx, v.cluster, flag, server.Switch{
+		Environment: environment, Enabled: input.Body.Enabled, Rename: rename, IfMatch: input.IfMatch,
+		IsOff: func(flag *v1alpha1.FeatureFlag) bool { return staysOff(flag, environment, v.clock.Now()) },
+	})
+}
+
+// staysOff reports whether a flag is off in an environment, is shown so, and is not ahead of its schedule.
+func staysOff(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
+	_, isAhead := server.ScheduledAt(flag, environment, now)
+	return server.OffAnyway(flag, environment) || !isAhead && server.OffBySchedule(flag, environment, now) != ""
 }
 
 // restoreHint says how an archived flag is restored.

@@ -41,6 +41,9 @@ func (v *view) create(ctx context.Context, input *createInput) (*createOutput, e
 	if fields.IsRemoteConfiguration.Value && len(fields.Filters.Value.Groups) == 0 {
 		fields.Filters.Sent, fields.Filters.Value.Groups = true, []filters.Group{{}}
 	}
+	if err := fields.checkActive(fields.Deleted.Value); err != nil {
+		return nil, err
+	}
 	flag := &v1alpha1.FeatureFlag{}
 	flag.Spec.Key = fields.Key.Value
 	deleted, err := v.nameFlag(ctx, at, flag)

@@ -215,6 +215,12 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 		return nil, err
 	}
 	fields := &input.Body
+	// What is off as it was shown is left alone, so that it must be shown as it is.
+	if fields.Active.Sent && !fields.Active.Value {
+		if flag, err = server.Latest(ctx, v.Cluster, flag); err != nil {
+			return nil, err
+		}
+	}
 	if version := fields.Version.Value; version != 0 && version != flag.Generation {
 		return nil, server.Errorf(
 			http.StatusConflict,
@@ -232,15 +238,10 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 		return nil, err
 	}
 	if fields.isOnlyActive() && !unschedule {
-		flag, err = server.Toggle(
-			ctx,
-			v.Cluster,
-			flag,
-			at.Environment.Name,
-			fields.Active.Value,
-			filters.RenameField,
-			input.IfMatch,
-		)
+		flag, err = server.Toggle(ctx, v.Cluster, flag, server.Switch{
+			Environment: at.Environment.Name, Enabled: fields.Active.Value,
+			Rename: filters.RenameField, IfMatch: input.IfMatch,
+		})
 	} else {
 		change := v.change(ctx, at, fields, input.Replace)
 		change.unschedule = unschedule

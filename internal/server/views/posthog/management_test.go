@@ -162,6 +162,15 @@ var _ = Describe("Tools that manage flags", func() {
 		Expect(at(object(answer), "flags", "again", "enabled")).To(BeTrue())
 	})
 
+	It("create no flag that is deleted and on", func() {
+		s := openShop()
+		refused := world.Call(s.editor, http.MethodPost, s.flags, `{"key": "gone", "deleted": true, "active": true}`)
+		Expect(refused.Status).To(Equal(http.StatusUnprocessableEntity), string(refused.Body))
+		Expect(object(refused)).To(HaveKeyWithValue("attr", "active"))
+		Expect(string(refused.Body)).To(ContainSubstring(`\"deleted\": false`))
+		Expect(world.Call(s.editor, http.MethodGet, s.flags+"/gone", nil).Status).To(Equal(http.StatusNotFound))
+	})
+
 	It("reach flags whose keys are words of the API", func() {
 		s := openShop()
 		for _, key := range []string{"activity", "my_flags", "evaluation_reasons", "local_evaluation", "bulk_keys"} {

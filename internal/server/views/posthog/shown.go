@@ -29,7 +29,12 @@ func (f *Fields) heed(flag *v1alpha1.FeatureFlag, shows *Flag) error {
 	if f.Deleted.Sent {
 		archived = f.Deleted.Value
 	}
-	if archived && f.Active.Value {
+	return f.checkActive(archived)
+}
+
+// checkActive fails with an *Error of status 422 where a flag is to be on that is deleted.
+func (f *Fields) checkActive(deleted bool) error {
+	if deleted && f.Active.Value {
 		return server.InvalidField(
 			"active",
 			`the flag is deleted; send "deleted": false, also in the same request, to restore it and switch it on`,
