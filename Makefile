@@ -145,6 +145,11 @@ conformance: control-plane ## Run the tests against the real clients of the publ
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/posthog.sh
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/openapi.sh
 
+.PHONY: testbed
+testbed: ## Count the scenarios of flagd's testbed 3.9 that imported flags pass, of which 110 must. TESTBED is a checkout of it.
+	@test -d "$(TESTBED)/evaluator/gherkin" || { echo "$@: TESTBED=$(TESTBED) is no checkout of github.com/open-feature/flagd-testbed"; exit 2; }
+	cd test/conformance && go test . -count=1 -v -run 'TestImportedTestbed$$' -testbed "$(abspath $(TESTBED))/evaluator"
+
 .PHONY: e2e
 e2e: control-plane ## Install the operator on the cluster of the current KUBECONFIG, use it, measure how fast an edit arrives in pods, and remove it.
 	@VERSION="$(VERSION)" KUBECTL="$(KUBECTL)" test/e2e/run.sh
