@@ -95,6 +95,17 @@ var _ = Describe("An evaluation of all flags", func() {
 		)
 	})
 
+	It("is the same for whoever may not see what a revision changed", func() {
+		s := newShop()
+		first := world.Call(s.client, http.MethodPost, bulk, alice)
+		before := world.Call(s.server, http.MethodPost, bulk, alice)
+		s.switchOff("secret")
+		page := world.Call(s.client, http.MethodPost, bulk, alice, "If-None-Match", first.Header.Get("ETag"))
+		Expect(page.Status).To(Equal(http.StatusNotModified), "a page would learn that a flag for servers changed")
+		program := world.Call(s.server, http.MethodPost, bulk, alice, "If-None-Match", before.Header.Get("ETag"))
+		Expect(program.Status).To(Equal(http.StatusOK))
+	})
+
 	It("refuses in the shape of an error without a key", func() {
 		s := newShop()
 		Expect(
