@@ -47,14 +47,14 @@ type cluster struct {
 // startBoth starts an API server with the operator and one without, both with the same flags in three environments.
 func startBoth(ctx context.Context, folder string, size int) (guarded, bare *cluster, stop func(), err error) {
 	var stops []func()
-	stop = func() {
+	stopAll := func() {
 		for _, stop := range slices.Backward(stops) {
 			stop()
 		}
 	}
 	defer func() {
-		if err != nil {
-			stop()
+		if err != nil { // Whatever the results are by then.
+			stopAll()
 		}
 	}()
 	start := func(name string, webhooks envtest.WebhookInstallOptions) (*cluster, error) {
@@ -82,7 +82,7 @@ func startBoth(ctx context.Context, folder string, size int) (guarded, bare *clu
 			return nil, nil, nil, err
 		}
 	}
-	return guarded, bare, stop, guarded.settle(ctx, size)
+	return guarded, bare, stopAll, guarded.settle(ctx, size)
 }
 
 // startCluster starts an API server with the Kinds.
