@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -73,6 +75,10 @@ func Read(seal *Seal, environment *v1alpha1.FlagEnvironment, configMap *corev1.C
 	if revision > 0 && !isSealed && !Confirms(&environment.Status, revision, digest) {
 		return nil, &TamperedError{Name: configMap.Name, Why: "it does not bear the operator's seal"}
 	}
+	pinned := configMap.Annotations[v1alpha1.PinnedRevisionAnnotation]
+	if !isSealed && pinned != "" && pinned != strconv.FormatInt(environment.Status.PinnedRevision, 10) {
+		return nil, &TamperedError{Name: configMap.Name, Why: "its annotation names a pinned revision that nobody has pinned"}
+	}
 	return read(environment, configMap, isSealed)
 }
 
@@ -102,7 +108,7 @@ func read(environment *v1alpha1.FlagEnvironment, configMap *corev1.ConfigMap, is
 	if err != nil {
 		return nil, tampered("%s", err)
 	}
-	read.Text, read.Binary = configMap.Data, configMap.BinaryData
+	read.Text, read.Binary = filesOf(configMap)
 	native, err := Native(configMap)
 	if err != nil {
 		return nil, tampered("%s", err)
@@ -124,11 +130,39 @@ func read(environment *v1alpha1.FlagEnvironment, configMap *corev1.ConfigMap, is
 	case header.SchemaVersion == datafile.SchemaVersion && !bytes.Equal(contents.Encode(header), native):
 		return nil, tampered("its document is not written as the operator writes")
 	}
+	if err := checkHeader(configMap, header); err != nil {
+		return nil, tampered("%s", err)
+	}
 	if err := checkDigest(configMap, isSealed, header, contents, read.Digest); err != nil {
 		return nil, tampered("%s", err)
 	}
 	read.Native, read.Contents = native, contents
 	return read, nil
+}
+
+// filesOf are the values of a ConfigMap that a datafile has. No digest is over others, so that they are not taken up.
+func filesOf(configMap *corev1.ConfigMap) (text map[string]string, binary map[string][]byte) {
+	text = maps.Clone(configMap.Data)
+	maps.DeleteFunc(text, func(name, _ string) bool { return name != datafile.FileName && name != flagd.FileName })
+	binary = maps.Clone(configMap.BinaryData)
+	maps.DeleteFunc(binary, func(name string, _ []byte) bool { return name != datafile.CompressedFileName })
+	return text, binary
+}
+
+// checkHeader makes sure that a compressed document has beside it what names it, and no other document: workloads that
+// mount the ConfigMap read that first.
+func checkHeader(configMap *corev1.ConfigMap, header datafile.Header) error {
+	if _, isCompressed := configMap.BinaryData[datafile.CompressedFileName]; !isCompressed {
+		return nil
+	}
+	header.Compressed = datafile.CompressedFileName
+	beside, contents, err := datafile.Decode([]byte(configMap.Data[datafile.FileName]))
+	if err != nil || beside != header || contents.Flags.Len() > 0 ||
+		header.SchemaVersion == datafile.SchemaVersion &&
+			configMap.Data[datafile.FileName] != string(datafile.EncodeHeader(header)) {
+		return fmt.Errorf("its %s is not what belongs beside %s", datafile.FileName, datafile.CompressedFileName)
+	}
+	return nil
 }
 
 // Confirms reports whether a status says that the revision with that digest was published.

@@ -61,10 +61,20 @@ func LoadSeal(ctx context.Context, secrets client.Client, name types.NamespacedN
 	}
 }
 
-// OfDatafile is the seal of a revision of the environment with the given digest. Incomplete is the value of
-// v1alpha1.FlagdIncompleteAnnotation, which may be empty.
-func (s *Seal) OfDatafile(environment types.NamespacedName, revision int64, digest, incomplete string) string {
-	return s.of("datafile", environment.Namespace, environment.Name, strconv.FormatInt(revision, 10), digest, incomplete)
+// OfDatafile is the seal of a revision of the environment with the given digest, of which the annotations say whether
+// its flagd file is complete and which pinned revision it is. Both may be missing: who could say that a pinned revision
+// is served which is not would keep a rollback from happening.
+func (s *Seal) OfDatafile(
+	environment types.NamespacedName, revision int64, digest string, annotations map[string]string,
+) string {
+	parts := []string{
+		"datafile", environment.Namespace, environment.Name, strconv.FormatInt(revision, 10), digest,
+		annotations[v1alpha1.FlagdIncompleteAnnotation],
+	}
+	if pinned := annotations[v1alpha1.PinnedRevisionAnnotation]; pinned != "" {
+		parts = append(parts, pinned)
+	}
+	return s.of(parts...)
 }
 
 // OfKeys is the seal of what the served ConfigMap mirrors of the environment's SDK keys.
@@ -85,7 +95,7 @@ func (s *Seal) HoldsDatafile(environment types.NamespacedName, object metav1.Obj
 		environment,
 		RevisionOf(object),
 		annotations[v1alpha1.DigestAnnotation],
-		annotations[v1alpha1.FlagdIncompleteAnnotation],
+		annotations,
 	)))
 }
 

@@ -43,7 +43,7 @@ func (c *cluster) forged(revision int64, value string) *corev1.ConfigMap {
 				v1alpha1.RevisionAnnotation: strconv.FormatInt(revision, 10),
 				v1alpha1.DigestAnnotation:   content.Digest(c.environment.Spec.Datafile.Formats),
 				v1alpha1.SealAnnotation: ownership.NewSeal([]byte("a guess of the operator's key, no more")).
-					OfDatafile(key, revision, content.Digest(c.environment.Spec.Datafile.Formats), ""),
+					OfDatafile(key, revision, content.Digest(c.environment.Spec.Datafile.Formats), nil),
 			},
 		},
 		Data: map[string]string{
@@ -81,6 +81,27 @@ func TestAForgedHistoryIsNotServed(t *testing.T) {
 			forged.Annotations[v1alpha1.FlagdIncompleteAnnotation] = "true"
 			return forged
 		},
+		"with a document beside the compressed one, which workloads read first": func(
+			c *cluster, honest *corev1.ConfigMap,
+		) *corev1.ConfigMap {
+			forged := honest.DeepCopy()
+			forged.BinaryData = map[string][]byte{datafile.CompressedFileName: compressed(small("one"), 1)}
+			forged.Data[datafile.FileName] = c.forged(1, "evil").Data[datafile.FileName]
+			return forged
+		},
+		"with nothing beside the compressed document": func(_ *cluster, honest *corev1.ConfigMap) *corev1.ConfigMap {
+			forged := honest.DeepCopy()
+			forged.BinaryData = map[string][]byte{datafile.CompressedFileName: compressed(small("one"), 1)}
+			delete(forged.Data, datafile.FileName)
+			return forged
+		},
+		"with the name of a pinned revision, for which a rollback to that would pass": func(
+			_ *cluster, honest *corev1.ConfigMap,
+		) *corev1.ConfigMap {
+			forged := honest.DeepCopy()
+			forged.Annotations[v1alpha1.PinnedRevisionAnnotation] = "7"
+			return forged
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newSealedCluster(t)
@@ -103,6 +124,49 @@ func TestAForgedHistoryIsNotServed(t *testing.T) {
 			}
 			c.serves(2, "two")
 		})
+	}
+}
+
+// TestFilesBesideTheDatafileAreNotServed fails where an editor of ConfigMaps puts a file of their own beside those of
+// the operator into every workload that mounts what is restored.
+func TestFilesBesideTheDatafileAreNotServed(t *testing.T) {
+	c := newSealedCluster(t)
+	c.confirm(c.publish("one"))
+	forged := c.get("flags-production-r1").DeepCopy()
+	forged.ResourceVersion = ""
+	forged.Data["else.json"], forged.BinaryData = "{}", map[string][]byte{"else.gz": {1}}
+	c.remove("flags-production-r1", "flags-production")
+	c.create(forged)
+	served := c.load()
+	if err := c.publisher.Serve(t.Context(), c.environment, served); err != nil {
+		t.Fatal(err)
+	}
+	c.serves(1, "one")
+	if got := c.get("flags-production"); len(got.Data) != 2 || len(got.BinaryData) != 0 {
+		t.Errorf("what somebody put beside the datafile is served: %v, %v", got.Data, got.BinaryData)
+	}
+}
+
+// TestTheMarkOfAPinnedRevisionIsSealed fails where a rollback is taken for done because of an annotation, or where a
+// rollback that was done is done again.
+func TestTheMarkOfAPinnedRevisionIsSealed(t *testing.T) {
+	c := newSealedCluster(t)
+	first := c.publish("one")
+	content := small("two")
+	content.PinnedRevision = 1
+	pinned, err := c.publisher.Publish(t.Context(), c.environment, content, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if served := c.load(); served.Revision != pinned.Revision || served.PinnedRevision != 1 || len(served.Forged) > 0 {
+		t.Errorf("the pinned revision is not known by its mark: %+v", served)
+	}
+	c.edit(c.environment.HistoryName(pinned.Revision), func(m *corev1.ConfigMap) {
+		m.Annotations[v1alpha1.PinnedRevisionAnnotation] = "3"
+	})
+	c.editServed(func(m *corev1.ConfigMap) { m.Annotations[v1alpha1.PinnedRevisionAnnotation] = "3" })
+	if served := c.load(); served.PinnedRevision == 3 {
+		t.Errorf("somebody else's mark is believed: %+v", served)
 	}
 }
 

@@ -256,8 +256,7 @@ func (p *Publisher) sealAnew(
 		return nil
 	}
 	configMap.Annotations[v1alpha1.SealAnnotation] = p.Seal.OfDatafile(client.ObjectKeyFromObject(environment),
-		ownership.RevisionOf(configMap), configMap.Annotations[v1alpha1.DigestAnnotation],
-		configMap.Annotations[v1alpha1.FlagdIncompleteAnnotation])
+		ownership.RevisionOf(configMap), configMap.Annotations[v1alpha1.DigestAnnotation], configMap.Annotations)
 	return wrap(p.Client.Update(ctx, configMap), "seal ConfigMap %q", configMap.Name)
 }
 
@@ -265,7 +264,7 @@ func (p *Publisher) sealAnew(
 func (p *Publisher) sealOf(environment *v1alpha1.FlagEnvironment, served *Served) string {
 	annotations := p.configMap(environment, served, v1alpha1.DatafileServed, Files{}).Annotations
 	return p.Seal.OfDatafile(client.ObjectKeyFromObject(environment), served.Revision, served.Digest,
-		annotations[v1alpha1.FlagdIncompleteAnnotation])
+		annotations)
 }
 
 // Forged names what carries the labels of the environment's history and does not bear the operator's seal, in the order

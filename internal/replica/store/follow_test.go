@@ -377,7 +377,7 @@ func TestFollowServesNoForgery(t *testing.T) {
 	key := client.ObjectKey{Namespace: "shop", Name: "production"}
 	sealed := func(document *Document) *corev1.ConfigMap {
 		served := configMap("flags-production", v1alpha1.DatafileServed, document)
-		served.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(key, 1, document.Digest, "")
+		served.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(key, 1, document.Digest, nil)
 		return served
 	}
 	confirmed := environment()
@@ -403,10 +403,10 @@ func TestFollowServesNoForgery(t *testing.T) {
 		},
 		"the seal of another environment": {environment(), func(m *corev1.ConfigMap) {
 			m.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(
-				client.ObjectKey{Namespace: "shop", Name: "staging"}, 1, oneFlag(1, "a").Digest, "")
+				client.ObjectKey{Namespace: "shop", Name: "staging"}, 1, oneFlag(1, "a").Digest, nil)
 		}, 0},
 		"the seal of another revision": {environment(), func(m *corev1.ConfigMap) {
-			m.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(key, 2, oneFlag(1, "a").Digest, "")
+			m.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(key, 2, oneFlag(1, "a").Digest, nil)
 		}, 0},
 		"no seal, and the status confirms it": {confirmed, func(m *corev1.ConfigMap) {
 			delete(m.Annotations, v1alpha1.SealAnnotation)
@@ -441,7 +441,7 @@ func TestFollowBreakGlass(t *testing.T) {
 		file.Data["flagd.json"] = string(flagd.Encode(
 			datafile.Header{Project: "shop", Environment: "production", Revision: revision}, &datafile.Section{}))
 		if kind == v1alpha1.DatafileHistory {
-			file.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(key, revision, document.Digest, "")
+			file.Annotations[v1alpha1.SealAnnotation] = seal.OfDatafile(key, revision, document.Digest, nil)
 		}
 		return file
 	}
