@@ -154,6 +154,28 @@ func (o *Options) warnedOf() func(context.Context) (bool, error) {
 // Confined reports whether the operator has rights in some namespaces only.
 func (o *Options) Confined() bool { return len(o.Controllers.Namespaces) > 0 }
 
+// webhookOptions are those of the listener of the webhooks. Rotated gives the certificate where CertRotation is true.
+func webhookOptions(
+	o *Options, rotated func(*tls.ClientHelloInfo) (*tls.Certificate, error),
+) ctrlwebhook.Options {
+	options := ctrlwebhook.Options{
+		Port: o.WebhookPort, CertDir: o.WebhookCertDir, TLSOpts: []func(*tls.Config){server.HardenTLS},
+	}
+	if o.CertRotation {
+		options.TLSOpts = append(options.TLSOpts, func(c *tls.Config) { c.GetCertificate = rotated })
+	}
+	return options
+}
+
+// metricsOptions are those of the listener of the metrics.
+func metricsOptions(o *Options) metricsserver.Options {
+	return metricsserver.Options{
+		BindAddress: o.MetricsAddress, SecureServing: true,
+		FilterProvider: server.MetricsFilter(o.Confined()),
+		TLSOpts:        []func(*tls.Config){server.HardenTLS},
+	}
+}
+
 // newManager makes the manager, and tells where its serving certificate comes from, where that is not from files.
 func newManager(
 	config *rest.Config,
@@ -171,25 +193,17 @@ func newManager(
 		}
 	}
 	rotator := newRotator(o.Namespace)
-	webhookOptions := ctrlwebhook.Options{Port: o.WebhookPort, CertDir: o.WebhookCertDir}
-	if o.CertRotation {
-		webhookOptions.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.GetCertificate = rotator.GetCertificate }}
-	}
-	webhooks := ctrlwebhook.NewServer(webhookOptions)
+	webhooks := ctrlwebhook.NewServer(webhookOptions(o, rotator.GetCertificate))
 
 	alive := newWatches(clock.RealClock{})
 	cacheOptions.DefaultWatchErrorHandler = alive.handle
 	o.Controllers.WatchProblem = alive.Problem
 
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: scheme,
-		Cache:  cacheOptions,
-		Client: controllers.ClientOptions(),
-		Metrics: metricsserver.Options{
-			BindAddress:    o.MetricsAddress,
-			SecureServing:  true,
-			FilterProvider: server.MetricsFilter(o.Confined()),
-		},
+		Scheme:                  scheme,
+		Cache:                   cacheOptions,
+		Client:                  controllers.ClientOptions(),
+		Metrics:                 metricsOptions(o),
 		HealthProbeBindAddress:  o.ProbeAddress,
 		WebhookServer:           webhooks,
 		LeaderElection:          o.LeaderElect && o.RunControllers,

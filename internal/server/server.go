@@ -44,16 +44,6 @@ const (
 	shutdownTimeout = 20 * time.Second
 )
 
-// suites are those of TLS 1.2 that encrypt and authenticate at once: none with CBC or SHA-1. TLS 1.3 has no others.
-var suites = []uint16{
-	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-}
-
 // Options are what an administrator chooses for the server.
 type Options struct {
 	// Address is where the server listens, such as :8090.
@@ -211,12 +201,9 @@ func (s *Server) Start(ctx context.Context) error {
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       withGuarded,
-		TLSConfig: &tls.Config{
-			MinVersion:     tls.VersionTLS12,
-			CipherSuites:   suites,
-			GetCertificate: s.options.GetCertificate,
-		},
+		TLSConfig:         &tls.Config{GetCertificate: s.options.GetCertificate}, //nolint:gosec // HardenTLS sets the version.
 	}
+	HardenTLS(server.TLSConfig)
 	server.RegisterOnShutdown(s.stop)
 	stopped := make(chan error, 1)
 	go func() {
