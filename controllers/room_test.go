@@ -71,3 +71,43 @@ var _ = Describe("Drafts that do not fit into production's datafile", func() {
 		Eventually(func(g Gomega) { isServed(g, project, "production", "large-3", false) }).Should(Succeed())
 	})
 })
+
+var _ = Describe("Changes that wait for a publish and do not fit into the datafile", func() {
+	It("keep nobody from publishing or braking, and are named", func() {
+		startOperator()
+		project := makeNamespace()
+		production := builders.MakeEnvironment("production", project).Production().Manual().Obj()
+		publish := func(at string) {
+			GinkgoHelper()
+			edit(production, func(environment *v1alpha1.FlagEnvironment) {
+				environment.Annotations = map[string]string{v1alpha1.PublishRequestedAtAnnotation: at}
+			})
+		}
+		create(production, onFlag("checkout", project), onFlag("search", project))
+		publish("2026-11-01T12:00:00Z")
+		Eventually(func(g Gomega) { isServed(g, project, "production", "search", true) }).Should(Succeed())
+
+		By("staging flags that are on, of 780 kB each, and a change of another flag")
+		for _, name := range []string{"large-0", "large-1"} {
+			create(builders.MakeFlag(name, project).Boolean().Environment("production").
+				Spec(func(spec *v1alpha1.FeatureFlagSpec) {
+					spec.Variations[0].Payload = &v1alpha1.JSON{Raw: []byte(`{"a":"` + noise(780_000) + `"}`)}
+				}).Obj())
+		}
+		setEnabled("search", project, false)
+		Eventually(func(g Gomega) {
+			compiled := conditionOf(fetch(g, production).Status.Conditions, v1alpha1.CompiledCondition)
+			g.Expect(compiled.Reason).To(Equal(v1alpha1.LastGoodReason))
+			g.Expect(compiled.Message).To(And(ContainSubstring("flags large-"), ContainSubstring("does not fit into a ConfigMap")))
+			g.Expect(production.Status.PendingFlags).To(ContainElement("search"))
+		}).Should(Succeed())
+
+		By("publishing and braking beside them")
+		publish("2026-11-01T13:00:00Z")
+		Eventually(func(g Gomega) { isServed(g, project, "production", "search", false) }).Should(Succeed())
+		edit(onFlag("checkout", project), func(flag *v1alpha1.FeatureFlag) {
+			flag.Annotations = map[string]string{v1alpha1.ForceDisabledAnnotation: "production"}
+		})
+		Eventually(func(g Gomega) { isServed(g, project, "production", "checkout", false) }).Should(Succeed())
+	})
+})

@@ -3,15 +3,35 @@
 
 package flagenvironment
 
-import "github.com/jackstaff-dev/jackstaff/internal/publish"
+import (
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/publish"
+)
 
-// makeRoom leaves drafts out of what a production environment publishes where the others would not fit beside them, and
-// takes them up where they would.
+// makeRoom leaves out of what a production environment publishes what somebody without the right to publish may have
+// made, where the others would not fit beside it, and takes it up where they would: drafts, and where changes wait for a
+// request, any change.
 func (s *scope) makeRoom() {
-	compiled := s.state.compiled
+	compiled, environment := s.state.compiled, s.environment
 	content := publish.Content{Contents: compiled.Contents(), Flagd: compiled.Flagd(), Document: compiled.Document}
-	fits := func() bool { return content.LeavesRoom(s.environment) }
-	if len(compiled.LeftOut()) > 0 || !fits() {
-		s.state.recordCompiled(compiled.MakeRoom(fits), false, false, s.environment.Spec.Datafile.Formats)
+	leavesRoom := func() bool { return content.LeavesRoom(environment) }
+	record := func(changes compile.Changes) {
+		s.state.recordCompiled(changes, false, false, environment.Spec.Datafile.Formats)
+	}
+	makeRoom := func() {
+		if len(compiled.LeftOut()) > 0 || !leavesRoom() {
+			record(compiled.MakeRoom(leavesRoom))
+		}
+	}
+	if compiled.StagedOut() {
+		record(compiled.MakeFit(func() bool { return true }))
+	}
+	makeRoom()
+	isStaged := environment.Spec.Production && environment.Spec.Publish.Mode == v1alpha1.PublishModeManual
+	fits := func() bool { return content.Fits(environment) }
+	if isStaged && !fits() {
+		record(compiled.MakeFit(fits))
+		makeRoom() // Drafts may fit beside what is left.
 	}
 }

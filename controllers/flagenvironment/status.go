@@ -170,6 +170,10 @@ func setCompiled(conditions status.Conditions, s *scope, summary compile.Summary
 	if summary.Absent > 0 {
 		message += fmt.Sprintf("; %d of the flags were never published and are not served", summary.Absent)
 	}
+	if s.state.compiled.StagedOut() {
+		message += "; the datafile does not fit into a ConfigMap with some of these changes, which wait for a publish: make " +
+			"them smaller, archive flags or split the project"
+	}
 	message += leftOutMessage(s.state.compiled.LeftOut())
 	conditions.Set(v1alpha1.CompiledCondition, false, v1alpha1.LastGoodReason, message)
 }

@@ -64,6 +64,11 @@ type Environment struct {
 	// leftOut are the keys of drafts that are not published as they are now, for want of room.
 	leftOut set
 
+	// stagedOut are the keys of flags, and stagedOutAudiences the names of audiences, whose changes are not published as
+	// they are now, because the datafile would not fit.
+	stagedOut          set
+	stagedOutAudiences set
+
 	published *datafile.Contents
 	// republished says that published changed since the last Compile.
 	republished bool
@@ -180,6 +185,9 @@ func NewEnvironment(name string, published *datafile.Contents) *Environment {
 		held:    set{},
 		braked:  set{},
 		leftOut: set{},
+
+		stagedOut:          set{},
+		stagedOutAudiences: set{},
 	}
 	e.SetPublished(published)
 	return e
@@ -330,7 +338,8 @@ func (e *Environment) Audience(name string) (*datafile.Audience, bool) {
 	if !ok {
 		return nil, false
 	}
-	if input, ok := e.audiences[name]; ok {
+	_, isStagedOut := e.stagedOutAudiences[name]
+	if input, ok := e.audiences[name]; ok && !isStagedOut {
 		if form, _, err := input.compiled(); err == nil {
 			return form, true
 		}

@@ -5,6 +5,7 @@ package compile
 
 import (
 	"fmt"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -28,6 +29,8 @@ const (
 	KeyTakenProblem Problem = "KeyTaken"
 	// NoRoomProblem: the flag is a draft, for which the datafile has no room.
 	NoRoomProblem Problem = "NoRoom"
+	// TooLargeProblem: the datafile does not fit into a ConfigMap with the change of the flag.
+	TooLargeProblem Problem = "TooLarge"
 )
 
 // Outcome is what became of one FeatureFlag in the environment.
@@ -76,7 +79,7 @@ type Summary struct {
 	LastGood []string
 	// Absent is the number of LastGood that were never published and so are not served at all.
 	Absent int
-	// BrokenAudiences are the names of audiences that did not compile, in order.
+	// BrokenAudiences are the names of audiences that did not compile or whose change does not fit, in order.
 	BrokenAudiences []string
 	// BrokenEvents are the object names of events that did not compile, in order.
 	BrokenEvents []string
@@ -86,7 +89,9 @@ type Summary struct {
 
 // Summary sums up the last Compile.
 func (e *Environment) Summary() Summary {
-	summary := Summary{BrokenAudiences: e.brokenAudiences.sorted(), BrokenEvents: e.brokenEvents.sorted()}
+	broken := maps.Clone(e.brokenAudiences)
+	maps.Copy(broken, e.stagedOutAudiences)
+	summary := Summary{BrokenAudiences: broken.sorted(), BrokenEvents: e.brokenEvents.sorted()}
 	absentDrafts := 0
 	for _, key := range e.unsettled.sorted() {
 		form, has := e.Flag(key)

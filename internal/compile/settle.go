@@ -95,7 +95,7 @@ func (e *Environment) settleAudience(name string) (changed bool) {
 	if exists && e.audienceUses[name] == 0 || !exists && !retained {
 		return e.contents.Audiences.Delete(name)
 	}
-	if exists {
+	if _, isStagedOut := e.stagedOutAudiences[name]; exists && !isStagedOut {
 		_, part, err := input.compiled()
 		e.brokenAudiences.put(name, err != nil)
 		if err == nil {
@@ -171,6 +171,8 @@ func (e *Environment) settle(key string, cycle []string) {
 		e.takeBack(key, held, CycleProblem, cycleMessage(cycle))
 	case e.isLeftOut(key, holder):
 		e.takeBack(key, held, NoRoomProblem, noRoomMessage)
+	case e.isStagedOut(key):
+		e.takeBack(key, held, TooLargeProblem, tooLargeMessage)
 	default:
 		if lost := e.lostReference(key, holder.form); lost != nil {
 			e.takeBack(key, held, UnresolvedProblem, lost.message())

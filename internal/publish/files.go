@@ -8,6 +8,7 @@ package publish
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -68,6 +69,16 @@ func (c Content) LeavesRoom(environment *v1alpha1.FlagEnvironment) bool {
 	}
 	files, flagdComplete, err := Layout(datafile.Header{}, c, spec, Files{})
 	return err == nil && flagdComplete && files.Bytes() <= validation.DraftBytes
+}
+
+// Fits reports whether a ConfigMap of the environment holds the native document of content, and readers take one of
+// its size.
+func (c Content) Fits(environment *v1alpha1.FlagEnvironment) bool {
+	if c.Contents.Size()+headerBytes <= CompressBytes {
+		return true // Without encoding anything.
+	}
+	_, _, err := Layout(datafile.Header{}, c, environment.Spec.Datafile, Files{})
+	return !HasReason(err, v1alpha1.DatafileTooLargeReason) && !errors.Is(err, datafile.ErrTooLarge)
 }
 
 // Files are the values of a ConfigMap.
