@@ -60,6 +60,11 @@ type Options struct {
 	// WatchProblem says which watches are not alive, and nothing where all are. Nil means that nobody knows.
 	WatchProblem func() string
 
+	// SettleStatus is how long the status of an object that somebody has edited is held back, so that whoever edits it
+	// twice in a row is not refused for the operator's own write. What is urgent is written sooner; a burst holds a status
+	// back for ten times as long at most. Zero means a second. Less than zero holds nothing back.
+	SettleStatus time.Duration
+
 	// Clock tells the time. Nil means the system's.
 	Clock clock.PassiveClock
 }
@@ -88,6 +93,9 @@ func Setup(mgr ctrl.Manager, options Options) error {
 	if options.StaleAfter == 0 {
 		options.StaleAfter = 30 * 24 * time.Hour
 	}
+	if options.SettleStatus == 0 {
+		options.SettleStatus = status.DefaultSettle
+	}
 	if options.Clock == nil {
 		options.Clock = clock.RealClock{}
 	}
@@ -104,7 +112,9 @@ func Setup(mgr ctrl.Manager, options Options) error {
 		Guarded:  options.Guarded,
 	}
 	patcher := func(controller string) status.Patcher {
-		return status.Patcher{Client: mgr.GetClient(), Recorder: recorderFor(mgr, controller)}
+		return status.Patcher{
+			Client: mgr.GetClient(), Recorder: recorderFor(mgr, controller), Settle: options.SettleStatus,
+		}
 	}
 	historian := func(kind v1alpha1.Kind) *history.Reconciler {
 		return &history.Reconciler{
@@ -142,8 +152,12 @@ func Setup(mgr ctrl.Manager, options Options) error {
 			Clock:    options.Clock,
 			Seal:     options.Seal,
 		},
-		"flagaudience": &flagaudience.Reconciler{Client: mgr.GetClient(), Status: patcher("flagaudience-controller")},
-		"flagevent":    &flagevent.Reconciler{Client: mgr.GetClient(), Status: patcher("flagevent-controller")},
+		"flagaudience": &flagaudience.Reconciler{
+			Client: mgr.GetClient(), Status: patcher("flagaudience-controller"), Clock: options.Clock,
+		},
+		"flagevent": &flagevent.Reconciler{
+			Client: mgr.GetClient(), Status: patcher("flagevent-controller"), Clock: options.Clock,
+		},
 
 		"history of old releases": &history.Migration{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Namespaces: options.Namespaces,

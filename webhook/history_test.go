@@ -218,6 +218,23 @@ func startHistory(clock *clocktesting.FakePassiveClock) (stop func()) {
 // startQuietHistory is startHistory with controllers that leave records with their object for some time.
 func startQuietHistory(clock *clocktesting.FakePassiveClock, quiet time.Duration) (stop func()) {
 	GinkgoHelper()
+	return startControllers(func(manager ctrl.Manager) {
+		Expect((&featureflag.Reconciler{
+			Client: manager.GetClient(), Ledger: topics.New(), Clock: clock, StaleAfter: time.Hour,
+			Status: status.Patcher{Client: manager.GetClient(), Recorder: manager.GetEventRecorder("featureflag-controller")},
+		}).SetupWithManager(manager)).To(Succeed())
+		for _, kind := range v1alpha1.Kinds {
+			Expect((&historycontroller.Reconciler{
+				Client: manager.GetClient(), Metadata: manager.GetCache(), Live: manager.GetAPIReader(), Clock: clock, Kind: kind,
+				Quiet: quiet,
+			}).SetupWithManager(manager)).To(Succeed())
+		}
+	})
+}
+
+// startControllers runs controllers with the operator's rights until stop is called.
+func startControllers(register func(manager ctrl.Manager)) (stop func()) {
+	GinkgoHelper()
 	manager, err := ctrl.NewManager(
 		impersonation(operator, "system:serviceaccounts", "system:authenticated"),
 		ctrl.Options{
@@ -233,16 +250,7 @@ func startQuietHistory(clock *clocktesting.FakePassiveClock, quiet time.Duration
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
 	Expect(index.Setup(ctx, manager.GetFieldIndexer())).To(Succeed())
-	Expect((&featureflag.Reconciler{
-		Client: manager.GetClient(), Ledger: topics.New(), Clock: clock, StaleAfter: time.Hour,
-		Status: status.Patcher{Client: manager.GetClient(), Recorder: manager.GetEventRecorder("featureflag-controller")},
-	}).SetupWithManager(manager)).To(Succeed())
-	for _, kind := range v1alpha1.Kinds {
-		Expect((&historycontroller.Reconciler{
-			Client: manager.GetClient(), Metadata: manager.GetCache(), Live: manager.GetAPIReader(), Clock: clock, Kind: kind,
-			Quiet: quiet,
-		}).SetupWithManager(manager)).To(Succeed())
-	}
+	register(manager)
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer GinkgoRecover()

@@ -207,6 +207,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	after := flag.DeepCopy()
 	computeStatus(s, r.StaleAfter, &after.Status)
+	if wait := r.Status.Settles(flag, after, urgencyOf(&flag.Status, &after.Status), s.now); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
 	if err := r.Status.Patch(ctx, flag, after, flag.Status.Conditions, after.Status.Conditions); err != nil {
 		return ctrl.Result{}, err
 	}

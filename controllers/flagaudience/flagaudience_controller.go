@@ -10,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +33,7 @@ import (
 type Reconciler struct {
 	Client client.Client
 	Status status.Patcher
+	Clock  clock.PassiveClock
 }
 
 // SetupWithManager registers the controller.
@@ -64,7 +66,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	after := audience.DeepCopy()
 	computeStatus(audience, flags, &after.Status)
-	return ctrl.Result{}, r.Status.Patch(ctx, audience, after, audience.Status.Conditions, after.Status.Conditions)
+	was, is := audience.Status.Conditions, after.Status.Conditions
+	if wait := r.Status.Settles(audience, after, status.UrgencyOf(was, is), r.Clock.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	return ctrl.Result{}, r.Status.Patch(ctx, audience, after, was, is)
 }
 
 func computeStatus(audience *v1alpha1.FlagAudience, flags []*v1alpha1.FeatureFlag, to *v1alpha1.FlagAudienceStatus) {

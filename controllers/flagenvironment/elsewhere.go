@@ -6,15 +6,24 @@ package flagenvironment
 import (
 	"context"
 
+	ctrl "sigs.k8s.io/controller-runtime"
+
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/status"
 )
 
 // patchElsewhere writes the status of an environment that another cluster serves.
-func (r *Reconciler) patchElsewhere(ctx context.Context, environment *v1alpha1.FlagEnvironment) error {
-	after := environment.DeepCopy()
+func (r *Reconciler) patchElsewhere(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+) (ctrl.Result, error) {
+	before, after := &environment.Status, environment.DeepCopy()
 	setElsewhere(environment.Generation, &after.Status)
-	return r.Status.Patch(ctx, environment, after, environment.Status.Conditions, after.Status.Conditions)
+	urgency := urgencyOf(before, &after.Status)
+	if wait := r.Status.Settles(environment, after, urgency, r.Clock.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	return ctrl.Result{}, r.Status.Patch(ctx, environment, after, before.Conditions, after.Status.Conditions)
 }
 
 // setElsewhere says that another cluster serves the environment. What was published here before stays as it is, and so

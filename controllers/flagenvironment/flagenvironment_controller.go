@@ -102,6 +102,8 @@ type scope struct {
 	problem error
 	// hold is how long the publish has to wait for its pace.
 	hold time.Duration
+	// settles is how long the status is held back, and zero where it is written.
+	settles time.Duration
 	// delivery is what the delivery controller has reported, and nil where it has not yet.
 	delivery *topics.Delivery
 	// unsealed are the names of history entries that are not the operator's.
@@ -147,7 +149,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	if environment.IsElsewhere() {
 		r.drop(request.NamespacedName)
-		return ctrl.Result{}, r.patchElsewhere(ctx, environment)
+		return r.patchElsewhere(ctx, environment)
 	}
 	s := &scope{environment: environment, state: r.states.of(request.NamespacedName), now: r.Clock.Now()}
 	if r.WatchProblem != nil {
@@ -177,7 +179,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if publish.HasReason(s.problem, v1alpha1.NameTakenReason) {
 		result.RequeueAfter = nameTakenRetry
 	}
-	return result, r.patchStatus(ctx, s, s.problem)
+	err := r.patchStatus(ctx, s, s.problem)
+	result.RequeueAfter = sooner(result.RequeueAfter, s.settles)
+	return result, err
 }
 
 // forget drops an environment that is gone, and its datafiles where their deletion policy says so.

@@ -52,6 +52,9 @@ func (r *Reconciler) patchStatus(ctx context.Context, s *scope, problem error) e
 	}
 	computeStatus(s, problem, &after.Status)
 	before := &s.environment.Status
+	if s.settles = r.Status.Settles(s.environment, after, urgencyOf(before, &after.Status), s.now); s.settles > 0 {
+		return nil
+	}
 	if err := r.Status.Patch(ctx, s.environment, after, before.Conditions, after.Status.Conditions); err != nil {
 		return err
 	}

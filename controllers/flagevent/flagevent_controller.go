@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +33,7 @@ import (
 type Reconciler struct {
 	Client client.Client
 	Status status.Patcher
+	Clock  clock.PassiveClock
 }
 
 // SetupWithManager registers the controller.
@@ -90,7 +92,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	after := flagEvent.DeepCopy()
 	computeStatus(flagEvent, flags, findings, &after.Status)
-	return ctrl.Result{}, r.Status.Patch(ctx, flagEvent, after, flagEvent.Status.Conditions, after.Status.Conditions)
+	was, is := flagEvent.Status.Conditions, after.Status.Conditions
+	if wait := r.Status.Settles(flagEvent, after, status.UrgencyOf(was, is), r.Clock.Now()); wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
+	return ctrl.Result{}, r.Status.Patch(ctx, flagEvent, after, was, is)
 }
 
 func computeStatus(

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -71,6 +72,9 @@ func (c Conditions) SetReady(of ...string) {
 type Patcher struct {
 	Client   client.Client
 	Recorder events.EventRecorder
+	// Settle is how long a status that is not urgent is held back after the last edit of its object. Zero writes each at
+	// once.
+	Settle time.Duration
 }
 
 // Patch writes the status of after where it differs from that of before, and records an event for each condition that

@@ -99,7 +99,7 @@ func Start(options server.Options, mount func(mgr ctrl.Manager, srv *server.Serv
 	Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
 	Expect(index.Setup(ctx, world.Manager.GetFieldIndexer())).To(Succeed())
-	Expect(controllers.Setup(world.Manager, controllers.Options{})).To(Succeed())
+	Expect(controllers.Setup(world.Manager, controllers.Options{SettleStatus: -1})).To(Succeed())
 	Expect(webhook.Setup(world.Manager, compile.FlagdCompatible)).To(Succeed())
 	options.Address, options.SessionKey, options.Clock = "127.0.0.1:0", bytes.Repeat([]byte("k"), 32), clock.RealClock{}
 	world.Server, err = server.New(world.Manager, options)
