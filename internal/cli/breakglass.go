@@ -115,7 +115,7 @@ func (a *App) breakGlassRollback(
 		return err
 	}
 	done := environmentOutcome(environment, "pinned", true, o.dryRun)
-	done.Effects, done.Undoes = planned.effects, planned.undoes
+	done.Effects, done.Undoes, done.PassesOver = planned.effects, planned.undoes, planned.passed
 	done.Revision, err = a.serveWithoutOperator(ctx, o.cluster, environment, o.dryRun, func(current *corev1.ConfigMap) (
 		*datafile.Contents, []string, error,
 	) {

@@ -33,6 +33,8 @@ type outcome struct {
 	Until  *metav1.Time `json:"until,omitempty"`
 	// Undoes is the change that a rollback undoes, in words.
 	Undoes string `json:"undoes,omitempty"`
+	// PassesOver are newer revisions that a rollback did not choose because they hold no flag.
+	PassesOver []int64 `json:"passesOver,omitempty"`
 	// Effects are what changes for whom, a sentence each.
 	Effects []string `json:"effects,omitempty"`
 	// Refused are the reasons why the command itself would be refused, where a dry run finds any.

@@ -38,7 +38,9 @@ func (a *App) rollbackCommand() *cobra.Command {
 		Short: "Serve an older revision until the rollback is cleared",
 		Long: "Serve a revision of the history by spec.publish.revision. Without --to it is the newest one from before the " +
 			"change that is to be\n" +
-			"undone: the last change that did more than switch flags off. Changes wait until --clear removes the field.\n\n" +
+			"undone: the last change that did more than switch flags off. One without any flag is passed over while flags are " +
+			"served.\n" +
+			"Changes wait until --clear removes the field.\n\n" +
 			"Printed is which flags go on and off, and for whom. What would switch on a flag that somebody has switched off " +
 			"since needs --yes.\n" +
 			"A flag that the annotation " + v1alpha1.ForceDisabledAnnotation + " forces off stays off.\n\n" + breakGlassHelp,
@@ -101,6 +103,9 @@ func (a *App) rollback(ctx context.Context, o *rollingBack, environment *v1alpha
 		if planned.undoes != "" {
 			a.printf("undoes %s\n", planned.undoes)
 		}
+		if len(planned.passed) > 0 {
+			a.printf("passes over %s, without any flag\n", numbers(planned.passed))
+		}
 		for _, effect := range planned.effects {
 			a.printf("  %s\n", effect)
 		}
@@ -143,7 +148,7 @@ func (a *App) pin(
 		return err
 	}
 	done := environmentOutcome(environment, "pinned", changed, o.dryRun)
-	done.Effects, done.Undoes, done.Revision = planned.effects, planned.undoes, to
+	done.Effects, done.Undoes, done.PassesOver, done.Revision = planned.effects, planned.undoes, planned.passed, to
 	done.Message = fmt.Sprintf("%s is to serve revision %d", nameOf(environment), to)
 	if to == 0 {
 		done.Action, done.Message = "unpinned", fmt.Sprintf("the rollback of %s is to end", nameOf(environment))
@@ -175,6 +180,8 @@ type rollback struct {
 	target int64
 	// undoes is the change that it undoes, in words. Empty where the revision was chosen by hand.
 	undoes string
+	// passed are newer revisions from before that change that were not chosen because they hold no flag.
+	passed []int64
 	// effects are what changes for whom, a sentence each.
 	effects []string
 	// switchedOn are the flags that would go on though somebody has switched them off since, with who did.
@@ -247,12 +254,15 @@ func (c *cluster) planRollback(
 	}
 	planned := &rollback{target: to}
 	if to == 0 {
-		undone, err := c.undone(ctx, environment, revisions)
+		undone, err := undone(environment, revisions, func(revision int64) (*datafile.Contents, error) {
+			return c.keptContents(ctx, environment, revision)
+		})
 		if err != nil {
 			return nil, err
 		}
-		planned.target = revisions[undone+1].Revision
-		planned.undoes = describe(revisions, undone, environment.Name, entries)
+		planned.target = revisions[undone.target].Revision
+		planned.undoes = describe(revisions, undone.change, environment.Name, entries)
+		planned.passed = undone.passed
 	} else if !holds(revisions, to) {
 		return nil, fmt.Errorf("the history of %s holds no revision %d; it holds %s", environment.Name, to, ranges(revisions))
 	}
@@ -279,41 +289,6 @@ func (c *cluster) planRollback(
 		planned.switchedOn = append(planned.switchedOn, key+whoSwitchedOff(key, environment.Name, entries, age))
 	}
 	return planned, nil
-}
-
-// undone returns the index of the revision whose change is to be undone: the newest one, of what is served and older,
-// that did more than switch flags off. Revisions are newest first.
-func (c *cluster) undone(
-	ctx context.Context,
-	environment *v1alpha1.FlagEnvironment,
-	revisions []historyEntry,
-) (int, error) {
-	base := environment.Status.PublishedRevision
-	if pinned := environment.Status.PinnedRevision; pinned > 0 {
-		base = pinned
-	}
-	var newer *datafile.Contents
-	before := -1
-	for i := range revisions {
-		if revisions[i].Revision > base {
-			continue
-		}
-		contents, err := c.keptContents(ctx, environment, revisions[i].Revision)
-		if err != nil {
-			return 0, err
-		}
-		if newer != nil && !onlySwitchesOff(contents, newer) {
-			return before, nil
-		}
-		newer, before = contents, i
-	}
-	return 0, fmt.Errorf(
-		"the history of %s holds no revision before %d that differs by more than flags that were switched off since; it "+
-			"holds %s: choose one with --to",
-		environment.Name,
-		base,
-		ranges(revisions),
-	)
 }
 
 // keptContents reads a revision of the history.

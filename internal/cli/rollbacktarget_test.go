@@ -1,0 +1,70 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
+)
+
+// A rollback in haste that takes the empty revision of an environment's first day takes every flag from code at once.
+func TestARollbackNeverChoosesARevisionWithoutFlags(t *testing.T) {
+	type flags = map[string]*datafile.Flag
+	on, off, changed := flagForm(true, "on"), flagForm(false, "on"), flagForm(true, "off")
+	retained := flagForm(false, "off")
+	retained.Retained = true
+	none := flags(nil)
+	for name, tc := range map[string]struct {
+		history            []flags // Revision 1 and on. The last is served unless pinned says otherwise.
+		pinned             int64
+		wantTarget, undoes int64
+		wantPassed         []int64
+		wantError          string
+	}{
+		"the revision before":              {[]flags{{"a": on}, {"a": changed}}, 0, 1, 2, nil, ""},
+		"an emergency stop in between":     {[]flags{{"a": on}, {"a": changed}, {"a": off}}, 0, 1, 2, nil, ""},
+		"the first flag of an environment": {[]flags{none, {"a": on}}, 0, 0, 0, nil, "without counting what holds no flag (revision 1); it holds 1 to 2"},
+		"only empty ones before":           {[]flags{none, {"a": retained}, {"a": on}}, 0, 0, 0, nil, "what holds no flag (revisions 1 to 2)"},
+		"flags were lost and came back, and one changed": {
+			[]flags{{"a": on}, none, {"a": changed}}, 0, 1, 3, []int64{2}, "",
+		},
+		"flags were lost and came back as they were": {
+			[]flags{{"a": changed}, {"a": on}, none, {"a": on}}, 0, 1, 2, []int64{3}, "",
+		},
+		"nothing is served":        {[]flags{{"a": on}, none}, 0, 1, 2, nil, ""},
+		"what is served is pinned": {[]flags{{"a": off}, {"a": on}, {"a": changed}}, 2, 1, 2, nil, ""},
+		"nothing is older":         {[]flags{{"a": on}}, 0, 0, 0, nil, "differs by more than flags that were switched off since; it holds 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment := &v1alpha1.FlagEnvironment{}
+			environment.Status.PublishedRevision = int64(len(tc.history))
+			environment.Status.PinnedRevision = tc.pinned
+			var revisions []historyEntry
+			for i := range tc.history {
+				revisions = slices.Insert(revisions, 0, historyEntry{Revision: int64(i + 1)})
+			}
+			got, err := undone(environment, revisions, func(revision int64) (*datafile.Contents, error) {
+				return contentsOf(t, tc.history[revision-1]), nil
+			})
+			if tc.wantError != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.wantError) {
+					t.Errorf("the error is %v, want %q", err, tc.wantError)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			target, change := revisions[got.target].Revision, revisions[got.change].Revision
+			if target != tc.wantTarget || change != tc.undoes || !slices.Equal(got.passed, tc.wantPassed) {
+				t.Errorf("it serves revision %d, undoes %d and passes over %v, want %d, %d and %v",
+					target, change, got.passed, tc.wantTarget, tc.undoes, tc.wantPassed)
+			}
+		})
+	}
+}
