@@ -27,6 +27,8 @@ type comparer struct {
 	namespace string
 	// work is how many rules may still be looked at, and reads how many datafiles may be read.
 	work, reads int
+	// files are the served contents that were read, by environment. Those that cannot be read are nil.
+	files map[string]*datafile.Contents
 }
 
 // servedStays is said of a change that takes back one that was never served.
@@ -63,20 +65,8 @@ func (c *comparer) compareServed(
 
 // served is the flag of that key as the environment serves it, and nil where it does not or that is not known.
 func (c *comparer) served(ctx context.Context, environment *v1alpha1.FlagEnvironment, key string) *datafile.Flag {
-	if c.reads == 0 {
-		return nil
-	}
-	c.reads--
-	configMap := &corev1.ConfigMap{}
-	if c.live.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: environment.DatafileName()}, configMap) != nil {
-		return nil
-	}
-	native, err := ownership.Native(configMap)
-	if err != nil {
-		return nil
-	}
-	_, contents, err := datafile.Decode(native)
-	if err != nil {
+	contents := c.contents(ctx, environment)
+	if contents == nil {
 		return nil
 	}
 	part, has := contents.Flags.Get(key)
@@ -88,18 +78,61 @@ func (c *comparer) served(ctx context.Context, environment *v1alpha1.FlagEnviron
 	return form
 }
 
-// compare compares a flag in one environment before and after a change of it, or of an audience.
-func (c *comparer) compare(
+// contents are what an environment serves, and nil where that is not known. They are read once.
+func (c *comparer) contents(ctx context.Context, environment *v1alpha1.FlagEnvironment) *datafile.Contents {
+	contents, known := c.files[environment.Name]
+	if known || c.reads == 0 {
+		return contents
+	}
+	c.reads--
+	configMap := &corev1.ConfigMap{}
+	key := client.ObjectKey{Namespace: c.namespace, Name: environment.DatafileName()}
+	if c.live.Get(ctx, key, configMap) == nil {
+		if native, err := ownership.Native(configMap); err == nil {
+			if _, contents, err = datafile.Decode(native); err != nil {
+				contents = nil
+			}
+		}
+	}
+	if c.files == nil {
+		c.files = map[string]*datafile.Contents{}
+	}
+	c.files[environment.Name] = contents
+	return contents
+}
+
+// compareAudience compares a flag in one environment before and after a change of an audience. Where changes wait, that
+// is what is served of both, as compareServed does for a flag.
+func (c *comparer) compareAudience(
 	ctx context.Context,
-	environment string,
-	old, flag *v1alpha1.FeatureFlag,
-	changed *changedAudience,
+	environment *v1alpha1.FlagEnvironment,
+	flag *v1alpha1.FeatureFlag,
+	old, audience *datafile.Audience,
+	name string,
 ) ([]string, error) {
-	before, after, err := c.forms(environment, old, flag)
+	before, after, err := c.forms(environment.Name, flag, flag)
 	if err != nil {
 		return nil, err
 	}
-	return c.difference(ctx, flag.Key(), before, after, changed)
+	said, err := c.difference(ctx, flag.Key(), before, after, newChangedAudience(name, old, audience))
+	if err != nil || len(said) == 0 || !isHeld(environment, c.clock.Now()) {
+		return said, err
+	}
+	served := c.served(ctx, environment, flag.Key())
+	if served == nil {
+		return said, nil
+	}
+	servedAudience := &datafile.Audience{} // Of an audience that is not served nobody is.
+	if part, has := c.contents(ctx, environment).Audiences.Get(name); has {
+		if json.Unmarshal(part.JSON, servedAudience) != nil {
+			return said, nil
+		}
+	}
+	said, err = c.difference(ctx, flag.Key(), served, after, newChangedAudience(name, servedAudience, audience))
+	if err == nil && len(said) == 0 {
+		said = []string{servedStays}
+	}
+	return said, err
 }
 
 // forms compiles a flag for one environment as it was and as it is.
@@ -202,15 +235,8 @@ type changedAudience struct {
 
 // newChangedAudience reduces the members, of whom there may be thousands, to one that goes, one that stays and one that
 // comes: which of these there are is all that a comparison depends on.
-func newChangedAudience(old, audience *v1alpha1.FlagAudience) (*changedAudience, error) {
-	before, err := compile.Audience(old)
-	if err != nil {
-		return nil, fmt.Errorf("compile audience %q as it was: %w", old.Name, err)
-	}
-	after, err := compile.Audience(audience)
-	if err != nil {
-		return nil, fmt.Errorf("compile audience %q: %w", audience.Name, err)
-	}
+func newChangedAudience(name string, old, audience *datafile.Audience) *changedAudience {
+	before, after := *old, *audience
 	had, has := sets.New(before.Members...), sets.New(after.Members...)
 	before.Members, after.Members = nil, nil
 	if had.Intersection(has).Len() > 0 {
@@ -222,5 +248,5 @@ func newChangedAudience(old, audience *v1alpha1.FlagAudience) (*changedAudience,
 	if has.Difference(had).Len() > 0 {
 		after.Members = append([]string{"comes"}, after.Members...)
 	}
-	return &changedAudience{audience.Name, before, after}, nil
+	return &changedAudience{name, &before, &after}
 }

@@ -87,7 +87,7 @@ func TestAChangeThatWaitsIsComparedWithWhatIsServed(t *testing.T) {
 			tc.change(environment)
 			live := &servedFile{}
 			if tc.served != "" {
-				live.file = fileOf(t, environment, flagThatIs(tc.served))
+				live.file = fileOf(t, environment, flagThatIs(tc.served), nil)
 			}
 			c := &comparer{
 				objects:   &objects{live: live, cached: live, clock: clocktesting.NewFakePassiveClock(time.Now())},
@@ -107,8 +107,63 @@ func TestAChangeThatWaitsIsComparedWithWhatIsServed(t *testing.T) {
 	}
 }
 
-// fileOf is the ConfigMap by which an environment serves a flag.
-func fileOf(t *testing.T, environment *v1alpha1.FlagEnvironment, flag *v1alpha1.FeatureFlag) *corev1.ConfigMap {
+// An audience is edited under a freeze, and edited back, or a flag that waits begins to use it: what the warning says of
+// who moves must hold for the day on which it is published.
+func TestAnAudienceThatWaitsIsComparedWithWhatIsServed(t *testing.T) {
+	flagThatIs := func(on bool) *v1alpha1.FeatureFlag {
+		flag := builders.MakeFlag("checkout", "shop").Boolean().Environment("production").Defaulted().Obj()
+		flag.Spec.Environments[0] = v1alpha1.EnvironmentConfig{
+			Name: "production", Enabled: on, DefaultVariation: "off",
+			Rules: []v1alpha1.Rule{{Name: "staff", Audiences: []string{"staff"}, Variation: "on"}},
+		}
+		return flag
+	}
+	audience := func(members ...string) *datafile.Audience { return &datafile.Audience{Members: members} }
+	frozen, automatic := true, false
+	const (
+		joins   = `of subjects that newly match rule "staff" 100 % move from off to on`
+		matches = `of subjects that match rule "staff" 100 % move from off to on`
+	)
+	for name, tc := range map[string]struct {
+		isFrozen            bool
+		servedOn, storedOn  bool
+		served, before, now *datafile.Audience
+		want                []string
+	}{
+		"published at once":         {automatic, true, true, audience("a", "b"), audience("a"), audience("a", "b"), []string{joins}},
+		"taken out and put back":    {frozen, true, true, audience("a", "b"), audience("a"), audience("a", "b"), []string{servedStays}},
+		"put in":                    {frozen, true, true, audience("a"), audience("a"), audience("a", "b"), []string{joins}},
+		"put in, a second one":      {frozen, true, true, audience("a"), audience("a", "b"), audience("a", "b", "c"), []string{joins}},
+		"the audience is not there": {frozen, true, true, nil, audience(), audience("a"), []string{matches}},
+		"the flag waits to go on":   {frozen, false, true, audience("a"), audience("a"), audience("b"), []string{"the flag is switched on", matches}},
+		"the flag waits to go off":  {frozen, true, false, audience("a"), audience("a"), audience("a", "b"), nil},
+		"nothing of it changes":     {frozen, true, true, audience("a"), audience("a"), audience("a"), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment := builders.MakeEnvironment("production", "shop").Defaulted().Obj()
+			environment.Spec.Publish.Suspend = tc.isFrozen
+			live := &servedFile{file: fileOf(t, environment, flagThatIs(tc.servedOn), tc.served)}
+			c := &comparer{
+				objects:   &objects{live: live, cached: live, clock: clocktesting.NewFakePassiveClock(time.Now())},
+				namespace: "shop", work: maxRulesCompared, reads: 1,
+			}
+			for range 2 { // As if two flags named it: the datafile is read once.
+				got, err := c.compareAudience(t.Context(), environment, flagThatIs(tc.storedOn), tc.before, tc.now, "staff")
+				if err != nil || !slices.Equal(got, tc.want) {
+					t.Errorf("admission says %q (%v), want %q", got, err, tc.want)
+				}
+			}
+		})
+	}
+}
+
+// fileOf is the ConfigMap by which an environment serves a flag, and an audience "staff" where there is one.
+func fileOf(
+	t *testing.T,
+	environment *v1alpha1.FlagEnvironment,
+	flag *v1alpha1.FeatureFlag,
+	staff *datafile.Audience,
+) *corev1.ConfigMap {
 	t.Helper()
 	form, err := compile.Flag(flag, environment.Name)
 	if err != nil {
@@ -120,6 +175,12 @@ func fileOf(t *testing.T, environment *v1alpha1.FlagEnvironment, flag *v1alpha1.
 	}
 	contents := &datafile.Contents{}
 	contents.Flags.Put(part)
+	if staff != nil {
+		if part, err = datafile.NewPart("staff", staff); err != nil {
+			t.Fatal(err)
+		}
+		contents.Audiences.Put(part)
+	}
 	configMap := &corev1.ConfigMap{Data: map[string]string{
 		"datafile.json": string(contents.Encode(datafile.Header{SchemaVersion: datafile.SchemaVersion, Revision: 1})),
 	}}

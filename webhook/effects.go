@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -117,11 +118,15 @@ func (r *flagAudiences) effects(
 	if err != nil {
 		return nil, err
 	}
-	changed, err := newChangedAudience(old, audience)
+	before, err := compile.Audience(old)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("compile audience %q as it was: %w", old.Name, err)
 	}
-	c := &comparer{objects: &r.objects, namespace: audience.Namespace, work: maxRulesCompared}
+	after, err := compile.Audience(audience)
+	if err != nil {
+		return nil, fmt.Errorf("compile audience %q: %w", audience.Name, err)
+	}
+	c := &comparer{objects: &r.objects, namespace: audience.Namespace, work: maxRulesCompared, reads: maxServedRead}
 	var texts []string
 	for _, environment := range environments {
 		for _, flag := range flags[:min(len(flags), maxFlagsCompared)] {
@@ -137,7 +142,7 @@ func (r *flagAudiences) effects(
 				validation.Holder(flag, sameKey...).Name != flag.Name {
 				continue // It is not served.
 			}
-			said, err := c.compare(ctx, environment.Name, flag, flag, changed)
+			said, err := c.compareAudience(ctx, environment, flag, before, after, audience.Name)
 			if err != nil {
 				return texts, err
 			}
