@@ -139,6 +139,11 @@ hostile: control-plane $(CONTROLLER_MANAGER) ## Try what docs/security.md says n
 snapshot: control-plane ## Restore an older snapshot of etcd under a running manager, which takes a minute.
 	KUBEBUILDER_ASSETS=$(ASSETS) go test -tags snapshot ./test/install -ginkgo.focus 'older snapshot of etcd'
 
+GOVULNCHECK_VERSION := v1.9.0
+.PHONY: vulnerabilities
+vulnerabilities: ## Check the modules with govulncheck, or where its data cannot be reached list newer versions of direct dependencies.
+	@hack/vulnerabilities.sh $(GOVULNCHECK_VERSION)
+
 .PHONY: conformance
 conformance: control-plane ## Run the tests against the real clients of the published formats and of OFREP.
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/conformance.sh
