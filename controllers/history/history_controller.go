@@ -37,7 +37,7 @@ import (
 
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-// +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=flagchanges,verbs=list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=flagchanges,verbs=get;list;watch;create;patch;delete
 
 const (
 	// DefaultQuiet is how long records stay with their object after its last change, so that whoever edits it twice in a

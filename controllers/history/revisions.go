@@ -6,8 +6,10 @@ package history
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,25 +28,37 @@ import (
 // event. The zero value remembers nothing.
 type told struct {
 	mu       sync.Mutex
-	byObject map[types.NamespacedName]string
+	byObject map[types.NamespacedName]map[string]map[string]int64
 }
 
-func (t *told) is(key types.NamespacedName, state string) bool {
+// news are the names of the changes, in order, that do not say yet in which revision some environment published them.
+func (t *told) news(key types.NamespacedName, published map[string]map[string]int64) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.byObject[key] == state
+	var names []string
+	for name, by := range published {
+		for environment := range by {
+			if _, is := t.byObject[key][name][environment]; !is {
+				names = append(names, name)
+				break
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
-func (t *told) set(key types.NamespacedName, state string) {
+// set remembers what the changes of an object say. What has left the history of the environments is forgotten.
+func (t *told) set(key types.NamespacedName, published map[string]map[string]int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.byObject == nil {
-		t.byObject = map[types.NamespacedName]string{}
+		t.byObject = map[types.NamespacedName]map[string]map[string]int64{}
 	}
-	if state == "" {
+	if len(published) == 0 {
 		delete(t.byObject, key)
 	} else {
-		t.byObject[key] = state
+		t.byObject[key] = published
 	}
 }
 
@@ -72,27 +86,19 @@ func (r *Reconciler) tellRevisions(ctx context.Context, s *scope) error {
 		return fmt.Errorf("list the revisions that changed %s %q: %w", r.Kind.Name, s.key.Name, err)
 	}
 	published := publishedBy(of, datafiles.Items, s.changes)
-	state := ""
-	if len(published) > 0 {
-		state = fmt.Sprint(published) // Maps are printed in the order of their keys.
-	}
-	if r.told.is(s.key, state) {
-		return nil
-	}
-	names := map[string]bool{}
-	for name := range published {
-		names[name] = true
-	}
-	changes, err := r.sources(ctx, s, names)
-	if err != nil {
-		return err
-	}
-	for i := range changes {
-		if err := r.tellRevision(ctx, &changes[i], published[changes[i].Name]); err != nil {
+	for _, name := range r.told.news(s.key, published) {
+		change := &v1alpha1.FlagChange{}
+		err := r.Live.Get(ctx, types.NamespacedName{Namespace: s.key.Namespace, Name: name}, change)
+		if apierrors.IsNotFound(err) {
+			continue
+		} else if err != nil {
+			return fmt.Errorf("get change %q of %s %q: %w", name, r.Kind.Name, s.key.Name, err)
+		}
+		if err := r.tellRevision(ctx, change, published[name]); err != nil {
 			return err
 		}
 	}
-	r.told.set(s.key, state)
+	r.told.set(s.key, published)
 	return nil
 }
 

@@ -5,6 +5,7 @@ package history
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -61,5 +62,39 @@ func TestPublishedByIsTheFirstRevisionOfEachEnvironment(t *testing.T) {
 	want := map[string]map[string]int64{"a": {"production": 42}, "b": {"production": 43, "staging": 7}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("it says %v, want %v", got, want)
+	}
+}
+
+// A change is read once for each environment that publishes it, however often the histories change: a history of a
+// thousand flags is looked at with each of them.
+func TestChangesAreToldOnce(t *testing.T) {
+	key := types.NamespacedName{Namespace: "shop", Name: "checkout"}
+	in := func(environments ...string) map[string]int64 {
+		by := map[string]int64{}
+		for i, environment := range environments {
+			by[environment] = int64(i + 1)
+		}
+		return by
+	}
+	told := told{}
+	for _, step := range []struct {
+		what      string
+		published map[string]map[string]int64
+		want      []string
+	}{
+		{"what nobody knows", map[string]map[string]int64{"b": in("production"), "a": in("production")}, []string{"a", "b"}},
+		{"the same again", map[string]map[string]int64{"b": in("production"), "a": in("production")}, nil},
+		{"another environment", map[string]map[string]int64{"b": in("production", "staging"), "a": in("production")}, []string{"b"}},
+		{"a revision that is pruned", map[string]map[string]int64{"b": in("staging")}, nil},
+		{"another change", map[string]map[string]int64{"b": in("staging"), "c": in("staging")}, []string{"c"}},
+		{"nothing left", nil, nil},
+	} {
+		if got := told.news(key, step.published); !slices.Equal(got, step.want) {
+			t.Errorf("%s: it reads %v, want %v", step.what, got, step.want)
+		}
+		told.set(key, step.published)
+	}
+	if len(told.byObject) != 0 {
+		t.Errorf("%d objects are remembered that have no history", len(told.byObject))
 	}
 }
