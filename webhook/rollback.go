@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func (r *flagEnvironments) effects(
 ) ([]string, error) {
 	was, is := pinOf(old), pinOf(environment)
 	switch {
-	case was == is:
+	case was == is && (is == 0 || !asksAgain(old, environment)):
 		return nil, nil
 	case is == 0:
 		return unpinned(environment, r.clock.Now()), nil
@@ -55,6 +56,13 @@ func (r *flagEnvironments) effects(
 		return nil, err
 	}
 	return rollbackEffects(is, served, target, braked), nil
+}
+
+// asksAgain reports whether a change asks for the pinned revision anew, in place of what is served.
+func asksAgain(old, environment *v1alpha1.FlagEnvironment) bool {
+	asked := environment.Annotations[v1alpha1.PinAgainAnnotation]
+	return asked != old.Annotations[v1alpha1.PinAgainAnnotation] &&
+		asked == strconv.FormatInt(old.Status.PublishedRevision, 10)
 }
 
 func pinOf(environment *v1alpha1.FlagEnvironment) int64 {

@@ -79,3 +79,27 @@ func TestUnpinned(t *testing.T) {
 		}
 	}
 }
+
+// Whoever asks for the pinned revision anew switches on what brakes have switched off, and has to read that beforehand.
+func TestAsksForThePinnedRevisionAnew(t *testing.T) {
+	environment := func(asked string) *v1alpha1.FlagEnvironment {
+		environment := &v1alpha1.FlagEnvironment{}
+		environment.Annotations = map[string]string{v1alpha1.PinAgainAnnotation: asked}
+		environment.Status.PublishedRevision = 8
+		return environment
+	}
+	for name, tc := range map[string]struct {
+		before, after string
+		want          bool
+	}{
+		"it is asked for":           {"", "8", true},
+		"once more":                 {"6", "8", true},
+		"another revision is meant": {"", "7", false},
+		"it was asked for before":   {"8", "8", false},
+		"it is taken back":          {"8", "", false},
+	} {
+		if got := asksAgain(environment(tc.before), environment(tc.after)); got != tc.want {
+			t.Errorf("%s: %t, want %t", name, got, tc.want)
+		}
+	}
+}

@@ -138,6 +138,11 @@ const (
 	// been used before.
 	PublishRequestedAtAnnotation = "flags.jackstaff.dev/publish-requested-at"
 
+	// PinAgainAnnotation on a FlagEnvironment asks for the pinned revision anew, where it is served as another revision
+	// with flags off by brakes that were lifted since. Its value is the number of the revision that is served, which is to
+	// be replaced; any other number asks for nothing.
+	PinAgainAnnotation = "flags.jackstaff.dev/pin-again"
+
 	// RotateKeysRequestedAtAnnotation on a FlagEnvironment asks for another pair of SDK keys; its value is an RFC 3339
 	// time that has not been used before.
 	RotateKeysRequestedAtAnnotation = "flags.jackstaff.dev/rotate-keys-requested-at"

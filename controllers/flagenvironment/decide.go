@@ -4,6 +4,7 @@
 package flagenvironment
 
 import (
+	"strconv"
 	"time"
 
 	"k8s.io/utils/ptr"
@@ -49,6 +50,8 @@ type facts struct {
 	digest   string
 	// pinned is the revision of the history that the served one is, with flags forced off, and 0 where it is none.
 	pinned int64
+	// pinAgain is the revision that the pinned one is to replace though it comes from that, and 0 where none is.
+	pinAgain int64
 	// breakGlass is true where somebody wrote what is served without the operator, and has not ended that yet.
 	breakGlass bool
 	// braked is true where a flag is served as on that is forced off.
@@ -81,7 +84,8 @@ func decide(f facts) Action {
 	switch {
 	case f.breakGlass:
 		return serveAsIs
-	case f.spec.Revision != nil && *f.spec.Revision != f.revision && *f.spec.Revision != f.pinned:
+	case f.spec.Revision != nil && *f.spec.Revision != f.revision &&
+		(*f.spec.Revision != f.pinned || f.pinAgain == f.revision):
 		return Action{Kind: ActionPin, Revision: *f.spec.Revision}
 	case f.spec.Revision != nil, f.spec.Suspend:
 		return serveAsIs
@@ -126,6 +130,15 @@ func pinServed(f facts) int64 {
 		return wanted
 	}
 	return 0
+}
+
+// pinAgain is the number in the annotation that asks for the pinned revision anew, and 0 where it holds none.
+func pinAgain(environment *v1alpha1.FlagEnvironment) int64 {
+	revision, err := strconv.ParseInt(environment.Annotations[v1alpha1.PinAgainAnnotation], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return revision
 }
 
 // unansweredRequest returns the publish request of the environment that nobody has answered yet, and "" where there is

@@ -153,6 +153,15 @@ func TestDecide(t *testing.T) {
 		"a brake under a pin": {
 			served(func(f *facts) { f.spec, f.revision, f.braked = pinned, 3, true }), Action{Kind: ActionBrake},
 		},
+		"a pinned revision whose brakes were lifted is served anew where somebody asks for that": {
+			served(func(f *facts) { f.spec, f.pinned, f.pinAgain = pinned, 3, 5 }), Action{Kind: ActionPin, Revision: 3},
+		},
+		"a request to serve it anew that is done asks for nothing": {
+			served(func(f *facts) { f.spec, f.pinned, f.pinAgain = pinned, 3, 4 }), Action{Kind: ActionNone},
+		},
+		"without a pin nothing is served anew": {
+			served(func(f *facts) { f.pinned, f.pinAgain = 3, 5 }), Action{Kind: ActionNone},
+		},
 		"a pinned revision with a brake is the pinned one": {
 			served(func(f *facts) { f.spec, f.pinned = pinned, 3 }), Action{Kind: ActionNone},
 		},

@@ -128,6 +128,7 @@ func (s *scope) facts() facts {
 		revision:       s.state.revision(),
 		digest:         s.state.served.Digest,
 		pinned:         s.state.served.PinnedRevision,
+		pinAgain:       pinAgain(s.environment),
 		breakGlass:     s.state.served.BreakGlass != nil,
 		braked:         len(s.state.braked) > 0,
 		intact:         s.state.served.Intact(s.environment),

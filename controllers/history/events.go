@@ -49,6 +49,10 @@ func eventsOf(record *history.Record) []said {
 			if to != "" {
 				add(v1alpha1.PublishRequestedReason, "Publish", "asked for a publish")
 			}
+		case "metadata.annotations[" + v1alpha1.PinAgainAnnotation + "]":
+			if to != "" {
+				add(v1alpha1.PinnedReason, "Pin", "asked for the pinned revision anew, in place of revision %s", to)
+			}
 		case "metadata.annotations[" + v1alpha1.ConfirmVanishedAnnotation + "]":
 			if to != "" {
 				add(v1alpha1.VanishedConfirmedReason, "ConfirmVanished", "confirmed that lost flags are meant to be gone: %s", to)

@@ -50,6 +50,7 @@ func TestEventsNameWhoDidIt(t *testing.T) {
 		"a pin":                          {none, pinned, []string{v1alpha1.PinnedReason}},
 		"the end of a pin":               {pinned, none, []string{v1alpha1.UnpinnedReason}},
 		"a pin in the place of a freeze": {frozen, pinned, []string{v1alpha1.PinnedReason, v1alpha1.ThawedReason}},
+		"a pin anew":                     {none, annotated(v1alpha1.PinAgainAnnotation), []string{v1alpha1.PinnedReason}},
 		"a publish":                      {none, annotated(v1alpha1.PublishRequestedAtAnnotation), []string{v1alpha1.PublishRequestedReason}},
 		"a confirmed loss":               {none, annotated(v1alpha1.ConfirmVanishedAnnotation), []string{v1alpha1.VanishedConfirmedReason}},
 		"another name":                   {none, func(e *v1alpha1.FlagEnvironment) { e.Spec.DisplayName = "Live" }, nil},

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -65,6 +66,10 @@ func (t target) thaw(environment string) string {
 
 func (t target) unpin(environment string) string {
 	return t.command([]string{"rollback", environment}, "--clear")
+}
+
+func (t target) pinAgain(environment string, revision int64) string {
+	return t.command([]string{"rollback", environment}, "--to", strconv.FormatInt(revision, 10), "--yes")
 }
 
 func (t target) publish(environment string) string {

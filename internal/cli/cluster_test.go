@@ -114,6 +114,16 @@ var _ = Describe("The command line", func() {
 		Expect(run(0, namespace, "rollback", "production", "--to", "1", "--wait")).To(ContainSubstring("no flag changes"))
 		Expect(served(namespace)).To(Equal("off"))
 		Expect(run(0, namespace, "status", "production")).To(MatchRegexp(`brakes +new/checkout\n`))
+
+		By("serving the pinned revision anew once the brake is lifted, with a yes")
+		run(0, namespace, "toggle", "checkout", "-e", "production", "--on")
+		again := []string{"rollback", "production", "--to", "1", "--wait"}
+		Expect(run(1, namespace, again...)).To(ContainSubstring("would switch on new/checkout"))
+		Expect(served(namespace)).To(Equal("off"), "lifting a brake is an ordinary change, which waits for the end of the pin")
+		Expect(run(0, namespace, append(again, "--yes")...)).To(
+			MatchRegexp(`new/checkout goes on(.*\n)*.*revision 1 is pinned`))
+		Expect(served(namespace)).To(Equal("on"))
+		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Status.PublishedRevision).To(BeEquivalentTo(1))
 	})
 
 	It("refuses names that do not exist, and says which are near", func() {

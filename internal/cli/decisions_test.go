@@ -367,6 +367,27 @@ func TestToggleSaysWhatIsNotServed(t *testing.T) {
 	}
 }
 
+// Whoever lifts a brake over a pinned revision has two ways on, of which one serves everything else that waits.
+func TestToggleSaysHowAPinnedRevisionIsServedAnew(t *testing.T) {
+	const anew = "rollback production -n shop --to 3 --yes"
+	for name, tc := range map[string]struct {
+		on, want  bool
+		published int64
+	}{
+		"on, and the pin is served with brakes": {on: true, published: 8, want: true},
+		"on, and the pin is served as it is":    {on: true, published: 3},
+		"off":                                   {published: 8},
+	} {
+		environment := &v1alpha1.FlagEnvironment{}
+		environment.Name, environment.Spec.Publish.Revision = "production", new(int64(3))
+		environment.Status.PinnedRevision, environment.Status.PublishedRevision = 3, tc.published
+		why := whyUnpublished(target{namespace: "shop"}, environment, "payments", tc.on, time.Now())
+		if strings.Contains(why, anew) != tc.want || !strings.Contains(why, "rollback production -n shop --clear") {
+			t.Errorf("%s: it says %q", name, why)
+		}
+	}
+}
+
 // Whoever ends a break glass that the operator has not seen switches a broken flag on again: the operator takes the
 // revision for a forgery.
 func TestTheEndOfBreakGlassWaitsForTheOperator(t *testing.T) {

@@ -70,6 +70,7 @@ var serverAnnotations = []string{
 	"argocd.argoproj.io/tracking-id",
 	v1alpha1.ChangesAnnotation,
 	v1alpha1.PublishRequestedAtAnnotation,
+	v1alpha1.PinAgainAnnotation,
 	v1alpha1.RotateKeysRequestedAtAnnotation,
 	v1alpha1.RevokeKeysBeforeAnnotation,
 	v1alpha1.ConfirmDeleteAnnotation,

@@ -48,28 +48,25 @@ func TestADryRunEndsAsTheCommandWould(t *testing.T) {
 // A rollback that promises a flag and leaves it off sends on call home while customers are hurt.
 func TestARollbackToWhatIsPinned(t *testing.T) {
 	for name, tc := range map[string]struct {
-		spec              *int64
 		published, pinned int64
 		keys              []string
 		want              bool
 	}{
-		"a brake was lifted":            {new(int64(3)), 8, 3, []string{"payments"}, true},
-		"no brake was lifted":           {new(int64(3)), 8, 3, nil, false},
-		"no brake was pulled":           {new(int64(3)), 3, 3, []string{"payments"}, false},
-		"another revision is pinned":    {new(int64(4)), 8, 4, []string{"payments"}, false},
-		"nothing is pinned":             {nil, 8, 0, []string{"payments"}, false},
-		"what a pin has left":           {nil, 8, 3, []string{"payments"}, false},
-		"the operator has not acted on": {new(int64(3)), 7, 0, []string{"payments"}, false},
+		"a brake was lifted":            {8, 3, []string{"payments"}, true},
+		"no brake was lifted":           {8, 3, nil, false},
+		"no brake was pulled":           {3, 3, []string{"payments"}, false},
+		"another revision is pinned":    {8, 4, []string{"payments"}, false},
+		"nothing is pinned":             {8, 0, []string{"payments"}, false},
+		"the operator has not acted on": {7, 0, []string{"payments"}, false},
 	} {
 		environment := &v1alpha1.FlagEnvironment{}
-		environment.Name, environment.Spec.Publish.Revision = "production", tc.spec
 		environment.Status.PublishedRevision, environment.Status.PinnedRevision = tc.published, tc.pinned
-		err := (&rollback{target: 3, keys: tc.keys}).staysOff(target{namespace: "shop"}, environment)
-		if (err != nil) != tc.want {
-			t.Errorf("%s: %v", name, err)
+		if got := (&rollback{target: 3, keys: tc.keys}).isPinnedAgain(environment); got != tc.want {
+			t.Errorf("%s: it is asked for anew: %t, want %t", name, got, tc.want)
 		}
-		if err != nil && !strings.Contains(err.Error(), `"jackstaff rollback production -n shop --clear"`) {
-			t.Errorf("%s: it does not say what to do: %v", name, err)
+		environment.Status.State = v1alpha1.PublishStateBreakGlass
+		if (&rollback{target: 3, keys: tc.keys}).isPinnedAgain(environment) {
+			t.Errorf("%s: it is asked for anew under break glass, which the operator leaves", name)
 		}
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
@@ -118,11 +120,6 @@ func (a *App) rollback(ctx context.Context, o *rollingBack, environment *v1alpha
 			return err
 		}
 	}
-	if !o.breakGlass {
-		if err := o.refuse(a, planned.staysOff(o.cluster.target(), environment)); err != nil {
-			return err
-		}
-	}
 	if o.breakGlass {
 		return a.breakGlassRollback(ctx, o, environment, planned)
 	}
@@ -137,7 +134,14 @@ func (a *App) pin(
 	to int64,
 	planned *rollback,
 ) error {
+	var replaced int64 // The revision that the same pin replaces, and 0 where the pin is another one.
 	changed, err := edit(ctx, o.cluster, o.dryRun, environment, func() error {
+		replaced = 0
+		if planned.isPinnedAgain(environment) {
+			replaced = environment.Status.PublishedRevision
+			metav1.SetMetaDataAnnotation(
+				&environment.ObjectMeta, v1alpha1.PinAgainAnnotation, strconv.FormatInt(replaced, 10))
+		}
 		environment.Spec.Publish.Revision = nil
 		if to > 0 {
 			environment.Spec.Publish.Revision = &to
@@ -160,7 +164,7 @@ func (a *App) pin(
 				return progress{}
 			}
 			status := &environment.Status
-			isServed := status.State != v1alpha1.PublishStateBreakGlass &&
+			isServed := status.State != v1alpha1.PublishStateBreakGlass && status.PublishedRevision != replaced &&
 				(to == 0 || status.PublishedRevision == to || status.PinnedRevision == to)
 			return published(o.cluster.target(), environment, isServed, true, a.Clock.Now())
 		})
@@ -218,23 +222,12 @@ func (r *rollback) refusal(at target, environment string, isBreakGlass bool) err
 	return nil
 }
 
-// staysOff is why a rollback to the revision that is pinned already switches nothing on, and nil where it is not. It is
-// served with brakes that were lifted since. Their end is an ordinary change, which waits for the end of the pin.
-func (r *rollback) staysOff(at target, environment *v1alpha1.FlagEnvironment) error {
-	pinned, status := environment.Spec.Publish.Revision, &environment.Status
-	if pinned == nil || *pinned != r.target || status.PinnedRevision != r.target ||
-		status.PublishedRevision == r.target || status.State == v1alpha1.PublishStateBreakGlass || len(r.keys) == 0 {
-		return nil
-	}
-	return fmt.Errorf(
-		"%s is pinned to revision %d already, and serves it as revision %d with %s off by brakes that were lifted since: "+
-			"that stays so, as a pin changes nothing that is served of it; pin another revision first, or end the rollback with %s",
-		environment.Name,
-		r.target,
-		status.PublishedRevision,
-		strings.Join(r.keys, ", "),
-		at.unpin(environment.Name),
-	)
+// isPinnedAgain reports whether the rollback switches flags on in a revision that is served already as another one: with
+// these flags off by brakes that were lifted since. A pin by itself changes nothing of that.
+func (r *rollback) isPinnedAgain(environment *v1alpha1.FlagEnvironment) bool {
+	status := &environment.Status
+	return r.target > 0 && status.PinnedRevision == r.target && status.PublishedRevision != r.target &&
+		status.State != v1alpha1.PublishStateBreakGlass && len(r.keys) > 0
 }
 
 // planRollback says what a rollback to a revision would do, or with 0 to the newest one from before the change that is

@@ -286,11 +286,17 @@ func whyUnpublished(
 	case spec.Suspend:
 		return fmt.Sprintf("%s is frozen: the change is served after %s.", name, at.thaw(name))
 	case spec.Revision != nil:
+		anew := ""
+		if on && environment.Status.PinnedRevision == *spec.Revision &&
+			environment.Status.PublishedRevision != *spec.Revision {
+			anew = fmt.Sprintf("; without its end, %s serves that revision as it was, but for brakes", at.pinAgain(name, *spec.Revision))
+		}
 		return fmt.Sprintf(
-			"%s is pinned to revision %d: the change is served after %s.",
+			"%s is pinned to revision %d: the change is served after %s%s.",
 			name,
 			*spec.Revision,
 			at.unpin(name),
+			anew,
 		)
 	case spec.Mode == v1alpha1.PublishModeManual:
 		return fmt.Sprintf("%s publishes by hand: the change is served after %s.", name, at.publish(name))

@@ -111,7 +111,8 @@ func environmentAction(names []string, to any) Action {
 	switch path := strings.Join(names, "."); {
 	case path == "metadata.annotations."+v1alpha1.PublishRequestedAtAnnotation && to != nil:
 		return EnvironmentPublished
-	case path == "spec.publish.revision" && to != nil:
+	case path == "spec.publish.revision" && to != nil,
+		path == "metadata.annotations."+v1alpha1.PinAgainAnnotation && to != nil:
 		return EnvironmentPinned
 	case path == "spec.publish.suspend" && to == true:
 		return EnvironmentSuspended

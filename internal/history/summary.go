@@ -143,6 +143,8 @@ func (c *Change) summary() string {
 		return prefix + onOff(c.From) + "→" + onOff(c.To)
 	case path == "annotations["+v1alpha1.PublishRequestedAtAnnotation+"]":
 		return "publish"
+	case path == "annotations["+v1alpha1.PinAgainAnnotation+"]" && !isAbsent(c.To):
+		return "pin again over " + c.shown(c.To)
 	case path == "publish.suspend":
 		if string(c.To) == "true" {
 			return "freeze"

@@ -38,6 +38,11 @@ func TestFlagEnvironment(t *testing.T) {
 		"a file of somebody else": {named("production", "kube-root-ca.crt"), []string{`spec.datafile.name: Invalid value: "kube-root-ca.crt": ` + fileForm}},
 		"a file name of 254 characters": {named("production", "flags-a."+strings.Repeat("b", 246)),
 			[]string{`spec.datafile.name: Too long: may not be more than 253 bytes`}},
+		"a pin anew over no revision": {
+			builders.MakeEnvironment("production", "shop").Annotation(v1alpha1.PinAgainAnnotation, "latest"),
+			[]string{`metadata.annotations[flags.jackstaff.dev/pin-again]: Invalid value: "latest": must be the number of the ` +
+				`revision that is served, such as 7`},
+		},
 		"everything out of bounds": {
 			builders.MakeEnvironment("production", "shop").Annotation(v1alpha1.PublishRequestedAtAnnotation, "now").
 				Annotation(v1alpha1.RotateKeysRequestedAtAnnotation, "soon").Annotation(v1alpha1.RevokeKeysBeforeAnnotation, "all").Spec(func(s *v1alpha1.FlagEnvironmentSpec) {

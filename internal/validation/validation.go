@@ -284,6 +284,10 @@ func (m *mistakes) annotation(object metav1.Object, name, value string) {
 		if !isTime(value) {
 			m.invalid(path, value, timeForm)
 		}
+	case isEnvironment && name == v1alpha1.PinAgainAnnotation && value != "":
+		if revision, err := strconv.ParseInt(value, 10, 64); err != nil || revision < 1 {
+			m.invalid(path, value, "must be the number of the revision that is served, such as 7")
+		}
 	case strings.HasPrefix(name, v1alpha1.ViewAnnotationPrefix) && len(value) > maxViewAnnotationBytes:
 		m.add(field.TooLong(path, value, maxViewAnnotationBytes))
 	}
