@@ -121,6 +121,14 @@ func splitPart(path string) (environment, rest string, is bool) {
 	return environment, strings.TrimPrefix(rest, "."), is
 }
 
+// Brakes returns the environments in which the change forces a flag off, and those in which it ends that.
+func (c *Change) Brakes() (off, ended []string) {
+	if c.Path != forceDisabledPath || c.Digested {
+		return nil, nil
+	}
+	return forced(c)
+}
+
 // summary says what one field became.
 func (c *Change) summary() string {
 	if c.Path == forceDisabledPath {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
@@ -82,11 +81,12 @@ func showRecord(record *history.Record, environment string) Event {
 	if strings.Contains(record.Actor.Name, "@") {
 		event.Actor.Email = &record.Actor.Name
 	}
-	for _, change := range record.Changes {
+	for i := range record.Changes {
+		change := &record.Changes[i]
 		switch {
 		case !isShown(change.Path):
-		case change.Path == partOf(environment) && !change.Digested:
-			showPart(event.Changes, change)
+		case isPart.MatchString(change.Path) && !change.Digested:
+			showPart(event.Changes, change, environment)
 		case change.Digested:
 			event.Changes[showPath(change.Path, environment)] = FieldChange{From: change.From, To: change.To}
 		default:
@@ -95,33 +95,50 @@ func showRecord(record *history.Record, environment string) Event {
 			}
 		}
 	}
+	for i := range record.Changes {
+		showBrake(event.Changes, &record.Changes[i], environment)
+	}
 	return event
 }
 
 // partOf is the path of a flag's part for an environment.
 func partOf(environment string) string { return "spec.environments[" + environment + "]" }
 
-// showPart shows the fields of the environment's part where all of it came or went. A flag without a part is disabled.
-func showPart(changes map[string]FieldChange, change history.Change) {
+// showPart shows an environment's part, which is new or gone as a whole, field by field. Without a part the flag is
+// disabled.
+func showPart(changes map[string]FieldChange, change *history.Change, environment string) {
 	from, to := map[string]json.RawMessage{"enabled": disabled}, map[string]json.RawMessage{"enabled": disabled}
 	// A side that is not there has no fields.
 	_, _ = json.Unmarshal(change.From, &from), json.Unmarshal(change.To, &to)
 	for _, fields := range []map[string]json.RawMessage{from, to} {
 		for name := range fields {
-			if name != "name" && string(from[name]) != string(to[name]) {
-				changes[showPath(name, "")] = FieldChange{From: showValue(name, from[name]), To: showValue(name, to[name])}
+			path := change.Path + "." + name
+			if isShown(path) && string(from[name]) != string(to[name]) {
+				changes[showPath(path, environment)] = FieldChange{From: showValue(name, from[name]), To: showValue(name, to[name])}
 			}
 		}
 	}
 }
 
-var disabled = json.RawMessage("false")
+// showBrake shows that a flag is forced off in environments, or no more, as what it is there for whoever asks. What the
+// same record says of enabled stays where the brake does not contradict it.
+func showBrake(changes map[string]FieldChange, change *history.Change, environment string) {
+	off, ended := change.Brakes()
+	for _, name := range off {
+		changes[showPath(partOf(name)+".enabled", environment)] = FieldChange{From: enabled, To: disabled}
+	}
+	for _, name := range ended {
+		path := showPath(partOf(name)+".enabled", environment)
+		if _, isSaid := changes[path]; !isSaid {
+			changes[path] = FieldChange{From: disabled, To: enabled}
+		}
+	}
+}
+
+var disabled, enabled = json.RawMessage("false"), json.RawMessage("true")
 
 // showPath gives the view's name for a changed field. Elements of lists are in brackets, by their keys.
 func showPath(path, environment string) string {
-	if path == "metadata.annotations["+v1alpha1.ForceDisabledAnnotation+"]" {
-		return "force_disabled"
-	}
 	if inPart, ok := strings.CutPrefix(path, partOf(environment)+"."); ok {
 		path = inPart
 	}
@@ -131,8 +148,8 @@ func showPath(path, environment string) string {
 	}
 	if before, rules, ok := strings.Cut(path, "rules["); ok && (before == "" || strings.HasSuffix(before, "].")) {
 		path = before + "targeting_rules[" + ruleNames.Replace(rules)
-	} else if path == "rules" {
-		path = "targeting_rules"
+	} else if before, ends := strings.CutSuffix(path, "rules"); ends && (before == "" || strings.HasSuffix(before, "].")) {
+		path = before + "targeting_rules"
 	}
 	return snake(fieldNames.Replace(path))
 }

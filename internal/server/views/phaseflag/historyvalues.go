@@ -5,16 +5,28 @@ package phaseflag
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// isShown reports whether the view shows changes of a field. Annotations are not the flag's, but for the brake.
-func isShown(path string) bool {
-	return !strings.HasPrefix(path, "metadata.") ||
-		path == "metadata.annotations["+v1alpha1.ForceDisabledAnnotation+"]"
-}
+// shown are the paths of what the view has words for: the fields of the flag, of its part for an environment, and of a
+// rule. A schedule decides whether the flag is on, which the view shows.
+var shown = regexp.MustCompile(`^spec\.(?:` +
+	`(?:key|displayName|description|type|classification|archived|defaultVariation)|` +
+	`tags(?:\[.*\])?|` +
+	`variations(?:\[[^\]]*\](?:\.(?:displayName|value))?)?|` +
+	`environments\[[^\]]*\](?:\.(?:enabled|defaultVariation|codeDefault|schedule(?:\..*)?|` +
+	`rules(?:\[[^\]]*\](?:\.(?:displayName|enabled|audiences|conditions|traffic|variation|split)(?:[.\[].*)?)?)?))?` +
+	`)$`)
+
+// isPart is the path of an environment's part as a whole.
+var isPart = regexp.MustCompile(`^spec\.environments\[[^\]]*\]$`)
+
+// isShown reports whether the view has words for what is at a path. What it has none for, such as a salt, is not told:
+// the action of the event says what kind of change it was.
+func isShown(path string) bool { return shown.MatchString(path) }
 
 // showValue writes the value of a changed field as the view shows it, such as "boolean" for the type Boolean. What the
 // view has no other word for stays as it is.

@@ -31,8 +31,8 @@ type told struct {
 	after       map[string]any
 }
 
-// changesIn are the changes of a record as seen from an environment. What PostHog has no field for is told by the name
-// of the manifest's field, in PostHog's spelling; what other tools keep in annotations is left out.
+// changesIn are the changes of a record as seen from an environment. What PostHog has no field for is left out, such as
+// a salt: that and by whom the flag was changed is told all the same.
 func changesIn(record *history.Record, environment string) []ActivityChange {
 	changes := []ActivityChange{}
 	if record.Action == history.FlagCreated || record.Action == history.FlagDeleted {
@@ -131,17 +131,21 @@ func (t *told) tell(change *history.Change) {
 	case "metadata.annotations[" + v1alpha1.ViewAnnotationPrefix + filters.ViewName + "]":
 		t.stored(before, after)
 	case "metadata.annotations[" + v1alpha1.ForceDisabledAnnotation + "]":
-		t.set("active", after != nil, before != nil)
+		off, ended := change.Brakes()
+		for _, name := range off {
+			t.part(name, "enabled", true, false)
+		}
+		for _, name := range ended {
+			t.part(name, "enabled", false, true)
+		}
 	case "spec.runtime":
 		t.set("evaluation_runtime", runtimeWord(before), runtimeWord(after))
 	case "spec.archived":
 		t.set("deleted", before == true, after == true)
 	case "spec.tags":
 		t.set("tags", before, after)
-	default:
-		if name, is := strings.CutPrefix(change.Path, "spec."); is {
-			t.set(snake(strings.Replace(name, "displayName", "name", 1)), before, after)
-		}
+	case "spec.displayName":
+		t.set("name", before, after)
 	}
 }
 
@@ -273,11 +277,14 @@ var listPath = regexp.MustCompile(`^(rules|overrides|prerequisites)(\[[^\]]*\])(
 
 // filterWords are filters with what is said in an environment's part.
 func filterWords(field string, part map[string]any) any {
+	found, groups := listPath.FindStringSubmatch(field), []any{}
+	if len(part) == 0 && found != nil && found[1] == "rules" && found[3] != "" {
+		return map[string]any{"groups": append(groups, map[string]any{"sort_key": strings.Trim(found[2], "[]")})}
+	}
 	if len(part) == 0 {
 		return nil
 	}
-	groups := []any{}
-	if found := listPath.FindStringSubmatch(field); found != nil {
+	if found != nil {
 		key, inside := strings.Trim(found[2], "[]"), strings.TrimPrefix(found[3], ".")
 		of, _ := wholeOrField(inside, part[found[1]])
 		return map[string]any{"groups": append(groups, groupWords(found[1], key, of))}
@@ -296,11 +303,10 @@ func filterWords(field string, part map[string]any) any {
 	if served := part["defaultVariation"]; served != nil {
 		groups = append(groups, map[string]any{"sort_key": filters.FallthroughKey, "variant": served})
 	}
-	words := map[string]any{"groups": groups}
-	if schedule := part["schedule"]; schedule != nil {
-		words["schedule"] = schedule
+	if len(groups) == 0 {
+		return nil
 	}
-	return words
+	return map[string]any{"groups": groups}
 }
 
 // groupWords is a group with what is said of a rule, an override or a prerequisite.
@@ -354,8 +360,6 @@ func groupWords(list, key string, of any) map[string]any {
 		default:
 			if found := splitPath.FindStringSubmatch(name); found != nil {
 				group["variants"] = []any{map[string]any{"key": found[1], "weight": in}}
-			} else {
-				group[snake(name)] = in
 			}
 		}
 	}
