@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -40,10 +41,15 @@ type change struct {
 type changes struct {
 	mu       sync.Mutex
 	followed map[types.NamespacedName]map[change]struct{}
+	// seen are the newest resource versions that events have shown to each followed environment.
+	seen map[types.NamespacedName]map[source]string
 }
 
 func newChanges() *changes {
-	return &changes{followed: map[types.NamespacedName]map[change]struct{}{}}
+	return &changes{
+		followed: map[types.NamespacedName]map[change]struct{}{},
+		seen:     map[types.NamespacedName]map[source]string{},
+	}
 }
 
 // follow begins to remember changes for an environment.
@@ -51,6 +57,48 @@ func (c *changes) follow(environment types.NamespacedName) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.followed[environment] = map[change]struct{}{}
+	c.seen[environment] = map[source]string{}
+}
+
+// saw notes the resource version of an object that an environment knows.
+func (c *changes) saw(environment types.NamespacedName, from source, resourceVersion string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.note(environment, from, resourceVersion)
+}
+
+// note is saw for callers that hold the lock.
+func (c *changes) note(environment types.NamespacedName, from source, resourceVersion string) {
+	if seen := c.seen[environment]; seen != nil && isNewer(resourceVersion, seen[from]) {
+		seen[from] = resourceVersion
+	}
+}
+
+// event notes the resource version of an event's object for every followed environment of the namespace.
+func (c *changes) event(from source, object client.Object) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for environment := range c.followed {
+		if environment.Namespace == object.GetNamespace() {
+			c.note(environment, from, object.GetResourceVersion())
+		}
+	}
+}
+
+// newest is the newest resource version of a source that an environment knows, and empty where it knows none.
+func (c *changes) newest(environment types.NamespacedName, from source) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen[environment][from]
+}
+
+// isNewer compares resource versions. One that is none is newer than nothing.
+func isNewer(resourceVersion, than string) bool {
+	if than == "" {
+		return resourceVersion != ""
+	}
+	order, err := resourceversion.CompareResourceVersion(resourceVersion, than)
+	return err == nil && order > 0
 }
 
 // followedIn returns the followed environments of a namespace.
@@ -78,6 +126,7 @@ func (c *changes) forget(environment types.NamespacedName) (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.followed, environment)
+	delete(c.seen, environment)
 	for other := range c.followed {
 		if other.Namespace == environment.Namespace {
 			return false
@@ -137,6 +186,7 @@ func (c *changes) handler(from source) handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			enqueue(e.Object, queue)
+			c.event(from, e.Object)
 		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			before, after := e.ObjectOld.GetAnnotations()[v1alpha1.ForceDisabledAnnotation], e.ObjectNew.GetAnnotations()[v1alpha1.ForceDisabledAnnotation]
@@ -148,6 +198,7 @@ func (c *changes) handler(from source) handler.EventHandler {
 				e.ObjectOld.GetUID() != e.ObjectNew.GetUID():
 				enqueue(e.ObjectNew, queue)
 			}
+			c.event(from, e.ObjectNew) // After its change is remembered, which a publish request waits for.
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 			enqueue(e.Object, queue)

@@ -58,7 +58,8 @@ func (r *Reconciler) compile(ctx context.Context, s *scope) error {
 
 // compileAll sets every object of the namespace.
 func (r *Reconciler) compileAll(ctx context.Context, s *scope) error {
-	r.changes.follow(client.ObjectKeyFromObject(s.environment))
+	key := client.ObjectKeyFromObject(s.environment)
+	r.changes.follow(key)
 	flags, audiences, flagEvents := &v1alpha1.FeatureFlagList{}, &v1alpha1.FlagAudienceList{}, &v1alpha1.FlagEventList{}
 	for _, list := range []client.ObjectList{flags, audiences, flagEvents} {
 		// Compiling only reads, so that the cache's own objects will do.
@@ -78,14 +79,17 @@ func (r *Reconciler) compileAll(ctx context.Context, s *scope) error {
 		servedContents(s.state.served),
 	)
 	for i := range flags.Items {
+		r.changes.saw(key, flagSource, flags.Items[i].ResourceVersion)
 		s.state.compiled.SetFlag(&flags.Items[i])
 		s.state.records.see(flagKind, s.environment.Name, &flags.Items[i])
 	}
 	for i := range audiences.Items {
+		r.changes.saw(key, audienceSource, audiences.Items[i].ResourceVersion)
 		s.state.compiled.SetAudience(&audiences.Items[i])
 		s.state.records.see(audienceKind, s.environment.Name, &audiences.Items[i])
 	}
 	for i := range flagEvents.Items {
+		r.changes.saw(key, eventSource, flagEvents.Items[i].ResourceVersion)
 		s.state.compiled.SetEvent(&flagEvents.Items[i])
 		s.state.records.see(eventKind, s.environment.Name, &flagEvents.Items[i])
 	}

@@ -100,6 +100,8 @@ type scope struct {
 	now time.Time
 	// problem is why what is wanted is not served, and nil where it is or where only time keeps it back.
 	problem error
+	// isBehind is true while a publish request is newer than what the watches have shown.
+	isBehind bool
 	// hold is how long the publish has to wait for its pace.
 	hold time.Duration
 	// settles is how long the status is held back, and zero where it is written.
@@ -122,6 +124,9 @@ func (s *scope) facts() facts {
 	request, requestedDigest := unansweredRequest(s.environment, s.state.handledRequest), ""
 	if waiting := s.state.waiting; waiting != nil && waiting.RequestedAt == request {
 		requestedDigest = waiting.Digest
+	}
+	if s.isBehind && requestedDigest == "" {
+		request = ""
 	}
 	return facts{
 		spec:           s.environment.Spec.Publish.At(s.now),
@@ -157,7 +162,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		s.watchProblem = r.WatchProblem()
 	}
 	s.state.records.see(environmentKind, environment.Name, environment)
-	for _, phase := range []func(context.Context, *scope) error{r.load, r.compile, r.publish, r.prune} {
+	for _, phase := range []func(context.Context, *scope) error{r.load, r.catchUp, r.compile, r.publish, r.prune} {
 		switch err := phase(ctx, s); {
 		case publish.ProblemOf(err) != nil:
 			s.problem = err
@@ -182,6 +187,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	err := r.patchStatus(ctx, s, s.problem)
 	result.RequeueAfter = sooner(result.RequeueAfter, s.settles)
+	if s.isBehind {
+		result.RequeueAfter = sooner(result.RequeueAfter, catchUpPoll)
+	}
 	return result, err
 }
 
