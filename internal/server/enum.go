@@ -3,7 +3,21 @@
 
 package server
 
-import "github.com/danielgtaylor/huma/v2"
+import (
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// allowNull adds null to the values of those properties that may be null, which huma leaves out.
+func allowNull(schema *huma.Schema) {
+	for _, property := range schema.Properties {
+		if property.Nullable && len(property.Enum) > 0 && !slices.Contains(property.Enum, nil) {
+			property.Enum = append(property.Enum, nil)
+		}
+		allowNull(property)
+	}
+}
 
 // DescribeEnum lists the values of a property in the OpenAPI document. The view itself refuses another value, in words
 // that say what was meant, so the values are no part of the validation by schema.

@@ -150,9 +150,12 @@ func (v *View) responses(operation huma.Operation) map[string]*huma.Response {
 	return responses
 }
 
-// correct has the document say of an operation which type its bodies are of, and no path parameters but those of its
-// path.
-func (v *View) correct(_ *huma.OpenAPI, operation *huma.Operation) {
+// correct has the document say of an operation which type its bodies are of, no path parameters but those of its path,
+// and that null is a value where it is one.
+func (v *View) correct(document *huma.OpenAPI, operation *huma.Operation) {
+	for _, schema := range document.Components.Schemas.Map() {
+		allowNull(schema)
+	}
 	operation.Parameters = slices.DeleteFunc(operation.Parameters, func(parameter *huma.Param) bool {
 		return parameter.In == "path" && !strings.Contains(operation.Path, "{"+parameter.Name+"}")
 	})
