@@ -274,4 +274,33 @@ var _ = Describe("SDK keys", func() {
 			Expect(len(secrets(Default))).To(BeNumerically("<=", 2), "a crash leaves at most one Secret that is not valid")
 		}
 	})
+
+	It("serves nobody by a key that another environment has too, and tells both", func() {
+		startOperator()
+		create(environment)
+		keys := func() (keys []v1alpha1.SDKKey) {
+			GinkgoHelper()
+			Eventually(func(g Gomega) { keys = keysAre(g, 1) }).Should(Succeed())
+			return keys
+		}()
+		elsewhere := makeNamespace()
+		thief := builders.MakeEnvironment("production", elsewhere).Obj()
+		create(thief)
+		Eventually(func(g Gomega) {
+			g.Expect(fetch(g, thief).Status.SDKKeys).To(HaveExactElements(HaveField("Confirmed", true)))
+		}).Should(Succeed())
+
+		By("giving an environment of another project the hash of the client key alone, for hashes are no secrets")
+		Eventually(func() error {
+			before := fetch(Default, thief).DeepCopy()
+			thief.Status.SDKKeys[0].ClientHash = keys[0].ClientHash
+			return k8s.Status().Patch(ctx, thief, client.MergeFrom(before))
+		}).Should(Succeed())
+		Eventually(func(g Gomega) {
+			for _, project := range []string{namespace, elsewhere} {
+				g.Expect(eventsOf(g, project, v1alpha1.SDKKeySharedReason)).To(
+					ContainElement(HaveField("Note", ContainSubstring("rotate the keys"))), project)
+			}
+		}).Should(Succeed())
+	})
 })

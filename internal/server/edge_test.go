@@ -49,11 +49,15 @@ var _ = Describe("The edge", func() {
 	})
 
 	It("tells browsers not to frame pages and not to pass their addresses on", func(ctx SpecContext) {
-		recorder := httptest.NewRecorder()
-		edge(server.Options{}).ServeHTTP(recorder, httptest.NewRequestWithContext(ctx, http.MethodGet, "/docs/", nil))
-		Expect(recorder.Header().Get("Content-Security-Policy")).To(ContainSubstring("frame-ancestors 'none'"))
-		Expect(recorder.Header().Get("X-Frame-Options")).To(Equal("DENY"))
-		Expect(recorder.Header().Get("Referrer-Policy")).To(Equal("no-referrer"))
+		srv := edge(server.Options{})
+		srv.Handle("/panics", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a fault") }))
+		for _, path := range []string{"/docs/", "/nothing", "/panics", "//docs", "/api/sdk/datafile/x"} {
+			recorder := httptest.NewRecorder()
+			srv.ServeHTTP(recorder, httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil))
+			Expect(recorder.Header().Get("Content-Security-Policy")).To(ContainSubstring("frame-ancestors 'none'"), path)
+			Expect(recorder.Header().Get("X-Frame-Options")).To(Equal("DENY"), path)
+			Expect(recorder.Header().Get("Referrer-Policy")).To(Equal("no-referrer"), path)
+		}
 	})
 
 	It("counts clients behind a trusted proxy by their own addresses, and believes nobody else", func(ctx SpecContext) {
