@@ -6,16 +6,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,10 +21,10 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/budget"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/test/bench/operator"
 )
 
 const (
-	operatorNamespace = "jackstaff-system"
 	// patience is how long the operator may take to be ready, and to publish all flags.
 	patience = 2 * time.Minute
 )
@@ -110,67 +103,27 @@ func startCluster(kubeconfig string, webhooks envtest.WebhookInstallOptions) (*c
 // operate runs the manager, and returns what stops it.
 func (c *cluster) operate(ctx context.Context, folder string) (stop func(), err error) {
 	for _, object := range []client.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}},
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-session-key"}},
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-seal"}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operator.Namespace}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: "jackstaff-session-key"}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: "jackstaff-seal"}},
 	} {
 		if err := c.Create(ctx, object); err != nil {
 			return nil, err
 		}
 	}
-	probes, err := freeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	webhooks, log := c.controlPlane.WebhookInstallOptions, &strings.Builder{}
-	command := exec.CommandContext(ctx, filepath.Join(folder, "manager"),
-		"--kubeconfig="+c.kubeconfig,
-		"--operator-namespace="+operatorNamespace,
-		"--leader-elect=false",
-		"--metrics-bind-address=0",
-		"--api=false",
-		"--cert-rotation=false",
-		"--webhook-cert-dir="+webhooks.LocalServingCertDir,
-		"--webhook-port="+strconv.Itoa(webhooks.LocalServingPort),
-		"--health-probe-bind-address="+probes,
+	webhooks := c.controlPlane.WebhookInstallOptions
+	manager, err := operator.Start(ctx, operator.Options{
+		Folder:       folder,
+		Kubeconfig:   c.kubeconfig,
+		Certificates: webhooks.LocalServingCertDir,
+		WebhookPort:  webhooks.LocalServingPort,
 		// The goals are for projects larger than the shipped budget.
-		"--"+budget.ObjectsFlag+"=0", "--"+budget.BytesFlag+"=0",
-	)
-	command.Stderr = log
-	if err := command.Start(); err != nil {
+		Arguments: []string{"--api=false", "--" + budget.ObjectsFlag + "=0", "--" + budget.BytesFlag + "=0"},
+	})
+	if err != nil {
 		return nil, err
 	}
-	stop = func() {
-		_ = command.Process.Signal(syscall.SIGTERM)
-		_ = command.Wait()
-	}
-	for deadline := time.Now().Add(patience); !isReady(ctx, probes); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			stop()
-			return nil, fmt.Errorf("the manager is not ready: %s", log)
-		}
-	}
-	return stop, nil
-}
-
-func freeAddress(ctx context.Context) (string, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
-}
-
-func isReady(ctx context.Context, probes string) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+probes+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
+	return manager.Stop, manager.WaitReady(ctx, patience)
 }
 
 // fill makes the environments and the flags.

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -33,6 +32,8 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/test/bench/durations"
+	"github.com/jackstaff-dev/jackstaff/test/bench/operator"
 )
 
 const (
@@ -75,10 +76,8 @@ func run(ctx context.Context, sizes, applies []string, writes int) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", folder, "./cmd/manager")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the manager: %w", err)
+	if err := operator.Build(ctx, folder); err != nil {
+		return err
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "flags\twrite\tp50\twithout webhooks\tratio\tp99\twithout webhooks\tratio\t")
@@ -139,8 +138,11 @@ func measureWrites(ctx context.Context, folder string, table *tabwriter.Writer, 
 	if ratio := patches.ratio(50); ratio > patchGoal {
 		over = append(over, fmt.Sprintf("a patch with %d flags: %.1f times, at most %d", size, ratio, patchGoal))
 	}
-	if took := percentile(creations.guarded, 50); took > createGoal {
-		over = append(over, fmt.Sprintf("a creation with %d flags: %s, at most %s", size, rounded(took), createGoal))
+	if took := durations.Percentile(creations.guarded, 50); took > createGoal {
+		over = append(
+			over,
+			fmt.Sprintf("a creation with %d flags: %s, at most %s", size, durations.Rounded(took), createGoal),
+		)
 	}
 	return over, nil
 }
@@ -173,7 +175,7 @@ func measureApply(ctx context.Context, folder string, table *tabwriter.Writer, s
 	applied.print(table, size, "kubectl apply")
 	if goal, has := applyGoals[size]; has && applied.guarded[0] > goal {
 		return []string{
-			fmt.Sprintf("kubectl apply of %d flags: %s, at most %s", size, rounded(applied.guarded[0]), goal),
+			fmt.Sprintf("kubectl apply of %d flags: %s, at most %s", size, durations.Rounded(applied.guarded[0]), goal),
 		}, nil
 	}
 	return nil, nil
@@ -200,23 +202,20 @@ func (s *sample) take(guarded, bare *cluster, write func(*cluster) error) error 
 }
 
 func (s *sample) ratio(percent int) float64 {
-	return float64(percentile(s.guarded, percent)) / float64(percentile(s.bare, percent))
+	return float64(durations.Percentile(s.guarded, percent)) / float64(durations.Percentile(s.bare, percent))
 }
 
 func (s *sample) print(table *tabwriter.Writer, size int, write string) {
 	cells := []string{strconv.Itoa(size), write}
 	for _, percent := range []int{50, 99} {
-		cells = append(cells, rounded(percentile(s.guarded, percent)), rounded(percentile(s.bare, percent)),
-			fmt.Sprintf("%.2f", s.ratio(percent)))
+		cells = append(
+			cells,
+			durations.Rounded(durations.Percentile(s.guarded, percent)),
+			durations.Rounded(durations.Percentile(s.bare, percent)),
+			fmt.Sprintf("%.2f", s.ratio(percent)),
+		)
 	}
 	fmt.Fprintln(table, strings.Join(cells, "\t")+"\t")
-}
-
-func rounded(d time.Duration) string { return d.Round(max(d/100, 1)).String() }
-
-func percentile(values []time.Duration, percent int) time.Duration {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[min(len(sorted)*percent/100, len(sorted)-1)]
 }
 
 func flagName(i int) string { return fmt.Sprintf("flag-%05d", i) }

@@ -6,15 +6,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -28,6 +23,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/test/bench/operator"
 )
 
 const (
@@ -35,8 +31,6 @@ const (
 	settled = 20 * time.Second
 	// patience is how long anything may take.
 	patience = 5 * time.Minute
-	// operatorNamespace is where the manager keeps its session key.
-	operatorNamespace = "jackstaff-system"
 )
 
 // compareMemory runs the manager's binary, first with everything in one process, then as a replica that only serves,
@@ -47,21 +41,8 @@ func compareMemory(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	build := exec.CommandContext(
-		ctx,
-		"go",
-		"build",
-		"-trimpath",
-		"-ldflags",
-		"-s -w",
-		"-o",
-		folder,
-		"./cmd/manager",
-		"./test/bench/ofrep/kubeclient",
-	)
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the programs: %w", err)
+	if err := operator.Build(ctx, folder, "./test/bench/ofrep/kubeclient"); err != nil {
+		return err
 	}
 	table := tabwriter.NewWriter(os.Stdout, 17, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "resident MiB\tflags\tall\tat most\tthe client\tthe rest\t")
@@ -71,16 +52,16 @@ func compareMemory(ctx context.Context) error {
 			return fmt.Errorf("%d flags: %w", count, err)
 		}
 		for i, name := range []string{"manager", "serving replica"} {
-			kubeClient := measured[2].resident
+			kubeClient := measured[2].Resident
 			fmt.Fprintf(
 				table,
 				"%s\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t\n",
 				name,
 				count,
-				measured[i].resident,
-				measured[i].most,
+				measured[i].Resident,
+				measured[i].Most,
 				kubeClient,
-				measured[i].resident-kubeClient,
+				measured[i].Resident-kubeClient,
 			)
 		}
 		// What takes minutes is shown as it comes.
@@ -91,11 +72,8 @@ func compareMemory(ctx context.Context) error {
 	return nil
 }
 
-// memory is in MiB.
-type memory struct{ resident, most float64 }
-
 // measureMemory measures a manager, a replica that only serves, and the Kubernetes client alone, with so many flags.
-func measureMemory(ctx context.Context, folder string, count int) (measured [3]memory, err error) {
+func measureMemory(ctx context.Context, folder string, count int) (measured [3]operator.Memory, err error) {
 	controlPlane := &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join("config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
@@ -129,22 +107,10 @@ func measureMemory(ctx context.Context, folder string, count int) (measured [3]m
 		return measured, err
 	}
 	defer func() { _ = webhooks.Cleanup() }()
-	arguments := []string{
-		"--kubeconfig=" + kubeconfig,
-		"--operator-namespace=" + operatorNamespace,
-		"--leader-elect=false",
-		"--metrics-bind-address=0",
-		"--cert-rotation=false",
-		"--webhook-cert-dir=" + webhooks.LocalServingCertDir,
-	}
 	for i, more := range [][]string{nil, {"--controllers=false"}} {
-		if measured[i], err = holdFlags(
-			ctx,
-			cluster,
-			count,
-			filepath.Join(folder, "manager"),
-			append(arguments, more...),
-		); err != nil {
+		if measured[i], err = holdFlags(ctx, cluster, count, operator.Options{
+			Folder: folder, Kubeconfig: kubeconfig, Certificates: webhooks.LocalServingCertDir, Arguments: more,
+		}); err != nil {
 			return measured, err
 		}
 	}
@@ -153,22 +119,22 @@ func measureMemory(ctx context.Context, folder string, count int) (measured [3]m
 }
 
 // holdCaches runs the Kubernetes client alone until its caches have everything, and lets it settle.
-func holdCaches(ctx context.Context, program string, arguments ...string) (memory, error) {
+func holdCaches(ctx context.Context, program string, arguments ...string) (operator.Memory, error) {
 	p, err := start(ctx, program, arguments...)
 	if err != nil {
-		return memory{}, err
+		return operator.Memory{}, err
 	}
 	defer p.stdin.Close()
 	time.Sleep(settled)
-	return memoryOf(p.id)
+	return operator.MemoryOf(p.id)
 }
 
 // fill makes an environment and flags of different kinds.
 func fill(ctx context.Context, cluster client.Client, count int) error {
 	objects := []client.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}},
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-session-key"}},
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-seal"}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operator.Namespace}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: "jackstaff-session-key"}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: "jackstaff-seal"}},
 		builders.MakeEnvironment("production", "default").Defaulted().Obj(),
 	}
 	for _, object := range objects {
@@ -211,76 +177,25 @@ func holdFlags(
 	ctx context.Context,
 	cluster client.Client,
 	count int,
-	manager string,
-	arguments []string,
-) (memory, error) {
-	var ports [3]string
-	for i := range ports {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return memory{}, err
-		}
-		defer listener.Close()
-		_, ports[i], _ = net.SplitHostPort(listener.Addr().String())
-		_ = listener.Close()
+	options operator.Options,
+) (operator.Memory, error) {
+	manager, err := operator.Start(ctx, options)
+	if err != nil {
+		return operator.Memory{}, err
 	}
-	command := exec.CommandContext(ctx, manager, append(
-		arguments,
-		"--health-probe-bind-address=127.0.0.1:"+ports[0],
-		"--api-bind-address=127.0.0.1:"+ports[1],
-		"--webhook-port="+ports[2],
-	)...)
-	log := &strings.Builder{}
-	command.Stderr = log
-	if err := command.Start(); err != nil {
-		return memory{}, err
-	}
-	defer func() {
-		_ = command.Process.Signal(syscall.SIGTERM)
-		_ = command.Wait()
-	}()
-	err := wait.PollUntilContextTimeout(ctx, time.Second, patience, true, func(ctx context.Context) (bool, error) {
+	defer manager.Stop()
+	err = wait.PollUntilContextTimeout(ctx, time.Second, patience, true, func(ctx context.Context) (bool, error) {
 		environment := &v1alpha1.FlagEnvironment{}
 		if err := cluster.Get(ctx, client.ObjectKey{Namespace: "default", Name: "production"}, environment); err != nil {
 			return false, err
 		}
 		published := environment.Status.PublishedRevision > 0 &&
 			environment.Status.Flags == v1alpha1.FlagCounts{Total: int32(count)}
-		return published && isReady(ctx, ports[0]), nil
+		return published && manager.IsReady(ctx), nil
 	})
 	if err != nil {
-		return memory{}, fmt.Errorf("wait for the flags: %w: %s", err, log)
+		return operator.Memory{}, fmt.Errorf("wait for the flags: %w: %s", err, manager.Log())
 	}
 	time.Sleep(settled)
-	return memoryOf(command.Process.Pid)
-}
-
-func isReady(ctx context.Context, port string) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	defer response.Body.Close()
-	return response.StatusCode == http.StatusOK
-}
-
-// memoryOf reads what the kernel counts of a process (proc_pid_status(5)).
-func memoryOf(process int) (memory, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", process))
-	if err != nil {
-		return memory{}, err
-	}
-	measured := memory{}
-	for name, to := range map[string]*float64{"VmRSS:": &measured.resident, "VmHWM:": &measured.most} {
-		_, rest, _ := strings.Cut(string(data), name)
-		if _, err := fmt.Sscan(rest, to); err != nil {
-			return memory{}, fmt.Errorf("read %s %w", name, err)
-		}
-		*to /= 1024
-	}
-	return measured, nil
+	return manager.Memory()
 }

@@ -15,7 +15,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,6 +40,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
+	"github.com/jackstaff-dev/jackstaff/test/bench/durations"
 )
 
 const (
@@ -96,19 +96,17 @@ type result struct {
 func (r *result) print(table *tabwriter.Writer) {
 	cells := []string{strconv.Itoa(r.flags), strconv.Itoa(r.bytes)}
 	for _, percent := range []int{50, 99} {
-		edit, bare := percentile(r.edits, percent), percentile(r.bare, percent)
-		cells = append(cells, rounded(edit), rounded(bare), fmt.Sprintf("%.2f", float64(edit)/float64(bare)))
+		edit, bare := durations.Percentile(r.edits, percent), durations.Percentile(r.bare, percent)
+		cells = append(
+			cells,
+			durations.Rounded(edit),
+			durations.Rounded(bare),
+			fmt.Sprintf("%.2f", float64(edit)/float64(bare)),
+		)
 	}
-	cells = append(cells, fmt.Sprintf("%.1f", r.writesPerEdit), rounded(time.Duration(r.compile.NsPerOp())),
+	cells = append(cells, fmt.Sprintf("%.1f", r.writesPerEdit), durations.Rounded(time.Duration(r.compile.NsPerOp())),
 		strconv.FormatInt(r.compile.AllocsPerOp(), 10), strconv.FormatInt(r.revisions, 10))
 	fmt.Fprintln(table, strings.Join(cells, "\t")+"\t")
-}
-
-func rounded(d time.Duration) string { return d.Round(d / 100).String() }
-
-func percentile(values []time.Duration, percent int) time.Duration {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[min(len(sorted)*percent/100, len(sorted)-1)]
 }
 
 // bench is a running operator and what looks at it.

@@ -19,13 +19,14 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
-	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/jackstaff-dev/jackstaff/test/bench/durations"
 )
 
 const (
@@ -90,7 +91,7 @@ func run(ctx context.Context, flags, rounds int, profile string) error {
 		}
 		fmt.Fprintf(table, "%s\t", c.what)
 		for _, percent := range []int{50, 99} {
-			ours, theirs := percentile(c.both, percent), percentile(c.alone, percent)
+			ours, theirs := durations.Percentile(c.both, percent), durations.Percentile(c.alone, percent)
 			fmt.Fprintf(table, "%v\t%v\t%.2f\t", ours.Round(ours/100), theirs.Round(theirs/100), float64(ours)/float64(theirs))
 		}
 		fmt.Fprintln(table)
@@ -114,11 +115,6 @@ func (c *comparison) measure(ctx context.Context, rounds int) error {
 		}
 	}
 	return nil
-}
-
-func percentile(values []time.Duration, percent int) time.Duration {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[min(len(sorted)*percent/100, len(sorted)-1)]
 }
 
 // profile writes a profile of what REST does alone.

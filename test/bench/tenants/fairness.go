@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/test/bench/durations"
 )
 
 const (
@@ -54,7 +55,7 @@ func measureFairness(ctx context.Context, folder string, filled crowd, edits int
 	if err != nil {
 		return nil, err
 	}
-	defer m.stop()
+	defer m.Stop()
 	served, err := b.follow(ctx)
 	if err != nil {
 		return nil, err
@@ -108,9 +109,20 @@ func report(measured [2][3][]time.Duration) ([]string, error) {
 		goal float64
 	}{{"edit", editGoal}, {"brake", brakeGoal}, {"three bare calls", 0}} {
 		quiet, beside := measured[0][i], measured[1][i]
-		ratio := float64(percentile(beside, 99)) / float64(percentile(quiet, 99))
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.2f\t%.0f\t\n", row.name, rounded(percentile(quiet, 50)),
-			rounded(percentile(beside, 50)), rounded(percentile(quiet, 99)), rounded(percentile(beside, 99)), ratio, row.goal)
+		ratio := float64(durations.Percentile(beside, 99)) / float64(durations.Percentile(quiet, 99))
+		fmt.Fprintf(
+			table,
+			"%s\t%s\t%s\t%s\t%s\t%.2f\t%.0f\t\n",
+			row.name,
+			durations.Rounded(durations.Percentile(quiet, 50)),
+			durations.Rounded(
+				durations.Percentile(beside, 50),
+			),
+			durations.Rounded(durations.Percentile(quiet, 99)),
+			durations.Rounded(durations.Percentile(beside, 99)),
+			ratio,
+			row.goal,
+		)
 		if row.goal > 0 && ratio > row.goal {
 			over = append(
 				over,
@@ -119,13 +131,6 @@ func report(measured [2][3][]time.Duration) ([]string, error) {
 		}
 	}
 	return over, table.Flush()
-}
-
-func rounded(d time.Duration) string { return d.Round(d/100 + 1).String() }
-
-func percentile(values []time.Duration, percent int) time.Duration {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[min(len(sorted)*percent/100, len(sorted)-1)]
 }
 
 // follow begins to receive what the neighbour serves.

@@ -14,7 +14,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -34,6 +33,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/test/bench/operator"
 )
 
 const (
@@ -41,8 +41,6 @@ const (
 	shippedLimit = 1024
 	// readyGoal is how long a start may take.
 	readyGoal = 30 * time.Second
-	// operatorNamespace is where the manager keeps its keys.
-	operatorNamespace = "jackstaff-system"
 )
 
 // crowd is what somebody has filled a namespace with.
@@ -77,10 +75,8 @@ func run(ctx context.Context, parts, namespaces string, edits int, filled crowd,
 		return err
 	}
 	defer os.RemoveAll(folder)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", folder, "./cmd/manager")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the manager: %w", err)
+	if err := operator.Build(ctx, folder); err != nil {
+		return err
 	}
 	var over []string
 	if strings.Contains(parts, "memory") {
@@ -149,9 +145,9 @@ func newBench(ctx context.Context, folder string) (*bench, error) {
 	}
 	b.certificates = webhooks.LocalServingCertDir
 	for _, object := range []client.Object{
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}},
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-session-key"}},
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "jackstaff-seal"}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operator.Namespace}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: "jackstaff-session-key"}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: operator.Namespace, Name: "jackstaff-seal"}},
 	} {
 		if err := b.Create(ctx, object); err != nil {
 			return nil, err

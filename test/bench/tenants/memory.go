@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/test/bench/operator"
 )
 
 // measureMemory measures a manager that starts on so many filled namespaces, until every environment has its say. It
@@ -43,12 +44,15 @@ func measureMemory(ctx context.Context, folder string, namespaces int, filled cr
 	for i, name := range []string{"first start", "second start"} {
 		s := &starts[i]
 		fmt.Printf("  %s: ready after %.1f s, %s, %.0f MiB resident, %.0f MiB at most of %d MiB\n",
-			name, s.ready.Seconds(), s.settling(), s.resident, s.most, shippedLimit)
+			name, s.ready.Seconds(), s.settling(), s.memory.Resident, s.memory.Most, shippedLimit)
 		if s.ready > readyGoal {
 			over = append(over, fmt.Sprintf("%d namespaces, %s: ready after %s, goal %s", namespaces, name, s.ready, readyGoal))
 		}
-		if s.most > shippedLimit {
-			over = append(over, fmt.Sprintf("%d namespaces, %s: %.0f MiB, goal %d", namespaces, name, s.most, shippedLimit))
+		if s.memory.Most > shippedLimit {
+			over = append(
+				over,
+				fmt.Sprintf("%d namespaces, %s: %.0f MiB, goal %d", namespaces, name, s.memory.Most, shippedLimit),
+			)
 		}
 	}
 	return over, nil
@@ -62,7 +66,7 @@ const settleTime = 3 * time.Minute
 // goal, and the memory is measured all the same.
 type started struct {
 	ready, settled time.Duration
-	resident, most float64
+	memory         operator.Memory
 }
 
 func (s *started) settling() string {
@@ -81,17 +85,17 @@ func (b *bench) startOnce(
 	if err != nil {
 		return result, err
 	}
-	defer m.stop()
-	for deadline := m.began.Add(patience); result.settled == 0 && time.Now().Before(deadline); {
+	defer m.Stop()
+	for deadline := m.Began.Add(patience); result.settled == 0 && time.Now().Before(deadline); {
 		time.Sleep(500 * time.Millisecond)
-		if result.ready == 0 && m.isReady(ctx) {
-			result.ready = time.Since(m.began)
+		if result.ready == 0 && m.IsReady(ctx) {
+			result.ready = time.Since(m.Began)
 		}
-		if _, _, err := m.memory(); err != nil {
+		if _, err := m.Memory(); err != nil {
 			return result, err // It has ended.
 		}
 		// Before that, what the environments say may be from the last start.
-		if result.ready == 0 || time.Since(m.began) < result.ready+10*time.Second {
+		if result.ready == 0 || time.Since(m.Began) < result.ready+10*time.Second {
 			continue
 		}
 		list := &v1alpha1.FlagEnvironmentList{}
@@ -105,13 +109,13 @@ func (b *bench) startOnce(
 			}
 		}
 		if said == environments {
-			result.settled = time.Since(m.began)
+			result.settled = time.Since(m.Began)
 		}
 	}
 	if result.ready == 0 {
-		return result, fmt.Errorf("the manager is not ready after %s: %s", patience, m.log)
+		return result, fmt.Errorf("the manager is not ready after %s: %s", patience, m.Log())
 	}
 	time.Sleep(10 * time.Second)
-	result.resident, result.most, err = m.memory()
+	result.memory, err = m.Memory()
 	return result, err
 }

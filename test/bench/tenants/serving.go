@@ -25,6 +25,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
+	"github.com/jackstaff-dev/jackstaff/test/bench/durations"
+	"github.com/jackstaff-dev/jackstaff/test/bench/operator"
 )
 
 const (
@@ -41,7 +43,7 @@ const (
 // serving is a manager that serves an environment of a neighbour and one of somebody else.
 type serving struct {
 	*bench
-	*manager
+	*operator.Manager
 
 	// neighbour and other are the server keys of the environments.
 	neighbour, other string
@@ -76,7 +78,7 @@ func startServing(ctx context.Context, folder string) (*serving, error) {
 			return s, err
 		}
 	}
-	if s.manager, err = b.startManager(ctx, folder, "--api-plain-http", "--api-requests-per-second=0"); err != nil {
+	if s.Manager, err = b.startManager(ctx, folder, "--api-plain-http", "--api-requests-per-second=0"); err != nil {
 		return s, err
 	}
 	if s.neighbour, err = s.keyOf(ctx, "neighbour"); err != nil {
@@ -98,10 +100,10 @@ func (s *serving) end() {
 	if s == nil {
 		return
 	}
-	if s.manager != nil {
-		s.manager.stop()
+	if s.Manager != nil {
+		s.Stop()
 	}
-	s.bench.stop()
+	s.stop()
 }
 
 // costlyFlag is near to the most steps that admission lets a flag take, and longer texts than those that it judges by
@@ -144,7 +146,7 @@ func (s *serving) keyOf(ctx context.Context, namespace string) (key string, err 
 			return true, nil
 		})
 	if err != nil {
-		return "", fmt.Errorf("wait for the SDK keys of %s: %w: %s", namespace, err, s.log)
+		return "", fmt.Errorf("wait for the SDK keys of %s: %w: %s", namespace, err, s.Log())
 	}
 	return key, nil
 }
@@ -225,23 +227,23 @@ func measureEvaluating(ctx context.Context, folder string) ([]string, error) {
 	fmt.Printf(
 		"the costliest flag that is admitted, with an attribute of 16 KiB: p50 %s, p99 %s; %d clients ask for it %.0f "+
 			"times a second\n",
-		rounded(percentile(costly, 50)),
-		rounded(percentile(costly, 99)),
+		durations.Rounded(durations.Percentile(costly, 50)),
+		durations.Rounded(durations.Percentile(costly, 99)),
 		costlyClients,
 		perSecond,
 	)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "a neighbour's\tquiet p50\tbeside p50\tquiet p99\tbeside p99\tratio of p99\tgoal\t")
-	ratio := float64(percentile(beside, 99)) / float64(percentile(quiet, 99))
+	ratio := float64(durations.Percentile(beside, 99)) / float64(durations.Percentile(quiet, 99))
 	fmt.Fprintf(
 		table,
 		"evaluation\t%s\t%s\t%s\t%s\t%.2f\t%d\t\n",
-		rounded(percentile(quiet, 50)),
-		rounded(
-			percentile(beside, 50),
+		durations.Rounded(durations.Percentile(quiet, 50)),
+		durations.Rounded(
+			durations.Percentile(beside, 50),
 		),
-		rounded(percentile(quiet, 99)),
-		rounded(percentile(beside, 99)),
+		durations.Rounded(durations.Percentile(quiet, 99)),
+		durations.Rounded(durations.Percentile(beside, 99)),
 		ratio,
 		evaluationGoal,
 	)
@@ -296,7 +298,7 @@ func measureAttacks(ctx context.Context, folder string, lasting time.Duration) (
 			s.end()
 			return nil, err
 		}
-		before, _, err := s.memory()
+		before, err := s.Memory()
 		if err != nil {
 			s.end()
 			return nil, err
@@ -318,15 +320,24 @@ func measureAttacks(ctx context.Context, folder string, lasting time.Duration) (
 		}
 		stop()
 		<-ended
-		_, most, err := s.memory()
+		after, err := s.Memory()
 		s.end()
 		if err != nil {
 			return append(over, attack.name+": the manager has ended"), table.Flush()
 		}
-		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t%d\t%d\t%d\t%s\t\n",
-			attack.name, before, most, shippedLimit, answered, asked, rounded(percentile(took, 99)))
-		if most > shippedLimit {
-			over = append(over, fmt.Sprintf("%s takes %.0f MiB, goal %d", attack.name, most, shippedLimit))
+		fmt.Fprintf(
+			table,
+			"%s\t%.0f\t%.0f\t%d\t%d\t%d\t%s\t\n",
+			attack.name,
+			before.Resident,
+			after.Most,
+			shippedLimit,
+			answered,
+			asked,
+			durations.Rounded(durations.Percentile(took, 99)),
+		)
+		if after.Most > shippedLimit {
+			over = append(over, fmt.Sprintf("%s takes %.0f MiB, goal %d", attack.name, after.Most, shippedLimit))
 		}
 		if answered < asked {
 			over = append(over, fmt.Sprintf("beside %s %d of %d requests are answered", attack.name, answered, asked))
@@ -386,7 +397,7 @@ func (s *serving) ignore(ctx context.Context) {
 }
 
 // url is where the server answers.
-func (s *serving) url() string { return "http://127.0.0.1:" + s.api }
+func (s *serving) url() string { return "http://" + s.API }
 
 // measureServing measures the parts that ask a server.
 func measureServing(ctx context.Context, folder string, parts []string) ([]string, error) {
