@@ -54,10 +54,11 @@ var _ = Describe("An edit", func() {
 			Expect(cluster.Create(ctx, object)).To(Succeed())
 			Eventually(func(g Gomega) { isObserved(ctx, g, object) }).Should(Succeed())
 		}
-		for i := range 20 {
-			for object, displayName := range map[client.Object]*string{
-				flag: &flag.Spec.DisplayName, audience: &audience.Spec.DisplayName, flagEvent: &flagEvent.Spec.DisplayName,
-			} {
+		// One object after the other: a status settles for ten periods at most while its object is edited again and again.
+		for object, displayName := range map[client.Object]*string{
+			flag: &flag.Spec.DisplayName, audience: &audience.Spec.DisplayName, flagEvent: &flagEvent.Spec.DisplayName,
+		} {
+			for i := range 20 {
 				clock.SetTime(time.Now())
 				before := object.DeepCopyObject().(client.Object)
 				*displayName = strconv.Itoa(i)
