@@ -4,6 +4,8 @@
 package controllers_test
 
 import (
+	"strings"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,5 +65,39 @@ var _ = Describe("A namespace that stores too much", func() {
 			isServed(g, project, "production", "checkout", false)
 			g.Expect(published(g).Reason).To(Equal(v1alpha1.PublishedReason))
 		}).Should(Succeed())
+	})
+	It("does not have large flags served by many environments, which takes memory in each", func() {
+		startOperatorWith(rest.CopyConfig(restConfig), controllers.Options{
+			Budgets: budget.NewLedger(budget.Limits{Bytes: 100_000}),
+		})
+		project := makeNamespace()
+		large := func(size int) *v1alpha1.FeatureFlag {
+			return builders.MakeFlag("large", project).Boolean().Spec(func(spec *v1alpha1.FeatureFlagSpec) {
+				spec.Variations[0].Payload = &v1alpha1.JSON{Raw: []byte(`{"a":"` + strings.Repeat("x", size) + `"}`)}
+			}).Obj()
+		}
+		stopped := func(g Gomega) (names []string) {
+			for _, name := range []string{"preview", "qa", "staging", "production"} {
+				environment := fetch(g, builders.MakeEnvironment(name, project).Obj())
+				published := conditionOf(environment.Status.Conditions, v1alpha1.PublishedCondition)
+				if published.Reason == v1alpha1.OverBudgetReason {
+					g.Expect(published.Message).To(ContainSubstring("that are not production would have"))
+					names = append(names, name)
+				} else {
+					g.Expect(published.Reason).To(Equal(v1alpha1.PublishedReason))
+				}
+			}
+			return names
+		}
+		create(large(75_000), builders.MakeEnvironment("production", project).Production().Obj())
+		for _, name := range []string{"preview", "qa", "staging"} {
+			create(builders.MakeEnvironment(name, project).Obj())
+		}
+		Eventually(func(g Gomega) { g.Expect(stopped(g)).To(HaveLen(1), "the third that would serve it") }).Should(Succeed())
+		Expect(stopped(Default)).NotTo(ContainElement("production"), "editors make no production environments")
+
+		By("making the flag smaller")
+		edit(large(0), func(flag *v1alpha1.FeatureFlag) { flag.Spec = large(10).Spec })
+		Eventually(func(g Gomega) { g.Expect(stopped(g)).To(BeEmpty()) }).Should(Succeed())
 	})
 })

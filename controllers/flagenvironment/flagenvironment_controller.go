@@ -63,11 +63,12 @@ type Reconciler struct {
 	changes  *changes
 	states   *states
 	projects *projects
+	volumes  *volumes
 }
 
 // SetupWithManager registers the controller.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.changes, r.states, r.projects = newChanges(), newStates(), newProjects()
+	r.changes, r.states, r.projects, r.volumes = newChanges(), newStates(), newProjects(), newVolumes()
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.FlagEnvironment{}, builder.WithPredicates(
 			predicate.Or(
@@ -182,7 +183,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	s.state.records.drop(s.state.pending, s.state.isServed(), s.now)
 	s.state.report(r.Ledger, request.NamespacedName)
 	result := ctrl.Result{RequeueAfter: sooner(untilSilent(environment, s.now), untilThaw(environment, s.now))}
-	if publish.HasReason(s.problem, v1alpha1.NameTakenReason) {
+	// Nor does anybody tell that the other environments of the namespace have come to serve less.
+	if publish.HasReason(s.problem, v1alpha1.NameTakenReason) || publish.HasReason(s.problem, v1alpha1.OverBudgetReason) {
 		result.RequeueAfter = nameTakenRetry
 	}
 	err := r.patchStatus(ctx, s, s.problem)
@@ -206,6 +208,7 @@ func (r *Reconciler) forget(ctx context.Context, key types.NamespacedName) error
 // drop drops what is remembered of an environment that is gone or that another cluster serves.
 func (r *Reconciler) drop(key types.NamespacedName) {
 	r.states.forget(key)
+	r.volumes.forget(key)
 	if last := r.changes.forget(key); last {
 		r.projects.forget(key.Namespace)
 	}

@@ -34,6 +34,7 @@ func (r *Reconciler) load(ctx context.Context, s *scope) error {
 
 // publish decides what to serve and does it. Where that cannot be served, the last revision stays, and is restored.
 func (r *Reconciler) publish(ctx context.Context, s *scope) error {
+	r.recordVolume(s)
 	if s.stopped() {
 		return nil
 	}
@@ -48,7 +49,10 @@ func (r *Reconciler) publish(ctx context.Context, s *scope) error {
 			"the publish request of %s is not carried out, because what is wanted was edited while it had to wait; ask for a "+
 				"publish again", action.Answers)
 	}
-	err := r.act(ctx, s, action)
+	action, err := r.withVolume(ctx, s, action)
+	if err == nil {
+		err = r.act(ctx, s, action)
+	}
 	if publish.ProblemOf(err) != nil {
 		if lastGoodErr := r.serveLastGood(ctx, s); lastGoodErr != nil {
 			return lastGoodErr

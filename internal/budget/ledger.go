@@ -188,6 +188,14 @@ func (l *Ledger) Stop(namespace string) string {
 	return l.limits.Stop(l.namespaces[namespace])
 }
 
+// Bytes is how many bytes a namespace may store, and 0 where there is no limit.
+func (l *Ledger) Bytes() int64 {
+	if l == nil {
+		return 0
+	}
+	return l.limits.Bytes
+}
+
 func keyOf(object client.Object) objectKey {
 	return objectKey{kind: fmt.Sprintf("%T", object), NamespacedName: client.ObjectKeyFromObject(object)}
 }

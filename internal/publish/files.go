@@ -30,6 +30,9 @@ const (
 	CompressBytes = 900 << 10
 	// headerBytes is more than what is around the parts of both files takes: two headers with two names each.
 	headerBytes = 2048
+	// maxDraftedBytes is how large the native document may be, before compression, in which there is room for drafts. Text
+	// that compresses well takes little of a ConfigMap and much of every replica's memory.
+	maxDraftedBytes = 16 << 20
 )
 
 // Content is what is to be published.
@@ -61,6 +64,9 @@ func (c Content) LeavesRoom(environment *v1alpha1.FlagEnvironment) bool {
 		return true
 	}
 	spec, size := environment.Spec.Datafile, c.Contents.Size()
+	if size > maxDraftedBytes {
+		return false
+	}
 	if slices.Contains(spec.Formats, v1alpha1.DatafileFormatFlagd) {
 		size += c.Flagd.Size()
 	}

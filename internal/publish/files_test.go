@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
@@ -324,5 +325,22 @@ func TestContentDigest(t *testing.T) {
 	}
 	if content.Digest(both) == content.Digest(nativeOnly) {
 		t.Error("a format that is asked for anew is not published")
+	}
+}
+
+// What compresses well takes little of a ConfigMap and much of the memory of every replica, and whoever may not publish
+// makes drafts of it.
+func TestDraftsAreBoundedBeforeCompressionToo(t *testing.T) {
+	production := builders.MakeEnvironment("production", "shop").Production().Defaulted().Obj()
+	production.Spec.Datafile.Formats = []v1alpha1.DatafileFormat{v1alpha1.DatafileFormatNative}
+	for size, want := range map[int]bool{2 << 20: true, maxDraftedBytes: false} {
+		content := small(strings.Repeat("x", size))
+		if content.LeavesRoom(production) != want {
+			t.Errorf("%d bytes that compress to nothing leave room: %t", size, !want)
+		}
+		staging := builders.MakeEnvironment("staging", "shop").Defaulted().Obj()
+		if !content.LeavesRoom(staging) {
+			t.Error("drafts are bounded where whoever makes them may publish")
+		}
 	}
 }
