@@ -28,6 +28,8 @@ type Error struct {
 	Fields []FieldError
 	// RetryAfter is when to try again, and 0 where the answer does not say.
 	RetryAfter time.Duration
+	// OfManifest is true where the message speaks of the manifest, whose words then stay.
+	OfManifest bool
 	// Cause is what is logged and not told to the caller.
 	Cause error
 }

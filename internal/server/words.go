@@ -69,6 +69,9 @@ func unquoted(message string, change func(string) string) string {
 
 // inWords is an error in the words of the view.
 func (v *View) inWords(refused *Error) *Error {
+	if refused.OfManifest {
+		return refused
+	}
 	word := func(text string) string {
 		if v.Words != nil {
 			text = v.Words.Replace(text)

@@ -255,11 +255,13 @@ func readable(base, changed v1alpha1.Object) error {
 	if problem == "" || equality.Semantic.DeepEqual(base.SpecValue(), changed.SpecValue()) {
 		return nil
 	}
-	return Errorf(
+	refused := Errorf(
 		http.StatusConflict,
 		"what is stored of it does not fit this version of the server; mend it with kubectl first: %s",
 		problem,
 	)
+	refused.OfManifest = true // Whoever mends it looks for the field in the manifest.
+	return refused
 }
 
 // setDefaults sets what an object leaves out, as admission does. What it has lost is not set.

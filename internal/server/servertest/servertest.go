@@ -41,6 +41,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/controllers"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/decode"
 	"github.com/jackstaff-dev/jackstaff/internal/index"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 	"github.com/jackstaff-dev/jackstaff/webhook"
@@ -86,7 +87,10 @@ func Start(options server.Options, mount func(mgr ctrl.Manager, srv *server.Serv
 	Expect(err).NotTo(HaveOccurred())
 
 	webhooks := environment.WebhookInstallOptions
-	world.Manager, err = ctrl.NewManager(restConfig, ctrl.Options{
+	// As the manager's own program has it: an object that does not fit its type is read as far as it does.
+	tolerant := k8srest.CopyConfig(restConfig)
+	decode.Tolerate(tolerant)
+	world.Manager, err = ctrl.NewManager(tolerant, ctrl.Options{
 		Scheme:     scheme,
 		Cache:      controllers.CacheOptions(),
 		Client:     controllers.ClientOptions(),
