@@ -93,7 +93,8 @@ var _ = Describe("kubectl get", func() {
 			return names
 		}
 		for field, value := range map[string]string{"spec.key": "search_v2", "spec.owner": "team-search"} {
-			Expect(names(&v1alpha1.FeatureFlagList{}, client.MatchingFields{field: value})).To(HaveExactElements("search"), field)
+			Expect(names(&v1alpha1.FeatureFlagList{}, client.MatchingFields{field: value})).To(
+				HaveExactElements("search"), field)
 		}
 		Expect(names(&v1alpha1.FeatureFlagList{}, client.MatchingFields{"spec.type": "Boolean"})).To(
 			ConsistOf("checkout", "search"))

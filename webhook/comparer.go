@@ -227,6 +227,17 @@ func (c *comparer) audiences(ctx context.Context, forms ...*datafile.Flag) (map[
 	return found, nil
 }
 
+// audienceForms compiles an audience as it was and as it is.
+func audienceForms(old, audience *v1alpha1.FlagAudience) (before, after *datafile.Audience, err error) {
+	if before, err = compile.Audience(old); err != nil {
+		return nil, nil, fmt.Errorf("compile audience %q as it was: %w", old.Name, err)
+	}
+	if after, err = compile.Audience(audience); err != nil {
+		return nil, nil, fmt.Errorf("compile audience %q: %w", audience.Name, err)
+	}
+	return before, after, nil
+}
+
 // changedAudience is an audience before and after a change.
 type changedAudience struct {
 	name          string

@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
@@ -118,13 +117,9 @@ func (r *flagAudiences) effects(
 	if err != nil {
 		return nil, err
 	}
-	before, err := compile.Audience(old)
+	before, after, err := audienceForms(old, audience)
 	if err != nil {
-		return nil, fmt.Errorf("compile audience %q as it was: %w", old.Name, err)
-	}
-	after, err := compile.Audience(audience)
-	if err != nil {
-		return nil, fmt.Errorf("compile audience %q: %w", audience.Name, err)
+		return nil, err
 	}
 	c := &comparer{objects: &r.objects, namespace: audience.Namespace, work: maxRulesCompared, reads: maxServedRead}
 	var texts []string

@@ -289,7 +289,8 @@ func whyUnpublished(
 		anew := ""
 		if on && environment.Status.PinnedRevision == *spec.Revision &&
 			environment.Status.PublishedRevision != *spec.Revision {
-			anew = fmt.Sprintf("; without its end, %s serves that revision as it was, but for brakes", at.pinAgain(name, *spec.Revision))
+			anew = fmt.Sprintf("; without its end, %s serves that revision as it was, but for brakes",
+				at.pinAgain(name, *spec.Revision))
 		}
 		return fmt.Sprintf(
 			"%s is pinned to revision %d: the change is served after %s%s.",
