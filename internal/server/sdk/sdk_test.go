@@ -87,6 +87,15 @@ func TestPagesCanReadThatTheyAreLimited(t *testing.T) {
 		if recorder.Code != want || recorder.Header().Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("%s: status %d, headers %v; want %d for any origin", method, recorder.Code, recorder.Header(), want)
 		}
+		if method != http.MethodOptions {
+			continue
+		}
+		// A page that traces its requests sends these along, and could not ask at all.
+		for _, name := range []string{"traceparent", "tracestate", "baggage", "If-None-Match", "Last-Event-ID"} {
+			if !strings.Contains(recorder.Header().Get("Access-Control-Allow-Headers"), name) {
+				t.Errorf("a page may not send %s", name)
+			}
+		}
 	}
 }
 

@@ -163,6 +163,31 @@ var _ = Describe("A mistake", func() {
 	})
 })
 
+// A customer whose number is next to that of another would get what is meant for the other.
+var _ = Describe("An integer beyond the floats", func() {
+	It("is no other in a rule, and in what is evaluated", func() {
+		s := newShop()
+		s.create()
+		condition := `{"attribute": "account", "operator": "is", "value": 1234567890123456789}`
+		s.put("new-checkout-flow",
+			`{"targeting_rules": [{"name": "vip", "variation": "on", "conditions": [`+condition+`]}]}`)
+		answer := world.Call(s.viewer, http.MethodGet, s.path("/new-checkout-flow"), nil)
+		Expect(string(answer.Body)).To(ContainSubstring(`"value":1234567890123456789`))
+		toggle := s.path("/new-checkout-flow/toggle")
+		data(http.StatusOK, world.Call(s.editor, http.MethodPost, toggle, `{"enabled": true}`))
+		evaluate := "/api/v1/evaluate?environment_id=" + s.name + ".production"
+		variation := func(account string) any {
+			asked := `{"flags": ["new-checkout-flow"], "context": {"attributes": {"account": ` + account + `}}}`
+			return data(http.StatusOK, world.Call(s.viewer, http.MethodPost, evaluate, asked))["evaluations"]
+		}
+		is := func(key string) OmegaMatcher {
+			return HaveKeyWithValue("new-checkout-flow", HaveKeyWithValue("variation_key", key))
+		}
+		Eventually(func() any { return variation("1234567890123456789") }).Should(is("on"))
+		Expect(variation("1234567890123456788")).To(is("off"))
+	})
+})
+
 var _ = Describe("Ten changes at once", func() {
 	It("all succeed", func() {
 		s := newShop()
