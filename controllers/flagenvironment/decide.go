@@ -36,6 +36,8 @@ type Action struct {
 	Kind ActionKind
 	// Hold is how long a publish has to wait. It is set for ActionHold alone.
 	Hold time.Duration
+	// Drops is true where what is compiled is dropped, so that it takes no memory until the publish.
+	Drops bool
 	// Revision is the revision to pin. It is set for ActionPin alone.
 	Revision int64
 	// Answers is the publish request that is answered once the action is done, and empty where none is.

@@ -4,6 +4,7 @@
 package flagenvironment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -50,6 +51,9 @@ func (r *Reconciler) publish(ctx context.Context, s *scope) error {
 				"publish again", action.Answers)
 	}
 	action, err := r.withVolume(ctx, s, action)
+	if publish.ProblemOf(err) != nil { // What is compiled takes as much memory as what is served.
+		return cmp.Or(r.stop(ctx, s), err)
+	}
 	if err == nil {
 		err = r.act(ctx, s, action)
 	}
@@ -61,6 +65,9 @@ func (r *Reconciler) publish(ctx context.Context, s *scope) error {
 	if err == nil {
 		s.hold = action.Hold
 		s.state.recordAnswered(action.Answers)
+		if action.Drops {
+			s.state.compiled = nil
+		}
 	}
 	return err
 }

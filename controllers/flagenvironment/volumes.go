@@ -86,8 +86,8 @@ func (r *Reconciler) recordVolume(s *scope) {
 }
 
 // reserve makes sure that replicas have memory for what is to be published. It fails with a *publish.Problem where the
-// environments of the namespace would serve too much together, and returns how long to wait where that is not known yet.
-// What does not grow, and what is small, is always published.
+// environments of the namespace would serve too much together, and returns how long to wait where that is not known
+// yet. What does not grow, and what is small, is always published.
 func (r *Reconciler) reserve(ctx context.Context, s *scope) (wait time.Duration, err error) {
 	key, limit := client.ObjectKeyFromObject(s.environment), servedFactor*r.Budgets.Bytes()
 	size := int64(s.state.compiled.Contents().Size())
@@ -110,8 +110,8 @@ func (r *Reconciler) reserve(ctx context.Context, s *scope) (wait time.Duration,
 		return volumesRetry, nil
 	case together > limit:
 		return 0, &publish.Problem{Reason: v1alpha1.OverBudgetReason, Message: fmt.Sprintf(
-			"the datafile has %d bytes before compression, and those of the namespace's environments that are%s production would "+
-				"have %d together, of which they may have %d; make large flags smaller, delete environments or split the project",
+			"the datafile has %d bytes before compression, and those of the namespace's environments that are%s production "+
+				"would have %d together, of which they may have %d; make large flags smaller, delete environments or split the project",
 			size, map[bool]string{false: " not"}[s.environment.Spec.Production], together, limit)}
 	}
 	return 0, nil
@@ -127,6 +127,6 @@ func (r *Reconciler) withVolume(ctx context.Context, s *scope, action Action) (A
 		return action, err
 	}
 	instead := decideLastGood(s.facts())
-	instead.Hold = cmp.Or(instead.Hold, wait)
+	instead.Hold, instead.Drops = cmp.Or(instead.Hold, wait), true
 	return instead, nil
 }
