@@ -281,10 +281,10 @@ func filterWords(field string, part map[string]any) any {
 	if len(part) == 0 && found != nil && found[1] == "rules" && found[3] != "" {
 		return map[string]any{"groups": append(groups, map[string]any{"sort_key": strings.Trim(found[2], "[]")})}
 	}
-	if len(part) == 0 {
+	switch {
+	case len(part) == 0:
 		return nil
-	}
-	if found != nil {
+	case found != nil:
 		key, inside := strings.Trim(found[2], "[]"), strings.TrimPrefix(found[3], ".")
 		of, _ := wholeOrField(inside, part[found[1]])
 		return map[string]any{"groups": append(groups, groupWords(found[1], key, of))}
