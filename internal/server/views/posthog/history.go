@@ -6,6 +6,7 @@ package posthog
 import (
 	"cmp"
 	"context"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -92,4 +93,12 @@ func (c *changed) show(environment string) Activity {
 		activity.Activity = word
 	}
 	return activity
+}
+
+// capital is a letter that begins a word.
+var capital = regexp.MustCompile(`[A-Z]`)
+
+// snake is a name of a Kind's field in PostHog's spelling.
+func snake(name string) string {
+	return capital.ReplaceAllStringFunc(name, func(letter string) string { return "_" + strings.ToLower(letter) })
 }

@@ -191,14 +191,6 @@ func annotation(text any) map[string]any {
 	return fields
 }
 
-// capital is a letter that begins a word.
-var capital = regexp.MustCompile(`[A-Z]`)
-
-// snake is a name of a Kind's field in PostHog's spelling.
-func snake(name string) string {
-	return capital.ReplaceAllStringFunc(name, func(letter string) string { return "_" + strings.ToLower(letter) })
-}
-
 // variationWords are filters with what is said of a variation.
 func variationWords(key, field string, of any) any {
 	if of == nil {
