@@ -167,8 +167,18 @@ var _ = Describe("A write that changes nothing", func() {
 			},
 			{http.MethodPatch, "/api/v1/flags/new_checkout/environments/production", jsonapiMedia, off},
 			{http.MethodPatch, "/api/projects/" + s.namespace.Name + "/feature_flags/new_checkout", jsonMedia, `{}`},
-			{http.MethodPatch, "/api/projects/" + s.namespace.Name + "/feature_flags/new_checkout", jsonMedia, `{"active": false}`},
-			{http.MethodPatch, "/api/projects/" + s.namespace.Name + "/feature_flags/new_checkout", jsonMedia, `{"deleted": false}`},
+			{
+				http.MethodPatch,
+				"/api/projects/" + s.namespace.Name + "/feature_flags/new_checkout",
+				jsonMedia,
+				`{"active": false}`,
+			},
+			{
+				http.MethodPatch,
+				"/api/projects/" + s.namespace.Name + "/feature_flags/new_checkout",
+				jsonMedia,
+				`{"deleted": false}`,
+			},
 		}
 		before := fresh(s.flag)
 		for _, w := range writes {
