@@ -62,6 +62,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 			&v1alpha1.FeatureFlag{},
 			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})),
 		).
+		Watches(&v1alpha1.FeatureFlag{}, edited()).
 		Watches(
 			&v1alpha1.FeatureFlag{},
 			handler.EnqueueRequestsFromMapFunc(r.flagsConcernedByFlag),
@@ -89,11 +90,49 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // followLedger enqueues each flag that an environment reports on.
 func (r *Reconciler) followLedger(
-	_ context.Context,
+	ctx context.Context,
 	queue workqueue.TypedRateLimitingInterface[reconcile.Request],
 ) error {
-	r.Ledger.Subscribe(func(flag types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: flag}) })
+	r.Ledger.Subscribe(func(key types.NamespacedName) {
+		flag := &v1alpha1.FeatureFlag{}
+		if err := r.Client.Get(ctx, key, flag); err != nil {
+			flag = nil // It is gone, or the reconcile says what is wrong.
+		}
+		fairqueue.Add(queue, priorityOf(flag), reconcile.Request{NamespacedName: key})
+	})
 	return nil
+}
+
+// priorityOf is the priority of a report on a flag, which is nil where it is gone. On call waits for that of a brake, and
+// whoever has edited a flag for that of the edit, not behind those of all other flags of a namespace.
+func priorityOf(flag *v1alpha1.FeatureFlag) int {
+	if flag == nil {
+		return 0
+	}
+	isTold := func(state v1alpha1.EnvironmentState) bool {
+		return state.Wanted.ForceDisabled == flag.ForceDisabledIn(state.Name) &&
+			!(state.Wanted.ForceDisabled && isServedOn(&state))
+	}
+	switch {
+	case slices.ContainsFunc(flag.Status.Environments, func(state v1alpha1.EnvironmentState) bool { return !isTold(state) }):
+		return fairqueue.BrakePriority
+	case flag.Generation != flag.Status.ObservedGeneration:
+		return fairqueue.EditPriority
+	}
+	return 0
+}
+
+// edited asks for the reports on flags that somebody edits.
+func edited() handler.Funcs {
+	return handler.Funcs{UpdateFunc: func(
+		_ context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+	) {
+		if flag, is := e.ObjectNew.(*v1alpha1.FeatureFlag); is {
+			if priority := priorityOf(flag); priority > 0 {
+				fairqueue.Add(queue, priority, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(flag)})
+			}
+		}
+	}}
 }
 
 // existenceChanged passes objects that are created or deleted.

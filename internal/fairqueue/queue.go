@@ -38,10 +38,18 @@ type Queue struct {
 
 var _ priorityqueue.PriorityQueue[reconcile.Request] = &Queue{}
 
+// EditPriority is the priority of what somebody has just edited, before what the edits of others bring to it.
+const EditPriority = 10
+
 // AddBrake asks a controller's queue for a request that switches a flag off.
 func AddBrake(to workqueue.TypedRateLimitingInterface[reconcile.Request], request reconcile.Request) {
+	Add(to, BrakePriority, request)
+}
+
+// Add asks a controller's queue for a request of that priority.
+func Add(to workqueue.TypedRateLimitingInterface[reconcile.Request], priority int, request reconcile.Request) {
 	if queue, ok := to.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-		queue.AddWithOpts(priorityqueue.AddOpts{Priority: new(BrakePriority)}, request)
+		queue.AddWithOpts(priorityqueue.AddOpts{Priority: new(priority)}, request)
 		return
 	}
 	to.Add(request)
