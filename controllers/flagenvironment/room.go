@@ -29,7 +29,11 @@ func (s *scope) makeRoom() {
 	}
 	makeRoom()
 	isStaged := environment.Spec.Production && environment.Spec.Publish.Mode == v1alpha1.PublishModeManual
-	fits := func() bool { return content.Fits(environment) }
+	served := publish.Files{}
+	if s.state.served != nil {
+		served = s.state.served.Files
+	}
+	fits := func() bool { return content.Fits(environment, served) }
 	if isStaged && !fits() {
 		record(compiled.MakeFit(fits))
 		makeRoom() // Drafts may fit beside what is left.

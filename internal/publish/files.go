@@ -78,12 +78,16 @@ func (c Content) LeavesRoom(environment *v1alpha1.FlagEnvironment) bool {
 }
 
 // Fits reports whether a ConfigMap of the environment holds the native document of content, and readers take one of
-// its size.
-func (c Content) Fits(environment *v1alpha1.FlagEnvironment) bool {
-	if c.Contents.Size()+headerBytes <= CompressBytes {
+// its size. The flagd file of what is served stays beside it where that of content does not fit.
+func (c Content) Fits(environment *v1alpha1.FlagEnvironment, served Files) bool {
+	size := c.Contents.Size() + headerBytes
+	if size <= CompressBytes && size+len(served.Text[flagd.FileName]) <= datafile.MaxConfigMapBytes {
 		return true // Without encoding anything.
 	}
-	_, _, err := Layout(datafile.Header{}, c, environment.Spec.Datafile, Files{})
+	header := datafile.Header{
+		Project: environment.Namespace, Environment: environment.Name, Revision: ownership.MaxRevision,
+	}
+	_, _, err := Layout(header, c, environment.Spec.Datafile, served)
 	return !HasReason(err, v1alpha1.DatafileTooLargeReason) && !errors.Is(err, datafile.ErrTooLarge)
 }
 

@@ -344,3 +344,23 @@ func TestDraftsAreBoundedBeforeCompressionToo(t *testing.T) {
 		}
 	}
 }
+
+// A served flagd file stays where the next does not fit, and takes of the room that the native document has.
+func TestWhatFitsLeavesTheServedFlagdFile(t *testing.T) {
+	production := builders.MakeEnvironment("production", "shop").Production().Defaulted().Obj()
+	production.Spec.Datafile.Formats = both
+	served := Files{Text: map[string]string{flagd.FileName: strings.Repeat("a", 400_000)}}
+	for size, want := range map[int]bool{300_000: true, 1_000_000: false} {
+		content := contentOf(t, size, 900_000, true)
+		if !content.Fits(production, Files{}) {
+			t.Errorf("%d bytes do not fit beside nothing", size)
+		}
+		if got := content.Fits(production, served); got != want {
+			t.Errorf("%d bytes fit beside a flagd file of 400000: %t, want %t", size, got, want)
+		}
+		_, _, err := Layout(header, content, production.Spec.Datafile, served)
+		if laidOut := err == nil; laidOut != want {
+			t.Errorf("%d bytes are laid out beside it: %t, want %t (%v)", size, laidOut, want, err)
+		}
+	}
+}
