@@ -19,8 +19,9 @@ import (
 // seconds, and a client that updates what a PATCH answered does so within one.
 const DefaultSettle = time.Second
 
-// maxSettles bounds how long a status settles while its object is edited again and again, in units of Patcher.Settle.
-const maxSettles = 10
+// crowdedBytes is the size of the annotation with the change records from which on a status does not settle. The records
+// are moved to the history once the status has seen their edits, and the oldest lose what they say where they grow.
+const crowdedBytes = history.MaxAnnotationBytes / 4
 
 // Urgency says how soon after an edit of its object a status has to say what it brought.
 type Urgency int
@@ -46,21 +47,31 @@ func (u Urgency) period(settle time.Duration) time.Duration {
 	return 0
 }
 
+// longest is how long a status of that urgency settles while its object is edited again and again. A person who looks
+// for a switch is not kept waiting by the edits of others.
+func (u Urgency) longest(settle time.Duration) time.Duration {
+	if u == Calm {
+		return 10 * settle
+	}
+	return 3 * settle / 2
+}
+
 // Settles is how long the status of an object still settles, and 0 where it is to be written now or has not changed. A
 // write of the status raises the object's resourceVersion. Right after an edit, it would have the API server refuse an
 // update that names the version which the edit was answered with.
 func (p Patcher) Settles(before, after client.Object, urgency Urgency, now time.Time) time.Duration {
-	if period := urgency.period(p.Settle); period > 0 && !equality.Semantic.DeepEqual(before, after) {
-		// Records that cannot be read tell of no edit.
-		records, _ := history.Decode(before.GetAnnotations()[v1alpha1.ChangesAnnotation])
-		return settles(records, period, now)
+	carried := before.GetAnnotations()[v1alpha1.ChangesAnnotation]
+	period := urgency.period(p.Settle)
+	if period <= 0 || len(carried) > crowdedBytes || equality.Semantic.DeepEqual(before, after) {
+		return 0
 	}
-	return 0
+	records, _ := history.Decode(carried) // Records that cannot be read tell of no edit.
+	return settles(records, period, urgency.longest(p.Settle), now)
 }
 
 // settles is how long after the edits that the records tell of, oldest first, a status still settles. Each edit begins
-// the period anew, up to maxSettles periods after the first edit of a burst.
-func settles(records []history.Record, period time.Duration, now time.Time) time.Duration {
+// the period anew, up to the longest time after the first edit of a burst.
+func settles(records []history.Record, period, longest time.Duration, now time.Time) time.Duration {
 	if len(records) == 0 {
 		return 0
 	}
@@ -70,7 +81,7 @@ func settles(records []history.Record, period time.Duration, now time.Time) time
 		first = records[i].Time.Time
 	}
 	due := newest.Add(period)
-	if latest := first.Add(maxSettles * period); latest.Before(due) {
+	if latest := first.Add(longest); latest.Before(due) {
 		due = latest
 	}
 	wait := due.Sub(now)

@@ -4,6 +4,7 @@
 package status
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ func TestAStatusSettlesAfterTheLastEdit(t *testing.T) {
 		"a brake":                          {[]time.Duration{0}, Immediate, 0},
 		"a burst goes on":                  {burst(500*time.Millisecond, 20), Calm, 500 * time.Millisecond},
 		"a burst has gone on for too long": {burst(500*time.Millisecond, 40), Calm, 0},
+		"a person looks for it in a burst": {burst(200*time.Millisecond, 20), Soon, 0},
 		"edits one after the other":        {burst(2*time.Second, 40), Calm, time.Second},
 		"the other clock is a bit ahead":   {[]time.Duration{-500 * time.Millisecond}, Calm, 1500 * time.Millisecond},
 		"the other clock is far ahead":     {[]time.Duration{-time.Hour}, Calm, 0},
@@ -92,5 +94,29 @@ func TestUrgencyOfConditions(t *testing.T) {
 				t.Errorf("the urgency is %d, want %d", got, tc.want)
 			}
 		})
+	}
+}
+
+// Records that grow are moved to the history before the oldest lose what they say, which waits for the status.
+func TestAStatusWithManyRecordsDoesNotSettle(t *testing.T) {
+	now := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
+	var records []history.Record
+	for i := range 100 {
+		records = append(records, history.Record{
+			ID:    "a",
+			Time:  metav1.NewMicroTime(now.Add(time.Duration(i-100) * time.Millisecond)),
+			Actor: history.Actor{Name: strings.Repeat("a", 200)},
+		})
+	}
+	carried, err := history.Encode(records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := builders.MakeFlag("checkout", "shop").Boolean().Obj()
+	metav1.SetMetaDataAnnotation(&before.ObjectMeta, v1alpha1.ChangesAnnotation, carried)
+	after := before.DeepCopy()
+	after.Status.ObservedGeneration = 2
+	if got := (Patcher{Settle: time.Second}).Settles(before, after, Calm, now); got != 0 {
+		t.Errorf("with %d bytes of records the status settles for %s", len(carried), got)
 	}
 }
