@@ -224,7 +224,7 @@ func stateAdvice(at target, state v1alpha1.ServingState, environment string) str
 	case v1alpha1.ServingStateNotFound:
 		return "no FlagEnvironment of the namespace"
 	case v1alpha1.ServingStateLastGood:
-		return "serving the last good form, because the flag does not compile; see its conditions"
+		return "serving what was last published of the flag, because it does not compile or does not fit; see its conditions"
 	case v1alpha1.ServingStatePending, v1alpha1.ServingStateServed:
 	}
 	return "being published"
