@@ -98,7 +98,11 @@ var _ = Describe("Changes that wait for a publish and do not fit into the datafi
 		Eventually(func(g Gomega) {
 			compiled := conditionOf(fetch(g, production).Status.Conditions, v1alpha1.CompiledCondition)
 			g.Expect(compiled.Reason).To(Equal(v1alpha1.LastGoodReason))
-			g.Expect(compiled.Message).To(And(ContainSubstring("flags large-"), ContainSubstring("does not fit into a ConfigMap")))
+			g.Expect(
+				compiled.Message,
+			).To(
+				And(ContainSubstring("flags large-"), ContainSubstring("does not fit into a ConfigMap")),
+			)
 			g.Expect(production.Status.PendingFlags).To(ContainElement("search"))
 		}).Should(Succeed())
 

@@ -125,7 +125,7 @@ func (c *comparer) compareAudience(
 	servedAudience := &datafile.Audience{} // Of an audience that is not served nobody is.
 	if part, has := c.contents(ctx, environment).Audiences.Get(name); has {
 		if json.Unmarshal(part.JSON, servedAudience) != nil {
-			return said, nil
+			return said, nil //nolint:nilerr // What cannot be read of the file is compared with what is stored.
 		}
 	}
 	said, err = c.difference(ctx, flag.Key(), served, after, newChangedAudience(name, servedAudience, audience))

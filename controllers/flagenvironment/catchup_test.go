@@ -5,6 +5,7 @@ package flagenvironment
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -81,10 +82,9 @@ func TestAPublishWaitsForTheEditsBeforeIt(t *testing.T) {
 func readerOf(t *testing.T, flags []*v1alpha1.FeatureFlag) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), metav1.AddMetaToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
-	metav1.AddMetaToScheme(scheme)
 	builder := fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(interceptor.Funcs{
 		List: func(ctx context.Context, inner client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
 			err := inner.List(ctx, list, options...)

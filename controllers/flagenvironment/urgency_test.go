@@ -33,8 +33,12 @@ func TestUrgencyOfAnEnvironment(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := &v1alpha1.FlagEnvironmentStatus{
-				ObservedGeneration: 1, PublishedRevision: 7, State: v1alpha1.PublishStateServing,
-				Conditions: []metav1.Condition{{Type: v1alpha1.ReadyCondition, Status: metav1.ConditionTrue, ObservedGeneration: 1}},
+				ObservedGeneration: 1,
+				PublishedRevision:  7,
+				State:              v1alpha1.PublishStateServing,
+				Conditions: []metav1.Condition{
+					{Type: v1alpha1.ReadyCondition, Status: metav1.ConditionTrue, ObservedGeneration: 1},
+				},
 			}
 			after := before.DeepCopy()
 			after.ObservedGeneration, after.Conditions[0].ObservedGeneration = 2, 2

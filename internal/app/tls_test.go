@@ -28,13 +28,13 @@ func TestNoListenerTakesWeakTLS(t *testing.T) {
 		"the metrics":         metricsOptions(o).TLSOpts,
 	} {
 		t.Run(name, func(t *testing.T) {
-			listener := &tls.Config{Certificates: []tls.Certificate{certificate}} //nolint:gosec // The options set the rest.
+			listener := &tls.Config{Certificates: []tls.Certificate{certificate}}
 			for _, option := range options {
 				option(listener)
 			}
 			for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
 				client := &tls.Config{
-					InsecureSkipVerify: true, //nolint:gosec // The certificate is of the test.
+					InsecureSkipVerify: true,
 					MaxVersion:         tls.VersionTLS12, CipherSuites: []uint16{suite.ID},
 				}
 				isWeak := suite.Insecure || strings.Contains(suite.Name, "CBC") || strings.HasSuffix(suite.Name, "SHA")
@@ -43,12 +43,12 @@ func TestNoListenerTakesWeakTLS(t *testing.T) {
 				}
 			}
 			old := &tls.Config{
-				InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, //nolint:gosec // As above.
+				InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11,
 			}
 			if err := shakeHands(t.Context(), listener, old); err == nil {
 				t.Error("TLS 1.1 is taken")
 			}
-			today := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // As above.
+			today := &tls.Config{InsecureSkipVerify: true}
 			if err := shakeHands(t.Context(), listener, today); err != nil {
 				t.Errorf("a client of today is refused: %v", err)
 			}

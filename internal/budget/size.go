@@ -19,9 +19,13 @@ const freeManagersBytes = 16 << 10
 // freeBytes is how many bytes of each on-call annotation the budget does not count. A brake may name fifty
 // environments; the others are a time, a digest or a name.
 var freeBytes = map[string]int{
-	v1alpha1.ForceDisabledAnnotation: 4 << 10, v1alpha1.PublishRequestedAtAnnotation: 256,
-	v1alpha1.ConfirmVanishedAnnotation: 256, v1alpha1.ConfirmDeleteAnnotation: 256,
-	v1alpha1.PinAgainAnnotation: 256, v1alpha1.RotateKeysRequestedAtAnnotation: 256, v1alpha1.RevokeKeysBeforeAnnotation: 256,
+	v1alpha1.ForceDisabledAnnotation:         4 << 10,
+	v1alpha1.PublishRequestedAtAnnotation:    256,
+	v1alpha1.ConfirmVanishedAnnotation:       256,
+	v1alpha1.ConfirmDeleteAnnotation:         256,
+	v1alpha1.PinAgainAnnotation:              256,
+	v1alpha1.RotateKeysRequestedAtAnnotation: 256,
+	v1alpha1.RevokeKeysBeforeAnnotation:      256,
 }
 
 // sizeOf is the size of what people write into an object, in bytes: its spec and its metadata. The change records

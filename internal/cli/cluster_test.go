@@ -119,7 +119,12 @@ var _ = Describe("The command line", func() {
 		run(0, namespace, "toggle", "checkout", "-e", "production", "--on")
 		again := []string{"rollback", "production", "--to", "1", "--wait"}
 		Expect(run(1, namespace, again...)).To(ContainSubstring("would switch on new/checkout"))
-		Expect(served(namespace)).To(Equal("off"), "lifting a brake is an ordinary change, which waits for the end of the pin")
+		Expect(
+			served(namespace),
+		).To(
+			Equal("off"),
+			"lifting a brake is an ordinary change, which waits for the end of the pin",
+		)
 		Expect(run(0, namespace, append(again, "--yes")...)).To(
 			MatchRegexp(`new/checkout goes on(.*\n)*.*revision 1 is pinned`))
 		Expect(served(namespace)).To(Equal("on"))

@@ -201,7 +201,9 @@ func (s *Server) Start(ctx context.Context) error {
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       withGuarded,
-		TLSConfig:         &tls.Config{GetCertificate: s.options.GetCertificate}, //nolint:gosec // HardenTLS sets the version.
+		TLSConfig: &tls.Config{
+			GetCertificate: s.options.GetCertificate,
+		}, //nolint:gosec // HardenTLS sets the version.
 	}
 	HardenTLS(server.TLSConfig)
 	server.RegisterOnShutdown(s.stop)
