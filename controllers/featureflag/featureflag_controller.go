@@ -111,7 +111,7 @@ func priorityOf(flag *v1alpha1.FeatureFlag) int {
 	}
 	isTold := func(state v1alpha1.EnvironmentState) bool {
 		return state.Wanted.ForceDisabled == flag.ForceDisabledIn(state.Name) &&
-			!(state.Wanted.ForceDisabled && isServedOn(&state))
+			(!state.Wanted.ForceDisabled || !isServedOn(&state))
 	}
 	switch {
 	case slices.ContainsFunc(flag.Status.Environments, func(state v1alpha1.EnvironmentState) bool { return !isTold(state) }):
