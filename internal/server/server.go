@@ -203,7 +203,7 @@ func (s *Server) Start(ctx context.Context) error {
 		ConnContext:       withGuarded,
 		TLSConfig: &tls.Config{
 			GetCertificate: s.options.GetCertificate,
-		}, //nolint:gosec // HardenTLS sets the version.
+		},
 	}
 	HardenTLS(server.TLSConfig)
 	server.RegisterOnShutdown(s.stop)
