@@ -103,18 +103,18 @@ func (r *Reconciler) followLedger(
 	return nil
 }
 
-// priorityOf is the priority of a report on a flag, which is nil where it is gone. On call waits for that of a brake, and
-// whoever has edited a flag for that of the edit, not behind those of all other flags of a namespace.
+// priorityOf is the priority of a report on a flag, which is nil where the flag is gone. A brake is reported first and an
+// edit next: the reports of all other flags of the namespace can wait.
 func priorityOf(flag *v1alpha1.FeatureFlag) int {
 	if flag == nil {
 		return 0
 	}
-	isTold := func(state v1alpha1.EnvironmentState) bool {
-		return state.Wanted.ForceDisabled == flag.ForceDisabledIn(state.Name) &&
-			(!state.Wanted.ForceDisabled || !isServedOn(&state))
+	hasNews := func(state v1alpha1.EnvironmentState) bool {
+		return state.Wanted.ForceDisabled != flag.ForceDisabledIn(state.Name) ||
+			state.Wanted.ForceDisabled && isServedOn(&state)
 	}
 	switch {
-	case slices.ContainsFunc(flag.Status.Environments, func(state v1alpha1.EnvironmentState) bool { return !isTold(state) }):
+	case slices.ContainsFunc(flag.Status.Environments, hasNews):
 		return fairqueue.BrakePriority
 	case flag.Generation != flag.Status.ObservedGeneration:
 		return fairqueue.EditPriority

@@ -36,6 +36,6 @@ func (s *scope) makeRoom() {
 	fits := func() bool { return content.Fits(environment, served) }
 	if isStaged && !fits() {
 		record(compiled.MakeFit(fits))
-		makeRoom() // Drafts may fit beside what is left.
+		makeRoom() // Drafts that were left out may fit now.
 	}
 }

@@ -21,7 +21,7 @@ func urgencyOf(before, after *v1alpha1.FlagEnvironmentStatus) status.Urgency {
 	return status.Immediate
 }
 
-// withoutGeneration is a copy of a status that does not say of which generation it is.
+// withoutGeneration is a copy of a status without the generation that was observed.
 func withoutGeneration(of *v1alpha1.FlagEnvironmentStatus) *v1alpha1.FlagEnvironmentStatus {
 	plain := of.DeepCopy()
 	plain.ObservedGeneration = 0

@@ -51,14 +51,7 @@ func TestAStatusSettlesAfterTheLastEdit(t *testing.T) {
 			for _, ago := range tc.ago {
 				records = append(records, history.Record{ID: "a", Time: metav1.NewMicroTime(now.Add(-ago))})
 			}
-			carried, err := history.Encode(records)
-			if err != nil {
-				t.Fatal(err)
-			}
-			before := builders.MakeFlag("checkout", "shop").Boolean().Obj()
-			metav1.SetMetaDataAnnotation(&before.ObjectMeta, v1alpha1.ChangesAnnotation, carried)
-			after := before.DeepCopy()
-			after.Status.ObservedGeneration = 2
+			before, after := observed(t, records)
 			patcher := Patcher{Settle: time.Second}
 			if got := patcher.Settles(before, after, tc.urgency, now); got != tc.want {
 				t.Errorf("the status settles for %s, want %s", got, tc.want)
@@ -108,15 +101,22 @@ func TestAStatusWithManyRecordsDoesNotSettle(t *testing.T) {
 			Actor: history.Actor{Name: strings.Repeat("a", 200)},
 		})
 	}
+	before, after := observed(t, records)
+	if got := (Patcher{Settle: time.Second}).Settles(before, after, Calm, now); got != 0 {
+		t.Errorf("with %d records the status settles for %s", len(records), got)
+	}
+}
+
+// observed is a flag that carries those records, and the flag once its status has seen their edits.
+func observed(t *testing.T, records []history.Record) (before, after *v1alpha1.FeatureFlag) {
+	t.Helper()
 	carried, err := history.Encode(records)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := builders.MakeFlag("checkout", "shop").Boolean().Obj()
+	before = builders.MakeFlag("checkout", "shop").Boolean().Obj()
 	metav1.SetMetaDataAnnotation(&before.ObjectMeta, v1alpha1.ChangesAnnotation, carried)
-	after := before.DeepCopy()
+	after = before.DeepCopy()
 	after.Status.ObservedGeneration = 2
-	if got := (Patcher{Settle: time.Second}).Settles(before, after, Calm, now); got != 0 {
-		t.Errorf("with %d bytes of records the status settles for %s", len(carried), got)
-	}
+	return before, after
 }
