@@ -186,7 +186,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             scalar: string
-          elementRelationship: associative
+          elementRelationship: atomic
     - name: revision
       type:
         scalar: numeric
@@ -355,9 +355,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.EnvironmentState
-          elementRelationship: associative
-          keys:
-          - name
+          elementRelationship: atomic
     - name: firstEnabledTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -372,7 +370,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             scalar: string
-          elementRelationship: associative
+          elementRelationship: atomic
     - name: observedGeneration
       type:
         scalar: numeric
@@ -616,15 +614,13 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             scalar: string
-          elementRelationship: associative
+          elementRelationship: atomic
     - name: deliveries
       type:
         list:
           elementType:
             namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.NamespaceDelivery
-          elementRelationship: associative
-          keys:
-          - namespace
+          elementRelationship: atomic
     - name: deliveriesCount
       type:
         scalar: numeric
@@ -639,9 +635,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Instance
-          elementRelationship: associative
-          keys:
-          - name
+          elementRelationship: atomic
     - name: lastHandledConfirmVanished
       type:
         scalar: string
@@ -659,7 +653,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             scalar: string
-          elementRelationship: associative
+          elementRelationship: atomic
     - name: pinnedRevision
       type:
         scalar: numeric
