@@ -107,6 +107,7 @@ type flagInput struct {
 	form       *datafile.Flag // Nil where err is set.
 	part       datafile.Part
 	err        error
+	compiled   *compiledFlag // That form and part, for which the project keeps no place of its own.
 }
 
 type eventInput struct {
@@ -238,7 +239,9 @@ func (e *Environment) SetFlag(flag *v1alpha1.FeatureFlag) {
 		generation: flag.Generation, archived: flag.Spec.Archived, forcedOff: flag.ForceDisabledIn(e.name),
 		draft: isDraft(flag, e.name),
 	}
-	input.form, input.part, input.err = e.project.flag(flag).in(flag, e.name)
+	if input.compiled, input.err = e.project.flag(flag).in(flag, e.name); input.err == nil {
+		input.form, input.part = input.compiled.form, input.compiled.part
+	}
 	e.flags[input.name] = input
 	held, ok := e.entries[input.key]
 	if !ok {

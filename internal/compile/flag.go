@@ -6,6 +6,7 @@
 package compile
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -23,11 +24,30 @@ func Flag(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag, error
 	if err := validation.FeatureFlag(flag).ToAggregate(); err != nil {
 		return nil, err
 	}
-	return compileFlag(flag, environment)
+	variations, err := compileVariations(flag)
+	if err != nil {
+		return nil, err
+	}
+	return compileFlag(flag, environment, variations)
 }
 
-// compileFlag compiles a flag that breaks no rule.
-func compileFlag(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag, error) {
+// compileVariations compiles the variations of a flag, which are the same in every environment.
+func compileVariations(flag *v1alpha1.FeatureFlag) ([]datafile.Variation, error) {
+	variations := make([]datafile.Variation, len(flag.Spec.Variations))
+	for i := range flag.Spec.Variations {
+		variation, err := compileVariation(&flag.Spec.Variations[i])
+		if err != nil {
+			return nil, fmt.Errorf("spec.variations[%d]: %w", i, err)
+		}
+		variations[i] = variation
+	}
+	return variations, nil
+}
+
+// compileFlag compiles a flag that breaks no rule, and has those variations.
+func compileFlag(
+	flag *v1alpha1.FeatureFlag, environment string, variations []datafile.Variation,
+) (*datafile.Flag, error) {
 	spec := &flag.Spec
 	form := &datafile.Flag{
 		Bucketing:        optional(datafile.Bucketing(spec.Bucketing), datafile.Murmur3),
@@ -35,14 +55,7 @@ func compileFlag(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag
 		Metadata:         spec.Metadata,
 		Runtime:          optional(datafile.Runtime(spec.Runtime), datafile.Runtime(v1alpha1.RuntimeAll)),
 		Type:             datafile.FlagType(spec.Type),
-		Variations:       make([]datafile.Variation, len(spec.Variations)),
-	}
-	for i := range spec.Variations {
-		variation, err := compileVariation(&spec.Variations[i])
-		if err != nil {
-			return nil, fmt.Errorf("spec.variations[%d]: %w", i, err)
-		}
-		form.Variations[i] = variation
+		Variations:       variations,
 	}
 	config := flag.In(environment)
 	form.CodeDefault = config != nil && config.CodeDefault
@@ -83,17 +96,26 @@ func compileFlag(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag
 }
 
 func compileVariation(variation *v1alpha1.Variation) (datafile.Variation, error) {
-	value, err := datafile.Canonical(variation.Value.Raw)
+	value, err := canonical(variation.Value.Raw)
 	if err != nil {
 		return datafile.Variation{}, fmt.Errorf("value: %w", err)
 	}
 	compiled := datafile.Variation{Key: variation.Key, Value: value}
 	if variation.Payload != nil && !variation.Payload.IsZero() {
-		if compiled.Payload, err = datafile.Canonical(variation.Payload.Raw); err != nil {
+		if compiled.Payload, err = canonical(variation.Payload.Raw); err != nil {
 			return datafile.Variation{}, fmt.Errorf("payload: %w", err)
 		}
 	}
 	return compiled, nil
+}
+
+// canonical is datafile.Canonical. What is canonical already is not held twice.
+func canonical(data []byte) ([]byte, error) {
+	result, err := datafile.Canonical(data)
+	if bytes.Equal(result, data) {
+		return data, err
+	}
+	return result, err
 }
 
 func compileSchedule(schedule *v1alpha1.Schedule) *datafile.Schedule {

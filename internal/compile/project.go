@@ -6,6 +6,7 @@ package compile
 import (
 	"crypto/sha256"
 	"sync"
+	"weak"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -128,46 +129,53 @@ func (i *audienceInput) compiled() (*datafile.Audience, datafile.Part, error) {
 	return i.form, i.part, i.err
 }
 
-// flagForms are the forms of one flag, each of which some environments have in common.
+// flagForms are the forms of one flag, each of which some environments have in common. A form lives as long as an
+// environment has it: what a hundred environments compile and do not publish takes no memory.
 type flagForms struct {
 	version version
 
 	mu    sync.Mutex
+	ready bool // Variations or err is set.
 	err   error
-	valid bool
-	forms map[[sha256.Size]byte]compiledFlag
+	// variations are those of every form. They are most of a large flag.
+	variations []datafile.Variation
+	forms      map[[sha256.Size]byte]weak.Pointer[compiledFlag]
 }
 
+// compiledFlag is what a flag compiles to. It never changes.
 type compiledFlag struct {
 	form *datafile.Flag
 	part datafile.Part
 }
 
 // in compiles the flag for an environment.
-func (f *flagForms) in(flag *v1alpha1.FeatureFlag, environment string) (*datafile.Flag, datafile.Part, error) {
+func (f *flagForms) in(flag *v1alpha1.FeatureFlag, environment string) (*compiledFlag, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.valid && f.err == nil {
-		f.err = validation.FeatureFlag(flag).ToAggregate()
-		f.valid = f.err == nil
+	if !f.ready {
+		f.ready = true
+		if f.err = validation.FeatureFlag(flag).ToAggregate(); f.err == nil {
+			f.variations, f.err = compileVariations(flag)
+		}
 	}
 	if f.err != nil {
-		return nil, datafile.Part{}, f.err
+		return nil, f.err
 	}
-	form, err := compileFlag(flag, environment)
+	form, err := compileFlag(flag, environment, f.variations)
 	if err != nil {
-		return nil, datafile.Part{}, err
+		return nil, err
 	}
 	part, err := datafile.NewPart(flag.Key(), form)
 	if err != nil {
-		return form, part, err
+		return nil, err
 	}
-	if shared, ok := f.forms[part.Digest]; ok {
-		return shared.form, shared.part, nil
+	if shared := f.forms[part.Digest].Value(); shared != nil {
+		return shared, nil
 	}
 	if f.forms == nil {
-		f.forms = map[[sha256.Size]byte]compiledFlag{}
+		f.forms = map[[sha256.Size]byte]weak.Pointer[compiledFlag]{}
 	}
-	f.forms[part.Digest] = compiledFlag{form, part}
-	return form, part, nil
+	compiled := &compiledFlag{form, part}
+	f.forms[part.Digest] = weak.Make(compiled)
+	return compiled, nil
 }

@@ -4,6 +4,8 @@
 package compile
 
 import (
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"unsafe"
@@ -50,6 +52,60 @@ func TestEnvironmentsShareWhatIsTheSame(t *testing.T) {
 	}
 	if members[0] == nil || members[0] != members[1] {
 		t.Error("an audience is held once for each environment")
+	}
+}
+
+// Somebody who fills a namespace with large flags takes memory once, not once for each environment: the rules differ from
+// one environment to the next, the variations do not.
+func TestEnvironmentsShareVariationsWhereRulesDiffer(t *testing.T) {
+	project, flag := NewProject(), storedFlag(1, "one", "two")
+	payload := v1alpha1.JSON{Raw: []byte(`{"a":"` + strings.Repeat("x", 1000) + `"}`)}
+	flag.Spec.Variations[0].Payload = &payload
+	var digests, payloads []any
+	for _, name := range []string{"one", "two"} {
+		flag.In(name).Rules = []v1alpha1.Rule{{Name: "beta", Variation: "on", Conditions: []v1alpha1.Condition{
+			{Attribute: "plan", Operator: v1alpha1.OperatorIn, Values: []string{name}},
+		}}}
+	}
+	for _, name := range []string{"one", "two"} {
+		environment := project.NewEnvironment(name, nil)
+		environment.SetFlag(flag)
+		environment.Compile()
+		part, _ := environment.Contents().Flags.Get("checkout")
+		form, _ := environment.Flag("checkout")
+		digests = append(digests, part.Digest)
+		payloads = append(payloads, unsafe.SliceData(form.Variations[0].Payload))
+	}
+	if digests[0] == digests[1] {
+		t.Fatal("both environments have the same rules")
+	}
+	if payloads[0] != payloads[1] || payloads[0] != unsafe.SliceData(payload.Raw) {
+		t.Error("a payload is held once for each environment, or beside that of the object")
+	}
+}
+
+// What an environment compiles and may not publish, because its namespace would serve too much, must not stay.
+func TestAProjectForgetsWhatNoEnvironmentHolds(t *testing.T) {
+	project, flag := NewProject(), storedFlag(1, "one")
+	environment := project.NewEnvironment("one", nil)
+	environment.SetFlag(flag)
+	held := func() int {
+		runtime.GC()
+		count := 0
+		for _, form := range project.flags["checkout"].forms {
+			if form.Value() != nil {
+				count++
+			}
+		}
+		return count
+	}
+	if got := held(); got != 1 {
+		t.Errorf("%d forms are held of a flag that one environment has", got)
+	}
+	runtime.KeepAlive(environment)
+	environment = nil
+	if got := held(); got != 0 {
+		t.Errorf("%d forms are held that no environment has any more", got)
 	}
 }
 

@@ -44,7 +44,11 @@ const (
 )
 
 // crowd is what somebody has filled a namespace with.
-type crowd struct{ environments, flags, audiences, members int }
+type crowd struct {
+	environments, flags, audiences, members int
+	// payload is how many bytes of text that compresses well a variation of each flag carries.
+	payload int
+}
 
 func main() {
 	ctrl.SetLogger(logr.Discard())
@@ -60,6 +64,12 @@ func main() {
 	flag.IntVar(&filled.flags, "flags", 150, "how many flags")
 	flag.IntVar(&filled.audiences, "audiences", 30, "how many audiences that no flag refers to")
 	flag.IntVar(&filled.members, "members", 20_000, "how many members each of them has")
+	flag.IntVar(
+		&filled.payload,
+		"payload",
+		0,
+		"how many bytes of text that compresses well a variation of each flag carries",
+	)
 	unbounded := flag.Bool("unbounded", false, "run the manager without budgets")
 	flag.Parse()
 	if err := run(context.Background(), *parts, *namespaces, *edits, filled, *unbounded); err != nil {
@@ -171,7 +181,7 @@ func (b *bench) fill(ctx context.Context, namespace string, with crowd) error {
 		})
 	}
 	for i := range with.flags {
-		objects = append(objects, func() client.Object { return makeFlag(namespace, i, with.environments) })
+		objects = append(objects, func() client.Object { return makeFlag(namespace, i, with) })
 	}
 	for i := range with.audiences {
 		objects = append(objects, func() client.Object {
@@ -192,13 +202,17 @@ const maxEnvironments = 50
 
 // makeFlag returns a flag that is on in as many environments as it may name, with a rule that differs a little from one
 // to the next.
-func makeFlag(namespace string, i, environments int) *v1alpha1.FeatureFlag {
+func makeFlag(namespace string, i int, with crowd) *v1alpha1.FeatureFlag {
 	flag := builders.MakeFlag(fmt.Sprintf("flag-%05d", i), namespace).Boolean()
-	for e := range min(environments, maxEnvironments) {
+	for e := range min(with.environments, maxEnvironments) {
 		flag = flag.Environment(environmentName(e)).Rule(builders.MakeRule("plan").
 			Condition("plan", v1alpha1.OperatorIn, "beta", environmentName(e)).Serve("on"))
 	}
-	return flag.Defaulted().Obj()
+	made := flag.Defaulted().Obj()
+	if with.payload > 0 {
+		made.Spec.Variations[0].Payload = &v1alpha1.JSON{Raw: []byte(`"` + strings.Repeat("a", with.payload) + `"`)}
+	}
+	return made
 }
 
 func inParallel(workers, n int, do func(i int) error) error {
