@@ -5,9 +5,12 @@ package rest_test
 
 import (
 	"net/http"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
 // Whoever switches a flag on must not believe that it is on while its schedule keeps it off.
@@ -45,6 +48,35 @@ var _ = Describe("A flag whose schedule is ahead", func() {
 			answer := call(editor, http.StatusUnprocessableEntity, w.method, w.path, w.body, in(s, w.media)...)
 			Expect(string(answer.Body)).To(And(ContainSubstring("schedule"), ContainSubstring(w.send)), w.path)
 			Expect(fresh(ahead).Spec).To(Equal(before.Spec), w.path)
+		}
+	})
+
+	It("stays off when its schedule comes, after an off in any view", func() {
+		s := newShop()
+		editor := newPerson(s.namespace.Name, "editor", "admin", s.namespace.Name).token
+		for kind, flag := range awkward(s.namespace.Name) {
+			if kind != "ahead" && kind != "owned-scheduled" {
+				continue
+			}
+			for _, w := range []struct{ view, method, path, media, body string }{
+				{"avsb", http.MethodPatch, s.avsb("/flags/%s/envs/production"), jsonMedia, `{"enabled": false}`},
+				{"phaseflag", http.MethodPost, s.phaseflag("%s", "/toggle", s.production), jsonMedia, `{"enabled": false}`},
+				{
+					"posthog", http.MethodPatch, "/api/projects/" + s.namespace.Name + "/feature_flags/%s", jsonMedia,
+					`{"active": false}`,
+				},
+				{
+					"atono", http.MethodPatch, "/api/v1/flags/%s/environments/production", jsonapiMedia,
+					`{"data": {"type": "flag_environment", "attributes": {"configuration": "off"}}}`,
+				},
+			} {
+				flag := flag.DeepCopy()
+				flag.Name = kind + "-" + w.view
+				world.Create(flag)
+				path := strings.ReplaceAll(w.path, "%s", flag.Name)
+				call(editor, http.StatusOK, w.method, path, w.body, in(s, w.media)...)
+				Expect(server.OffAnyway(fresh(flag), "production")).To(BeTrue(), "%s: its schedule switches it on", flag.Name)
+			}
 		}
 	})
 })

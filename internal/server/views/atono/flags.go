@@ -184,7 +184,10 @@ func (v *view) change(
 	rename := func(string) string { return field }
 	to := server.Switch{
 		Environment: environment, Enabled: true, Rename: rename, IfMatch: input.IfMatch,
-		IsOff: func(flag *v1alpha1.FeatureFlag) bool { return staysOff(flag, environment, v.clock.Now()) },
+		IsOff: func(flag *v1alpha1.FeatureFlag) bool {
+			now := v.clock.Now()
+			return staysOff(flag, environment, now) || input.Body.isSentBack() && isShownOff(flag, environment, now)
+		},
 	}
 	switch input.Body.Data.Attributes.Configuration {
 	case mixed:

@@ -127,6 +127,9 @@ type SliceUpdate struct {
 	Links   json.RawMessage `json:"links,omitempty" doc:"Not looked at."`
 }
 
+// isSentBack reports whether a body is the resource as it was read: with what nobody writes who only wants a change.
+func (u *SliceUpdate) isSentBack() bool { return u.Data.Relationships != nil || u.Data.Meta != nil }
+
 // SliceReadOnly are what a flag_environment has beside its configuration. They may be sent back as they were read.
 type SliceReadOnly struct {
 	Relationships json.RawMessage `json:"relationships,omitempty" doc:"Read-only."`
@@ -198,11 +201,17 @@ func configuration(flag *v1alpha1.FeatureFlag, environment string, now time.Time
 	return summed
 }
 
-// staysOff reports whether off changes nothing that anybody sees: off is what is shown, and that is known. A flag of
-// which nobody knows what it serves is switched off.
+// staysOff reports whether off changes nothing that anybody sees, now or later: off is what is shown, that is known, and
+// no schedule is ahead. A flag of which nobody knows what it serves is switched off.
 func staysOff(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
+	_, isAhead := server.ScheduledAt(flag, environment, now)
+	return server.OffAnyway(flag, environment) || !isAhead && isShownOff(flag, environment, now)
+}
+
+// isShownOff reports whether off is what is shown, and that is known.
+func isShownOff(flag *v1alpha1.FeatureFlag, environment string, now time.Time) bool {
 	summed, known := summedUp(flag, environment, now)
-	return summed == off && (known || server.OffAnyway(flag, environment))
+	return summed == off && known
 }
 
 // summedUp is the configuration of a flag in an environment, and whether it is known.

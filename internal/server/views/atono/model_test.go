@@ -28,8 +28,8 @@ func TestTurningOnKeepsTheDefaultOfTheCode(t *testing.T) {
 	}
 }
 
-// Off that comes back as it was shown must not disable a flag for good, and a flag that is on for anybody, or of which
-// nobody knows what it serves, must be switched off.
+// A flag that is off must not be disabled for good, and one that is on for anybody, that its schedule is about to switch
+// on, or of which nobody knows what it serves, must be switched off.
 func TestStaysOff(t *testing.T) {
 	now := time.Date(2027, 1, 2, 15, 4, 5, 0, time.UTC)
 	flag := func() *builders.FlagBuilder {
@@ -49,7 +49,8 @@ func TestStaysOff(t *testing.T) {
 		"serves the code's":     {flag().Fallthrough("").CodeDefault().Obj(), true},
 		"disabled":              {flag().Disabled().Obj(), true},
 		"no part":               {builders.MakeFlag("a", "shop").Boolean().Obj(), true},
-		"scheduled":             {flag().Schedule(now.Add(time.Hour), time.Time{}).Obj(), true},
+		"scheduled":             {flag().Schedule(now.Add(time.Hour), time.Time{}).Obj(), false},
+		"scheduled, disabled":   {flag().Schedule(now.Add(time.Hour), time.Time{}).Disabled().Obj(), true},
 		"expired":               {flag().Schedule(time.Time{}, now.Add(-time.Hour)).Obj(), true},
 		"braked":                {braked, true},
 		"archived":              {flag().Archived().Obj(), true},
