@@ -135,11 +135,12 @@ var _ = Describe("What all views have in common", func() {
 		).To(
 			Equal(http.StatusPreconditionFailed),
 		)
-		Expect(
-			world.Call(editor, http.MethodPut, path, `{"enabled": false}`, "If-Match", "W/"+answer.Header.Get("ETag")).Status,
-		).To(
-			Equal(http.StatusOK),
-		)
+		etag := answer.Header.Get("ETag")
+		Expect(etag).To(HavePrefix(`W/"`), "the bytes differ with the time, and caches take a strong ETag for the bytes")
+		for _, tag := range []string{etag, strings.TrimPrefix(etag, "W/"), `"older", ` + etag} {
+			answer = world.Call(editor, http.MethodPut, path, on, "If-Match", tag)
+			Expect(answer.Status).To(Equal(http.StatusOK), "%s: %s", tag, answer.Body)
+		}
 	})
 
 	It("refuses what is malformed, in the envelope of the view", func() {

@@ -184,7 +184,8 @@ func Delete[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, ifMa
 }
 
 // ETag identifies what a view shows of an object: it changes with the spec and with the annotations that views read or
-// write, and not with what the operator reports.
+// write, and not with what the operator reports. It is weak, because the bytes of an answer also tell of the time and of
+// what the operator reports.
 func ETag(object client.Object) string {
 	digest := fnv.New64a()
 	for _, key := range slices.Sorted(maps.Keys(object.GetAnnotations())) {
@@ -192,7 +193,7 @@ func ETag(object client.Object) string {
 			fmt.Fprintf(digest, "%q=%q", key, object.GetAnnotations()[key])
 		}
 	}
-	return fmt.Sprintf("%q", fmt.Sprintf("%s-%d-%x", object.GetUID(), object.GetGeneration(), digest.Sum64()))
+	return fmt.Sprintf("W/%q", fmt.Sprintf("%s-%d-%x", object.GetUID(), object.GetGeneration(), digest.Sum64()))
 }
 
 // matches fails where a request is for an older state of the object.
