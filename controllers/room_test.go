@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
@@ -97,13 +98,17 @@ var _ = Describe("Changes that wait for a publish and do not fit into the datafi
 		setEnabled("search", project, false)
 		Eventually(func(g Gomega) {
 			compiled := conditionOf(fetch(g, production).Status.Conditions, v1alpha1.CompiledCondition)
-			g.Expect(compiled.Reason).To(Equal(v1alpha1.LastGoodReason))
-			g.Expect(
-				compiled.Message,
-			).To(
-				And(ContainSubstring("flags large-"), ContainSubstring("does not fit into a ConfigMap")),
-			)
-			g.Expect(production.Status.PendingFlags).To(ContainElement("search"))
+			g.Expect(compiled.Status).To(Equal(metav1.ConditionTrue), "what is served is well")
+			g.Expect(compiled.Message).To(ContainSubstring("does not fit into a ConfigMap with the changes of flags large-"))
+			g.Expect(production.Status.Conditions).To(haveCondition(v1alpha1.ReadyCondition, "True", v1alpha1.ReadyReason, ""))
+			g.Expect(production.Status.State).To(Equal(v1alpha1.PublishStateAwaitingPublish))
+			g.Expect(production.Status.PendingFlags).To(HaveExactElements("large-0", "large-1", "search"))
+			reasons := map[string]int{}
+			for _, name := range []string{"large-0", "large-1"} {
+				flag := fetch(g, onFlag(name, project))
+				reasons[conditionOf(flag.Status.Conditions, v1alpha1.PublishedCondition).Reason]++
+			}
+			g.Expect(reasons).To(Equal(map[string]int{v1alpha1.LastGoodReason: 1, v1alpha1.AwaitingPublishReason: 1}))
 		}).Should(Succeed())
 
 		By("publishing and braking beside them")

@@ -252,6 +252,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Status.Patch(ctx, flag, after, flag.Status.Conditions, after.Status.Conditions); err != nil {
 		return ctrl.Result{}, err
 	}
+	r.tellLastGood(flag, after)
 	return ctrl.Result{RequeueAfter: nextLook(s, &after.Status, r.StaleAfter)}, nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -239,6 +241,19 @@ func setResolvedRefs(conditions status.Conditions, s *scope) {
 		v1alpha1.ResolvedReason,
 		"every object that the flag names exists",
 	)
+}
+
+// tellLastGood records an event where a flag that waited for a publish comes to keep its last good form, such as because
+// the datafile does not fit with its change. Published was False before already, so that no transition tells of it.
+func (r *Reconciler) tellLastGood(before, after *v1alpha1.FeatureFlag) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.PublishedCondition)
+	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.PublishedCondition)
+	if was == nil || is == nil || was.Status != metav1.ConditionFalse || was.Reason == is.Reason ||
+		is.Reason != v1alpha1.LastGoodReason {
+		return
+	}
+	r.Status.Recorder.Eventf(after, nil, corev1.EventTypeWarning, is.Reason, v1alpha1.PublishedCondition,
+		"%s is %s: %s", v1alpha1.PublishedCondition, is.Status, is.Message)
 }
 
 // detail joins the findings of one kind.

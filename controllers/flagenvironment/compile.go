@@ -40,9 +40,7 @@ func (r *Reconciler) compile(ctx context.Context, s *scope) error {
 	s.releaseConfirmed()
 	specChanged := s.environment.Generation != s.environment.Status.ObservedGeneration
 	changed := s.state.settle(isFirst, specChanged, s.environment.Spec.Datafile.Formats)
-	if changed || specChanged {
-		s.makeRoom()
-	}
+	s.noteRoom(isFirst, changed)
 	if changed {
 		log.FromContext(ctx).V(4).Info("Compiled the environment")
 	}

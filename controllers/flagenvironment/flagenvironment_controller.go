@@ -188,7 +188,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		result.RequeueAfter = nameTakenRetry
 	}
 	err := r.patchStatus(ctx, s, s.problem)
-	result.RequeueAfter = sooner(result.RequeueAfter, s.settles)
+	result.RequeueAfter = sooner(sooner(result.RequeueAfter, s.settles), s.state.room.wait(s.now))
 	if s.isBehind {
 		result.RequeueAfter = sooner(result.RequeueAfter, catchUpPoll)
 	}

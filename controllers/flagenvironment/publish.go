@@ -42,9 +42,8 @@ func (r *Reconciler) publish(ctx context.Context, s *scope) error {
 	if s.state.waiting == nil {
 		s.state.waiting = s.environment.Status.WaitingPublish
 	}
-	known := s.facts()
+	known, action := s.decideWithRoom()
 	s.state.recordWaiting(known)
-	action := decide(known)
 	if action.Answers != "" && action.Kind != ActionPublish && isOutdated(known) {
 		r.Status.Recorder.Eventf(s.environment, nil, corev1.EventTypeWarning, v1alpha1.AwaitingPublishReason, "Publish",
 			"the publish request of %s is not carried out, because what is wanted was edited while it had to wait; ask for a "+

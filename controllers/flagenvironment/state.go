@@ -92,6 +92,8 @@ type state struct {
 	usedConfirmation string
 	// records are the change records that no revision has brought yet.
 	records records
+	// room says whether there is room for what is compiled.
+	room room
 	// pace spaces publishes out.
 	pace pace
 	// restores spaces out the writes of what is served already.

@@ -31,7 +31,7 @@ const maxDeliveries = 100
 // maxForged is how many forged ConfigMaps a message names.
 const maxForged = 10
 
-// maxLeftOut is how many drafts without room a message names.
+// maxLeftOut is how many drafts without room, or changes that do not fit, a message names.
 const maxLeftOut = 10
 
 // maxActorBytes is how much of a user's name a message holds.
@@ -84,10 +84,13 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 		summary := s.state.compiled.Summary()
 		to.Flags = v1alpha1.FlagCounts{
 			Total:    int32(summary.Total),
-			Pending:  int32(len(s.state.pending)),
 			LastGood: int32(len(summary.LastGood)),
 		}
-		pending := slices.Sorted(maps.Keys(s.state.pending))
+		tooLarge, _ := s.state.compiled.TooLarge()
+		pending := slices.AppendSeq(tooLarge, maps.Keys(s.state.pending))
+		slices.Sort(pending)
+		pending = slices.Compact(pending)
+		to.Flags.Pending = int32(len(pending))
 		to.PendingFlags = pending[:min(len(pending), maxPendingFlags)]
 		s.recordDeleted(to)
 		setCompiled(conditions, s, summary)
@@ -165,7 +168,7 @@ func setCompiled(conditions status.Conditions, s *scope, summary compile.Summary
 			v1alpha1.CompiledCondition,
 			true,
 			v1alpha1.CompiledReason,
-			fmt.Sprintf("all %d flags compiled%s", summary.Total, leftOutMessage(s.state.compiled.LeftOut())),
+			fmt.Sprintf("all %d flags compiled%s", summary.Total, noRoomMessage(s.state.compiled)),
 		)
 		return
 	}
@@ -173,29 +176,42 @@ func setCompiled(conditions status.Conditions, s *scope, summary compile.Summary
 	if summary.Absent > 0 {
 		message += fmt.Sprintf("; %d of the flags were never published and are not served", summary.Absent)
 	}
-	if s.state.compiled.StagedOut() {
-		message += "; the datafile does not fit into a ConfigMap with some of these changes, which wait for a publish: make " +
-			"them smaller, archive flags or split the project"
-	}
-	message += leftOutMessage(s.state.compiled.LeftOut())
+	message += noRoomMessage(s.state.compiled)
 	conditions.Set(v1alpha1.CompiledCondition, false, v1alpha1.LastGoodReason, message)
 }
 
-// leftOutMessage names the drafts that are not published as they are, which is their own matter: the environment is well.
-func leftOutMessage(drafts []string) string {
-	if len(drafts) == 0 {
-		return ""
+// noRoomMessage names what is not published as it is because it does not fit, which is its own matter: the environment
+// is well.
+func noRoomMessage(compiled *compile.Environment) string {
+	message := ""
+	flags, audiences := compiled.TooLarge()
+	if len(flags) > 0 {
+		message += "; the datafile does not fit into a ConfigMap with the changes of flags " + firstOf(flags)
 	}
-	named := strings.Join(drafts[:min(len(drafts), maxLeftOut)], ", ")
-	if more := len(drafts) - maxLeftOut; more > 0 {
+	if len(audiences) > 0 {
+		message += "; the datafile does not fit into a ConfigMap with the changes of audiences " + firstOf(audiences)
+	}
+	if message != "" {
+		message += ", which wait for a publish and are not part of it: make them smaller, archive flags or split the project"
+	}
+	if drafts := compiled.LeftOut(); len(drafts) > 0 {
+		message += fmt.Sprintf(
+			"; there is no room for drafts, which may fill %d bytes of the ConfigMap, as they are now: %s; archive "+
+				"flags or split the project",
+			validation.DraftBytes,
+			firstOf(drafts),
+		)
+	}
+	return message
+}
+
+// firstOf joins the first maxLeftOut names.
+func firstOf(names []string) string {
+	named := strings.Join(names[:min(len(names), maxLeftOut)], ", ")
+	if more := len(names) - maxLeftOut; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf(
-		"; there is no room for drafts, which may fill %d bytes of the ConfigMap, as they are now: %s; archive "+
-			"flags or split the project",
-		validation.DraftBytes,
-		named,
-	)
+	return named
 }
 
 // setFlagdPublished speaks of the file as a whole. A flag that flagd cannot express says so itself.

@@ -5,7 +5,6 @@ package compile
 
 import (
 	"fmt"
-	"maps"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -79,7 +78,7 @@ type Summary struct {
 	LastGood []string
 	// Absent is the number of LastGood that were never published and so are not served at all.
 	Absent int
-	// BrokenAudiences are the names of audiences that did not compile or whose change does not fit, in order.
+	// BrokenAudiences are the names of audiences that did not compile, in order.
 	BrokenAudiences []string
 	// BrokenEvents are the object names of events that did not compile, in order.
 	BrokenEvents []string
@@ -89,25 +88,24 @@ type Summary struct {
 
 // Summary sums up the last Compile.
 func (e *Environment) Summary() Summary {
-	broken := maps.Clone(e.brokenAudiences)
-	maps.Copy(broken, e.stagedOutAudiences)
-	summary := Summary{BrokenAudiences: broken.sorted(), BrokenEvents: e.brokenEvents.sorted()}
-	absentDrafts := 0
+	summary := Summary{BrokenAudiences: e.brokenAudiences.sorted(), BrokenEvents: e.brokenEvents.sorted()}
+	absent := 0
 	for _, key := range e.unsettled.sorted() {
 		form, has := e.Flag(key)
 		isAbsent := !has || form.Retained
-		switch {
-		case e.entries[key].problem != NoRoomProblem:
-			summary.LastGood = append(summary.LastGood, key)
-			if isAbsent {
-				summary.Absent++
-			}
-		case isAbsent:
-			absentDrafts++
+		if isAbsent {
+			absent++
+		}
+		if problem := e.entries[key].problem; problem == NoRoomProblem || problem == TooLargeProblem {
+			continue // Nothing is wrong with it.
+		}
+		summary.LastGood = append(summary.LastGood, key)
+		if isAbsent {
+			summary.Absent++
 		}
 	}
 	served := e.contents.Flags.Len() - len(e.retainedFlags)
-	summary.Total = served + summary.Absent + absentDrafts
+	summary.Total = served + absent
 	summary.FlagdMissing = served - e.flagd.Len()
 	return summary
 }

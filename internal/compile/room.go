@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"sort"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
@@ -30,24 +29,42 @@ func isDraft(flag *v1alpha1.FeatureFlag, environment string) bool {
 
 // MakeRoom compiles as Compile does. Where fits says that the contents do not leave enough room, drafts stay as they
 // were last published, or out where they never were: those that take the most room first, and no more of them than need
-// be. A draft that another flag requires is none. Fits looks at Contents and Flagd, and is called a few times.
+// be. A draft that another flag requires is none. Fits looks at Contents and Flagd, and is called twice where as many are
+// left out as before, else a few times.
 func (e *Environment) MakeRoom(fits func() bool) Changes {
+	before := len(e.leftOut)
 	changes := e.leaveOut(nil)
-	if fits() {
-		return changes
-	}
 	drafts := e.drafts()
-	kept := sort.Search(len(drafts), func(kept int) bool {
+	kept := lastThat(len(drafts), len(drafts)-before, func(kept int) bool {
 		changes = changes.and(e.leaveOut(drafts[kept:]))
-		return !fits()
-	}) - 1
+		return fits()
+	})
 	if kept < 0 { // Not even without all of them: those that make it no worse are published.
 		kept, _ = slices.BinarySearchFunc(drafts, 1, func(d draft, target int) int { return cmp.Compare(d.growth, target) })
 	}
-	if kept < len(drafts) {
-		changes = changes.and(e.leaveOut(drafts[kept:]))
+	return changes.and(e.leaveOut(drafts[kept:]))
+}
+
+// lastThat returns the largest of 0 to n for which holds is true, and -1 where there is none. Holds is true up to that
+// and false after it. It is asked at the guess first, and twice where the guess is right.
+func lastThat(n, guess int, holds func(int) bool) int {
+	low, high := -1, n+1
+	for at, step := min(max(guess, 0), n), 1; high-low > 1; step *= 2 {
+		if holds(at) {
+			low = at
+		} else {
+			high = at
+		}
+		switch {
+		case low < 0:
+			at = max(high-step, 0)
+		case high > n:
+			at = min(low+step, n)
+		default:
+			at = low + (high-low)/2
+		}
 	}
-	return changes
+	return low
 }
 
 // LeftOut returns the keys of drafts that are not published as they are now, for want of room, in order.

@@ -139,3 +139,26 @@ func TestADraftThatWasLeftOutIsPublished(t *testing.T) {
 		}
 	})
 }
+
+// Each question encodes the whole datafile, so that a guess that is right must not cost as many as a search.
+func TestLastThatAsksTwiceWhereTheGuessIsRight(t *testing.T) {
+	for n := range 40 {
+		for last := -1; last <= n; last++ {
+			for guess := -2; guess <= n+2; guess++ {
+				asked := 0
+				got := lastThat(n, guess, func(at int) bool {
+					if asked++; at < 0 || at > n {
+						t.Fatalf("of 0 to %d, %d is asked for", n, at)
+					}
+					return at <= last
+				})
+				if got != last {
+					t.Fatalf("the last of 0 to %d is %d, want %d (guess %d)", n, got, last, guess)
+				}
+				if guess == last && asked > 2 || asked > 14 {
+					t.Errorf("the last of 0 to %d, %d, took %d questions with guess %d", n, last, asked, guess)
+				}
+			}
+		}
+	}
+}

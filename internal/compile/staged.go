@@ -6,7 +6,6 @@ package compile
 import (
 	"cmp"
 	"slices"
-	"sort"
 
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
@@ -21,17 +20,15 @@ const tooLargeMessage = "the datafile does not fit into a ConfigMap with the cha
 // MakeFit compiles as Compile does. Where fits says that the contents do not fit, flags and audiences that differ from
 // what is published stay as they were last published, or out where they never were: those that grow the most first, and
 // no more of them than need be. Where that does not help, nothing stays back. Fits looks at Contents and Flagd, and is
-// called a few times.
+// called twice where as many stay as before, else a few times.
 func (e *Environment) MakeFit(fits func() bool) Changes {
+	before := len(e.stagedOut) + len(e.stagedOutAudiences)
 	changes := e.stageOut(nil)
-	if fits() {
-		return changes
-	}
 	grown := e.grown()
-	kept := sort.Search(len(grown)+1, func(kept int) bool {
+	kept := lastThat(len(grown), len(grown)-before, func(kept int) bool {
 		changes = changes.and(e.stageOut(grown[kept:]))
-		return !fits()
-	}) - 1
+		return fits()
+	})
 	if kept < 0 {
 		return changes.and(e.stageOut(nil))
 	}
@@ -40,6 +37,17 @@ func (e *Environment) MakeFit(fits func() bool) Changes {
 
 // StagedOut reports whether any change is not published as it is now, because the datafile would not fit.
 func (e *Environment) StagedOut() bool { return len(e.stagedOut)+len(e.stagedOutAudiences) > 0 }
+
+// TooLarge returns the keys of flags and the names of audiences whose changes are not published as they are now, because
+// the datafile would not fit, in order.
+func (e *Environment) TooLarge() (flags, audiences []string) {
+	for _, key := range e.stagedOut.sorted() {
+		if held, ok := e.entries[key]; ok && held.problem == TooLargeProblem {
+			flags = append(flags, key)
+		}
+	}
+	return flags, e.stagedOutAudiences.sorted()
+}
 
 func (e *Environment) isStagedOut(key string) bool {
 	_, is := e.stagedOut[key]

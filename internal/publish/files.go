@@ -77,6 +77,14 @@ func (c Content) LeavesRoom(environment *v1alpha1.FlagEnvironment) bool {
 	return err == nil && flagdComplete && files.Bytes() <= validation.DraftBytes
 }
 
+// IsSmall reports, without encoding anything, that content of the environment both leaves room and fits beside the files
+// that are served. That of content of which it is false may do so as well.
+func (c Content) IsSmall(environment *v1alpha1.FlagEnvironment, served Files) bool {
+	size := c.Contents.Size() + c.Flagd.Size() + headerBytes
+	return size <= min(validation.DraftBytes, CompressBytes) &&
+		size+len(served.Text[flagd.FileName]) <= datafile.MaxConfigMapBytes || !environment.Spec.Production
+}
+
 // Fits reports whether a ConfigMap of the environment holds the native document of content, and readers take one of
 // its size. The flagd file of what is served stays beside it where that of content does not fit.
 func (c Content) Fits(environment *v1alpha1.FlagEnvironment, served Files) bool {
