@@ -87,7 +87,13 @@ type downloads struct {
 }
 
 func newDownloads(number int64, document *Document) downloads {
-	d := downloads{filtered: sync.OnceValues(func() (*filtered, error) { return filter(document.Native) })}
+	d := downloads{filtered: sync.OnceValues(func() (*filtered, error) {
+		native, err := document.native()
+		if err != nil {
+			return nil, err
+		}
+		return filter(native)
+	})}
 	d.visible = sync.OnceValues(func() (string, error) {
 		filtered, err := d.filtered()
 		if err != nil {
@@ -105,7 +111,7 @@ func newDownloads(number int64, document *Document) downloads {
 		}
 	}
 	whole := func() (string, error) { return fmt.Sprintf("%d-%s", number, document.Digest), nil }
-	d.files[ServerKey][Native] = encoded(Native, whole, func() ([]byte, error) { return document.Native, nil })
+	d.files[ServerKey][Native] = encoded(Native, whole, document.native)
 	d.files[ServerKey][Flagd] = encoded(Flagd, whole, func() ([]byte, error) { return document.Flagd, nil })
 	d.files[ClientKey][Native] = encoded(Native, d.visible, client((*filtered).native))
 	d.files[ClientKey][Flagd] = encoded(Flagd, d.visible, client((*filtered).flagd))

@@ -213,7 +213,9 @@ func (f *follower) kept(
 
 // documentFrom is what is served of a ConfigMap that was read.
 func documentFrom(configMap *corev1.ConfigMap, read *ownership.Datafile) *Document {
-	document := &Document{Digest: read.Digest, Native: read.Native}
+	document := &Document{
+		Digest: read.Digest, Native: read.Native, Packed: read.Binary[datafile.CompressedFileName],
+	}
 	document.PublishedAt, _ = time.Parse(time.RFC3339, configMap.Annotations[v1alpha1.PublishedAtAnnotation])
 	if file, has := read.Text[flagd.FileName]; has {
 		document.Flagd = []byte(file)

@@ -20,6 +20,9 @@ type Document struct {
 	PublishedAt time.Time
 	// Native is the native document, decompressed.
 	Native []byte
+	// Packed is Native as datafile.Compress makes it, where it is published so, and else nil. The store holds no more of a
+	// document that is published compressed, because text that compresses well takes much memory.
+	Packed []byte
 	// Flagd is the flagd file. It is nil where none is published.
 	Flagd []byte
 }
@@ -33,7 +36,7 @@ type Revision struct {
 	// PublishedAt is when the revision was published, and zero where that is not known.
 	PublishedAt time.Time
 
-	document             *Document
+	document             *Document // Without Native, where it is packed.
 	engine, clientEngine *evaluate.Engine
 	downloads            downloads
 }
@@ -72,14 +75,18 @@ func newRevision(project, environment string, document *Document) (*Revision, er
 	if err != nil {
 		return nil, fmt.Errorf("prepare datafile: %w", err)
 	}
+	held := *document
+	if len(held.Packed) > 0 {
+		held.Native = nil
+	}
 	return &Revision{
 		Number:       parsed.Revision,
 		Digest:       document.Digest,
 		PublishedAt:  document.PublishedAt,
-		document:     document,
+		document:     &held,
 		engine:       engine,
 		clientEngine: engine.Without(datafile.Server),
-		downloads:    newDownloads(parsed.Revision, document),
+		downloads:    newDownloads(parsed.Revision, &held),
 	}, nil
 }
 
@@ -90,8 +97,17 @@ func (r *Revision) Engine() *evaluate.Engine { return r.engine }
 // that every flag has the same answer under both kinds of keys.
 func (r *Revision) ClientEngine() *evaluate.Engine { return r.clientEngine }
 
-// is reports whether the revision was made of a document with the same contents.
+// is reports whether the revision was made of a document with the same contents, which is compressed as it is.
 func (r *Revision) is(document *Document) bool {
 	return r.document != nil && r.Digest == document.Digest && r.PublishedAt.Equal(document.PublishedAt) &&
-		bytes.Equal(r.document.Native, document.Native) && bytes.Equal(r.document.Flagd, document.Flagd)
+		bytes.Equal(r.document.Packed, document.Packed) && bytes.Equal(r.document.Flagd, document.Flagd) &&
+		(r.document.Native == nil || bytes.Equal(r.document.Native, document.Native))
+}
+
+// native is Native, also where it is only held packed.
+func (d *Document) native() ([]byte, error) {
+	if d.Native != nil || len(d.Packed) == 0 {
+		return d.Native, nil
+	}
+	return datafile.Decompress(d.Packed)
 }

@@ -382,6 +382,41 @@ func TestClientsDoNotReceiveMembers(t *testing.T) {
 	}
 }
 
+// Text that compresses well takes a thousandth of its size in a ConfigMap. Every replica would hold all of it besides
+// what it evaluates.
+func TestACompressedDocumentIsHeldCompressed(t *testing.T) {
+	document := oneFlag(1, "a")
+	var err error
+	if document.Packed, err = datafile.Compress(document.Native); err != nil {
+		t.Fatal(err)
+	}
+	store := NewStore()
+	held := mustSet(t, store, environment(), document)
+	if held.Revision().document.Native != nil {
+		t.Error("the document is held twice")
+	}
+	if document.Native == nil {
+		t.Error("the caller's document was changed")
+	}
+	for _, kind := range []KeyKind{ServerKey, ClientKey} {
+		download, err := held.Download(kind, Native, Identity)
+		if err != nil || !bytes.Equal(download.Bytes, document.Native) {
+			t.Errorf("a key of kind %d receives %s (%v)", kind, download.Bytes, err)
+		}
+	}
+	before := held.Revision()
+	if mustSet(t, store, environment(), document).Revision() != before {
+		t.Error("the same document again is told to everybody as a change")
+	}
+	other := oneFlag(2, "b")
+	if other.Packed, err = datafile.Compress(other.Native); err != nil {
+		t.Fatal(err)
+	}
+	if mustSet(t, store, environment(), other).Revision().Number != 2 {
+		t.Error("another revision is not served")
+	}
+}
+
 func TestDownload(t *testing.T) {
 	store := NewStore()
 	held := mustSet(t, store, environment(), nil)
