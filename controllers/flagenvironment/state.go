@@ -177,7 +177,15 @@ func (s *state) recordRead(served *publish.Served) {
 	s.served = served
 	if s.compiled != nil {
 		s.compiled.SetPublished(served.Contents)
+		s.share()
 		s.compareAll()
+	}
+}
+
+// share makes what is served hold the parts that are compiled, where they are the same.
+func (s *state) share() {
+	if s.served != nil && s.served.Contents != nil {
+		s.served.Contents = s.compiled.SharePublished()
 	}
 }
 
@@ -197,6 +205,7 @@ func (s *state) recordCompiled(
 		s.unreported[flagKey] = struct{}{}
 	}
 	if isFirst {
+		s.share()
 		s.compareAll()
 	}
 	if changed = changes.Contents || isFirst; changed || specChanged {

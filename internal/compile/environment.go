@@ -203,6 +203,26 @@ func (e *Environment) SetPublished(published *datafile.Contents) {
 	e.published, e.republished = published, true
 }
 
+// SharePublished returns what is published, with the parts of Contents in the place of those that are the same. After a
+// start, what was read of a ConfigMap would take the memory of all flags again.
+func (e *Environment) SharePublished() *datafile.Contents {
+	shared := &datafile.Contents{}
+	for _, section := range []struct{ to, published, compiled *datafile.Section }{
+		{&shared.Flags, &e.published.Flags, &e.contents.Flags},
+		{&shared.Audiences, &e.published.Audiences, &e.contents.Audiences},
+		{&shared.Events, &e.published.Events, &e.contents.Events},
+	} {
+		for part := range section.published.All() {
+			if compiled, has := section.compiled.Get(part.Key); has && compiled.Digest == part.Digest {
+				part = compiled
+			}
+			section.to.Put(part)
+		}
+	}
+	e.published = shared
+	return shared
+}
+
 // Contents is what the last Compile settled. It changes with the next Compile; clone it to keep it.
 func (e *Environment) Contents() *datafile.Contents { return &e.contents }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // storedFlag is a flag as the API server has it.
@@ -81,6 +82,34 @@ func TestEnvironmentsShareVariationsWhereRulesDiffer(t *testing.T) {
 	}
 	if payloads[0] != payloads[1] || payloads[0] != unsafe.SliceData(payload.Raw) {
 		t.Error("a payload is held once for each environment, or beside that of the object")
+	}
+}
+
+// After a start, what is published is read from ConfigMaps, and would take as much memory as what is compiled.
+func TestWhatIsPublishedSharesWhatIsCompiled(t *testing.T) {
+	before := NewEnvironment("one", nil)
+	before.SetFlag(storedFlag(1, "one"))
+	before.SetEvent(builders.MakeEvent("purchase", "shop").Obj())
+	before.Compile()
+	header := datafile.Header{Project: "shop", Environment: "one", Revision: 1}
+	_, read, err := datafile.Decode(before.Contents().Encode(header))
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment := NewEnvironment("one", read)
+	environment.SetFlag(storedFlag(1, "one"))
+	environment.Compile()
+	shared := environment.SharePublished()
+	if got, want := shared.Digest(), read.Digest(); got != want {
+		t.Errorf("what is published is said to be other than it is: %s, want %s", got, want)
+	}
+	published, _ := shared.Flags.Get("checkout")
+	compiled, _ := environment.Contents().Flags.Get("checkout")
+	if published.JSON == nil || unsafe.SliceData(published.JSON) != unsafe.SliceData(compiled.JSON) {
+		t.Error("a flag is held once as it is published and once as it is compiled")
+	}
+	if changes := environment.Compile(); changes.Contents || len(changes.Keys) > 0 {
+		t.Errorf("sharing changes what is compiled: %v", changes)
 	}
 }
 

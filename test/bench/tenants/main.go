@@ -50,9 +50,12 @@ type crowd struct {
 	payload int
 }
 
+// compressible is a crowd whose flags take 28 MB in each environment and little in a ConfigMap.
+var compressible = crowd{environments: 40, flags: 40, payload: 700_000}
+
 func main() {
 	ctrl.SetLogger(logr.Discard())
-	parts := flag.String("parts", "memory,fairness,evaluating,attacks", "what is measured")
+	parts := flag.String("parts", "memory,compressible,fairness,evaluating,attacks", "what is measured")
 	namespaces := flag.String(
 		"namespaces",
 		"1,10",
@@ -101,6 +104,13 @@ func run(ctx context.Context, parts, namespaces string, edits int, filled crowd,
 			}
 			over = append(over, missed...)
 		}
+	}
+	if strings.Contains(parts, "compressible") {
+		missed, err := measureMemory(ctx, folder, 1, compressible, unbounded)
+		if err != nil {
+			return fmt.Errorf("flags that compress well: %w", err)
+		}
+		over = append(over, missed...)
 	}
 	if strings.Contains(parts, "fairness") {
 		missed, err := measureFairness(ctx, folder, filled, edits)

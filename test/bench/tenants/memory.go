@@ -38,8 +38,10 @@ func measureMemory(ctx context.Context, folder string, namespaces int, filled cr
 			return nil, err
 		}
 	}
-	fmt.Printf("%d namespaces of %d environments, %d flags and %d audiences of %d members\n", namespaces,
-		filled.environments, filled.flags, filled.audiences, filled.members)
+	fmt.Printf(
+		"%d namespaces of %d environments, %d flags with %d bytes that compress well, and %d audiences of %d members\n",
+		namespaces, filled.environments, filled.flags, filled.payload, filled.audiences, filled.members,
+	)
 	var over []string
 	for i, name := range []string{"first start", "second start"} {
 		s := &starts[i]
