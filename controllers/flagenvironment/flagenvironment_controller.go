@@ -174,6 +174,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 			return ctrl.Result{RequeueAfter: conflictRetry}, nil
 		case err != nil:
 			s.state.reload = true
+			r.recordUnread(s)
 			return ctrl.Result{}, errors.Join(err, r.patchStatus(ctx, s, err))
 		}
 	}

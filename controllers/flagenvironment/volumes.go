@@ -48,6 +48,16 @@ func (v *volumes) record(key types.NamespacedName, of volume) {
 	v.byEnvironment[key] = of
 }
 
+// recordUnread notes an environment of which could not be read what it serves. It counts with of until it is read, so
+// that others do not wait for it, unless what it serves was known.
+func (v *volumes) recordUnread(key types.NamespacedName, of volume) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, isKnown := v.byEnvironment[key]; !isKnown {
+		v.byEnvironment[key] = of
+	}
+}
+
 func (v *volumes) forget(key types.NamespacedName) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -85,11 +95,21 @@ func (r *Reconciler) recordVolume(s *scope) {
 	})
 }
 
+// recordUnread notes that what the environment serves could not be read. It counts with what it may serve in any case.
+func (r *Reconciler) recordUnread(s *scope) {
+	r.volumes.recordUnread(client.ObjectKeyFromObject(s.environment), volume{
+		isProduction: s.environment.Spec.Production, bytes: r.servedLimit() / alwaysServed,
+	})
+}
+
+// servedLimit is how many bytes the environments of a namespace may serve together, and 0 where there is no limit.
+func (r *Reconciler) servedLimit() int64 { return servedFactor * r.Budgets.Bytes() }
+
 // reserve makes sure that replicas have memory for what is to be published. It fails with a *publish.Problem where the
 // environments of the namespace would serve too much together, and returns how long to wait where that is not known
 // yet. What does not grow, and what is small, is always published.
 func (r *Reconciler) reserve(ctx context.Context, s *scope) (wait time.Duration, err error) {
-	key, limit := client.ObjectKeyFromObject(s.environment), servedFactor*r.Budgets.Bytes()
+	key, limit := client.ObjectKeyFromObject(s.environment), r.servedLimit()
 	size := int64(s.state.compiled.Contents().Size())
 	if limit == 0 || size <= max(limit/alwaysServed, int64(servedContents(s.state.served).Size())) {
 		return 0, nil
@@ -109,12 +129,23 @@ func (r *Reconciler) reserve(ctx context.Context, s *scope) (wait time.Duration,
 	case !known:
 		return volumesRetry, nil
 	case together > limit:
-		return 0, &publish.Problem{Reason: v1alpha1.OverBudgetReason, Message: fmt.Sprintf(
-			"the datafile has %d bytes before compression, and those of the namespace's environments that are%s production "+
-				"would have %d together, of which they may have %d; make large flags smaller, delete environments or split the project",
-			size, map[bool]string{false: " not"}[s.environment.Spec.Production], together, limit)}
+		return 0, &publish.Problem{
+			Reason: v1alpha1.OverBudgetReason, Message: tooMuchTogether(s.environment.Spec.Production, size, together, limit),
+		}
 	}
 	return 0, nil
+}
+
+// tooMuchTogether says why an environment is not published where those that are production as it is, or are not, would
+// serve too much together.
+func tooMuchTogether(isProduction bool, size, together, limit int64) string {
+	others := "environments that are not production"
+	if isProduction {
+		others = "production environments"
+	}
+	return fmt.Sprintf("the datafile has %d bytes before compression, and those of the namespace's %s would have %d "+
+		"together, of which they may have %d; make large flags smaller, delete environments or split the project",
+		size, others, together, limit)
 }
 
 // withVolume is the action that is taken in the place of a publish for which there is no room, or none yet.

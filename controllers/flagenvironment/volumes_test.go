@@ -4,6 +4,7 @@
 package flagenvironment
 
 import (
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -56,5 +57,35 @@ func TestEnvironmentsOfANamespaceServeSoMuchTogether(t *testing.T) {
 				t.Error("what is gone takes room")
 			}
 		})
+	}
+}
+
+// One environment that cannot be read must not keep the others of its namespace waiting after a start.
+func TestAnEnvironmentThatCannotBeReadKeepsNobodyWaiting(t *testing.T) {
+	v, preview := newVolumes(), types.NamespacedName{Namespace: "shop", Name: "preview"}
+	staging := types.NamespacedName{Namespace: "shop", Name: "staging"}
+	all := []types.NamespacedName{preview, staging}
+	v.record(preview, volume{})
+	if _, known := v.reserve(preview, volume{bytes: 60}, all, 100); known {
+		t.Fatal("what staging serves is known before anybody has read it")
+	}
+	v.recordUnread(staging, volume{bytes: 1})
+	if together, known := v.reserve(preview, volume{bytes: 60}, all, 100); !known || together != 61 {
+		t.Errorf("together they serve %d, known: %t", together, known)
+	}
+	v.record(staging, volume{bytes: 50})
+	v.recordUnread(staging, volume{bytes: 1})
+	if together, _ := v.reserve(preview, volume{bytes: 60}, all, 100); together != 110 {
+		t.Errorf("together they serve %d: one that cannot be read again counts with what it served", together)
+	}
+}
+
+func TestWhoServesTooMuchIsNamedPlainly(t *testing.T) {
+	for isProduction, want := range map[bool]string{
+		true: "namespace's production environments would", false: "environments that are not production would",
+	} {
+		if got := tooMuchTogether(isProduction, 1, 2, 1); !strings.Contains(got, want) {
+			t.Errorf("the message is %q", got)
+		}
 	}
 }
