@@ -111,8 +111,8 @@ func Setup(mgr ctrl.Manager, options Options) error {
 		Seal:     options.Seal,
 		Guarded:  options.Guarded,
 	}
-	patcher := func(controller string) status.Patcher {
-		return status.Patcher{
+	patcher := func(controller string) *status.Patcher {
+		return &status.Patcher{
 			Client: mgr.GetClient(), Recorder: recorderFor(mgr, controller), Settle: options.SettleStatus,
 		}
 	}

@@ -221,7 +221,7 @@ func startQuietHistory(clock *clocktesting.FakePassiveClock, quiet time.Duration
 	return startControllers(func(manager ctrl.Manager) {
 		Expect((&featureflag.Reconciler{
 			Client: manager.GetClient(), Ledger: topics.New(), Clock: clock, StaleAfter: time.Hour,
-			Status: status.Patcher{Client: manager.GetClient(), Recorder: manager.GetEventRecorder("featureflag-controller")},
+			Status: &status.Patcher{Client: manager.GetClient(), Recorder: manager.GetEventRecorder("featureflag-controller")},
 		}).SetupWithManager(manager)).To(Succeed())
 		for _, kind := range v1alpha1.Kinds {
 			Expect((&historycontroller.Reconciler{

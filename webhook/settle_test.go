@@ -30,7 +30,7 @@ var _ = Describe("An edit", func() {
 	BeforeEach(func() {
 		clock = clocktesting.NewFakePassiveClock(time.Now())
 		DeferCleanup(startControllers(func(manager ctrl.Manager) {
-			patcher := status.Patcher{
+			patcher := &status.Patcher{
 				Client: manager.GetClient(), Recorder: manager.GetEventRecorder("controllers"), Settle: period,
 			}
 			Expect((&featureflag.Reconciler{

@@ -46,7 +46,7 @@ const patience = 2 * time.Second
 type Reconciler struct {
 	Client client.Client
 	Ledger *topics.Ledger
-	Status status.Patcher
+	Status *status.Patcher
 	Clock  clock.PassiveClock
 	// StaleAfter is how long a flag must be unchanged to be stale.
 	StaleAfter time.Duration
@@ -246,11 +246,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	after := flag.DeepCopy()
 	computeStatus(s, r.StaleAfter, &after.Status)
-	if wait := r.Status.Settles(flag, after, urgencyOf(&flag.Status, &after.Status), s.now); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	if err := r.Status.Patch(ctx, flag, after, flag.Status.Conditions, after.Status.Conditions); err != nil {
-		return ctrl.Result{}, err
+	wait, err := r.Status.Report(ctx, status.Change{
+		Before: flag, After: after, Was: flag.Status.Conditions, Is: after.Status.Conditions,
+		Urgency: urgencyOf(&flag.Status, &after.Status),
+	}, s.now)
+	if err != nil || wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, err
 	}
 	r.tellLastGood(flag, after)
 	return ctrl.Result{RequeueAfter: nextLook(s, &after.Status, r.StaleAfter)}, nil

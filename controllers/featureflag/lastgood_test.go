@@ -35,7 +35,7 @@ func TestAStagedChangeThatDoesNotFitIsAnEvent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			recorder := events.NewFakeRecorder(2)
-			r := &Reconciler{Status: status.Patcher{Recorder: recorder}}
+			r := &Reconciler{Status: &status.Patcher{Recorder: recorder}}
 			before := builders.MakeFlag("checkout", "shop").Boolean().Obj()
 			after := before.DeepCopy()
 			before.Status.Conditions, after.Status.Conditions = tc.was, tc.is

@@ -32,7 +32,7 @@ import (
 // Reconciler keeps the status of audiences.
 type Reconciler struct {
 	Client client.Client
-	Status status.Patcher
+	Status *status.Patcher
 	Clock  clock.PassiveClock
 }
 
@@ -67,10 +67,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	after := audience.DeepCopy()
 	computeStatus(audience, flags, &after.Status)
 	was, is := audience.Status.Conditions, after.Status.Conditions
-	if wait := r.Status.Settles(audience, after, status.UrgencyOf(was, is), r.Clock.Now()); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	return ctrl.Result{}, r.Status.Patch(ctx, audience, after, was, is)
+	wait, err := r.Status.Report(ctx, status.Change{
+		Before: audience, After: after, Was: was, Is: is, Urgency: status.UrgencyOf(was, is),
+	}, r.Clock.Now())
+	return ctrl.Result{RequeueAfter: wait}, err
 }
 
 func computeStatus(audience *v1alpha1.FlagAudience, flags []*v1alpha1.FeatureFlag, to *v1alpha1.FlagAudienceStatus) {

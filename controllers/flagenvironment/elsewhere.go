@@ -19,11 +19,11 @@ func (r *Reconciler) patchElsewhere(
 ) (ctrl.Result, error) {
 	before, after := &environment.Status, environment.DeepCopy()
 	setElsewhere(environment.Generation, &after.Status)
-	urgency := urgencyOf(before, &after.Status)
-	if wait := r.Status.Settles(environment, after, urgency, r.Clock.Now()); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	return ctrl.Result{}, r.Status.Patch(ctx, environment, after, before.Conditions, after.Status.Conditions)
+	wait, err := r.Status.Report(ctx, status.Change{
+		Before: environment, After: after, Was: before.Conditions, Is: after.Status.Conditions,
+		Urgency: urgencyOf(before, &after.Status),
+	}, r.Clock.Now())
+	return ctrl.Result{RequeueAfter: wait}, err
 }
 
 // setElsewhere says that another cluster serves the environment. What was published here before stays as it is, and so

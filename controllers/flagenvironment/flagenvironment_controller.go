@@ -53,7 +53,7 @@ type Reconciler struct {
 	// Deliveries are what the delivery controller reports. This controller writes them, so that conditions have one
 	// writer.
 	Deliveries *topics.Deliveries
-	Status     status.Patcher
+	Status     *status.Patcher
 	Clock      clock.PassiveClock
 	// Budgets say which namespaces store too much to be published. Nil means that there is no limit.
 	Budgets *budget.Ledger

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/ptr"
-
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
@@ -96,7 +94,7 @@ func TestRoomIsMadeBeforeWhatNeedsIt(t *testing.T) {
 			manual, func(s *scope) { request(s); s.environment.Spec.Publish.Suspend = true }, 0, false, asIs, true, 0,
 		},
 		"a rollback": {
-			manual, func(s *scope) { edit(s); s.environment.Spec.Publish.Revision = ptr.To[int64](3) }, 0, false, ActionPin, false,
+			manual, func(s *scope) { edit(s); s.environment.Spec.Publish.Revision = new(int64(3)) }, 0, false, ActionPin, false,
 			roomPause,
 		},
 		"another mode": {

@@ -52,10 +52,11 @@ func (r *Reconciler) patchStatus(ctx context.Context, s *scope, problem error) e
 	}
 	computeStatus(s, problem, &after.Status)
 	before := &s.environment.Status
-	if s.settles = r.Status.Settles(s.environment, after, urgencyOf(before, &after.Status), s.now); s.settles > 0 {
-		return nil
-	}
-	if err := r.Status.Patch(ctx, s.environment, after, before.Conditions, after.Status.Conditions); err != nil {
+	s.settles, err = r.Status.Report(ctx, status.Change{
+		Before: s.environment, After: after, Was: before.Conditions, Is: after.Status.Conditions,
+		Urgency: urgencyOf(before, &after.Status),
+	}, s.now)
+	if err != nil || s.settles > 0 {
 		return err
 	}
 	r.tellThaw(s, after)

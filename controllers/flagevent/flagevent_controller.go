@@ -32,7 +32,7 @@ import (
 // Reconciler keeps the status of events.
 type Reconciler struct {
 	Client client.Client
-	Status status.Patcher
+	Status *status.Patcher
 	Clock  clock.PassiveClock
 }
 
@@ -93,10 +93,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	after := flagEvent.DeepCopy()
 	computeStatus(flagEvent, flags, findings, &after.Status)
 	was, is := flagEvent.Status.Conditions, after.Status.Conditions
-	if wait := r.Status.Settles(flagEvent, after, status.UrgencyOf(was, is), r.Clock.Now()); wait > 0 {
-		return ctrl.Result{RequeueAfter: wait}, nil
-	}
-	return ctrl.Result{}, r.Status.Patch(ctx, flagEvent, after, was, is)
+	wait, err := r.Status.Report(ctx, status.Change{
+		Before: flagEvent, After: after, Was: was, Is: is, Urgency: status.UrgencyOf(was, is),
+	}, r.Clock.Now())
+	return ctrl.Result{RequeueAfter: wait}, err
 }
 
 func computeStatus(

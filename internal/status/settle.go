@@ -59,7 +59,7 @@ func (u Urgency) longest(settle time.Duration) time.Duration {
 // Settles is how long the status of an object still settles, and 0 where it is to be written now or has not changed. A
 // write of the status raises the object's resourceVersion. Right after an edit, it would have the API server refuse an
 // update that names the version which the edit was answered with.
-func (p Patcher) Settles(before, after client.Object, urgency Urgency, now time.Time) time.Duration {
+func (p *Patcher) Settles(before, after client.Object, urgency Urgency, now time.Time) time.Duration {
 	carried := before.GetAnnotations()[v1alpha1.ChangesAnnotation]
 	period := urgency.period(p.Settle)
 	if period <= 0 || len(carried) > crowdedBytes || equality.Semantic.DeepEqual(before, after) {

@@ -52,7 +52,7 @@ func TestAStatusSettlesAfterTheLastEdit(t *testing.T) {
 				records = append(records, history.Record{ID: "a", Time: metav1.NewMicroTime(now.Add(-ago))})
 			}
 			before, after := observed(t, records)
-			patcher := Patcher{Settle: time.Second}
+			patcher := &Patcher{Settle: time.Second}
 			if got := patcher.Settles(before, after, tc.urgency, now); got != tc.want {
 				t.Errorf("the status settles for %s, want %s", got, tc.want)
 			}
@@ -60,7 +60,7 @@ func TestAStatusSettlesAfterTheLastEdit(t *testing.T) {
 				t.Errorf("a status that has not changed settles for %s", got)
 			}
 			for _, off := range []time.Duration{0, -1} {
-				if got := (Patcher{Settle: off}).Settles(before, after, tc.urgency, now); got != 0 {
+				if got := (&Patcher{Settle: off}).Settles(before, after, tc.urgency, now); got != 0 {
 					t.Errorf("with a period of %s the status settles for %s", off, got)
 				}
 			}
@@ -102,7 +102,7 @@ func TestAStatusWithManyRecordsDoesNotSettle(t *testing.T) {
 		})
 	}
 	before, after := observed(t, records)
-	if got := (Patcher{Settle: time.Second}).Settles(before, after, Calm, now); got != 0 {
+	if got := (&Patcher{Settle: time.Second}).Settles(before, after, Calm, now); got != 0 {
 		t.Errorf("with %d records the status settles for %s", len(records), got)
 	}
 }

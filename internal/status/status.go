@@ -9,10 +9,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -68,24 +70,78 @@ func (c Conditions) SetReady(of ...string) {
 	c.Set(v1alpha1.ReadyCondition, true, v1alpha1.ReadyReason, "all conditions are True")
 }
 
-// Patcher writes statuses.
+// Patcher writes statuses. It is safe for concurrent use, for different objects.
 type Patcher struct {
 	Client   client.Client
 	Recorder events.EventRecorder
 	// Settle is how long a status that is not urgent is held back after the last edit of its object. Zero writes each at
 	// once.
 	Settle time.Duration
+
+	// overtaken is since when statuses are overtaken by edits of their objects.
+	overtaken sync.Map // types.UID → time.Time
 }
 
-// Patch writes the status of after where it differs from that of before, and records an event for each condition that
-// became True or False. An object that is gone has no status to write.
-func (p Patcher) Patch(ctx context.Context, before, after client.Object, was, is []metav1.Condition) error {
+// Change is the change of an object's status.
+type Change struct {
+	// Before is the object as it was read, and After the same with the new status.
+	Before, After client.Object
+	// Was and Is are the conditions of both.
+	Was, Is []metav1.Condition
+	// Urgency says how soon the change is to be written after an edit.
+	Urgency Urgency
+}
+
+// Report writes a status that has changed and has settled, and records an event for each condition that became True or
+// False. It returns how long to wait before the object is looked at again, and 0 where the status is as it should be.
+// An object that is gone has no status to write.
+//
+// A status that is not urgent was computed from what its object no longer is where somebody has edited that meanwhile:
+// written now, it would refuse the next update of whoever did. It settles anew, unless edits overtake it for too long.
+func (p *Patcher) Report(ctx context.Context, change Change, now time.Time) (wait time.Duration, err error) {
+	before, after := change.Before, change.After
 	if equality.Semantic.DeepEqual(before, after) {
-		return nil
+		return 0, nil
 	}
-	if err := p.Client.Status().Patch(ctx, after, client.MergeFrom(before)); err != nil {
-		return client.IgnoreNotFound(fmt.Errorf("patch status: %w", err))
+	if wait := p.Settles(before, after, change.Urgency, now); wait > 0 {
+		return wait, nil
 	}
+	var options client.MergeFromOption = unlocked{}
+	if p.mustNotOvertake(change, now) {
+		options = client.MergeFromWithOptimisticLock{}
+	}
+	err = p.Client.Status().Patch(ctx, after, client.MergeFromWithOptions(before, options))
+	if apierrors.IsConflict(err) {
+		p.overtaken.LoadOrStore(before.GetUID(), now)
+		return change.Urgency.period(p.Settle), nil
+	}
+	p.overtaken.Delete(before.GetUID())
+	if err != nil {
+		return 0, client.IgnoreNotFound(fmt.Errorf("patch status: %w", err))
+	}
+	p.tell(after, change.Was, change.Is)
+	return 0, nil
+}
+
+// mustNotOvertake reports whether a status is to be written only to the object that it was computed from.
+func (p *Patcher) mustNotOvertake(change Change, now time.Time) bool {
+	if change.Urgency.period(p.Settle) <= 0 || change.Before.GetResourceVersion() == "" {
+		return false
+	}
+	since, is := p.overtaken.Load(change.Before.GetUID())
+	begun, _ := since.(time.Time)
+	elapsed := now.Sub(begun)
+	return !is || elapsed >= 0 && elapsed < change.Urgency.longest(p.Settle)
+}
+
+// unlocked patches an object whatever its version.
+type unlocked struct{}
+
+// ApplyToMergeFrom changes nothing.
+func (unlocked) ApplyToMergeFrom(*client.MergeFromOptions) {}
+
+// tell records an event for each condition that became True or False.
+func (p *Patcher) tell(about client.Object, was, is []metav1.Condition) {
 	for _, condition := range is {
 		previous := meta.FindStatusCondition(was, condition.Type)
 		if previous != nil && previous.Status == condition.Status ||
@@ -97,7 +153,7 @@ func (p Patcher) Patch(ctx context.Context, before, after client.Object, was, is
 			eventType = corev1.EventTypeWarning
 		}
 		p.Recorder.Eventf(
-			after,
+			about,
 			nil,
 			eventType,
 			condition.Reason,
@@ -108,5 +164,4 @@ func (p Patcher) Patch(ctx context.Context, before, after client.Object, was, is
 			condition.Message,
 		)
 	}
-	return nil
 }
