@@ -46,7 +46,7 @@ func (h *historian) record(ctx context.Context, request *admission.Request, old,
 	records, err := history.Decode(stored)
 	if err != nil {
 		// It was written while there was no admission. The next record says that something is missing.
-		record.Lost = 1
+		record.LoseBefore()
 	}
 	text := stored
 	if sent != stored && old != nil {
@@ -87,7 +87,7 @@ func (h *historian) recordDeletion(ctx context.Context, kind string, object clie
 	}
 	records, err := history.Decode(object.GetAnnotations()[v1alpha1.ChangesAnnotation])
 	if err != nil {
-		record.Lost = 1
+		record.LoseBefore()
 	}
 	actor := history.Actor{Name: request.UserInfo.Username, UID: request.UserInfo.UID}
 	if err := record.Stamp(string(request.UID), actor, h.clock.Now(), records); err != nil {

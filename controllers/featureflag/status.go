@@ -106,7 +106,7 @@ func setTimes(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
 		})
 	}
 	// A flag may have been switched off again before this controller came to look at it.
-	first := slices.IndexFunc(records, func(record history.Record) bool { return record.Enables })
+	first := slices.IndexFunc(records, func(record history.Record) bool { return record.Enables || record.LostEnables })
 	switch {
 	case to.FirstEnabledTime != nil:
 	case first >= 0:

@@ -50,7 +50,7 @@ func (r *Reconciler) expire(ctx context.Context, s *scope) error {
 
 // fold replaces detailed records beyond the object's limit by what says who, what and when.
 func (r *Reconciler) fold(ctx context.Context, s *scope) error {
-	if s.object == nil {
+	if s.object == nil || s.carries {
 		return nil
 	}
 	detailed, size := 0, 0

@@ -116,6 +116,8 @@ type scope struct {
 	changes []metav1.PartialObjectMetadata
 	// now is when the reconcile began.
 	now time.Time
+	// carries is true where records that are stored stay with the object too, so that none of them may be folded yet.
+	carries bool
 	// again is when something is to be looked at again, and zero where nothing is.
 	again time.Time
 }
@@ -186,36 +188,54 @@ func (r *Reconciler) move(ctx context.Context, s *scope) error {
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Ignoring malformed change records")
 	}
-	if !isTimed(s.object, records) {
+	isTimed := isTimed(s.object, records)
+	if !isTimed && len(s.object.GetAnnotations()[v1alpha1.ChangesAnnotation]) <= maxCarriedBytes {
 		return nil
 	}
 	if at := r.due(s, records); at.After(s.now) {
 		s.lookAgain(at)
 		return nil
 	}
-	spec, err := json.Marshal(s.object.SpecValue())
-	if err != nil {
+	// What the status has not seen stays with the object too, and is stored before admission finds no place for it.
+	s.carries = !isTimed
+	if isStored, err := r.store(ctx, s, records); err != nil || !isStored || !isTimed {
 		return err
 	}
+	return r.clear(ctx, s.object)
+}
+
+// store makes a FlagChange of each record of which there is none. It reports false where the namespace goes.
+func (r *Reconciler) store(ctx context.Context, s *scope, records []history.Record) (bool, error) {
+	spec, err := json.Marshal(s.object.SpecValue())
+	if err != nil {
+		return false, err
+	}
 	of := history.ObjectOf(r.Kind.Name, s.object)
+	stored := map[string]bool{}
+	for i := range s.changes {
+		stored[s.changes[i].Name] = true
+	}
 	for i := range records {
+		if stored[records[i].ID] {
+			continue
+		}
 		var after json.RawMessage
 		if i == len(records)-1 {
 			after = spec
 		}
 		change, err := history.NewChange(s.key.Namespace, of, v1alpha1.HistoryRecorded, &records[i], after)
 		if err != nil {
-			return err
+			return false, err
 		}
 		err = r.Client.Create(ctx, change)
 		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return ignoreTerminating(fmt.Errorf("record change %q of %s %q: %w", records[i].ID, r.Kind.Name, s.key.Name, err))
+			return false, ignoreTerminating(fmt.Errorf("record change %q of %s %q: %w", records[i].ID, r.Kind.Name, s.key.Name, err))
 		}
 		if err == nil {
 			r.tell(s.object, &records[i])
 		}
 	}
-	return r.clear(ctx, s.object)
+	return true, nil
 }
 
 // due is when the records of an object are moved: some seconds after the last change, so that an edit is not followed

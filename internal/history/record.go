@@ -104,7 +104,22 @@ type Record struct {
 	Omitted int `json:"omitted,omitempty"`
 	// Lost is the number of records right before this one that found no place.
 	Lost int `json:"lost,omitempty"`
+	// LostEnables is true where one of those that are lost enables a flag in some environment, or may do so.
+	LostEnables bool `json:"lostEnables,omitempty"`
 }
+
+// switches reports whether the change switches a flag on or off, or may do so, and so is among the last to be lost.
+func (r *Record) switches() bool {
+	switch r.Action {
+	case FlagToggled, FlagArchived, FlagRestored:
+		return true
+	default:
+		return r.Enables || r.LostEnables
+	}
+}
+
+// LoseBefore notes that records right before this one are lost, of which nothing is known.
+func (r *Record) LoseBefore() { r.Lost, r.LostEnables = r.Lost+1, true }
 
 // Change is one changed field.
 type Change struct {
@@ -179,8 +194,9 @@ func (r *Record) Stamp(id string, actor Actor, now time.Time, before []Record) e
 }
 
 // Encode returns the annotation that holds records, oldest first. What does not fit into MaxAnnotationBytes is left
-// out: first the changes of the oldest records, then the oldest records, of which the oldest that stays keeps count. No
-// records make no annotation, which is an empty one. Records are not changed.
+// out: first the changes of the oldest records, then the oldest records, those last that switch a flag on or off. The
+// next one keeps count, and says whether any of them enabled a flag. No records make no annotation, which is an empty
+// one. Records are not changed.
 func Encode(records []Record) (string, error) {
 	if len(records) == 0 {
 		return "", nil
@@ -207,18 +223,29 @@ func Encode(records []Record) (string, error) {
 			return "", fmt.Errorf("encode record %q: %w", records[i].ID, err)
 		}
 	}
-	first := 0
-	for ; first < len(records)-1 && size > MaxAnnotationBytes; first++ {
-		size -= len(encoded[first]) + 1
-		records[first+1].Lost += records[first].Lost + 1
-		if err := encode(first + 1); err != nil {
-			return "", fmt.Errorf("encode record %q: %w", records[first+1].ID, err)
+	lost := make([]bool, len(records))
+	for _, isMeant := range []func(*Record) bool{func(r *Record) bool { return !r.switches() }, (*Record).switches} {
+		for i := 0; i < len(records)-1 && size > MaxAnnotationBytes; i++ {
+			if lost[i] || !isMeant(&records[i]) {
+				continue
+			}
+			next := i + 1 + slices.Index(lost[i+1:], false) // The last one is never lost.
+			lost[i] = true
+			size -= len(encoded[i]) + 1
+			records[next].Lost += records[i].Lost + 1
+			records[next].LostEnables = records[next].LostEnables || records[i].LostEnables || records[i].Enables
+			if err := encode(next); err != nil {
+				return "", fmt.Errorf("encode record %q: %w", records[next].ID, err)
+			}
 		}
 	}
 	var text strings.Builder
 	text.Grow(size)
 	separator := byte('[')
-	for _, data := range encoded[first:] {
+	for i, data := range encoded {
+		if lost[i] {
+			continue
+		}
 		text.WriteByte(separator)
 		text.Write(data)
 		separator = ','
@@ -270,10 +297,11 @@ func newestFirst(a, b Record) int {
 	return cmp.Or(b.Time.Compare(a.Time.Time), cmp.Compare(b.ID, a.ID))
 }
 
-// EnablesIn reports whether the change enables a flag in the environment, or may do so as far as the record tells.
+// EnablesIn reports whether the change enables a flag in the environment, or one before it that is lost, or may do so as
+// far as the record tells.
 func (r Record) EnablesIn(environment string) bool {
 	mayEnable := func(change Change) bool { return change.mayEnable(environment) }
-	return r.Enables && (r.Omitted > 0 || len(r.Changes) == 0 || slices.ContainsFunc(r.Changes, mayEnable))
+	return r.LostEnables || r.Enables && (r.Omitted > 0 || len(r.Changes) == 0 || slices.ContainsFunc(r.Changes, mayEnable))
 }
 
 // mayEnable reports whether the field is what switches a flag on in the environment, or may be that.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,44 @@ func TestEncodeCountsTheRecordsThatItDrops(t *testing.T) {
 	}
 }
 
+// Somebody who writes faster than the operator moves records must not hide who switched a flag on, nor that it was on.
+func TestEncodeLosesLastWhoSwitchedAFlagOn(t *testing.T) {
+	on := history.Record{Action: history.FlagToggled, Enables: true}
+	if err := on.Stamp("on", history.Actor{Name: "pat@example.com"}, noon, nil); err != nil {
+		t.Fatal(err)
+	}
+	records := []history.Record{on}
+	for i := range 500 {
+		records = append(records, stamped(t, fmt.Sprintf("r-%d", i), records, 1, 10))
+	}
+	records = encodeAndDecode(t, records)
+	if records[0].ID != "on" || !records[0].Enables {
+		t.Errorf("the oldest record is %+v", records[0])
+	}
+	for i := range 1000 {
+		off := history.Record{Action: history.FlagToggled}
+		if err := off.Stamp(fmt.Sprintf("off-%d", i), history.Actor{Name: "pat@example.com"}, noon, records); err != nil {
+			t.Fatal(err)
+		}
+		if records = append(records, off); i%250 == 249 {
+			records = encodeAndDecode(t, records)
+		}
+	}
+	if records[0].ID == "on" {
+		t.Fatal("nothing is lost")
+	}
+	lost := len(records)
+	for i := range records {
+		lost += records[i].Lost
+	}
+	if lost != 1501 {
+		t.Errorf("%d records are kept or counted, want 1501", lost)
+	}
+	if !slices.ContainsFunc(records, func(record history.Record) bool { return record.EnablesIn("production") }) {
+		t.Error("nothing tells any more that the flag may have been on")
+	}
+}
+
 func encodeAndDecode(t *testing.T, records []history.Record) []history.Record {
 	t.Helper()
 	text, err := history.Encode(records)
@@ -226,6 +265,8 @@ func TestRecordsSayWhereTheyEnable(t *testing.T) {
 		want   bool
 	}{
 		"it enables nothing":           {nothing, false},
+		"one before it may have":       {history.Record{Lost: 1, LostEnables: true}, true},
+		"those before it have not":     {history.Record{Lost: 1}, false},
 		"it enables production":        {enables(production+".enabled", "true"), true},
 		"it enables staging":           {enables("spec.environments[staging].enabled", "true"), false},
 		"production is added, on":      {enables(production, `{"enabled":true}`), true},
