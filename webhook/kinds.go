@@ -100,6 +100,7 @@ func (r *flagEnvironments) mistakes(
 		mistakes = validation.FlagEnvironmentUpdate(old, environment)
 	}
 	mistakes = append(mistakes, validation.NewSuspension(old, environment, r.clock.Now())...)
+	mistakes = append(mistakes, validation.NewPinAgain(old, environment)...)
 	revision := validation.NewRevision(old, environment)
 	if revision == 0 || len(mistakes) > 0 {
 		return mistakes, nil

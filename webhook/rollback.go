@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,9 +59,8 @@ func (r *flagEnvironments) effects(
 
 // asksAgain reports whether a change asks for the pinned revision anew, in place of what is served.
 func asksAgain(old, environment *v1alpha1.FlagEnvironment) bool {
-	asked := environment.Annotations[v1alpha1.PinAgainAnnotation]
-	return asked != old.Annotations[v1alpha1.PinAgainAnnotation] &&
-		asked == strconv.FormatInt(old.Status.PublishedRevision, 10)
+	asked := validation.PinAgain(environment)
+	return asked != 0 && asked != validation.PinAgain(old) && asked == old.Status.PublishedRevision
 }
 
 func pinOf(environment *v1alpha1.FlagEnvironment) int64 {

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
@@ -100,6 +102,22 @@ func TestAsksForThePinnedRevisionAnew(t *testing.T) {
 	} {
 		if got := asksAgain(environment(tc.before), environment(tc.after)); got != tc.want {
 			t.Errorf("%s: %t, want %t", name, got, tc.want)
+		}
+	}
+}
+
+// A pin anew in the place of what is not served did nothing, without a word.
+func TestAdmissionRefusesAPinAnewOfWhatIsNotServed(t *testing.T) {
+	rules := &flagEnvironments{objects{clock: clocktesting.NewFakePassiveClock(time.Now())}}
+	old := builders.MakeEnvironment("production", "shop").Defaulted().Obj()
+	old.Spec.Publish.Revision = new(int64(3))
+	old.Status.PublishedRevision = 8
+	for asked, want := range map[string]int{"7": 1, "8": 0} {
+		environment := old.DeepCopy()
+		environment.Annotations = map[string]string{v1alpha1.PinAgainAnnotation: asked}
+		mistakes, err := rules.mistakes(t.Context(), old, environment)
+		if err != nil || len(mistakes) != want {
+			t.Errorf("asked for revision %s in the place of 8: %v, %v", asked, mistakes, err)
 		}
 	}
 }

@@ -140,7 +140,7 @@ const (
 
 	// PinAgainAnnotation on a FlagEnvironment asks for the pinned revision anew, where it is served as another revision
 	// with flags off by brakes that were lifted since. Its value is the number of the revision that is served, which is to
-	// be replaced; any other number asks for nothing.
+	// be replaced; admission refuses any other number.
 	PinAgainAnnotation = "flags.jackstaff.dev/pin-again"
 
 	// RotateKeysRequestedAtAnnotation on a FlagEnvironment asks for another pair of SDK keys; its value is an RFC 3339

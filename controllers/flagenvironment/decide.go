@@ -4,7 +4,6 @@
 package flagenvironment
 
 import (
-	"strconv"
 	"time"
 
 	"k8s.io/utils/ptr"
@@ -132,15 +131,6 @@ func pinServed(f facts) int64 {
 		return wanted
 	}
 	return 0
-}
-
-// pinAgain is the number in the annotation that asks for the pinned revision anew, and 0 where it holds none.
-func pinAgain(environment *v1alpha1.FlagEnvironment) int64 {
-	revision, err := strconv.ParseInt(environment.Annotations[v1alpha1.PinAgainAnnotation], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return revision
 }
 
 // unansweredRequest returns the publish request of the environment that nobody has answered yet, and "" where there is

@@ -27,6 +27,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/internal/status"
 	"github.com/jackstaff-dev/jackstaff/internal/topics"
+	"github.com/jackstaff-dev/jackstaff/internal/validation"
 )
 
 // +kubebuilder:rbac:groups=flags.jackstaff.dev,resources=featureflags;flagenvironments;flagaudiences;flagevents,verbs=get;list;watch
@@ -134,7 +135,7 @@ func (s *scope) facts() facts {
 		revision:       s.state.revision(),
 		digest:         s.state.served.Digest,
 		pinned:         s.state.served.PinnedRevision,
-		pinAgain:       pinAgain(s.environment),
+		pinAgain:       validation.PinAgain(s.environment),
 		breakGlass:     s.state.served.BreakGlass != nil,
 		braked:         len(s.state.braked) > 0,
 		intact:         s.state.served.Intact(s.environment),
