@@ -4,6 +4,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -16,8 +17,11 @@ import (
 // field is read from what comes before.
 const nullSuffix = ": null is not a value here; give a value or leave the field out"
 
-// readBody reads JSON into what huma asks for, and refuses a null where it would mean nothing. Huma itself takes a null
-// for a field that was left out.
+// twiceSuffix ends what is said of a member that an object has twice, like nullSuffix.
+const twiceSuffix = ": is there twice; send it once"
+
+// readBody reads JSON into what huma asks for, and refuses a null where it would mean nothing, and a member that is there
+// twice. Huma itself takes a null for a field that was left out, and of two members the last.
 func readBody(data []byte, into any) error {
 	if err := json.Unmarshal(data, into); err != nil {
 		return err
@@ -25,10 +29,38 @@ func readBody(data []byte, into any) error {
 	if _, untyped := into.(*any); untyped {
 		return nil
 	}
+	if path := twiceAt(json.NewDecoder(bytes.NewReader(data))); path != "" {
+		return fmt.Errorf("%s%s", strings.TrimPrefix(path, "."), twiceSuffix)
+	}
 	if path := nullAt(data, reflect.TypeOf(into).Elem()); path != "" {
 		return fmt.Errorf("%s%s", strings.TrimPrefix(path, "."), nullSuffix)
 	}
 	return nil
+}
+
+// twiceAt is the path of the first member that an object has twice in the next value, and empty where there is none.
+func twiceAt(decoder *json.Decoder) string {
+	token, err := decoder.Token()
+	delimiter, _ := token.(json.Delim)
+	seen := map[string]bool{}
+	for i := 0; err == nil && delimiter != 0 && decoder.More(); i++ {
+		step := fmt.Sprintf("[%d]", i)
+		if delimiter == '{' {
+			name, _ := decoder.Token()
+			step = fmt.Sprintf(".%s", name)
+			if seen[step] {
+				return step
+			}
+			seen[step] = true
+		}
+		if path := twiceAt(decoder); path != "" {
+			return step + path
+		}
+	}
+	if delimiter != 0 {
+		_, _ = decoder.Token() // The end of the value, which is well-formed.
+	}
+	return ""
 }
 
 // nullAt is the path of the first field that is null and may not be, and empty where there is none. Null is for fields

@@ -152,6 +152,7 @@ var _ = Describe("What all views have in common", func() {
 			`{"enabled": "yes"}`:                   http.StatusUnprocessableEntity,
 			`{"enabled": true, "unexpected": "x"}`: http.StatusUnprocessableEntity,
 			`{}`:                                   http.StatusUnprocessableEntity,
+			`{"enabled": true, "enabled": false}`:  http.StatusUnprocessableEntity,
 		} {
 			answer := world.Call(editor, http.MethodPut, path, body)
 			Expect(answer.Status).To(Equal(status), body+": "+string(answer.Body))

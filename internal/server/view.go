@@ -345,8 +345,10 @@ func init() {
 				refused.Status = http.StatusBadRequest
 			}
 			said := FieldError{Field: cmp.Or(name, place), Message: detailed.ErrorDetail().Message}
-			if field, isNull := strings.CutSuffix(said.Message, nullSuffix); isNull && name == "" {
-				said = FieldError{Field: field, Message: strings.TrimPrefix(nullSuffix, ": ")}
+			for _, suffix := range []string{nullSuffix, twiceSuffix} {
+				if field, is := strings.CutSuffix(said.Message, suffix); is && name == "" {
+					said = FieldError{Field: field, Message: strings.TrimPrefix(suffix, ": ")}
+				}
 			}
 			if missing := required.FindStringSubmatch(said.Message); missing != nil {
 				said.Message = fmt.Sprintf("the property %q is missing", missing[1])
