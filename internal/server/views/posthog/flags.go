@@ -78,7 +78,7 @@ func (v *view) show(ctx context.Context, at *lookup.Place, flag *v1alpha1.Featur
 		IsRemoteConfiguration: filters.IsRemoteConfiguration(flag, at.Environment.Name),
 		HasEncryptedPayloads:  hasSecrets(flag),
 		EvaluationRuntime:     filters.Runtimes[flag.Spec.Runtime],
-		BucketingIdentifier:   filters.BucketingIdentifier(config),
+		BucketingIdentifier:   stored.Identifier(config, at.Environment.Name),
 		CreateInFolder:        stored.CreateInFolder,
 		UpdatedAt:             server.Time(server.UpdatedAt(flag)),
 		Status:                strings.ToUpper(status),

@@ -56,6 +56,22 @@ var _ = Describe("What comes back", func() {
 		s.patch("new", `{"evaluation_runtime": null, "bucketing_identifier": null}`)
 	})
 
+	It("keeps what a flag hashes while no group hashes", func() {
+		s := openShop()
+		const third = `"filters": {"groups": [{"properties": [], "rollout_percentage": 33}]}`
+		byDevice := HaveKeyWithValue("bucketing_identifier", "device_id")
+		Expect(s.create(`{"key": "new", "bucketing_identifier": "device_id"}`)).To(byDevice)
+		Expect(s.patch("new", `{"name": "x"}`)).To(byDevice)
+		Expect(s.patch("new", `{`+third+`}`)).To(byDevice)
+		rules := s.resource("new").Spec.Environments[0].Rules
+		Expect(rules).To(ConsistOf(HaveField("HashAttribute", filters.DeviceID)))
+		Expect(s.patch("new", `{"filters": {"groups": []}}`)).To(byDevice)
+		Expect(s.patch("new", `{"bucketing_identifier": "distinct_id"}`)).NotTo(byDevice)
+		Expect(s.patch("new", `{`+third+`}`)).NotTo(byDevice)
+		Expect(s.patch("new", `{"bucketing_identifier": "device_id", "filters": {"groups": []}}`)).To(byDevice)
+		Expect(s.get("new")).To(byDevice)
+	})
+
 	It("changes not one byte of an awkward flag as it was shown", func() {
 		s := openShop()
 		world.Create(

@@ -98,7 +98,7 @@ func IsRemoteConfiguration(flag *v1alpha1.FeatureFlag, environment string) bool 
 func BucketingIdentifier(config *v1alpha1.EnvironmentConfig) string {
 	if config != nil &&
 		slices.ContainsFunc(config.Rules, func(rule v1alpha1.Rule) bool { return rule.HashAttribute == DeviceID }) {
-		return "device_id"
+		return deviceIdentifier
 	}
 	return DistinctID
 }
