@@ -244,3 +244,16 @@ func TestDisplayName(t *testing.T) {
 		t.Error(name)
 	}
 }
+
+// A message names a type as the request does, and not as the Kind.
+func TestWords(t *testing.T) {
+	for kind, want := range map[string]string{
+		"it is not of the flag's type Number":       "it is not of the flag's type NUMBER",
+		"a Boolean flag has exactly two variations": "a BOOLEAN flag has exactly two variations",
+		"enableAt is after disableAt":               "scheduledEnableAt is after scheduledDisableAt",
+	} {
+		if got := words().Replace(kind); got != want {
+			t.Errorf("%q and not %q", got, want)
+		}
+	}
+}

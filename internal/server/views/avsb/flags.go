@@ -6,6 +6,7 @@ package avsb
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -197,11 +198,17 @@ func (v *view) updateFlag(ctx context.Context, input *updateFlagInput) (*tagged[
 		return nil, err
 	}
 	body := &input.Body
+	var fixed []server.FieldError
 	if body.Key != nil && *body.Key != flag.Key() {
-		return nil, server.InvalidField("key", "cannot be changed; it is %q", flag.Key())
+		fixed = append(fixed, server.FieldError{Field: "key", Message: fmt.Sprintf("cannot be changed; it is %q", flag.Key())})
 	}
 	if body.Type != nil && flagTypes.kind(*body.Type) != flag.Spec.Type {
-		return nil, server.InvalidField("type", "cannot be changed; it is %s", flagTypes[flag.Spec.Type])
+		fixed = append(fixed, server.FieldError{
+			Field: "type", Message: "cannot be changed; it is " + flagTypes[flag.Spec.Type],
+		})
+	}
+	if len(fixed) > 0 {
+		return nil, server.Invalid(fixed...)
 	}
 	around, err := v.surroundings(ctx, project, flag)
 	if err != nil {

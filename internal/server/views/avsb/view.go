@@ -8,7 +8,6 @@ package avsb
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"k8s.io/utils/clock"
@@ -73,10 +72,7 @@ func New(deps server.Deps) *server.View {
 	v.registerEnvironments(api)
 	v.registerCatalogue(api)
 	v.registerHeartbeat(api)
-	api.Words = strings.NewReplacer(
-		"enableAt", "scheduledEnableAt", "disableAt", "scheduledDisableAt", "variation and split", "one or more variations",
-		"write name: ", "write key: ",
-	)
+	api.Words = words()
 	api.Serve("/api/orgs/")
 	api.ServeWith(anyOrigin(api), heartbeatPath)
 	return api

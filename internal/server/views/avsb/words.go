@@ -5,7 +5,20 @@ package avsb
 
 import (
 	"regexp"
+	"strings"
 )
+
+// words are the view's words for those of the Kinds in messages.
+func words() *strings.Replacer {
+	pairs := []string{
+		"enableAt", "scheduledEnableAt", "disableAt", "scheduledDisableAt", "variation and split", "one or more variations",
+		"write name: ", "write key: ",
+	}
+	for of, word := range flagTypes {
+		pairs = append(pairs, "flag's type "+string(of), "flag's type "+word, "a "+string(of)+" flag", "a "+word+" flag")
+	}
+	return strings.NewReplacer(pairs...)
+}
 
 // renames are the view's names for what begins the path of a field, in the order in which they are tried.
 var renames = []struct {

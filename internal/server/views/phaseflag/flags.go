@@ -147,7 +147,7 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 			return err
 		},
 		Part:    func(flag *v1alpha1.FeatureFlag) any { return input.Body.part(flag, environment.Name) },
-		Rename:  func(path string) string { return rename(path) },
+		Rename:  func(path string) string { return input.Body.single(rename(path)) },
 		IfMatch: input.IfMatch,
 	})
 	if err != nil {

@@ -4,6 +4,7 @@
 package phaseflag
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"testing"
@@ -34,6 +35,23 @@ func TestKeysGoThroughFlagsOnce(t *testing.T) {
 	}
 }
 
+// A mistake is told where the request has it: the Kind's list of values is a value here.
+func TestSingle(t *testing.T) {
+	update := Update{TargetingRules: []Rule{{}, {Conditions: []Condition{
+		{Value: json.RawMessage(`["a"]`)}, {Value: json.RawMessage(`"a"`)},
+	}}}}
+	for path, want := range map[string]string{
+		"targeting_rules[1].conditions[0].value[0]": "targeting_rules[1].conditions[0].value[0]",
+		"targeting_rules[1].conditions[1].value[0]": "targeting_rules[1].conditions[1].value",
+		"targeting_rules[1].conditions[1].operator": "targeting_rules[1].conditions[1].operator",
+		"variations[0].value":                       "variations[0].value",
+	} {
+		if got := update.single(path); got != want {
+			t.Errorf("%s is told as %s, want %s", path, got, want)
+		}
+	}
+}
+
 // A message names an operator as the request does, and not as the Kind, whatever comes after it.
 func TestWords(t *testing.T) {
 	for kind, want := range map[string]string{
@@ -41,6 +59,8 @@ func TestWords(t *testing.T) {
 		"operator GreaterThan takes exactly one value":   "operator gt takes exactly one value",
 		"operator GreaterThanOrEqual: must be a number":  "operator gte: must be a number",
 		"operator Exists takes no values":                "operator exists takes no values",
+		"it is not of the flag's type JSON":              "it is not of the flag's type json",
+		"a Boolean flag has exactly two variations":      "a boolean flag has exactly two variations",
 	} {
 		if got := words().Replace(kind); got != want {
 			t.Errorf("%q and not %q", got, want)

@@ -4,6 +4,7 @@
 package phaseflag
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -360,6 +361,19 @@ func names(flag *v1alpha1.FeatureFlag, environment string, order []int) server.R
 		}
 		return fieldNames.Replace(path)
 	}
+}
+
+// single is the path of a value that the request does not give as a list, of which the Kind has one.
+func (u *Update) single(path string) string {
+	for i, rule := range u.TargetingRules {
+		for j, condition := range rule.Conditions {
+			value := fmt.Sprintf("targeting_rules[%d].conditions[%d].value", i, j)
+			if path == value+"[0]" && !bytes.HasPrefix(condition.Value, []byte("[")) {
+				return value
+			}
+		}
+	}
+	return path
 }
 
 var fieldNames = strings.NewReplacer("displayName", "name", "defaultVariation", "default_variation")

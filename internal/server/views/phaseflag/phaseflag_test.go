@@ -771,7 +771,7 @@ var _ = Describe("What is wrong", func() {
 			{http.MethodPut, flag, condition(`"attribute": "a", "operator": "is", "value": ["x", "y"]`), invalid, `"field":"targeting_rules[0].conditions[0].value"`},
 			{http.MethodPut, flag, condition(`"attribute": "a", "operator": "is", "value": {"x": 1}`), invalid, `"field":"targeting_rules[0].conditions[0].value"`},
 			{http.MethodPut, flag, condition(`"attribute": "a", "operator": "is"`), invalid, `"field":"targeting_rules[0].conditions[0].value"`},
-			{http.MethodPut, flag, condition(`"attribute": "a", "operator": "gt", "value": "tall"`), invalid, `"field":"targeting_rules[0].conditions[0].value[0]"`},
+			{http.MethodPut, flag, condition(`"attribute": "a", "operator": "gt", "value": "tall"`), invalid, `"field":"targeting_rules[0].conditions[0].value"`},
 			{http.MethodPut, flag, condition(`"attribute": "a", "operator": "exists", "value": true`), invalid, `"field":"targeting_rules[0].conditions[0].value"`},
 			{http.MethodPut, flag, condition(`"operator": "exists"`), invalid, "attribute"},
 			{http.MethodPut, s.path("/nothing"), `{}`, http.StatusNotFound, "nothing"},

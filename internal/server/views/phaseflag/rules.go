@@ -351,5 +351,8 @@ func words() *strings.Replacer {
 			pairs = append(pairs, "operator "+string(operator.of)+end, "operator "+operator.name+end)
 		}
 	}
+	for word, of := range types {
+		pairs = append(pairs, "flag's type "+string(of), "flag's type "+word, "a "+string(of)+" flag", "a "+word+" flag")
+	}
 	return strings.NewReplacer(pairs...)
 }
