@@ -171,8 +171,9 @@ func (c *changes) requeue(environment types.NamespacedName, drained map[change]s
 	}
 }
 
-// handler remembers each event that can change a datafile and enqueues the environments of its namespace.
-func (c *changes) handler(from source) handler.EventHandler {
+// handler remembers each event that can change a datafile and enqueues the environments of its namespace. Refresh is
+// called with objects of which nothing changed that can.
+func (c *changes) handler(from source, refresh func(client.Object)) handler.EventHandler {
 	enqueue := func(object client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		for _, environment := range c.add(object.GetNamespace(), change{source: from, name: object.GetName()}) {
 			queue.Add(reconcile.Request{NamespacedName: environment})
@@ -197,6 +198,8 @@ func (c *changes) handler(from source) handler.EventHandler {
 				e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration(),
 				e.ObjectOld.GetUID() != e.ObjectNew.GetUID():
 				enqueue(e.ObjectNew, queue)
+			default:
+				refresh(e.ObjectNew)
 			}
 			c.event(from, e.ObjectNew) // After its change is remembered, which a publish request waits for.
 		},

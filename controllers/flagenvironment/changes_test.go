@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -45,8 +46,12 @@ func TestBrakesGoFirst(t *testing.T) {
 			queue, _ := fairqueue.New(2)("", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]()).(priorityqueue.PriorityQueue[reconcile.Request])
 			defer queue.ShutDown()
 			tc.before.ResourceVersion, tc.after.ResourceVersion = "1", "2"
-			events := followed.handler(flagSource)
+			var refreshed client.Object
+			events := followed.handler(flagSource, func(object client.Object) { refreshed = object })
 			events.Update(t.Context(), event.UpdateEvent{ObjectOld: tc.before, ObjectNew: tc.after}, queue)
+			if (refreshed == tc.after) != tc.ignored {
+				t.Errorf("what is held of the cache's object is made anew: %v, want that after a status alone", refreshed)
+			}
 			if tc.ignored {
 				if queue.Len() != 0 {
 					t.Error("the environment is compiled again for nothing")

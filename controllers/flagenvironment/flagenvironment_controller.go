@@ -81,9 +81,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 				instancesChanged(),
 			),
 		)).
-		Watches(&v1alpha1.FeatureFlag{}, r.changes.handler(flagSource)).
-		Watches(&v1alpha1.FlagAudience{}, r.changes.handler(audienceSource)).
-		Watches(&v1alpha1.FlagEvent{}, r.changes.handler(eventSource)).
+		Watches(&v1alpha1.FeatureFlag{}, r.changes.handler(flagSource, r.projects.refresh)).
+		Watches(&v1alpha1.FlagAudience{}, r.changes.handler(audienceSource, r.projects.refresh)).
+		Watches(&v1alpha1.FlagEvent{}, r.changes.handler(eventSource, r.projects.refresh)).
 		WatchesMetadata(&corev1.ConfigMap{}, r.datafileHandler()).
 		WatchesRawSource(ctrlsource.Func(r.followDeliveries)).
 		WatchesRawSource(ctrlsource.Func(r.followBudgets)).

@@ -6,6 +6,9 @@ package flagenvironment
 import (
 	"sync"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 )
 
@@ -27,6 +30,20 @@ func (p *projects) of(namespace string) *compile.Project {
 		p.byNamespace[namespace] = project
 	}
 	return project
+}
+
+// refresh makes the namespace hold an object as the cache has it now, where nothing changed that is compiled.
+func (p *projects) refresh(object client.Object) {
+	audience, is := object.(*v1alpha1.FlagAudience)
+	if !is {
+		return
+	}
+	p.mu.Lock()
+	project := p.byNamespace[audience.Namespace]
+	p.mu.Unlock()
+	if project != nil {
+		project.RefreshAudience(audience)
+	}
 }
 
 // forget drops a namespace that has no environment any more. What is still used stays with whoever uses it.

@@ -6,6 +6,7 @@ package compile
 import (
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 	"weak"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -47,6 +48,18 @@ func (p *Project) audience(audience *v1alpha1.FlagAudience) *audienceInput {
 	compiled := newAudienceInput(audience, version)
 	p.audiences[audience.Name] = compiled
 	return compiled
+}
+
+// RefreshAudience makes an audience that is not compiled yet be held as that object, which must not change any more, where
+// only its metadata or its status is another. A cache replaces the whole object, and the old one would be held beside it.
+func (p *Project) RefreshAudience(audience *v1alpha1.FlagAudience) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known, ok := p.audiences[audience.Name]; ok && versionOf(audience).is(known.version) {
+		if source := known.source.Load(); source != nil {
+			known.source.CompareAndSwap(source, audience) // Not where it was compiled meanwhile.
+		}
+	}
 }
 
 // forgetAudience drops an audience that is gone. Environments that have not seen that yet keep it for as long.
@@ -102,7 +115,7 @@ type audienceInput struct {
 	invalid error
 
 	once   sync.Once
-	source *v1alpha1.FlagAudience // Nil once it is compiled.
+	source atomic.Pointer[v1alpha1.FlagAudience] // Nil once it is compiled.
 	form   *datafile.Audience
 	part   datafile.Part
 	err    error
@@ -110,9 +123,9 @@ type audienceInput struct {
 
 // newAudienceInput checks the audience, which must not change any more.
 func newAudienceInput(audience *v1alpha1.FlagAudience, version version) *audienceInput {
-	return &audienceInput{
-		version: version, source: audience, invalid: validation.FlagAudience(audience).ToAggregate(),
-	}
+	input := &audienceInput{version: version, invalid: validation.FlagAudience(audience).ToAggregate()}
+	input.source.Store(audience)
+	return input
 }
 
 // compiled returns the audience as the datafile has it. It fails where the audience is not valid.
@@ -122,9 +135,9 @@ func (i *audienceInput) compiled() (*datafile.Audience, datafile.Part, error) {
 	}
 	i.once.Do(func() {
 		// What is valid compiles; a part of strings and of valid conditions is encoded.
-		i.form = compileAudience(i.source)
-		i.part, i.err = datafile.NewPart(i.source.Name, i.form)
-		i.source = nil
+		source := i.source.Swap(nil)
+		i.form = compileAudience(source)
+		i.part, i.err = datafile.NewPart(source.Name, i.form)
 	})
 	return i.form, i.part, i.err
 }

@@ -184,6 +184,33 @@ func TestOnlyAudiencesThatAreReferredToAreInTheDatafile(t *testing.T) {
 	holds("without the flag", false)
 }
 
+// A status that is written makes a cache hold the whole audience anew. Without the new one in its place, a namespace of
+// large audiences that no flag names would take twice the memory.
+func TestAProjectHoldsTheAudienceThatTheCacheHolds(t *testing.T) {
+	project := NewProject()
+	environment := project.NewEnvironment("production", nil)
+	first, again, edited := storedAudience(1, "alice"), storedAudience(1, "alice"), storedAudience(2, "bob")
+	environment.SetAudience(first)
+	held := project.audiences["beta"]
+	project.RefreshAudience(edited)
+	if held.source.Load() != first {
+		t.Error("an environment would see an edit that it was not given")
+	}
+	project.RefreshAudience(again)
+	if held.source.Load() != again {
+		t.Error("the object that the cache no longer has is held")
+	}
+	environment.SetFlag(storedFlag(1, "production"))
+	environment.Compile()
+	project.RefreshAudience(first)
+	if held.source.Load() != nil {
+		t.Error("the object is held although it is compiled")
+	}
+	if audience, ok := environment.Audience("beta"); !ok || audience.Members[0] != "alice" {
+		t.Errorf("the environment serves %v", audience)
+	}
+}
+
 // Environments are compiled by several workers at once. An audience that is broken for a moment would take a flag out of
 // the file of another environment.
 func TestEnvironmentsShareAudiencesAtOnce(t *testing.T) {
