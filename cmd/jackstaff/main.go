@@ -13,8 +13,10 @@ import (
 	// Schedules name time zones, and not every machine has a tz database.
 	_ "time/tzdata"
 
+	"github.com/go-logr/logr"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // Users of clouds have their own ways to get a token.
+	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
 	"github.com/jackstaff-dev/jackstaff/internal/cli"
@@ -24,6 +26,8 @@ import (
 var version = "dev"
 
 func main() {
+	// The client logs each failed attempt, beside the error that the command line explains.
+	klog.SetLogger(logr.Discard())
 	app := &cli.App{
 		Streams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
 		Clock:   clock.RealClock{},
