@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -307,3 +309,111 @@ func removeNamespace(name string) error {
 	namespace.Spec.Finalizers = nil
 	return k8s.SubResource("finalize").Update(ctx, namespace)
 }
+
+var _ = Describe("Faults of the API server", func() {
+	It("publishes again what conflicts with somebody else's write", func() {
+		namespace := makeNamespace()
+		operator := startOperator()
+		create(builders.MakeEnvironment("production", namespace).Obj(), onFlag("checkout", namespace))
+		Eventually(func(g Gomega) { isServed(g, namespace, "production", "checkout", true) }).Should(Succeed())
+		last := revisionOf(Default, namespace, "production")
+		conflicts := 3
+		refuse := func(verb string, object client.Object) bool {
+			if verb != "update" || object.GetName() != "flags-production" || conflicts == 0 {
+				return false
+			}
+			conflicts--
+			return true
+		}
+		operator.faults.refuse.Store(&refuse)
+		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
+		Eventually(func(g Gomega) {
+			isServed(g, namespace, "production", "checkout", false)
+			g.Expect(revisionOf(g, namespace, "production")).To(Equal(last+1), "a retry must not use up revisions")
+		}).Should(Succeed())
+	})
+
+	It("knows which revision changed a flag though the history could not be pruned after it", func() {
+		namespace := makeNamespace()
+		operator := startOperator()
+		create(
+			builders.MakeEnvironment(
+				"production",
+				namespace,
+			).Spec(
+				func(spec *v1alpha1.FlagEnvironmentSpec) { spec.Publish.RevisionHistoryLimit = new(int32(1)) },
+			).Obj(),
+			onFlag("checkout", namespace),
+		)
+		revisionIsKnown := func(g Gomega, enabled bool) {
+			isServed(g, namespace, "production", "checkout", enabled)
+			g.Expect(fetch(g, onFlag("checkout", namespace)).Status.Environments).To(
+				HaveExactElements(HaveField("Served.Revision", revisionOf(g, namespace, "production"))))
+		}
+		Eventually(func(g Gomega) { revisionIsKnown(g, true) }).Should(Succeed())
+		var refused atomic.Bool
+		refuse := func(verb string, _ client.Object) bool {
+			return verb == "delete" && refused.CompareAndSwap(false, true)
+		}
+		operator.faults.refuse.Store(&refuse)
+		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
+		Eventually(func(g Gomega) { revisionIsKnown(g, false) }).Should(Succeed())
+	})
+
+	It("loses nothing while the API server is away", func() {
+		namespace := makeNamespace()
+		operator := startOperator()
+		create(
+			builders.MakeEnvironment("production", namespace).Obj(),
+			onFlag("checkout", namespace),
+			onFlag("search", namespace),
+		)
+		Eventually(func(g Gomega) { isServed(g, namespace, "production", "search", true) }).Should(Succeed())
+		operator.link.set(true)
+		edit(onFlag("checkout", namespace), func(flag *v1alpha1.FeatureFlag) { flag.Spec.Environments[0].Enabled = false })
+		Expect(k8s.Delete(context.Background(), onFlag("search", namespace))).To(Succeed())
+		Expect(k8s.Delete(context.Background(), datafileOf(Default, namespace, "production"))).To(Succeed())
+		create(onFlag("payments", namespace))
+		operator.link.set(false)
+		Eventually(func(g Gomega) {
+			isServed(g, namespace, "production", "checkout", false)
+			isServed(g, namespace, "production", "payments", true)
+			g.Expect(flagIn(g, datafileOf(g, namespace, "production"), "search")).To(BeNil())
+		}).WithTimeout(30 * time.Second).Should(Succeed())
+	})
+
+	It("tells in the status why a write is refused", func() {
+		namespace := makeNamespace()
+		operator := startOperator()
+		refuse := func(_ string, object client.Object) bool {
+			return strings.HasPrefix(object.GetName(), "flags-production")
+		}
+		operator.faults.refuse.Store(&refuse)
+		environment := builders.MakeEnvironment("production", namespace).Obj()
+		create(environment)
+		Eventually(func(g Gomega) {
+			published := conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition)
+			g.Expect(published.Reason).To(Equal(v1alpha1.WriteFailedReason))
+			g.Expect(published.Message).To(ContainSubstring("injected failure"))
+		}).Should(Succeed())
+		operator.faults.refuse.Store(nil)
+		Eventually(func(g Gomega) {
+			g.Expect(
+				conditionOf(fetch(g, environment).Status.Conditions, v1alpha1.PublishedCondition).Status,
+			).To(
+				Equal(metav1.ConditionTrue),
+			)
+		}).Should(Succeed())
+		Expect(
+			apierrors.IsNotFound(
+				k8s.Get(
+					context.Background(),
+					client.ObjectKey{Namespace: namespace, Name: "flags-production-r2"},
+					&corev1.ConfigMap{},
+				),
+			),
+		).To(
+			BeTrue(),
+		)
+	})
+})
