@@ -5,6 +5,7 @@ package flagenvironment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,19 +30,31 @@ const (
 )
 
 // sourceKinds are the Kinds of what goes into datafiles.
-var sourceKinds = map[source]string{flagSource: flagKind, audienceSource: audienceKind, eventSource: eventKind}
+var sourceKinds = map[source]struct {
+	name    string
+	newList func() client.ObjectList
+}{
+	flagSource:     {flagKind, func() client.ObjectList { return &v1alpha1.FeatureFlagList{} }},
+	audienceSource: {audienceKind, func() client.ObjectList { return &v1alpha1.FlagAudienceList{} }},
+	eventSource:    {eventKind, func() client.ObjectList { return &v1alpha1.FlagEventList{} }},
+}
 
 // catchingUp is what the API server held when a publish request was seen first.
 type catchingUp struct {
 	request string
 	since   time.Time
-	// newest are the newest resource versions, and names the names of all objects.
-	newest map[source]string
-	names  map[source]sets.Set[string]
-	// horizon are the resource versions of the lists: what is newer was stored after them.
-	horizon map[source]string
+	stored  map[source]*stored
 	// isDone is true once the watches have shown all of that.
 	isDone bool
+}
+
+// stored is what the API server held of one Kind in a namespace.
+type stored struct {
+	// newest is the newest resource version of an object, and empty where there is none.
+	newest string
+	names  sets.Set[string]
+	// horizon is the resource version of the list: what is newer was stored after it.
+	horizon string
 }
 
 // catchUp finds out whether the watches have shown everything that was stored before a publish was asked for. Each Kind
@@ -54,13 +67,11 @@ func (r *Reconciler) catchUp(ctx context.Context, s *scope) error {
 		return nil
 	}
 	if s.state.catchingUp == nil || s.state.catchingUp.request != request {
-		begun, err := r.stored(ctx, s.environment.Namespace)
+		held, err := r.stored(ctx, s.environment.Namespace)
 		if err != nil { // Such as while a CRD is gone: brakes and restores must not wait for its return.
 			log.FromContext(ctx).Error(err, "Answering a publish request by what the watches have shown")
-			begun = &catchingUp{isDone: true}
 		}
-		begun.request, begun.since = request, s.now
-		s.state.catchingUp = begun
+		s.state.catchingUp = &catchingUp{request: request, since: s.now, stored: held, isDone: err != nil}
 	}
 	wanted := s.state.catchingUp
 	if wanted.isDone {
@@ -85,61 +96,63 @@ func waitsAlready(s *scope, request string) bool {
 	return waiting != nil && waiting.RequestedAt == request
 }
 
-// stored reads what the API server holds of the objects that go into datafiles.
-func (r *Reconciler) stored(ctx context.Context, namespace string) (*catchingUp, error) {
-	found := &catchingUp{
-		newest: map[source]string{}, horizon: map[source]string{}, names: map[source]sets.Set[string]{},
-	}
+// stored reads what the API server holds of the objects that go into datafiles. A list waits for the API server's own
+// cache to be told of progress, which it is for all Kinds at the same time: they are listed together.
+func (r *Reconciler) stored(ctx context.Context, namespace string) (map[source]*stored, error) {
+	found, errs := map[source]*stored{}, make(chan error, len(sourceKinds))
 	for from, kind := range sourceKinds {
-		names := sets.New[string]()
-		page := &metav1.PartialObjectMetadataList{}
-		for {
-			page.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind + "List"))
-			if err := r.Live.List(ctx, page, client.InNamespace(namespace), client.Limit(catchUpPage),
-				client.Continue(page.Continue)); err != nil {
-				return nil, fmt.Errorf("list what is to be published: %w", err)
-			}
-			found.horizon[from] = page.ResourceVersion
-			for i := range page.Items {
-				names.Insert(page.Items[i].Name)
-				if isNewer(page.Items[i].ResourceVersion, found.newest[from]) {
-					found.newest[from] = page.Items[i].ResourceVersion
-				}
-			}
-			if page.Continue == "" {
-				break
+		held := &stored{names: sets.New[string]()}
+		found[from] = held
+		go func() { errs <- r.list(ctx, namespace, kind.name, held) }()
+	}
+	var all []error
+	for range sourceKinds {
+		all = append(all, <-errs)
+	}
+	return found, errors.Join(all...)
+}
+
+// list reads what the API server holds of one Kind.
+func (r *Reconciler) list(ctx context.Context, namespace, kind string, held *stored) error {
+	page := &metav1.PartialObjectMetadataList{}
+	for {
+		page.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind + "List"))
+		if err := r.Live.List(ctx, page, client.InNamespace(namespace), client.Limit(catchUpPage),
+			client.Continue(page.Continue)); err != nil {
+			return fmt.Errorf("list what is to be published: %w", err)
+		}
+		held.horizon = page.ResourceVersion
+		for i := range page.Items {
+			held.names.Insert(page.Items[i].Name)
+			if isNewer(page.Items[i].ResourceVersion, held.newest) {
+				held.newest = page.Items[i].ResourceVersion
 			}
 		}
-		found.names[from] = names
+		if page.Continue == "" {
+			return nil
+		}
 	}
-	return found, nil
 }
 
 // isBehind reports whether an environment has not been shown something that was stored or deleted.
 func (r *Reconciler) isBehind(ctx context.Context, key client.ObjectKey, wanted *catchingUp) (bool, error) {
-	for _, kind := range v1alpha1.Kinds {
-		for from, name := range sourceKinds {
-			if name != kind.Name {
-				continue
-			}
-			if newest := wanted.newest[from]; newest != "" && isNewer(newest, r.changes.newest(key, from)) {
-				return true, nil
-			}
-			cached := kind.NewList()
-			if err := r.Client.List(ctx, cached, client.InNamespace(key.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-				return false, fmt.Errorf("list: %w", err)
-			}
-			isGone := false
-			err := meta.EachListItem(cached, func(item runtime.Object) error {
-				if object, is := item.(client.Object); is && !wanted.names[from].Has(object.GetName()) &&
-					!isNewer(object.GetResourceVersion(), wanted.horizon[from]) {
-					isGone = true
-				}
-				return nil
-			})
-			if err != nil || isGone {
-				return isGone, err
-			}
+	for from, held := range wanted.stored {
+		if held.newest != "" && isNewer(held.newest, r.changes.newest(key, from)) {
+			return true, nil
+		}
+		cached := sourceKinds[from].newList()
+		if err := r.Client.List(ctx, cached, client.InNamespace(key.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+			return false, fmt.Errorf("list: %w", err)
+		}
+		isDeleted := false
+		err := meta.EachListItem(cached, func(item runtime.Object) error {
+			object, is := item.(client.Object)
+			isDeleted = isDeleted || is && !held.names.Has(object.GetName()) &&
+				!isNewer(object.GetResourceVersion(), held.horizon)
+			return nil
+		})
+		if err != nil || isDeleted {
+			return isDeleted, err
 		}
 	}
 	return false, nil

@@ -6,6 +6,7 @@ package flagenvironment
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,4 +97,36 @@ func readerOf(t *testing.T, flags []*v1alpha1.FeatureFlag) client.Client {
 		builder = builder.WithObjects(flag)
 	}
 	return builder.Build()
+}
+
+// One list after the other makes each publish wait three times for the API server's cache.
+func TestWhatIsStoredIsListedAtTheSameTime(t *testing.T) {
+	var waiting sync.WaitGroup
+	waiting.Add(len(sourceKinds))
+	live := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+			waiting.Done()
+			waiting.Wait() // For ever, where the next list waits for this one.
+			return nil
+		},
+	})
+	found, err := (&Reconciler{Live: live}).stored(t.Context(), "shop")
+	if err != nil || len(found) != len(sourceKinds) {
+		t.Errorf("found %v, %v", found, err)
+	}
+}
+
+// A brake must not wait for a CRD that is gone, nor a publish for ever.
+func TestAPublishDoesNotWaitForWhatCannotBeListed(t *testing.T) {
+	live := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+			return errors.New("no such Kind")
+		},
+	})
+	environment := builders.MakeEnvironment("production", "shop").Manual().
+		Annotation(v1alpha1.PublishRequestedAtAnnotation, "2027-01-01T09:00:00Z").Obj()
+	s := &scope{environment: environment, state: newState()}
+	if err := (&Reconciler{Live: live, changes: newChanges()}).catchUp(t.Context(), s); err != nil || s.isBehind {
+		t.Errorf("the request waits: %t, %v", s.isBehind, err)
+	}
 }
