@@ -94,21 +94,20 @@ func (r *Reconciler) followLedger(
 	queue workqueue.TypedRateLimitingInterface[reconcile.Request],
 ) error {
 	r.Ledger.Subscribe(func(key types.NamespacedName) {
-		flag := &v1alpha1.FeatureFlag{}
-		if err := r.Client.Get(ctx, key, flag); err != nil {
-			flag = nil // It is gone, or the reconcile says what is wrong.
+		flag, priority := &v1alpha1.FeatureFlag{}, 0
+		// Only read, and not copied, for each of a namespace's flags may be reported on. One that cannot be read is gone, or
+		// the reconcile says what is wrong.
+		if err := r.Client.Get(ctx, key, flag, client.UnsafeDisableDeepCopy); err == nil {
+			priority = priorityOf(flag)
 		}
-		fairqueue.Add(queue, priorityOf(flag), reconcile.Request{NamespacedName: key})
+		fairqueue.Add(queue, priority, reconcile.Request{NamespacedName: key})
 	})
 	return nil
 }
 
-// priorityOf is the priority of a report on a flag, which is nil where the flag is gone. A brake is reported first and an
-// edit next: the reports of all other flags of the namespace can wait.
+// priorityOf is the priority of a report on a flag. A brake is reported first and an edit next: the reports of all other
+// flags of the namespace can wait.
 func priorityOf(flag *v1alpha1.FeatureFlag) int {
-	if flag == nil {
-		return 0
-	}
 	hasNews := func(state v1alpha1.EnvironmentState) bool {
 		return state.Wanted.ForceDisabled != flag.ForceDisabledIn(state.Name) ||
 			state.Wanted.ForceDisabled && isServedOn(&state)

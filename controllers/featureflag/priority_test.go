@@ -4,11 +4,23 @@
 package featureflag
 
 import (
+	"context"
+	"slices"
 	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/fairqueue"
+	"github.com/jackstaff-dev/jackstaff/internal/topics"
 )
 
 // On call who pulls a brake right after a publish of three hundred flags is told of the brake first.
@@ -34,7 +46,6 @@ func TestPriorityOfAReport(t *testing.T) {
 		flag *v1alpha1.FeatureFlag
 		want int
 	}{
-		"a flag that is gone":            {nil, 0},
 		"what others bring to it":        {flag("", production(false, true)), 0},
 		"an edit":                        {edited, fairqueue.EditPriority},
 		"a brake":                        {flag("production", production(false, true)), fairqueue.BrakePriority},
@@ -46,5 +57,51 @@ func TestPriorityOfAReport(t *testing.T) {
 		if got := priorityOf(tc.flag); got != tc.want {
 			t.Errorf("%s: the priority is %d, want %d", name, got, tc.want)
 		}
+	}
+}
+
+// A report concerns each of a namespace's flags, of which none must be copied for it. One that is gone is looked at too.
+func TestReportsCopyNoFlags(t *testing.T) {
+	var copied []string
+	reader := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
+		Get: func(
+			_ context.Context, _ client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption,
+		) error {
+			if !slices.Contains(options, client.GetOption(client.UnsafeDisableDeepCopy)) {
+				copied = append(copied, key.Name)
+			}
+			if key.Name == "gone" {
+				return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+			}
+			object.SetGeneration(2)
+			return nil
+		},
+	})
+	ledger := topics.New()
+	queue, is := fairqueue.New(1)(
+		"reports", workqueue.DefaultTypedControllerRateLimiter[reconcile.Request](),
+	).(*fairqueue.Queue)
+	if !is {
+		t.Fatal("the queue has no priorities")
+	}
+	if err := (&Reconciler{Client: reader, Ledger: ledger}).followLedger(t.Context(), queue); err != nil {
+		t.Fatal(err)
+	}
+	production := types.NamespacedName{Namespace: "shop", Name: "production"}
+	ledger.Write(production, topics.Environment{Revision: 1}, map[string]topics.Entry{
+		"gone": {Revision: 1}, "edited": {Revision: 1},
+	})
+	for _, want := range []struct {
+		name     string
+		priority int
+	}{{"edited", fairqueue.EditPriority}, {"gone", 0}} {
+		request, priority, _ := queue.GetWithPriority()
+		if request.Name != want.name || priority != want.priority {
+			t.Errorf("%s is next with priority %d, want %s with %d", request.Name, priority, want.name, want.priority)
+		}
+		queue.Done(request)
+	}
+	if len(copied) > 0 {
+		t.Errorf("%v are copied", copied)
 	}
 }
