@@ -210,6 +210,8 @@ func (a *App) breakGlassCommand() *cobra.Command {
 		Short:   "End what was served without the operator",
 		Long:    breakGlassHelp,
 		GroupID: clusterGroup,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.breakGlassEndCommand())
 	return cmd

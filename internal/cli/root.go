@@ -98,6 +98,7 @@ func (a *App) Command() *cobra.Command {
 		&cobra.Group{ID: clusterGroup, Title: "With a cluster:"},
 	)
 	root.AddCommand(
+		a.newCommand(),
 		a.validateCommand(),
 		a.renderCommand(),
 		a.evaluateCommand(),

@@ -152,8 +152,8 @@ var (
 	notProduction   = []string{"pre", "non", "no", "not", "like", "test"}
 )
 
-// isNamedLikeProduction reports whether people take an environment of that name for production.
-func isNamedLikeProduction(name string) bool {
+// IsNamedLikeProduction reports whether people take an environment of that name for production.
+func IsNamedLikeProduction(name string) bool {
 	words := strings.Split(name, "-")
 	among := func(list []string) bool {
 		return slices.ContainsFunc(words, func(word string) bool { return slices.Contains(list, word) })
@@ -166,7 +166,7 @@ func isNamedLikeProduction(name string) bool {
 // behind, and empty where there is none.
 func FlagEnvironmentFindings(environment *v1alpha1.FlagEnvironment, left string) []Finding {
 	var found []Finding
-	if !environment.Spec.Production && left == "" && isNamedLikeProduction(environment.Name) {
+	if !environment.Spec.Production && left == "" && IsNamedLikeProduction(environment.Name) {
 		found = append(found, Finding{
 			NamedLikeProduction, specPath.Child("production").String(), fmt.Sprintf(
 				"is not true, so that whoever edits flags changes what %q serves; set production: true to ask for the verb publish",
