@@ -132,10 +132,30 @@ func Load(ctx context.Context, files []File, namespace string) (*Set, error) {
 		}
 	}
 	set.findings(ctx)
+	set.Problems = withoutEchoes(set.Problems)
 	slices.SortStableFunc(set.Problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Severity, b.Severity))
 	})
 	return set, nil
+}
+
+// withoutEchoes leaves out warnings about fields that are wrong: what cannot be read is taken for nothing, of which the
+// author wrote no word.
+func withoutEchoes(problems []Problem) []Problem {
+	type place struct {
+		Position
+
+		field string
+	}
+	wrong := map[place]bool{}
+	for i := range problems {
+		if problems[i].Severity == Error {
+			wrong[place{problems[i].Position, problems[i].Field}] = true
+		}
+	}
+	return slices.DeleteFunc(problems, func(problem Problem) bool {
+		return problem.Severity == Warning && wrong[place{problem.Position, problem.Field}]
+	})
 }
 
 // inParallel calls do for every number below count, on all cores.

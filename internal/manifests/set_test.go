@@ -69,6 +69,31 @@ func TestMistakesHaveTheirPlace(t *testing.T) {
 	}
 }
 
+// A share that cannot be read is not a weight of 0, and nobody who reads of one finds the mistake.
+func TestWhatCannotBeReadIsNotWarnedOf(t *testing.T) {
+	const manifest = `apiVersion: flags.jackstaff.dev/v1alpha1
+kind: FeatureFlag
+metadata: {name: a}
+spec:
+  type: Boolean
+  environments:
+  - name: production
+    enabled: true
+    rules:
+    - name: half
+      split:
+      - {variation: "on", weight: 0.5}
+      - {variation: "off", weight: 0}
+`
+	want := []string{
+		"12 error FieldValueTypeInvalid spec.environments[0].rules[0].split[0].weight",
+		"13 warning ZeroWeight spec.environments[0].rules[0].split[1].weight",
+	}
+	if diff := cmp.Diff(want, places(load(t, manifests.File{Name: "a.yaml", Data: []byte(manifest)}))); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
 func TestFilesAreOneSet(t *testing.T) {
 	flag := func(name, key, requires string) string {
 		return fmt.Sprintf(`apiVersion: flags.jackstaff.dev/v1alpha1
