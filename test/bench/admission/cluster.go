@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/budget"
@@ -24,10 +27,11 @@ import (
 	"github.com/jackstaff-dev/jackstaff/test/bench/operator"
 )
 
-const (
-	// patience is how long the operator may take to be ready, and to publish all flags.
-	patience = 2 * time.Minute
-)
+// patience is how long the operator may take to be ready, and to publish all flags.
+const patience = 2 * time.Minute
+
+// webhooks are the shipped ones.
+var webhooks = []string{filepath.Join("config", "webhook", "manifests.yaml")}
 
 // cluster is an API server and an administrator's client of it.
 type cluster struct {
@@ -37,8 +41,12 @@ type cluster struct {
 	kubeconfig   string
 }
 
-// startBoth starts an API server with the operator and one without, both with the same flags in three environments.
-func startBoth(ctx context.Context, folder string, size int) (guarded, bare *cluster, stop func(), err error) {
+// clusters are the API servers that are compared: with the operator, with webhooks that admit everything at once, and
+// without webhooks.
+type clusters struct{ guarded, idle, bare *cluster }
+
+// startAll starts the clusters, all with the same flags in three environments.
+func startAll(ctx context.Context, folder string, size int) (all *clusters, stop func(), err error) {
 	var stops []func()
 	stopAll := func() {
 		for _, stop := range slices.Backward(stops) {
@@ -50,32 +58,35 @@ func startBoth(ctx context.Context, folder string, size int) (guarded, bare *clu
 			stopAll()
 		}
 	}()
-	start := func(name string, webhooks envtest.WebhookInstallOptions) (*cluster, error) {
-		started, err := startCluster(filepath.Join(folder, name), webhooks)
+	all = &clusters{}
+	for _, start := range []struct {
+		name     string
+		into     **cluster
+		webhooks []string
+		answer   func(*cluster) (stop func(), err error)
+	}{
+		{"bare", &all.bare, nil, nil},
+		{"idle", &all.idle, webhooks, func(c *cluster) (func(), error) { return c.admitAll(ctx) }},
+		{"guarded", &all.guarded, webhooks, func(c *cluster) (func(), error) { return c.operate(ctx, folder) }},
+	} {
+		started, err := startCluster(filepath.Join(folder, start.name), envtest.WebhookInstallOptions{Paths: start.webhooks})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		stops = append(stops, func() { _ = started.controlPlane.Stop() })
-		return started, nil
-	}
-	if bare, err = start("bare", envtest.WebhookInstallOptions{}); err != nil {
-		return nil, nil, nil, err
-	}
-	webhooks := envtest.WebhookInstallOptions{Paths: []string{filepath.Join("config", "webhook", "manifests.yaml")}}
-	if guarded, err = start("guarded", webhooks); err != nil {
-		return nil, nil, nil, err
-	}
-	stopManager, err := guarded.operate(ctx, folder)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	stops = append(stops, stopManager)
-	for _, on := range []*cluster{guarded, bare} {
-		if err := on.fill(ctx, size); err != nil {
-			return nil, nil, nil, err
+		if start.answer != nil {
+			stop, err := start.answer(started)
+			if err != nil {
+				return nil, nil, err
+			}
+			stops = append(stops, stop)
 		}
+		if err := started.fill(ctx, size); err != nil {
+			return nil, nil, err
+		}
+		*start.into = started
 	}
-	return guarded, bare, stopAll, guarded.settle(ctx, size)
+	return all, stopAll, all.guarded.settle(ctx, size)
 }
 
 // startCluster starts an API server with the Kinds.
@@ -98,6 +109,32 @@ func startCluster(kubeconfig string, webhooks envtest.WebhookInstallOptions) (*c
 		return nil, err
 	}
 	return c, os.WriteFile(kubeconfig, c.controlPlane.KubeConfig, 0o600)
+}
+
+// admitAll answers the webhooks by admitting everything, and returns what stops it.
+func (c *cluster) admitAll(ctx context.Context) (stop func(), err error) {
+	at := c.controlPlane.WebhookInstallOptions
+	server := webhook.NewServer(webhook.Options{
+		Host: at.LocalServingHost, Port: at.LocalServingPort, CertDir: at.LocalServingCertDir,
+	})
+	server.Register("/", &admission.Webhook{Handler: admission.HandlerFunc(
+		func(context.Context, admission.Request) admission.Response { return admission.Allowed("") },
+	)})
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Start(ctx) }()
+	stop = func() {
+		cancel()
+		<-ended
+	}
+	for started := server.StartedChecker(); started(nil) != nil; time.Sleep(10 * time.Millisecond) {
+		select {
+		case err := <-ended:
+			return nil, fmt.Errorf("serve webhooks: %w", err)
+		default:
+		}
+	}
+	return stop, nil
 }
 
 // operate runs the manager, and returns what stops it.

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command admission measures what the operator costs whoever writes flags: a patch, a creation and an apply of many, each
-// next to the same write to an API server that has the Kinds and no webhooks. Both API servers run in one run, and the
-// writes take turns, because machines differ and are noisy: read the ratios. KUBEBUILDER_ASSETS names the directory of
-// etcd, kube-apiserver and kubectl.
+// next to the same write to an API server that has the Kinds and no webhooks, and to one whose webhooks admit everything
+// at once, which is the floor. All three run in one run, and the writes take turns, because machines differ and are
+// noisy: read the ratios. KUBEBUILDER_ASSETS names the directory of etcd, kube-apiserver and kubectl.
 package main
 
 import (
@@ -80,7 +80,7 @@ func run(ctx context.Context, sizes, applies []string, writes int) error {
 		return err
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "flags\twrite\tp50\twithout webhooks\tratio\tp99\twithout webhooks\tratio\t")
+	fmt.Fprintln(table, "flags\twrite\tp50\tidle webhooks\tno webhooks\tratio\tp99\tidle webhooks\tno webhooks\tratio\t")
 	var over []string
 	for _, text := range sizes {
 		size, err := strconv.Atoi(text)
@@ -115,7 +115,7 @@ func run(ctx context.Context, sizes, applies []string, writes int) error {
 
 // measureWrites measures patches and creations, with the operator and without it in turns.
 func measureWrites(ctx context.Context, folder string, table *tabwriter.Writer, size, writes int) ([]string, error) {
-	guarded, bare, stop, err := startBoth(ctx, folder, size)
+	on, stop, err := startAll(ctx, folder, size)
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +123,12 @@ func measureWrites(ctx context.Context, folder string, table *tabwriter.Writer, 
 	var patches, creations sample
 	for i := range writes {
 		name := flagName(i * size / writes)
-		if err := patches.take(guarded, bare, func(on *cluster) error { return on.patch(ctx, name, i) }); err != nil {
+		if err := patches.take(on, func(on *cluster) error { return on.patch(ctx, name, i) }); err != nil {
 			return nil, err
 		}
 		created := makeFlag(size + i)
 		create := func(on *cluster) error { return on.Create(ctx, created.DeepCopy()) }
-		if err := creations.take(guarded, bare, create); err != nil {
+		if err := creations.take(on, create); err != nil {
 			return nil, err
 		}
 	}
@@ -149,7 +149,7 @@ func measureWrites(ctx context.Context, folder string, table *tabwriter.Writer, 
 
 // measureApply measures how long kubectl takes to apply flags to a project without any.
 func measureApply(ctx context.Context, folder string, table *tabwriter.Writer, size int) ([]string, error) {
-	guarded, bare, stop, err := startBoth(ctx, folder, 0)
+	on, stop, err := startAll(ctx, folder, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func measureApply(ctx context.Context, folder string, table *tabwriter.Writer, s
 		return nil, err
 	}
 	var applied sample
-	if err := applied.take(guarded, bare, func(on *cluster) error { return on.apply(file) }); err != nil {
+	if err := applied.take(on, func(on *cluster) error { return on.apply(file) }); err != nil {
 		return nil, err
 	}
 	applied.print(table, size, "kubectl apply")
@@ -181,16 +181,17 @@ func measureApply(ctx context.Context, folder string, table *tabwriter.Writer, s
 	return nil, nil
 }
 
-// sample is how long the same writes took with the operator and without.
-type sample struct{ guarded, bare []time.Duration }
+// sample is how long the same writes took with the operator, with webhooks that admit everything at once, and without
+// webhooks. The second is the floor of whoever asks webhooks at all.
+type sample struct{ guarded, idle, bare []time.Duration }
 
-// take makes a write on both clusters, each while nothing else goes on.
-func (s *sample) take(guarded, bare *cluster, write func(*cluster) error) error {
+// take makes a write on each cluster, while nothing else goes on.
+func (s *sample) take(on *clusters, write func(*cluster) error) error {
 	for _, on := range []struct {
 		*cluster
 
 		took *[]time.Duration
-	}{{guarded, &s.guarded}, {bare, &s.bare}} {
+	}{{on.guarded, &s.guarded}, {on.idle, &s.idle}, {on.bare, &s.bare}} {
 		time.Sleep(quiet)
 		begin := time.Now()
 		if err := write(on.cluster); err != nil {
@@ -211,6 +212,7 @@ func (s *sample) print(table *tabwriter.Writer, size int, write string) {
 		cells = append(
 			cells,
 			durations.Rounded(durations.Percentile(s.guarded, percent)),
+			durations.Rounded(durations.Percentile(s.idle, percent)),
 			durations.Rounded(durations.Percentile(s.bare, percent)),
 			fmt.Sprintf("%.2f", s.ratio(percent)),
 		)
