@@ -45,6 +45,8 @@ type objects struct {
 	clock clock.PassiveClock
 	// recent are the environments that were admitted a moment ago.
 	recent *recentNames
+	// permission tells who may change what a production environment serves.
+	permission *permission
 }
 
 // namespace gives the other objects of object's namespace from the cache.

@@ -92,9 +92,9 @@ func (w *webhook[T, P]) guardedMetadata(
 	return needs, nil
 }
 
-// servedBy returns the names of the production environments of the namespace.
+// servedBy returns the names of the production environments of the namespace that guardedProduction returns.
 func (o *objects) servedBy(ctx context.Context, object client.Object) ([]string, error) {
-	environments, err := o.production(ctx, object.GetNamespace())
+	environments, err := o.guardedProduction(ctx, object.GetNamespace())
 	if err != nil {
 		return nil, err
 	}

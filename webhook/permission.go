@@ -65,6 +65,23 @@ func newPermission(config *rest.Config, httpClient *http.Client, confined bool) 
 	return &permission{identity.Rights(ask, identity.Memory{Yes: allowedFor, No: deniedFor})}, nil
 }
 
+// allows reports whether the user of a request may publish an environment. An empty name asks for all environments of the
+// request's namespace, those to come among them, as a SubjectAccessReview does.
+func (p *permission) allows(ctx context.Context, request *admission.Request, environment string) (bool, error) {
+	asking := identity.User(&request.UserInfo)
+	decision, _, err := p.authorizer.Authorize(ctx, authorizer.AttributesRecord{
+		User: asking, Verb: publishVerb, Namespace: request.Namespace, Name: environment, ResourceRequest: true,
+		APIGroup: v1alpha1.GroupVersion.Group, APIVersion: v1alpha1.GroupVersion.Version, Resource: "flagenvironments",
+	})
+	if err != nil {
+		return false, fmt.Errorf(
+			"ask whether %q may publish flagenvironments/%s of namespace %q; try again: %w",
+			asking.GetName(), cmp.Or(environment, "*"), request.Namespace, err,
+		)
+	}
+	return decision == authorizer.DecisionAllow, nil
+}
+
 // check refuses a request whose user lacks the permission on any environment of needs, naming all of these.
 func (p *permission) check(ctx context.Context, request *admission.Request, needs []need) error {
 	asking := identity.User(&request.UserInfo)
@@ -74,16 +91,11 @@ func (p *permission) check(ctx context.Context, request *admission.Request, need
 	}
 	var refusals []string
 	for _, environment := range slices.Sorted(maps.Keys(byEnvironment)) {
-		decision, _, err := p.authorizer.Authorize(ctx, authorizer.AttributesRecord{
-			User: asking, Verb: publishVerb, Namespace: request.Namespace, Name: environment, ResourceRequest: true,
-			APIGroup: v1alpha1.GroupVersion.Group, APIVersion: v1alpha1.GroupVersion.Version, Resource: "flagenvironments",
-		})
+		allowed, err := p.allows(ctx, request, environment)
 		if err != nil {
-			return apierrors.NewInternalError(
-				fmt.Errorf("ask whether %q may publish flagenvironments/%s; try again: %w", asking.GetName(), environment, err),
-			)
+			return apierrors.NewInternalError(err)
 		}
-		if decision == authorizer.DecisionAllow {
+		if allowed {
 			continue
 		}
 		reasons, err := notWaived(ctx, byEnvironment[environment])
@@ -136,7 +148,7 @@ func (r *featureFlags) guarded(ctx context.Context, old, flag *v1alpha1.FeatureF
 		old.Annotations[v1alpha1.ForceDisabledAnnotation] == flag.Annotations[v1alpha1.ForceDisabledAnnotation] {
 		return nil, nil
 	}
-	environments, err := r.production(ctx, cmp.Or(flag, old).Namespace, environmentsNamedBy(old, flag)...)
+	environments, err := r.guardedProduction(ctx, cmp.Or(flag, old).Namespace, environmentsNamedBy(old, flag)...)
 	if err != nil || len(environments) == 0 {
 		return nil, err
 	}
@@ -198,7 +210,7 @@ func (o *objects) guardedIn(ctx context.Context, namespace, what string, before,
 	if samePart(before, after) {
 		return nil, nil
 	}
-	environments, err := o.production(ctx, namespace)
+	environments, err := o.guardedProduction(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}

@@ -349,7 +349,7 @@ var _ = Describe("The permission", Ordered, func() {
 				apierrors.IsInternalError,
 				"IsInternalError",
 			),
-			MatchError(ContainSubstring("flagenvironments/production; try again")),
+			MatchError(ContainSubstring("may publish flagenvironments/* of namespace \"%s\"; try again", namespace)),
 		))
 	})
 

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
@@ -50,6 +51,24 @@ func (r *recentNames) in(namespace string) []string {
 		}
 	}
 	return names
+}
+
+// guardedProduction returns the production environments of a namespace for which the user of the request that ctx holds
+// may lack the permission: none for whoever has it on all environments of the namespace. One question tells that, whose
+// answer is remembered, while each environment takes a read of its own.
+func (o *objects) guardedProduction(
+	ctx context.Context,
+	namespace string,
+	named ...string,
+) ([]*v1alpha1.FlagEnvironment, error) {
+	request, err := admission.RequestFromContext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find the request: %w", err)
+	}
+	if allowed, err := o.permission.allows(ctx, &request, ""); allowed || err != nil {
+		return nil, err
+	}
+	return o.production(ctx, namespace, named...)
 }
 
 // production returns the production environments of a namespace, by name. Each is read live, so that one that has just

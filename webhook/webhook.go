@@ -54,12 +54,13 @@ func SetupConfined(mgr ctrl.Manager, compatible validation.Compatibility, option
 }
 
 func setup(mgr ctrl.Manager, compatible validation.Compatibility, confined bool, with *options) error {
-	objects := objects{
-		cached: mgr.GetClient(), live: mgr.GetAPIReader(), clock: clock.RealClock{}, recent: &recentNames{},
-	}
 	permission, err := newPermission(mgr.GetConfig(), mgr.GetHTTPClient(), confined)
 	if err != nil {
 		return err
+	}
+	objects := objects{
+		cached: mgr.GetClient(), live: mgr.GetAPIReader(), clock: clock.RealClock{}, recent: &recentNames{},
+		permission: permission,
 	}
 	historian := &historian{client: mgr.GetClient(), clock: clock.RealClock{}}
 	registerFlagChanges(mgr, historian)
@@ -84,7 +85,8 @@ type rules[P client.Object] interface {
 	// guarded says for which environments the permission is needed to store object in the place of old. Old is nil on
 	// creation, object on deletion.
 	guarded(ctx context.Context, old, object P) ([]need, error)
-	// servedBy names the production environments that serve object, or may come to do so. Old is nil on creation.
+	// servedBy names the production environments that serve object, or may come to do so, and for which the user of the
+	// request may lack the permission. Old is nil on creation.
 	servedBy(ctx context.Context, old, object P) ([]string, error)
 }
 
