@@ -24,9 +24,13 @@ type stored struct {
 
 	flag    *v1alpha1.FeatureFlag
 	patches int
+	deleted bool
 }
 
 func (s *stored) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	if s.deleted {
+		return apierrors.NewNotFound(schema.GroupResource{}, "")
+	}
 	switch object := object.(type) {
 	case *v1alpha1.FeatureFlag:
 		s.flag.DeepCopyInto(object)
@@ -52,6 +56,15 @@ func (s *stored) Patch(_ context.Context, object client.Object, _ client.Patch, 
 	}
 	s.patches++
 	s.flag = flag.DeepCopy()
+	return nil
+}
+
+func (s *stored) Delete(_ context.Context, object client.Object, options ...client.DeleteOption) error {
+	asked := (&client.DeleteOptions{}).ApplyOptions(options).Preconditions
+	if asked.ResourceVersion == nil || *asked.ResourceVersion != s.flag.ResourceVersion || *asked.UID != s.flag.UID {
+		return apierrors.NewConflict(schema.GroupResource{}, object.GetName(), nil)
+	}
+	s.deleted = true
 	return nil
 }
 
@@ -145,6 +158,44 @@ func TestNothingToDoIsJudgedByWhatIsStored(t *testing.T) {
 			}
 			if is.flag.Spec.Archived != (tc.wantStatus == 0) {
 				t.Errorf("the flag is archived: %t", is.flag.Spec.Archived)
+			}
+		})
+	}
+}
+
+// A flag that somebody switches on while it is deleted, or that the cache still shows as off, must not go: code that asks
+// for it would fall back.
+func TestWhatIsDeletedIsWhatWasJudged(t *testing.T) {
+	flag := func() *builders.FlagBuilder { return builders.MakeFlag("checkout", "shop").Boolean().Defaulted() }
+	ctx := WithCaller(t.Context(), &Caller{User: &user.DefaultInfo{Name: "alice"}})
+	refused := Errorf(http.StatusUnprocessableEntity, "it is on")
+	another := flag().Archived().Obj()
+	another.UID = "another"
+	for name, tc := range map[string]struct {
+		cached, live *v1alpha1.FeatureFlag
+		wantStatus   int
+		wantDeleted  bool
+	}{
+		"archived, as the cache says": {cached: flag().Archived().Obj(), live: flag().Archived().Obj(), wantDeleted: true},
+		"restored since then":         {cached: flag().Archived().Obj(), live: flag().Obj(), wantStatus: refused.Status},
+		"archived since then":         {cached: flag().Obj(), live: flag().Archived().Obj(), wantDeleted: true},
+		"on, as the cache says":       {cached: flag().Obj(), live: flag().Obj(), wantStatus: refused.Status},
+		"another of its name":         {cached: flag().Archived().Obj(), live: another, wantStatus: http.StatusNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster, is := lagging(tc.live)
+			tc.cached.ResourceVersion = "1"
+			err := Delete(ctx, cluster, tc.cached, "", func(flag *v1alpha1.FeatureFlag) error {
+				if flag.Spec.Archived {
+					return nil
+				}
+				return refused
+			})
+			if hasStatus(err, tc.wantStatus) != (tc.wantStatus != 0) || tc.wantStatus == 0 && err != nil {
+				t.Errorf("the answer is %v", err)
+			}
+			if is.deleted != tc.wantDeleted {
+				t.Errorf("the flag is deleted: %t", is.deleted)
 			}
 		})
 	}

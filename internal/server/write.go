@@ -164,15 +164,41 @@ func Create[T any, P pointer[T]](ctx context.Context, c *Cluster, project *Proje
 	return c.awaitSeen(ctx, object, P(new(T)))
 }
 
-// Delete deletes an object as the caller. It fails with an *Error like Change does.
-func Delete[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, ifMatch string) error {
-	if err := matches(object, ifMatch); err != nil {
-		return err
-	}
-	if err := c.guard(object); err != nil {
-		return err
-	}
-	if err := c.writer.Delete(ctx, object, client.Preconditions{UID: new(object.GetUID())}); err != nil {
+// Delete deletes an object as the caller, if judge finds nothing against it. What was judged is what is deleted: where it
+// was changed meanwhile, or is not as the cache showed it, judge is asked again. It fails with an *Error like Change does,
+// and with what judge says.
+func Delete[T any, P pointer[T]](
+	ctx context.Context, c *Cluster, object P, ifMatch string, judge func(object P) error,
+) error {
+	base, isLive := object, false
+	err := wait.ExponentialBackoffWithContext(ctx, conflictBackoff(), func(ctx context.Context) (bool, error) {
+		if err := matches(base, ifMatch); err != nil {
+			return false, err
+		}
+		err := judge(base)
+		if err != nil && isLive {
+			return false, err
+		}
+		if err == nil {
+			if err = c.guard(base); err != nil {
+				return false, err
+			}
+			if err = c.writer.Delete(ctx, base, client.Preconditions{
+				UID: new(base.GetUID()), ResourceVersion: new(base.GetResourceVersion()),
+			}); !apierrors.IsConflict(err) {
+				return true, err
+			}
+		}
+		base, err = Latest[T](ctx, c, object)
+		isLive = true
+		return false, err
+	})
+	switch {
+	case wait.Interrupted(err) && ctx.Err() == nil:
+		refused := Errorf(http.StatusConflict, "others keep changing it; it was not deleted, try again")
+		refused.RetryAfter = time.Second
+		return refused
+	case err != nil:
 		return FromKubernetes(err, func(path string) string { return path })
 	}
 	gone := func(ctx context.Context) (bool, error) {

@@ -290,6 +290,12 @@ var _ = Describe("Flags", func() {
 		).To(
 			ContainSubstring("archive"),
 		)
+		By("deleting it as somebody who may not read the environment in which it is on")
+		s.call(s.editor, http.StatusOK, http.MethodPatch, "/flags/new_checkout/envs/staging", `{"enabled": true}`)
+		s.call(s.editor, http.StatusOK, http.MethodPatch, "/flags/new_checkout/envs/staging", `{"enabled": false}`)
+		blind := world.Token(s.namespace.Name, "blind", "get", "delete")
+		s.seesOnly("blind", "staging")
+		s.call(blind, http.StatusUnprocessableEntity, http.MethodDelete, "/flags/new_checkout", nil)
 		Eventually(func() any { return fresh(s.flagObject("new-checkout")).Status.Phase }).Should(Equal(v1alpha1.PhaseActive))
 		s.call(s.editor, http.StatusOK, http.MethodPost, "/environments/production/publish", nil)
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -263,18 +264,40 @@ func (v *view) deleteFlag(ctx context.Context, input *deleteInput) (*struct{}, e
 	if err := v.cluster.Authorize(ctx, "delete", server.Flags, project.Name, flag.Name); err != nil {
 		return nil, err
 	}
+	return nil, server.Delete(ctx, v.cluster, flag, input.IfMatch, func(flag *v1alpha1.FeatureFlag) error {
+		return v.deletable(ctx, project, flag)
+	})
+}
+
+// deletable fails where a flag is neither a draft nor archived. It is on also where the caller may not read the
+// environment.
+func (v *view) deletable(ctx context.Context, project *server.Project, flag *v1alpha1.FeatureFlag) error {
 	environments, err := v.cluster.EnvironmentsOf(ctx, project, flag)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if status := statusOf(flag, environments); status != "DRAFT" && status != "ARCHIVED" {
-		return nil, server.Errorf(
+	status := statusOf(flag, environments)
+	for i := range flag.Spec.Environments {
+		name := flag.Spec.Environments[i].Name
+		if status != "DRAFT" || !flag.EnabledIn(name) {
+			continue
+		}
+		key := types.NamespacedName{Namespace: project.Name, Name: name}
+		err := v.cluster.Reader.Get(ctx, key, &v1alpha1.FlagEnvironment{}, client.UnsafeDisableDeepCopy)
+		if err == nil {
+			status = "ACTIVE"
+		} else if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("get environment %q: %w", name, err)
+		}
+	}
+	if status != "DRAFT" && status != "ARCHIVED" {
+		return server.Errorf(
 			http.StatusUnprocessableEntity,
 			"only flags in DRAFT or ARCHIVED status can be deleted; this one is %s: archive it first",
 			status,
 		)
 	}
-	return nil, server.Delete(ctx, v.cluster, flag, input.IfMatch)
+	return nil
 }
 
 func (v *view) archiveFlag(ctx context.Context, input *deleteInput) (*tagged[Flag], error) {

@@ -12,7 +12,10 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -142,4 +145,32 @@ func fresh[T any, P interface {
 	read := P(new(T))
 	Expect(world.Admin.Get(context.Background(), client.ObjectKeyFromObject(object), read)).To(Succeed())
 	return read
+}
+
+// seesOnly leaves an account that the servertest made the right to flags, and to read one environment.
+func (s *shop) seesOnly(account, environment string) {
+	GinkgoHelper()
+	ctx := GinkgoT().Context()
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace.Name, Name: account}}
+	Expect(world.Admin.Get(ctx, client.ObjectKeyFromObject(role), role)).To(Succeed())
+	all := role.Rules[0]
+	flags, environments := *all.DeepCopy(), *all.DeepCopy()
+	flags.Resources = []string{server.Flags}
+	environments.Resources, environments.ResourceNames = []string{server.Environments}, []string{environment}
+	role.Rules = []rbacv1.PolicyRule{flags, environments}
+	Expect(world.Admin.Update(ctx, role)).To(Succeed())
+	Eventually(func(g Gomega) { // The API server takes a moment to know it.
+		review := &authorizationv1.LocalSubjectAccessReview{
+			ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace.Name},
+			Spec: authorizationv1.SubjectAccessReviewSpec{
+				User: "system:serviceaccount:" + s.namespace.Name + ":" + account,
+				ResourceAttributes: &authorizationv1.ResourceAttributes{
+					Namespace: s.namespace.Name, Verb: "get", Group: v1alpha1.GroupVersion.Group, Resource: server.Environments,
+					Name: "any",
+				},
+			},
+		}
+		g.Expect(world.Admin.Create(ctx, review)).To(Succeed())
+		g.Expect(review.Status.Allowed).To(BeFalse())
+	}).Should(Succeed())
 }

@@ -142,7 +142,12 @@ func (v *view) freeKey(
 		return server.FromKubernetes(err, rename)
 	}
 	for i := range deleted {
-		if err := server.Delete(ctx, v.Cluster, &deleted[i], ""); err != nil {
+		if err := server.Delete(ctx, v.Cluster, &deleted[i], "", func(other *v1alpha1.FeatureFlag) error {
+			if other.Spec.Archived {
+				return nil
+			}
+			return server.Errorf(http.StatusConflict, "the flag with the key %q was restored in the meantime", flag.Spec.Key)
+		}); err != nil {
 			refused, is := lookup.AsRefusal(err)
 			if !is || refused.Status != http.StatusForbidden {
 				return err
