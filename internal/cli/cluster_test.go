@@ -224,6 +224,19 @@ var _ = Describe("The command line", func() {
 		Expect(pruned.out).To(ContainSubstring("production: new/checkout removed"))
 	})
 
+	It("exports flags for OpenFeature's code generation", func() {
+		namespace := makeProject()
+		for _, arguments := range [][]string{{"export"}, {"export", "flag"}, {"export", "flags", "checkout"}} {
+			manifest := run(0, namespace, append(arguments, "-o", "openfeature-manifest")...)
+			Expect(manifest).To(And(ContainSubstring("flag-manifest.json"), ContainSubstring(`"new/checkout": {`)))
+		}
+		for arguments, code := range map[string]int{
+			"export environments -o openfeature-manifest": 2, "export flags none -o openfeature-manifest": 1, "export -o json": 2,
+		} {
+			Expect(run(code, namespace, strings.Fields(arguments)...)).To(HavePrefix("jackstaff: "), arguments)
+		}
+	})
+
 	It("stores nothing in a dry run, and waits until it is served", func() {
 		namespace := makeProject()
 		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--off", "--dry-run")).To(

@@ -24,13 +24,11 @@ func (a *App) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE… -e ENVIRONMENT",
 		Short: "Turn flagd's flag definitions into manifests",
-		Long: "Turn flagd files, and FeatureFlags of the OpenFeature operator, into manifests for one environment. " +
-			"Targeting becomes rules, and\n" +
-			"shared evaluators become audiences; subjects keep what a fractional has given them where its hash can be said by " +
-			"texts and\n" +
-			"an attribute. A FILE is a file, a directory, or - for the standard input. A file may hold several documents and " +
-			"Lists; resources\n" +
-			"of other Kinds are counted and skipped. What is not carried over as it was is printed with its reason on " +
+		Long: "Turn flagd files, OpenFeature's flag manifests, and FeatureFlags of the OpenFeature operator, into manifests\n" +
+			"for one environment. Targeting becomes rules, and shared evaluators become audiences; subjects keep what a\n" +
+			"fractional has given them where its hash can be said by texts and an attribute. A FILE is a file, a\n" +
+			"directory, or - for the standard input. A file may hold several documents and Lists; resources of other Kinds\n" +
+			"are counted and skipped. What is not carried over as it was is printed with its reason on " +
 			"standard error.",
 		Example: "  jackstaff import flags.flagd.json -e production -n shop >flags.yaml\n" +
 			"  kubectl get featureflags.core.openfeature.dev -A -o yaml | jackstaff import - -e production",

@@ -132,12 +132,11 @@ func (p *part) flags() {
 
 // flag imports one flag, or says why it cannot.
 func (p *part) flag(key string) {
-	from := definition{}
-	if err := json.Unmarshal(p.from.Flags[key], &from); err != nil {
+	from, err := p.define(key)
+	if err != nil {
 		p.lose(key, "the flag is left out: %s", malformed(err))
 		return
 	}
-	p.loseUnknown(key, "", p.from.Flags[key], flagMembers...)
 	flag := &v1alpha1.FeatureFlag{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "FeatureFlag"},
 		ObjectMeta: metav1.ObjectMeta{Name: p.name(key), Namespace: p.namespace},
@@ -145,7 +144,6 @@ func (p *part) flag(key string) {
 			Key: key, Description: from.Description, DefaultVariation: from.DefaultVariant,
 		},
 	}
-	var err error
 	if flag.Spec.Type, err = typeOf(from.Variants); err != nil {
 		p.lose(key, "the flag is left out: %v", err)
 		return
