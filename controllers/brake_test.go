@@ -121,6 +121,7 @@ var _ = Describe("The brake", func() {
 
 	It("goes on while an environment that is deleted waits for a finalizer, which says that it goes", func() {
 		edit(environment, func(environment *v1alpha1.FlagEnvironment) {
+			environment.Spec.Production = true
 			environment.Finalizers = append(environment.Finalizers, "example.com/hold")
 		})
 		Expect(k8s.Delete(context.Background(), environment)).To(Succeed())
@@ -134,8 +135,21 @@ var _ = Describe("The brake", func() {
 		}).Should(Succeed())
 		forceOff("checkout", project, true)
 		Eventually(func(g Gomega) { isServed(g, project, "production", "checkout", false) }).Should(Succeed())
-		Expect(k8s.Delete(context.Background(), datafileOf(Default, project, "production"))).To(Succeed())
-		Eventually(func(g Gomega) { isServed(g, project, "production", "checkout", false) }).Should(Succeed())
+
+		By("publishing what whoever may edits meanwhile")
+		setEnabled("search", project, false)
+		Eventually(func(g Gomega) { isServed(g, project, "production", "search", false) }).Should(Succeed())
+
+		By("serving what was published again, where somebody deletes the file")
+		deleted := datafileOf(Default, project, "production")
+		Expect(k8s.Delete(context.Background(), deleted)).To(Succeed())
+		Eventually(func(g Gomega) {
+			restored := datafileOf(g, project, "production")
+			g.Expect(restored.UID).NotTo(Equal(deleted.UID))
+			g.Expect(restored.Data).To(Equal(deleted.Data))
+		}).Should(Succeed())
+		ready := conditionOf(fetch(Default, environment).Status.Conditions, v1alpha1.ReadyCondition)
+		Expect(ready.Reason).To(Equal(v1alpha1.TerminatingReason))
 	})
 
 	It("turns off a flag whose spec does not compile", func() {

@@ -34,8 +34,9 @@ type Limits struct {
 	Bytes int64
 }
 
-// Default are the limits of an operator whose administrator says nothing. They are far from what a project needs, and
-// ten namespaces at them fit into the memory limit that config/manager and the chart set.
+// Default are the limits of an operator whose administrator says nothing. They are far from what a project needs.
+// docs/benchmarks.md measures filled namespaces next to the memory limit that config/manager and the chart set: one
+// fits, ten do not.
 func Default() Limits { return Limits{Environments: 100, Objects: 20_000, Bytes: 64 << 20} }
 
 // heldFactor is how many times the limit of bytes a namespace may hold with what takes no place. Without that bound
