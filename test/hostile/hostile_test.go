@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -192,6 +193,53 @@ var _ = Describe("A project with production", func() {
 		Expect(editor.Update(ctx, changed(ctx, flag, func(o client.Object) {
 			o.(*v1alpha1.FeatureFlag).Spec.Environments[0].Enabled = false
 		}))).To(Succeed())
+	})
+
+	It("is changed by no other kind of write either", func(ctx SpecContext) {
+		const off = `"environments":[{"name":"staging","enabled":true},{"name":"production","enabled":false}]`
+		apply := func(as client.Client, owner string, options ...client.PatchOption) error {
+			document := `{"apiVersion":"flags.jackstaff.dev/v1alpha1","kind":"FeatureFlag",` +
+				`"metadata":{"name":"checkout"},"spec":{` + off + `}}`
+			options = append(options, client.ForceOwnership, client.FieldOwner(owner))
+			return as.Patch(ctx, flag.DeepCopy(), client.RawPatch(types.ApplyPatchType, []byte(document)), options...)
+		}
+		attempts := map[string]func(client.Client) error{
+			"an apply by force": func(as client.Client) error { return apply(as, "eve") },
+			"an apply in the name of a tool": func(as client.Client) error {
+				return apply(as, "argocd-controller")
+			},
+			"an apply in the operator's name": func(as client.Client) error { return apply(as, "jackstaff") },
+			"a trial":                         func(as client.Client) error { return apply(as, "eve", client.DryRunAll) },
+			"a merge patch": func(as client.Client) error {
+				return as.Patch(ctx, flag.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{`+off+`}}`)))
+			},
+			"a JSON patch": func(as client.Client) error {
+				return as.Patch(ctx, flag.DeepCopy(), client.RawPatch(types.JSONPatchType,
+					[]byte(`[{"op":"replace","path":"/spec/environments/1/enabled","value":false}]`)))
+			},
+			"a patch of the status": func(as client.Client) error {
+				return as.Status().Patch(ctx, flag.DeepCopy(), client.RawPatch(types.MergePatchType,
+					[]byte(`{"status":{"neverEnabledIn":["production"]}}`)))
+			},
+			"a rival of its key under a name that the API server makes": func(as client.Client) error {
+				rival := builders.MakeFlag("", namespace).Key("checkout").Boolean().Obj()
+				rival.GenerateName = "rival-"
+				return as.Create(ctx, rival)
+			},
+			"all flags at once": func(as client.Client) error {
+				return as.DeleteAllOf(ctx, &v1alpha1.FeatureFlag{}, client.InNamespace(namespace))
+			},
+		}
+		for name, attempt := range attempts {
+			for _, as := range []client.Client{editor, edit} {
+				Expect(attempt(as)).To(isForbidden, name)
+			}
+		}
+		after := changed(ctx, flag, func(client.Object) {}).(*v1alpha1.FeatureFlag)
+		Expect(after.Spec.Environments[1].Enabled).To(BeTrue())
+		Expect(after.Generation).To(BeEquivalentTo(1))
+		By("letting whoever has the right")
+		Expect(attempts["a JSON patch"](publisher)).To(Succeed())
 	})
 
 	It("has its changes recorded under the name of whoever made them, whatever they send", func(ctx SpecContext) {
