@@ -42,7 +42,11 @@ func TestEnvironmentsAreReadForWhoLacksThePermission(t *testing.T) {
 				t.Fatal(err)
 			}
 			stored := fake.NewClientBuilder().WithScheme(scheme).WithObjects(
-				builders.MakeEnvironment("production", "shop").Production().Obj(), builders.MakeEnvironment("staging", "shop").Obj(),
+				builders.MakeEnvironment(
+					"production",
+					"shop",
+				).Production().Obj(),
+				builders.MakeEnvironment("staging", "shop").Obj(),
 			).Build()
 			reads := make(chan string, 10)
 			counted := interceptor.NewClient(stored, interceptor.Funcs{Get: func(

@@ -229,7 +229,9 @@ func (r *Reconciler) store(ctx context.Context, s *scope, records []history.Reco
 		}
 		err = r.Client.Create(ctx, change)
 		if err != nil && !apierrors.IsAlreadyExists(err) {
-			return false, ignoreTerminating(fmt.Errorf("record change %q of %s %q: %w", records[i].ID, r.Kind.Name, s.key.Name, err))
+			return false, ignoreTerminating(
+				fmt.Errorf("record change %q of %s %q: %w", records[i].ID, r.Kind.Name, s.key.Name, err),
+			)
 		}
 		if err == nil {
 			r.tell(s.object, &records[i])

@@ -301,7 +301,8 @@ func newestFirst(a, b Record) int {
 // far as the record tells.
 func (r Record) EnablesIn(environment string) bool {
 	mayEnable := func(change Change) bool { return change.mayEnable(environment) }
-	return r.LostEnables || r.Enables && (r.Omitted > 0 || len(r.Changes) == 0 || slices.ContainsFunc(r.Changes, mayEnable))
+	return r.LostEnables ||
+		r.Enables && (r.Omitted > 0 || len(r.Changes) == 0 || slices.ContainsFunc(r.Changes, mayEnable))
 }
 
 // mayEnable reports whether the field is what switches a flag on in the environment, or may be that.

@@ -37,8 +37,14 @@ func NewPinAgain(old, environment *v1alpha1.FlagEnvironment) field.ErrorList {
 	case served == 0:
 		detail = "nothing is published yet that could be replaced; leave the annotation out"
 	case asked != served:
-		detail = fmt.Sprintf("revision %d is served, and no other one can be replaced; write \"%d\", or run jackstaff rollback "+
-			"%s --to %d", served, served, environment.Name, *pinned)
+		detail = fmt.Sprintf(
+			"revision %d is served, and no other one can be replaced; write \"%d\", or run jackstaff rollback "+
+				"%s --to %d",
+			served,
+			served,
+			environment.Name,
+			*pinned,
+		)
 	case *pinned == served:
 		detail = fmt.Sprintf("revision %d is pinned and served as it is, so that there is nothing to serve anew; leave the "+
 			"annotation out", served)

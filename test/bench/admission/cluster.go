@@ -125,7 +125,7 @@ func (c *cluster) admitAll(ctx context.Context) (stop func(), err error) {
 	go func() { ended <- server.Start(ctx) }()
 	stop = func() {
 		cancel()
-		<-ended
+		_ = <-ended // It ends because it was told to.
 	}
 	for started := server.StartedChecker(); started(nil) != nil; time.Sleep(10 * time.Millisecond) {
 		select {

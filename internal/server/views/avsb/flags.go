@@ -201,7 +201,10 @@ func (v *view) updateFlag(ctx context.Context, input *updateFlagInput) (*tagged[
 	body := &input.Body
 	var fixed []server.FieldError
 	if body.Key != nil && *body.Key != flag.Key() {
-		fixed = append(fixed, server.FieldError{Field: "key", Message: fmt.Sprintf("cannot be changed; it is %q", flag.Key())})
+		fixed = append(
+			fixed,
+			server.FieldError{Field: "key", Message: fmt.Sprintf("cannot be changed; it is %q", flag.Key())},
+		)
 	}
 	if body.Type != nil && flagTypes.kind(*body.Type) != flag.Spec.Type {
 		fixed = append(fixed, server.FieldError{
