@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../test"
 
 node=node
-../hack/javascript/get.sh "conformance with the JavaScript clients" || {
+../hack/programs/get.sh "conformance with the JavaScript clients" || {
 	status=$?
 	if ((status != 3)); then exit "$status"; fi
 	node=

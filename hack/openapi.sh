@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../test/rest"
 
-../../hack/javascript/get.sh "clients generated from the OpenAPI documents" || exit $(($? == 3 ? 0 : $?))
+../../hack/programs/get.sh "clients generated from the OpenAPI documents" || exit $(($? == 3 ? 0 : $?))
 if [[ ! clients/node_modules/.package-lock.json -nt clients/package-lock.json ]]; then
 	npm --prefix clients ci --no-audit --no-fund
 fi

@@ -9,11 +9,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-$PWD/bin/k8s}"
-hack/javascript/get.sh "PostHog's own clients" || exit $(($? == 3 ? 0 : $?))
+hack/programs/get.sh "PostHog's own clients" || exit $(($? == 3 ? 0 : $?))
 if [[ ! test/posthog/node_modules/.package-lock.json -nt test/posthog/package-lock.json ]]; then
 	(cd test/posthog && npm ci --no-audit --no-fund)
 fi
-hack/javascript/get.sh "posthog-js in a browser" browser || [[ $? == 3 ]] || exit
+hack/programs/get.sh "posthog-js in a browser" browser || [[ $? == 3 ]] || exit
 
 POSTHOG_NODE=node POSTHOG_CHROMIUM="$(command -v chromium || command -v chromium-browser || true)" \
 	go test -timeout 20m ./internal/server/views/posthog -ginkgo.focus "PostHog's own clients"

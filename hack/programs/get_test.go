@@ -1,7 +1,7 @@
 // Copyright The Jackstaff Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package javascript
+package programs
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ import (
 func programs(t *testing.T, scripts map[string]string) string {
 	t.Helper()
 	directory := t.TempDir()
-	for _, name := range []string{"bash", "mktemp", "rm", "sleep", "tail", "chmod", "cat"} {
+	for _, name := range []string{"bash", "mktemp", "rm", "sleep", "tail", "chmod", "cat", "install", "mkdir"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)
@@ -42,6 +42,10 @@ func TestGet(t *testing.T) {
 		fails        = `echo "E: Unable to locate package"; exit 100`
 		brings       = `[[ $1 == update ]] && exit
 			for name in node npm chromium; do echo 'echo v20.1.0' > DIRECTORY/$name; chmod +x DIRECTORY/$name; done`
+		bringsDownloaded = `[[ $1 == update ]] && { echo > DIRECTORY/lists; exit; }
+			[[ $1 == download && -e DIRECTORY/lists ]] || exit 100
+			echo > prometheus_2.42.0_amd64.deb`
+		unpacks           = `mkdir -p $3/usr/bin && echo > $3/usr/bin/promtool`
 		bringsAfterUpdate = `[[ $1 == update ]] && { echo > DIRECTORY/lists; exit; }
 			[[ -e DIRECTORY/lists ]] || exit 100
 			` + brings
@@ -51,6 +55,7 @@ func TestGet(t *testing.T) {
 	for name, tc := range map[string]struct {
 		scripts    map[string]string
 		browser    bool
+		promtool   bool
 		without    string
 		wantStatus int
 		want       string
@@ -84,6 +89,16 @@ func TestGet(t *testing.T) {
 			scripts: map[string]string{"node": "echo v18.0.0", "npm": ""}, wantStatus: 1,
 			want: "Node.js 20 or later with npm is missing",
 		},
+		"promtool is there": {scripts: map[string]string{"promtool": ""}, promtool: true},
+		"promtool unpacked": {
+			scripts:  map[string]string{"id": root, "apt-get": bringsDownloaded, "dpkg-deb": unpacks},
+			promtool: true, want: "Installing Prometheus' promtool",
+		},
+		"promtool, not root": {
+			scripts: map[string]string{"id": person, "apt-get": brings}, promtool: true, wantStatus: 1,
+			want: "Install it, or go without by WITHOUT=promtool.",
+		},
+		"without promtool":  {without: "promtool", promtool: true, wantStatus: 3, want: "NOT RUN, as WITHOUT=promtool says"},
 		"without":           {without: "javascript", wantStatus: 3, want: "NOT RUN, as WITHOUT=javascript says"},
 		"without a browser": {without: "browser", browser: true, wantStatus: 3, want: "NOT RUN"},
 		"without another":   {without: "browser", wantStatus: 1, want: "WITHOUT=javascript"},
@@ -94,8 +109,11 @@ func TestGet(t *testing.T) {
 			if tc.browser {
 				arguments = append(arguments, "browser")
 			}
+			if tc.promtool {
+				arguments = append(arguments, "promtool")
+			}
 			command := exec.CommandContext(t.Context(), filepath.Join(path, "bash"), arguments...)
-			command.Env = []string{"PATH=" + path, "WITHOUT=" + tc.without, "TMPDIR=" + t.TempDir()}
+			command.Env = []string{"PATH=" + path, "WITHOUT=" + tc.without, "TMPDIR=" + t.TempDir(), "BIN=" + path}
 			said, err := command.CombinedOutput()
 			status, failed := 0, (*exec.ExitError)(nil)
 			if errors.As(err, &failed) {
@@ -111,7 +129,7 @@ func TestGet(t *testing.T) {
 // What hands the script's failure on must fail too, whatever the shell makes of && and ||.
 func TestCallersFail(t *testing.T) {
 	path := programs(t, map[string]string{"dirname": "echo DIRECTORY/hack", "go": "", "npm": ""})
-	for _, folder := range []string{"hack/javascript", "test/rest", "test/conformance", "test/ofrep", "test/posthog"} {
+	for _, folder := range []string{"hack/programs", "test/rest", "test/conformance", "test/ofrep", "test/posthog"} {
 		if err := os.MkdirAll(filepath.Join(path, folder), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +140,7 @@ func TestCallersFail(t *testing.T) {
 			if browserFails {
 				text = "#!" + filepath.Join(path, "bash") + "\n[[ -z $2 ]] && exit\nexit " + status + "\n"
 			}
-			get := filepath.Join(path, "hack", "javascript", "get.sh")
+			get := filepath.Join(path, "hack", "programs", "get.sh")
 			if err := os.WriteFile(get, []byte(text), 0o700); err != nil {
 				t.Fatal(err)
 			}
