@@ -20,7 +20,9 @@ const flagChangePath = "/validate-flags-jackstaff-dev-v1alpha1-flagchange"
 type flagChanges struct{ historian *historian }
 
 func registerFlagChanges(mgr ctrl.Manager, historian *historian) {
-	mgr.GetWebhookServer().Register(flagChangePath, &admission.Webhook{Handler: flagChanges{historian}})
+	mgr.GetWebhookServer().Register(flagChangePath, &admission.Webhook{
+		Handler: counted{"FlagChange", flagChanges{historian}, false},
+	})
 }
 
 // Handle answers one request.

@@ -123,8 +123,8 @@ func register[T any, P pointer[T]](
 	path := strings.ReplaceAll(v1alpha1.GroupVersion.Group, ".", "-") + "-" + v1alpha1.GroupVersion.Version + "-" +
 		strings.ToLower(kind)
 	server := mgr.GetWebhookServer()
-	server.Register("/mutate-"+path, &admission.Webhook{Handler: &mutating[T, P]{webhook}})
-	server.Register("/validate-"+path, &admission.Webhook{Handler: &validating[T, P]{webhook}})
+	server.Register("/mutate-"+path, &admission.Webhook{Handler: counted{kind, &mutating[T, P]{webhook}, true}})
+	server.Register("/validate-"+path, &admission.Webhook{Handler: counted{kind, &validating[T, P]{webhook}, false}})
 }
 
 // Default sets defaults, refuses what would be refused after that, and records the change.

@@ -9,11 +9,13 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
+	"github.com/jackstaff-dev/jackstaff/internal/metrics"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
@@ -103,6 +105,9 @@ func (r *Reconciler) publishContent(ctx context.Context, s *scope, content publi
 	}
 	content.Brought = s.state.records.brought(publishing)
 	served, err := r.Publisher.Publish(ctx, s.environment, content, s.state.served)
+	if !apierrors.IsConflict(err) { // It is tried again at once.
+		metrics.Published(resultOf(err), r.Clock.Since(s.now))
+	}
 	if err != nil {
 		return err
 	}
@@ -110,6 +115,18 @@ func (r *Reconciler) publishContent(ctx context.Context, s *scope, content publi
 	log.FromContext(ctx).Info("Published", "revision", served.Revision, "digest", served.Digest)
 	s.state.recordServed(served)
 	return nil
+}
+
+// resultOf is what came of a publish, as metrics say it.
+func resultOf(err error) string {
+	switch {
+	case err == nil:
+		return metrics.Success
+	case publish.ProblemOf(err) != nil:
+		return metrics.Refused
+	default:
+		return metrics.Failed
+	}
 }
 
 // pin serves a revision of the history. Flags that are forced off stay off, which makes a revision of its own.

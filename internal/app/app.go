@@ -223,6 +223,9 @@ func newManager(
 			return nil, nil, fmt.Errorf("set up certificates: %w", err)
 		}
 	}
+	if err := addMetrics(mgr, o, alive, rotator.GetCertificate); err != nil {
+		return nil, nil, err
+	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return nil, nil, fmt.Errorf("set up probes: %w", err)
 	}

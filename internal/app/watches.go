@@ -82,6 +82,15 @@ func isAway(err error) bool {
 
 // Problem says which watches are not alive, and is empty where all are.
 func (w *watches) Problem() string {
+	dead := w.dead()
+	if len(dead) == 0 {
+		return ""
+	}
+	return "the API server refuses these watches, so that changes are not seen: " + strings.Join(dead, "; ")
+}
+
+// dead says of each watch that is not alive since when, and why.
+func (w *watches) dead() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clock.Now()
@@ -95,10 +104,7 @@ func (w *watches) Problem() string {
 			dead = append(dead, fmt.Sprintf("%s since %s (%s)", of, known.first.UTC().Format(time.RFC3339), known.why))
 		}
 	}
-	if len(dead) == 0 {
-		return ""
-	}
-	return "the API server refuses these watches, so that changes are not seen: " + strings.Join(dead, "; ")
+	return dead
 }
 
 // ready fails while a watch is not alive.
