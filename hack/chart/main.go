@@ -86,6 +86,8 @@ var files = []struct {
 			return `and .Values.parts.operator .Values.podDisruptionBudget.enabled`
 		case kind == "NetworkPolicy":
 			return `and .Values.parts.operator .Values.networkPolicy.enabled`
+		case kind == "PrometheusRule":
+			return `and .Values.parts.operator .Values.metrics.enabled .Values.metrics.prometheusRule`
 		case kind == "ServiceMonitor", name == "jackstaff-metrics":
 			return `and .Values.parts.operator .Values.metrics.enabled .Values.metrics.serviceMonitor`
 		}
@@ -199,7 +201,7 @@ func run(arguments []string) error {
 		return err
 	}
 	for _, component := range []string{
-		"network-policy/network_policy.yaml", "prometheus/service_monitor.yaml", "certmanager/certificate.yaml", "refresh-pods/role.yaml",
+		"network-policy/network_policy.yaml", "prometheus/service_monitor.yaml", "prometheus/rules.yaml", "certmanager/certificate.yaml", "refresh-pods/role.yaml",
 	} {
 		data, err := os.ReadFile(filepath.Join("config", component))
 		if err != nil {

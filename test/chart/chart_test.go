@@ -94,6 +94,7 @@ func TestRenderAndInstall(t *testing.T) {
 		),
 		optional("cert-manager.io", "v1", "Certificate", "certificates"),
 		optional("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"),
+		optional("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules"),
 		optional("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
 		optional("gateway.networking.k8s.io", "v1", "BackendTLSPolicy", "backendtlspolicies"),
 	}}
@@ -118,7 +119,7 @@ func TestRenderAndInstall(t *testing.T) {
 				"Deployment/jackstaff-manager", "Service/jackstaff-api", "ClusterRole/jackstaff-manager", "ClusterRole/jackstaff-certificates",
 				"PodDisruptionBudget/jackstaff-manager", "ValidatingAdmissionPolicyBinding/jackstaff-own-account", "ClusterRole/jackstaff-editor",
 			},
-			wantNot:          []string{"Ingress/jackstaff-api", "ServiceMonitor/jackstaff", "ClusterRole/jackstaff-refresh-pods", "NetworkPolicy/jackstaff-manager"},
+			wantNot:          []string{"Ingress/jackstaff-api", "ServiceMonitor/jackstaff", "PrometheusRule/jackstaff", "ClusterRole/jackstaff-refresh-pods", "NetworkPolicy/jackstaff-manager"},
 			wantArguments:    []string{"--leader-elect"},
 			wantNotArguments: []string{"--cert-rotation=false", "--refresh-pods"},
 			wantNotes:        "port-forward",
@@ -134,7 +135,7 @@ resources: {limits: {memory: 2Gi}}
 extraArguments: ["--stale-after=240h"]
 refreshPods: true
 certificates: {mode: CertManager}
-metrics: {serviceMonitor: true}
+metrics: {serviceMonitor: true, prometheusRule: true}
 networkPolicy: {enabled: true}
 api:
   defaultProject: shop
@@ -146,7 +147,7 @@ api:
   gateway: {enabled: true, parentRefs: [{name: public}], hostnames: [flags.example.com], authorityConfigMap: authority}
 `,
 			want: []string{
-				"Ingress/jackstaff-api", "HTTPRoute/jackstaff-api", "BackendTLSPolicy/jackstaff-api", "ServiceMonitor/jackstaff", "Service/jackstaff-metrics",
+				"Ingress/jackstaff-api", "HTTPRoute/jackstaff-api", "BackendTLSPolicy/jackstaff-api", "ServiceMonitor/jackstaff", "PrometheusRule/jackstaff", "Service/jackstaff-metrics",
 				"ClusterRole/jackstaff-metrics-reader", "ClusterRole/jackstaff-refresh-pods", "NetworkPolicy/jackstaff-manager", "Certificate/jackstaff-webhook",
 			},
 			wantNot: []string{"ClusterRole/jackstaff-certificates", "Role/jackstaff-certificates", "Secret/jackstaff-webhook-certificate"},
@@ -156,9 +157,9 @@ api:
 			},
 		},
 		"little": {
-			values: `{replicas: 1, api: {enabled: false}, metrics: {enabled: false, serviceMonitor: true}, podDisruptionBudget: {enabled: false}, userRoles: {install: false}}`,
+			values: `{replicas: 1, api: {enabled: false}, metrics: {enabled: false, serviceMonitor: true, prometheusRule: true}, podDisruptionBudget: {enabled: false}, userRoles: {install: false}}`,
 			wantNot: []string{
-				"Service/jackstaff-api", "ServiceMonitor/jackstaff", "PodDisruptionBudget/jackstaff-manager", "ClusterRole/jackstaff-editor", "ClusterRole/jackstaff-metrics-reader",
+				"Service/jackstaff-api", "ServiceMonitor/jackstaff", "PrometheusRule/jackstaff", "PodDisruptionBudget/jackstaff-manager", "ClusterRole/jackstaff-editor", "ClusterRole/jackstaff-metrics-reader",
 			},
 			wantArguments: []string{"--api=false", "--metrics-bind-address=0"},
 		},
@@ -336,4 +337,22 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// What Prometheus fills in must not be filled in by Helm.
+func TestAlertsAreThoseOfKustomize(t *testing.T) {
+	manifest, err := os.ReadFile(filepath.Join(root, "config", "prometheus", "rules.yaml"))
+	check(t, err)
+	want := decode(t, manifest)[0]
+	objects, _, err := render(t, "flags", "{metrics: {prometheusRule: true}}")
+	check(t, err)
+	for _, object := range objects {
+		if object.GetKind() == "PrometheusRule" {
+			if diff := cmp.Diff(want.Object["spec"], object.Object["spec"]); diff != "" {
+				t.Errorf("the alerts differ (-config +chart):\n%s", diff)
+			}
+			return
+		}
+	}
+	t.Error("there are no alerts")
 }

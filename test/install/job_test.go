@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -234,6 +235,9 @@ func (c *controlPlane) doTheJob(project, customer string) {
 	).Should(
 		Equal(200),
 	)
+	_, scrape, err := call(http.MethodGet, metrics, c.token(project, "scraper"), "")
+	Expect(err).NotTo(HaveOccurred())
+	expectDocumented(scrape)
 
 	By("deleting everything")
 	edit(c, flag, func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = true })
