@@ -97,6 +97,10 @@ var files = []struct {
 			inOperator,
 		)
 	}},
+	{"dashboards.yaml", func(kind, name string) string {
+		return when(kind == "ConfigMap" && strings.HasPrefix(name, dashboardPrefix),
+			`and .Values.parts.operator .Values.metrics.enabled .Values.metrics.dashboards`)
+	}},
 }
 
 func when(is bool, condition string) string {
@@ -213,6 +217,11 @@ func run(arguments []string) error {
 		}
 		objects = append(objects, optional...)
 	}
+	boards, err := dashboards()
+	if err != nil {
+		return err
+	}
+	objects = append(objects, boards...)
 	templates := filepath.Join(arguments[1], "templates")
 	installed := map[*unstructured.Unstructured]bool{}
 	for _, file := range files {

@@ -44,14 +44,15 @@ var (
 	sealed        = ofEnvironment("sealed", "0 where a ConfigMap is not what the operator published, else 1.")
 	datafileBytes = ofEnvironment("datafile_bytes", "The size of the served ConfigMap, of the 1048576 that one holds.")
 	instances     = ofEnvironment("instances", "Running workloads that report what they have loaded.", "state")
-	namespaces    = ofEnvironment("delivery_namespaces", "Namespaces with a copy of the datafile, of the first 100.", "state")
+	namespaces    = ofEnvironment("delivery_namespaces", "Namespaces with a copy, of the first 100.", "state")
 	brakes        = ofEnvironment("unacknowledged_brakes", "Flags forced off while workloads report another revision.")
 	unreported    = prometheus.NewDesc("jackstaff_environments_unreported",
 		"Environments without series, because their namespace or the cluster has too many.", nil, nil)
 )
 
 func ofEnvironment(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("jackstaff_environment_"+name, help, append([]string{"project", "environment"}, labels...), nil)
+	labels = append([]string{"project", "environment"}, labels...)
+	return prometheus.NewDesc("jackstaff_environment_"+name, help, labels, nil)
 }
 
 // Environments collects what each environment serves from the operator's cache, with each scrape.
@@ -196,8 +197,8 @@ func oneWhere(is bool) float64 {
 func (e *Environments) pendingSince(ctx context.Context, environment *v1alpha1.FlagEnvironment) (since time.Time) {
 	for _, key := range environment.Status.PendingFlags {
 		flags := &v1alpha1.FeatureFlagList{}
-		if err := e.Cached.List(ctx, flags, client.InNamespace(environment.Namespace), client.MatchingFields{index.FlagKey: key},
-			client.UnsafeDisableDeepCopy); err != nil {
+		if err := e.Cached.List(ctx, flags, client.InNamespace(environment.Namespace),
+			client.MatchingFields{index.FlagKey: key}, client.UnsafeDisableDeepCopy); err != nil {
 			return since
 		}
 		for i := range flags.Items {
@@ -213,7 +214,8 @@ func (e *Environments) pendingSince(ctx context.Context, environment *v1alpha1.F
 // braked counts the flags that are forced off in an environment.
 func (e *Environments) braked(ctx context.Context, environment *v1alpha1.FlagEnvironment) (count int) {
 	flags := &v1alpha1.FeatureFlagList{}
-	if err := e.Cached.List(ctx, flags, client.InNamespace(environment.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+	namespace := client.InNamespace(environment.Namespace)
+	if err := e.Cached.List(ctx, flags, namespace, client.UnsafeDisableDeepCopy); err != nil {
 		return 0
 	}
 	for i := range flags.Items {

@@ -31,34 +31,60 @@ func of(metric, labels string) string {
 // constant is a value for 75 minutes.
 func constant(value string) string { return value + "x75" }
 
+const latency = `controller_runtime_webhook_latency_seconds_bucket{webhook="/mutate-flags-jackstaff-dev"`
+
 // healthy is an operator of two replicas that publishes, and an environment where all is well.
 func healthy() series {
 	return series{
-		`leader_election_master_status{name="jackstaff-manager",pod="a"}`:                                    constant("1"),
-		`leader_election_master_status{name="jackstaff-manager",pod="b"}`:                                    constant("0"),
-		`controller_runtime_reconcile_total{controller="flagenvironment",result="success"}`:                  "0+100x75",
-		`controller_runtime_reconcile_errors_total{controller="flagenvironment"}`:                            "0+1x75",
-		`jackstaff_publishes_total{result="success"}`:                                                        "0+10x75",
-		`jackstaff_publishes_total{result="failed"}`:                                                         "0+1x75",
-		`jackstaff_watches_failing{pod="a"}`:                                                                 constant("0"),
-		`jackstaff_admission_requests_total{kind="FeatureFlag",decision="allowed"}`:                          "0+100x75",
-		`jackstaff_admission_requests_total{kind="FeatureFlag",decision="denied"}`:                           "0+100x75",
-		`jackstaff_admission_requests_total{kind="FeatureFlag",decision="error"}`:                            "0+1x75",
-		`controller_runtime_webhook_latency_seconds_bucket{webhook="/mutate-flags-jackstaff-dev",le="1"}`:    "0+100x75",
-		`controller_runtime_webhook_latency_seconds_bucket{webhook="/mutate-flags-jackstaff-dev",le="5"}`:    "0+100x75",
-		`controller_runtime_webhook_latency_seconds_bucket{webhook="/mutate-flags-jackstaff-dev",le="+Inf"}`: "0+100x75",
-		`jackstaff_certificate_expiry_timestamp_seconds{pod="a"}`:                                            constant("7776000"),
-		`jackstaff_datafiles_policy_in_force{pod="a"}`:                                                       constant("1"),
-		of("published", `,reason="Published"`):                                                               constant("1"),
-		of("compiled", `,reason="Compiled"`):                                                                 constant("1"),
-		of("pending_seconds", ""):                                                                            constant("3600"),
-		of("last_good_flags", ""):                                                                            constant("0"),
-		of("sealed", ""):                                                                                     constant("1"),
-		of("delivered", ""):                                                                                  constant("1"),
-		of("unacknowledged_brakes", ""):                                                                      constant("0"),
-		of("instances", `,state="current"`):                                                                  constant("9"),
-		of("instances", `,state="laggard"`):                                                                  constant("0"),
-		of("datafile_bytes", ""):                                                                             constant("900000"),
+		`leader_election_master_status{name="jackstaff-manager",pod="a"}`:                   constant("1"),
+		`leader_election_master_status{name="jackstaff-manager",pod="b"}`:                   constant("0"),
+		`controller_runtime_reconcile_total{controller="flagenvironment",result="success"}`: "0+100x75",
+		`controller_runtime_reconcile_errors_total{controller="flagenvironment"}`:           "0+1x75",
+		`jackstaff_publishes_total{result="success"}`:                                       "0+10x75",
+		`jackstaff_publishes_total{result="failed"}`:                                        "0+1x75",
+		`jackstaff_watches_failing{pod="a"}`:                                                constant("0"),
+		`jackstaff_admission_requests_total{kind="FeatureFlag",decision="allowed"}`:         "0+100x75",
+		`jackstaff_admission_requests_total{kind="FeatureFlag",decision="denied"}`:          "0+100x75",
+		`jackstaff_admission_requests_total{kind="FeatureFlag",decision="error"}`:           "0+1x75",
+		latency + `,le="1"}`:    "0+100x75",
+		latency + `,le="5"}`:    "0+100x75",
+		latency + `,le="+Inf"}`: "0+100x75",
+		`jackstaff_certificate_expiry_timestamp_seconds{pod="a"}`: constant("7776000"),
+		`jackstaff_datafiles_policy_in_force{pod="a"}`:            constant("1"),
+		of("published", `,reason="Published"`):                    constant("1"),
+		of("compiled", `,reason="Compiled"`):                      constant("1"),
+		of("pending_seconds", ""):                                 constant("3600"),
+		of("last_good_flags", ""):                                 constant("0"),
+		of("sealed", ""):                                          constant("1"),
+		of("delivered", ""):                                       constant("1"),
+		of("unacknowledged_brakes", ""):                           constant("0"),
+		of("instances", `,state="current"`):                       constant("9"),
+		of("instances", `,state="laggard"`):                       constant("0"),
+		of("datafile_bytes", ""):                                  constant("900000"),
+	}
+}
+
+// more is what dashboards show and no alert asks for.
+func more() series {
+	evaluated := `{project="shop",environment="production",feature_flag_key="new",feature_flag_result_variant="on",` +
+		`feature_flag_result_reason="split"}`
+	unknown := `{project="shop",environment="production",feature_flag_key="unknown",feature_flag_result_variant="",` +
+		`feature_flag_result_reason="error"}`
+	return series{
+		of("revision", ""):                                        "7+1x75",
+		of("flags", ""):                                           constant("30"),
+		of("pending_flags", ""):                                   constant("3"),
+		of("delivery_namespaces", `,state="current"`):             constant("2"),
+		`jackstaff_flag_evaluations_total` + evaluated:            "0+9x75",
+		`jackstaff_flag_evaluations_total` + unknown:              "0+1x75",
+		`jackstaff_environments_unreported`:                       constant("0"),
+		`jackstaff_publish_duration_seconds_bucket{le="1"}`:       "0+5x75",
+		`jackstaff_publish_duration_seconds_bucket{le="+Inf"}`:    "0+6x75",
+		`workqueue_depth{name="flagenvironment"}`:                 constant("0"),
+		`rest_client_requests_total{code="200",method="GET"}`:     "0+9x75",
+		`process_resident_memory_bytes{pod="a"}`:                  constant("60000000"),
+		`process_resident_memory_bytes{pod="of-another-program"}`: constant("60000000"),
+		`process_cpu_seconds_total{pod="a"}`:                      "0+1x75",
 	}
 }
 
@@ -83,14 +109,23 @@ var faults = map[string]series{
 		`jackstaff_admission_requests_total{kind="FeatureFlag",decision="error"}`: "0+20x75",
 	},
 	"JackstaffAdmissionSlow": {
-		`controller_runtime_webhook_latency_seconds_bucket{webhook="/mutate-flags-jackstaff-dev",le="1"}`: "0+90x75",
+		latency + `,le="1"}`: "0+90x75",
 	},
-	"JackstaffCertificateEnds":      {`jackstaff_certificate_expiry_timestamp_seconds{pod="a"}`: constant("700000")},
-	"JackstaffPolicyMissing":        {`jackstaff_datafiles_policy_in_force{pod="a"}`: constant("0")},
-	"JackstaffNotPublished":         {of("published", `,reason="WriteFailed"`): constant("0"), of("published", `,reason="Published"`): gone},
-	"JackstaffPendingForLong":       {of("pending_seconds", ""): constant("90000")},
-	"JackstaffBreakGlass":           {of("published", `,reason="BreakGlass"`): constant("0"), of("published", `,reason="Published"`): gone},
-	"JackstaffFlagsVanished":        {of("compiled", `,reason="FlagsVanished"`): constant("0"), of("compiled", `,reason="Compiled"`): gone},
+	"JackstaffCertificateEnds": {`jackstaff_certificate_expiry_timestamp_seconds{pod="a"}`: constant("700000")},
+	"JackstaffPolicyMissing":   {`jackstaff_datafiles_policy_in_force{pod="a"}`: constant("0")},
+	"JackstaffNotPublished": {
+		of("published", `,reason="WriteFailed"`): constant("0"),
+		of("published", `,reason="Published"`):   gone,
+	},
+	"JackstaffPendingForLong": {of("pending_seconds", ""): constant("90000")},
+	"JackstaffBreakGlass": {
+		of("published", `,reason="BreakGlass"`): constant("0"),
+		of("published", `,reason="Published"`):  gone,
+	},
+	"JackstaffFlagsVanished": {
+		of("compiled", `,reason="FlagsVanished"`): constant("0"),
+		of("compiled", `,reason="Compiled"`):      gone,
+	},
 	"JackstaffLastGood":             {of("last_good_flags", ""): constant("2")},
 	"JackstaffTampered":             {of("sealed", ""): constant("0")},
 	"JackstaffBrakeNotAcknowledged": {of("unacknowledged_brakes", ""): constant("1")},
@@ -105,12 +140,22 @@ var noFaults = map[string]series{
 	"a project that has not published yet": {
 		of("published", `,reason="AwaitingPublish"`): constant("0"), of("published", `,reason="Published"`): gone,
 	},
-	"a frozen project":                   {of("published", `,reason="Suspended"`): constant("1")},
-	"nobody writes":                      {`jackstaff_publishes_total{result="success"}`: constant("10"), `jackstaff_publishes_total{result="failed"}`: constant("0")},
-	"an operator in some namespaces":     {`jackstaff_datafiles_policy_in_force{pod="a"}`: gone},
-	"no environment":                     {of("sealed", ""): gone, of("delivered", ""): gone, of("published", `,reason="Published"`): gone},
+	"a frozen project": {of("published", `,reason="Suspended"`): constant("1")},
+	"nobody writes": {
+		`jackstaff_publishes_total{result="success"}`: constant("10"),
+		`jackstaff_publishes_total{result="failed"}`:  constant("0"),
+	},
+	"an operator in some namespaces": {`jackstaff_datafiles_policy_in_force{pod="a"}`: gone},
+	"no environment": {
+		of("sealed", ""):                       gone,
+		of("delivered", ""):                    gone,
+		of("published", `,reason="Published"`): gone,
+	},
 	"laggards for the time of a rollout": {of("instances", `,state="laggard"`): "0x65 3x10"},
-	"another leader":                     {`leader_election_master_status{name="jackstaff-manager",pod="a"}`: "1x74 0", `leader_election_master_status{name="jackstaff-manager",pod="b"}`: "0x74 1"},
+	"another leader": {
+		`leader_election_master_status{name="jackstaff-manager",pod="a"}`: "1x74 0",
+		`leader_election_master_status{name="jackstaff-manager",pod="b"}`: "0x74 1",
+	},
 }
 
 // test is one unit test of promtool: at the end of 75 minutes, these alerts fire and no other.
@@ -138,8 +183,8 @@ func test(change series, fires string) map[string]any {
 // promtool finds promtool or has it installed. It is empty where somebody has said to go without.
 func promtool(t *testing.T) string {
 	t.Helper()
-	said, err := exec.CommandContext(t.Context(), filepath.Join(root, "hack", "programs", "get.sh"), "the alerts and dashboards",
-		"promtool").CombinedOutput()
+	script := filepath.Join(root, "hack", "programs", "get.sh")
+	said, err := exec.CommandContext(t.Context(), script, "the alerts and dashboards", "promtool").CombinedOutput()
 	t.Log(string(said))
 	if failed := (*exec.ExitError)(nil); errors.As(err, &failed) && failed.ExitCode() == 3 {
 		return ""
@@ -201,12 +246,45 @@ func TestEachAlertFiresByItsFaultAndByNothingElse(t *testing.T) {
 	}
 	rules := write(t, "rules.yaml", spec)
 	file := write(t, "tests.yaml", map[string]any{
-		"rule_files": []string{rules}, "evaluation_interval": "1m", "tests": tests,
+		"rule_files": []string{rules}, "evaluation_interval": "3m", "tests": tests,
 	})
 	for _, arguments := range [][]string{{"check", "rules", rules}, {"test", "rules", file}} {
 		if said, err := exec.CommandContext(t.Context(), program, arguments...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %v: %v\n%s", arguments[:2], err, said)
 		}
+	}
+}
+
+// A panel without data is taken for an operator that does nothing.
+func TestEachPanelShowsSeries(t *testing.T) {
+	panels, err := Panels(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := strings.NewReplacer("$project", "shop", "$environment", "production")
+	queries := []map[string]any{}
+	for _, panel := range panels {
+		if len(panel.Queries) == 0 || panel.Title == "" {
+			t.Errorf("the panel %q of %s has no query or title", panel.Title, panel.Dashboard)
+		}
+		for _, query := range panel.Queries {
+			queries = append(queries, map[string]any{
+				"expr": "count(" + chosen.Replace(query) + ") > bool 0", "eval_time": "75m",
+				"exp_samples": []map[string]any{{"labels": "{}", "value": 1}},
+			})
+		}
+	}
+	program := promtool(t)
+	if program == "" {
+		return
+	}
+	shown := test(more(), "")
+	shown["promql_expr_test"], shown["name"] = queries, "panels"
+	file := write(t, "tests.yaml", map[string]any{
+		"rule_files": []string{}, "evaluation_interval": "3m", "tests": []any{shown},
+	})
+	if said, err := exec.CommandContext(t.Context(), program, "test", "rules", file).CombinedOutput(); err != nil {
+		t.Errorf("promtool: %v\n%s", err, said)
 	}
 }
 

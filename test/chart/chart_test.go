@@ -135,7 +135,7 @@ resources: {limits: {memory: 2Gi}}
 extraArguments: ["--stale-after=240h"]
 refreshPods: true
 certificates: {mode: CertManager}
-metrics: {serviceMonitor: true, prometheusRule: true}
+metrics: {serviceMonitor: true, prometheusRule: true, dashboards: true}
 networkPolicy: {enabled: true}
 api:
   defaultProject: shop
@@ -147,7 +147,8 @@ api:
   gateway: {enabled: true, parentRefs: [{name: public}], hostnames: [flags.example.com], authorityConfigMap: authority}
 `,
 			want: []string{
-				"Ingress/jackstaff-api", "HTTPRoute/jackstaff-api", "BackendTLSPolicy/jackstaff-api", "ServiceMonitor/jackstaff", "PrometheusRule/jackstaff", "Service/jackstaff-metrics",
+				"Ingress/jackstaff-api", "HTTPRoute/jackstaff-api", "BackendTLSPolicy/jackstaff-api", "ServiceMonitor/jackstaff", "PrometheusRule/jackstaff", "ConfigMap/jackstaff-dashboard-project",
+				"Service/jackstaff-metrics",
 				"ClusterRole/jackstaff-metrics-reader", "ClusterRole/jackstaff-refresh-pods", "NetworkPolicy/jackstaff-manager", "Certificate/jackstaff-webhook",
 			},
 			wantNot: []string{"ClusterRole/jackstaff-certificates", "Role/jackstaff-certificates", "Secret/jackstaff-webhook-certificate"},
@@ -339,20 +340,29 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// What Prometheus fills in must not be filled in by Helm.
-func TestAlertsAreThoseOfKustomize(t *testing.T) {
-	manifest, err := os.ReadFile(filepath.Join(root, "config", "prometheus", "rules.yaml"))
+// What Prometheus and Grafana fill in must not be filled in by Helm.
+func TestAlertsAndDashboardsAreThoseOfKustomize(t *testing.T) {
+	overlay, err := os.MkdirTemp(filepath.Join(root, "config"), ".overlay-")
 	check(t, err)
-	want := decode(t, manifest)[0]
-	objects, _, err := render(t, "flags", "{metrics: {prometheusRule: true}}")
+	t.Cleanup(func() { check(t, os.RemoveAll(overlay)) })
+	lines := "resources: [../default]\ncomponents: [../prometheus]\n"
+	check(t, os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(lines), 0o600))
+	kubectl := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
+	manifests, err := exec.CommandContext(t.Context(), kubectl, "kustomize", overlay).Output()
 	check(t, err)
-	for _, object := range objects {
-		if object.GetKind() == "PrometheusRule" {
-			if diff := cmp.Diff(want.Object["spec"], object.Object["spec"]); diff != "" {
-				t.Errorf("the alerts differ (-config +chart):\n%s", diff)
+	objects, _, err := render(t, "jackstaff-system", "{metrics: {prometheusRule: true, dashboards: true}}")
+	check(t, err)
+	of := func(objects []*unstructured.Unstructured) map[string]any {
+		found := map[string]any{}
+		for _, object := range objects {
+			if object.GetKind() == "PrometheusRule" || object.GetKind() == "ConfigMap" {
+				found[id(object)] = object.Object
 			}
-			return
 		}
+		return found
 	}
-	t.Error("there are no alerts")
+	want := of(decode(t, manifests))
+	if diff := cmp.Diff(want, of(objects)); diff != "" || len(want) != 3 {
+		t.Errorf("%d alerts and dashboards differ (-config +chart):\n%s", len(want), diff)
+	}
 }

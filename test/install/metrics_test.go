@@ -89,7 +89,7 @@ func expectDocumented(scrape string) {
 		Expect(page[name].kind).To(Equal(family.kind), name)
 		Expect(page[name].labels).To(ConsistOf(family.labels), name)
 	}
-	expectNamed(served)
+	expectNamed(served, page)
 	for name := range page {
 		if !slices.Contains(notAlways, name) {
 			Expect(served).To(HaveKey(name), "a metric of docs/metrics.md")
@@ -99,7 +99,7 @@ func expectDocumented(scrape string) {
 
 // expectNamed holds the alerts and panels to what is served: one that names a metric or a label that is not there says
 // nothing, for ever.
-func expectNamed(served map[string]*family) {
+func expectNamed(served, page map[string]*family) {
 	GinkgoHelper()
 	root := filepath.Join("..", "..")
 	groups, _, err := alerts.Rules(root)
@@ -109,6 +109,11 @@ func expectNamed(served map[string]*family) {
 		for _, rule := range group.Rules {
 			queries[rule.Alert] = []string{rule.Expr}
 		}
+	}
+	panels, err := alerts.Panels(root)
+	Expect(err).NotTo(HaveOccurred())
+	for _, panel := range panels {
+		queries[panel.Dashboard+": "+panel.Title] = panel.Queries
 	}
 	for of, exprs := range queries {
 		for _, expr := range exprs {
@@ -120,12 +125,13 @@ func expectNamed(served map[string]*family) {
 						name = base
 					}
 				}
+				known := served[name]
 				if slices.Contains(notAlways, name) {
-					continue
+					known = page[name]
 				}
-				Expect(served).To(HaveKey(name), "a metric of %s", of)
+				Expect(known).NotTo(BeNil(), "the metric %s of %s", name, of)
 				for _, label := range labels {
-					Expect(served[name].labels).To(ContainElement(label), "a label of %s in %s", name, of)
+					Expect(known.labels).To(ContainElement(label), "a label of %s in %s", name, of)
 				}
 			}
 		}
