@@ -35,7 +35,8 @@ type Group struct {
 
 // Rules reads the PrometheusRule of a repository, and its spec as Prometheus takes it.
 func Rules(root string) (groups []Group, spec []byte, err error) {
-	manifest, err := os.ReadFile(filepath.Join(root, "config", "prometheus", "rules.yaml"))
+	file := filepath.Join(root, "config", "prometheus", "rules.yaml")
+	manifest, err := os.ReadFile(file) //nolint:gosec // It is one of the repository.
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the alerts: %w", err)
 	}
@@ -53,13 +54,13 @@ func Rules(root string) (groups []Group, spec []byte, err error) {
 	if err := yaml.Unmarshal(manifest, &object); err != nil {
 		return nil, nil, fmt.Errorf("read the alerts: %w", err)
 	}
-	file := struct {
+	read := struct {
 		Groups []Group `json:"groups"`
 	}{}
-	if err := json.Unmarshal(object.Spec, &file); err != nil {
+	if err := json.Unmarshal(object.Spec, &read); err != nil {
 		return nil, nil, fmt.Errorf("read the alerts: %w", err)
 	}
-	return file.Groups, object.Spec, nil
+	return read.Groups, object.Spec, nil
 }
 
 // Panel is a panel of a dashboard, with its queries.
