@@ -9,6 +9,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
 // volatile are the fields that change by themselves after every write, so that nobody can send back what they are.
@@ -16,8 +18,9 @@ var volatile = []string{"updatedAt", "updated_at", "hasPendingChanges", "isStale
 
 // CheckReadOnly lets clients send back what they read: the members of sent, which the view shows and does not change
 // here, must be what is shown. Both are written as JSON objects. Hints say, by field, how a field is changed instead.
-// It fails with an *Error of status 422 that names each field that differs.
-func CheckReadOnly(sent, shown any, hints map[string]string) error {
+// Before are what the view may have shown since the last edit, such as until the operator had looked at it: a member
+// may also be as one of them has it. It fails with an *Error of status 422 that names each field that differs.
+func CheckReadOnly(sent, shown any, hints map[string]string, before ...any) error {
 	given, err := members(sent)
 	if err != nil {
 		return err
@@ -26,9 +29,16 @@ func CheckReadOnly(sent, shown any, hints map[string]string) error {
 	if err != nil {
 		return err
 	}
+	were := make([]map[string]any, len(before))
+	for i := range before {
+		if were[i], err = members(before[i]); err != nil {
+			return err
+		}
+	}
 	var mistakes []FieldError
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if slices.Contains(volatile, name) || reflect.DeepEqual(given[name], is[name]) {
+		wasShown := func(was map[string]any) bool { return reflect.DeepEqual(given[name], was[name]) }
+		if slices.Contains(volatile, name) || wasShown(is) || slices.ContainsFunc(were, wasShown) {
 			continue
 		}
 		message := "is read-only here, and differs from what it is"
@@ -79,4 +89,12 @@ func dropVolatile(value any) {
 			dropVolatile(element)
 		}
 	}
+}
+
+// Unobserved is a flag as it was before the operator had seen that it was ever enabled. Its spec and its ETag are those
+// of the flag.
+func Unobserved(flag *v1alpha1.FeatureFlag) *v1alpha1.FeatureFlag {
+	before := *flag
+	before.Status.FirstEnabledTime, before.Status.Phase = nil, v1alpha1.PhaseDraft
+	return &before
 }

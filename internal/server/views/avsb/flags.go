@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -72,6 +73,13 @@ type FlagReadOnly struct {
 	CreatedAt           json.RawMessage `json:"createdAt,omitempty" doc:"Read-only."`
 	UpdatedAt           json.RawMessage `json:"updatedAt,omitempty" doc:"Not looked at."`
 	ManagedBy           json.RawMessage `json:"managedBy,omitempty" doc:"Read-only."`
+}
+
+// check refuses fields that a request wants to be others than they are, or were before the operator saw the flag.
+func (r *FlagReadOnly) check(flag *v1alpha1.FeatureFlag, around *surroundings, now time.Time) error {
+	return server.CheckReadOnly(
+		r, showFlag(flag, around, now), readOnlyHints, showFlag(server.Unobserved(flag), around, now),
+	)
 }
 
 // readOnlyHints say how what is read-only is changed.
@@ -222,7 +230,7 @@ func (v *view) updateFlag(ctx context.Context, input *updateFlagInput) (*tagged[
 		ifMatch: input.IfMatch,
 		part:    input.part,
 		apply: func(flag *v1alpha1.FeatureFlag) error {
-			if err := server.CheckReadOnly(body.FlagReadOnly, showFlag(flag, around, v.clock.Now()), readOnlyHints); err != nil {
+			if err := body.check(flag, around, v.clock.Now()); err != nil {
 				return err
 			}
 			if body.Name != nil && *body.Name != displayName(flag) {

@@ -124,12 +124,20 @@ type ReadOnly struct {
 	ManagedBy           json.RawMessage `json:"managed_by,omitempty" doc:"Read-only."`
 }
 
-// check refuses fields that a request wants to be others than they are.
+// isSentBack reports whether a body has what nobody writes who has not read the flag.
+func (r *ReadOnly) isSentBack() bool { return r.ID != nil || r.CreatedAt != nil || r.UpdatedAt != nil }
+
+// check refuses fields that a request wants to be others than they are. A flag that was read may also be as it was
+// before the operator saw it; alone, the status that it had then would ask for that of a flag that is on.
 func (r *ReadOnly) check(flag *v1alpha1.FeatureFlag, environment *v1alpha1.FlagEnvironment, now time.Time) error {
+	var before []any
+	if r.isSentBack() {
+		before = append(before, summarize(server.Unobserved(flag), environment, now))
+	}
 	return server.CheckReadOnly(r, summarize(flag, environment, now), map[string]string{
 		"status":  "archived and POST …/toggle change it",
 		"enabled": "POST …/toggle changes it",
-	})
+	}, before...)
 }
 
 // The names that the view has for what the Kinds enumerate.

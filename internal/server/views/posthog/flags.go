@@ -230,7 +230,7 @@ func (v *view) update(ctx context.Context, input *updateInput) (*flagOutput, err
 		)
 	}
 	shows := v.show(ctx, at, flag)
-	if err := fields.heed(flag, shows); err != nil {
+	if err := fields.heed(flag, shows, input.IfMatch, v.clock.Now()); err != nil {
 		return nil, err
 	}
 	unschedule, err := v.heedSchedule(flag, at.Environment.Name, input)

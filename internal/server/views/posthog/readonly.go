@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
@@ -41,8 +44,12 @@ type Exported struct {
 	EvaluationContexts     any `json:"evaluation_contexts,omitempty" doc:"Ignored; evaluation_tags are read."`
 }
 
-// check fails with an *Error of status 422 that names the fields which are not as the flag shows them.
-func (r *ReadOnly) check(shows *Flag) error {
+// unguarded are the fields that move while the ETag of a flag stays: with its metadata, and with what its rules name.
+var unguarded = []string{"updated_at", "not_shown", "evaluated_by_server"}
+
+// check fails with an *Error of status 422 that names the fields which are not as the flag shows them. Where If-Match
+// says which state was read, those that move meanwhile are not looked at.
+func (r *ReadOnly) check(flag *v1alpha1.FeatureFlag, shows *Flag, ifMatch string, now time.Time) error {
 	is, err := fieldsShown(shows)
 	if err != nil {
 		return err
@@ -52,7 +59,9 @@ func (r *ReadOnly) check(shows *Flag) error {
 	for i := range fields.NumField() {
 		name := jsonName(fields.Type().Field(i))
 		sent, _ := reflect.TypeAssert[server.Optional[json.RawMessage]](fields.Field(i))
-		if !sent.Sent || sent.Null && string(is[name]) == "null" || isSameJSON(sent.Value, is[name]) {
+		if !sent.Sent || sent.Null && string(is[name]) == "null" || isSameJSON(sent.Value, is[name]) ||
+			ifMatch != "" && slices.Contains(unguarded, name) ||
+			name == "status" && wasStatus(flag, shows.Status, string(sent.Value), now) {
 			continue
 		}
 		mistakes = append(mistakes, server.FieldError{
@@ -63,6 +72,19 @@ func (r *ReadOnly) check(shows *Flag) error {
 		return server.Invalid(mistakes...)
 	}
 	return nil
+}
+
+// wasStatus reports whether a flag may have had a status, as JSON text, while it was what it is: time alone makes it
+// stale, and replicas differ in when they last evaluated it.
+func wasStatus(flag *v1alpha1.FeatureFlag, is, sent string, now time.Time) bool {
+	switch sent {
+	case `"ACTIVE"`:
+		return is == "STALE"
+	case `"STALE"`:
+		return is == "ACTIVE" && now.Sub(flag.CreationTimestamp.Time) > staleAfter
+	default:
+		return false
+	}
 }
 
 // fieldsShown are the fields of a flag in an answer, by name.

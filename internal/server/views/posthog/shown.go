@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
@@ -15,8 +16,8 @@ import (
 
 // heed prepares a request to change a flag: it leaves out of the fields what came back as it was shown. It fails with
 // an *Error of status 422 where one of the others cannot change so.
-func (f *Fields) heed(flag *v1alpha1.FeatureFlag, shows *Flag) error {
-	if err := f.check(shows); err != nil {
+func (f *Fields) heed(flag *v1alpha1.FeatureFlag, shows *Flag, ifMatch string, now time.Time) error {
+	if err := f.check(flag, shows, ifMatch, now); err != nil {
 		return err
 	}
 	if err := f.checkNulls(shows); err != nil {
