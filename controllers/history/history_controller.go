@@ -47,9 +47,6 @@ const (
 	// maxCarried is how long records stay at most with an object that changes again and again, in units of Quiet.
 	maxCarried = 6
 
-	// maxCarriedBytes is the size of an annotation from which on records do not wait.
-	maxCarriedBytes = history.MaxAnnotationBytes / 2
-
 	// defaultLimit is how many detailed records are kept of an object whose spec does not say.
 	defaultLimit = 25
 
@@ -189,7 +186,7 @@ func (r *Reconciler) move(ctx context.Context, s *scope) error {
 		log.FromContext(ctx).Error(err, "Ignoring malformed change records")
 	}
 	isTimed := isTimed(s.object, records)
-	if !isTimed && len(s.object.GetAnnotations()[v1alpha1.ChangesAnnotation]) <= maxCarriedBytes {
+	if !isTimed && len(s.object.GetAnnotations()[v1alpha1.ChangesAnnotation]) <= history.CrowdedAnnotationBytes {
 		return nil
 	}
 	if at := r.due(s, records); at.After(s.now) {
@@ -244,7 +241,7 @@ func (r *Reconciler) store(ctx context.Context, s *scope, records []history.Reco
 // at once by another write to the same object; but not for ever, and at once where they are many or the object goes.
 func (r *Reconciler) due(s *scope, records []history.Record) time.Time {
 	if len(records) == 0 || s.object.GetDeletionTimestamp() != nil ||
-		len(s.object.GetAnnotations()[v1alpha1.ChangesAnnotation]) > maxCarriedBytes {
+		len(s.object.GetAnnotations()[v1alpha1.ChangesAnnotation]) > history.CrowdedAnnotationBytes {
 		return s.now
 	}
 	quiet, latest := records[len(records)-1].Time.Add(r.Quiet), records[0].Time.Add(maxCarried*r.Quiet)

@@ -29,6 +29,10 @@ const (
 	// MaxAnnotationBytes is the size of an annotation. In a larger one, the oldest records lose their changes.
 	MaxAnnotationBytes = 64 << 10
 
+	// CrowdedAnnotationBytes is the size of an annotation from which on its records are moved at once, for which the status
+	// of their object is written at once.
+	CrowdedAnnotationBytes = MaxAnnotationBytes / 2
+
 	// A value that is larger is replaced by its digest: at first only a large one, then each that is larger than a digest.
 	maxValueBytes   = 512
 	maxCrowdedBytes = len(digestPrefix) + 2*sha256.Size + 2

@@ -5,6 +5,7 @@ package status
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -118,4 +119,56 @@ func TestEditsDoNotOvertakeAStatusForEver(t *testing.T) {
 	if wait := report(now.Add(-time.Hour)); wait != 0 {
 		t.Errorf("with a clock that was set back, the status is held back for %s", wait)
 	}
+}
+
+// A burst that ended without a status to write, because its edits were taken back or its object was deleted, does not
+// excuse a status that would be written over an edit an hour later.
+func TestABurstIsForgotten(t *testing.T) {
+	start := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, between := range map[string]func(t *testing.T, p *Patcher, object *v1alpha1.FeatureFlag){
+		"its edits were taken back": func(t *testing.T, p *Patcher, object *v1alpha1.FeatureFlag) {
+			t.Helper()
+			if _, err := p.Report(t.Context(), Change{Before: object, After: object}, start.Add(15*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"nothing was reported": func(*testing.T, *Patcher, *v1alpha1.FeatureFlag) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, object, cached, after := stored(t)
+			patcher := &Patcher{Client: server, Recorder: events.NewFakeRecorder(9), Settle: time.Second}
+			object.Spec.DisplayName = "edited"
+			if err := server.Update(t.Context(), object); err != nil {
+				t.Fatal(err)
+			}
+			report := func(now time.Time) time.Duration {
+				wait, err := patcher.Report(t.Context(), Change{Before: cached, After: after.DeepCopy()}, now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return wait
+			}
+			if wait := report(start); wait != time.Second {
+				t.Fatalf("the first status is held back for %s", wait)
+			}
+			between(t, patcher, object)
+			if wait := report(start.Add(time.Hour)); wait != time.Second {
+				t.Errorf("an hour later, a status is written over an edit that it has not seen")
+			}
+			if _, known := patcher.overtaken.Load(cached.GetUID()); !known {
+				t.Error("that is not the begin of a burst")
+			}
+			if patcher.forgetBursts(start.Add(2 * time.Hour)); isAny(&patcher.overtaken) {
+				t.Error("a burst of which nothing was heard again is remembered for ever")
+			}
+		})
+	}
+}
+
+func isAny(of *sync.Map) (found bool) {
+	of.Range(func(any, any) bool {
+		found = true
+		return false
+	})
+	return found
 }

@@ -19,10 +19,6 @@ import (
 // seconds, and a client that updates what a PATCH answered does so within one.
 const DefaultSettle = time.Second
 
-// crowdedBytes is the size of the annotation with the change records from which on a status does not settle. The records
-// are moved to the history once the status has seen their edits, and the oldest lose what they say where they grow.
-const crowdedBytes = history.MaxAnnotationBytes / 4
-
 // Urgency says how soon after an edit of its object a status has to say what it brought.
 type Urgency int
 
@@ -58,11 +54,12 @@ func (u Urgency) longest(settle time.Duration) time.Duration {
 
 // Settles is how long the status of an object still settles, and 0 where it is to be written now or has not changed. A
 // write of the status raises the object's resourceVersion. Right after an edit, it would have the API server refuse an
-// update that names the version which the edit was answered with.
+// update that names the version which the edit was answered with. Where the change records are crowded, they are moved
+// once the status has seen their edits: it does not settle.
 func (p *Patcher) Settles(before, after client.Object, urgency Urgency, now time.Time) time.Duration {
 	carried := before.GetAnnotations()[v1alpha1.ChangesAnnotation]
 	period := urgency.period(p.Settle)
-	if period <= 0 || len(carried) > crowdedBytes || equality.Semantic.DeepEqual(before, after) {
+	if period <= 0 || len(carried) > history.CrowdedAnnotationBytes || equality.Semantic.DeepEqual(before, after) {
 		return 0
 	}
 	records, _ := history.Decode(carried) // Records that cannot be read tell of no edit.

@@ -78,7 +78,8 @@ type Patcher struct {
 	// once.
 	Settle time.Duration
 
-	// overtaken is since when statuses are overtaken by edits of their objects.
+	// overtaken is since when statuses are overtaken by edits of their objects. What is older than a burst counts for
+	// nothing, such as the entry of an object that is gone.
 	overtaken sync.Map // types.UID → time.Time
 }
 
@@ -101,6 +102,7 @@ type Change struct {
 func (p *Patcher) Report(ctx context.Context, change Change, now time.Time) (wait time.Duration, err error) {
 	before, after := change.Before, change.After
 	if equality.Semantic.DeepEqual(before, after) {
+		p.overtaken.Delete(before.GetUID())
 		return 0, nil
 	}
 	if wait := p.Settles(before, after, change.Urgency, now); wait > 0 {
@@ -112,6 +114,7 @@ func (p *Patcher) Report(ctx context.Context, change Change, now time.Time) (wai
 	}
 	err = p.Client.Status().Patch(ctx, after, client.MergeFromWithOptions(before, options))
 	if apierrors.IsConflict(err) {
+		p.forgetBursts(now)
 		p.overtaken.LoadOrStore(before.GetUID(), now)
 		return change.Urgency.period(p.Settle), nil
 	}
@@ -131,7 +134,23 @@ func (p *Patcher) mustNotOvertake(change Change, now time.Time) bool {
 	since, is := p.overtaken.Load(change.Before.GetUID())
 	begun, _ := since.(time.Time)
 	elapsed := now.Sub(begun)
-	return !is || elapsed >= 0 && elapsed < change.Urgency.longest(p.Settle)
+	return !is || elapsed >= 0 && elapsed < change.Urgency.longest(p.Settle) || p.isOver(begun, now)
+}
+
+// isOver reports whether a burst that began then is over: within twice the longest time that a status may be held back,
+// it has been written or there was nothing to write.
+func (p *Patcher) isOver(begun, now time.Time) bool {
+	return now.Sub(begun) >= 2*Calm.longest(p.Settle)
+}
+
+// forgetBursts forgets the bursts that are over.
+func (p *Patcher) forgetBursts(now time.Time) {
+	p.overtaken.Range(func(object, since any) bool {
+		if begun, _ := since.(time.Time); p.isOver(begun, now) {
+			p.overtaken.Delete(object)
+		}
+		return true
+	})
 }
 
 // unlocked patches an object whatever its version.
