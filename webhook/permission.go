@@ -19,7 +19,6 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	authorizationv1 "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -264,11 +263,16 @@ func samePart(a, b *datafile.Part) bool {
 	return a.Key == b.Key && a.Digest == b.Digest
 }
 
+// permitted remembers a production environment that somebody with the permission stores, so that it is looked up by name
+// until the cache knows of it. Nobody else can add to what is looked up.
+func (r *flagEnvironments) permitted(environment *v1alpha1.FlagEnvironment) {
+	if environment.Spec.Production {
+		r.recent.add(client.ObjectKeyFromObject(environment), r.clock.Now())
+	}
+}
+
 func (r *flagEnvironments) guarded(ctx context.Context, old, environment *v1alpha1.FlagEnvironment) ([]need, error) {
 	name := cmp.Or(environment, old).Name
-	if environment != nil {
-		r.recent.add(client.ObjectKeyFromObject(environment), clock.RealClock{}.Now())
-	}
 	switch {
 	case old == nil:
 		return r.guardedCreation(ctx, environment)

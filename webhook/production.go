@@ -23,7 +23,7 @@ import (
 // milliseconds.
 const recentFor = time.Minute
 
-// recentNames are the environments that this process has admitted lately. It is safe for concurrent use.
+// recentNames are the production environments that this process has admitted lately. It is safe for concurrent use.
 type recentNames struct {
 	mu    sync.Mutex
 	names map[types.NamespacedName]time.Time

@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -267,7 +268,14 @@ func (w *webhook[T, P]) permit(ctx context.Context, old, object P) error {
 	if len(needs) == 0 {
 		return nil
 	}
-	return w.permission.check(ctx, &request, needs)
+	if err := w.permission.check(ctx, &request, needs); err != nil {
+		return err
+	}
+	if rules, asks := w.rules.(interface{ permitted(object P) }); asks && object != nil &&
+		!ptr.Deref(request.DryRun, false) {
+		rules.permitted(object)
+	}
+	return nil
 }
 
 // setDefaults sets the defaults of a Kind that has any. What an object has lost is not set.
