@@ -36,6 +36,8 @@ type historyEntry struct {
 
 	// name is that of the ConfigMap.
 	name string
+	// brought are the changes that the revision says it brought, and empty where it says nothing.
+	brought history.Brought
 }
 
 func (a *App) historyCommand() *cobra.Command {
@@ -111,10 +113,11 @@ func (a *App) history(ctx context.Context, c *cluster, output, name string) erro
 	if isTold {
 		revisions, entries = toldRevisions(environment, entries)
 	}
+	guessed := c.guesses(ctx, environment)
 	for i := range revisions {
 		revisions[i].Served = revisions[i].Revision == servedRevision(environment, served) &&
 			(served == nil || served.differs == "")
-		revisions[i].By, revisions[i].What = sumUp(bringing(revisions, i, environment.Name, entries))
+		revisions[i].By, revisions[i].What = sumUp(bringing(revisions, i, environment.Name, entries, guessed))
 	}
 	return a.printHistory(output, revisions)
 }
@@ -179,26 +182,27 @@ func (c *cluster) history(ctx context.Context, environment *v1alpha1.FlagEnviron
 	if err := c.client.List(ctx, list, selecting...); err != nil {
 		return nil, fmt.Errorf("list the history: %w", err)
 	}
-	history := []historyEntry{}
+	revisions := []historyEntry{}
 	for i := range list.Items {
 		kept := &list.Items[i]
 		revision := ownership.RevisionOf(kept)
 		if revision == 0 {
 			continue
 		}
-		history = append(history, historyEntry{
+		revisions = append(revisions, historyEntry{
 			Revision:    revision,
 			PublishedAt: kept.Annotations[v1alpha1.PublishedAtAnnotation],
 			Digest:      kept.Annotations[v1alpha1.DigestAnnotation],
 			Served:      revision == environment.Status.PublishedRevision,
 			name:        kept.Name,
+			brought:     history.DecodeBrought(kept.Annotations[v1alpha1.BroughtAnnotation]),
 		})
 	}
-	slices.SortFunc(history, func(a, b historyEntry) int {
+	slices.SortFunc(revisions, func(a, b historyEntry) int {
 		return cmp.Or(cmp.Compare(b.Revision, a.Revision), cmp.Compare(a.name, b.name))
 	})
 	// While the operator compresses an entry both forms of it are there.
-	return slices.CompactFunc(history, func(a, b historyEntry) bool { return a.Revision == b.Revision }), nil
+	return slices.CompactFunc(revisions, func(a, b historyEntry) bool { return a.Revision == b.Revision }), nil
 }
 
 func (a *App) printHistory(output string, revisions []historyEntry) error {

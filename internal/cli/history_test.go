@@ -80,7 +80,7 @@ func TestToldRevisions(t *testing.T) {
 	entry := func(name string, revisions ...v1alpha1.ChangeRevision) history.Entry {
 		return history.Entry{
 			Object: v1alpha1.ChangedObject{Kind: "FeatureFlag", Name: "payments"}, Revisions: revisions,
-			Record: history.Record{Actor: history.Actor{Name: name}, Time: metav1.NewMicroTime(examined)},
+			Record: history.Record{ID: name, Actor: history.Actor{Name: name}, Time: metav1.NewMicroTime(examined)},
 		}
 	}
 	revisions, entries := toldRevisions(environment, []history.Entry{
@@ -96,7 +96,7 @@ func TestToldRevisions(t *testing.T) {
 		t.Fatalf("it tells of %+v", revisions)
 	}
 	for i := range want {
-		by, _ := sumUp(bringing(revisions, i, "production", entries))
+		by, _ := sumUp(bringing(revisions, i, "production", entries, guesses{}))
 		if revisions[i].Revision != want[i].revision || by != want[i].by {
 			t.Errorf("revision %d is by %q, want %+v", revisions[i].Revision, by, want[i])
 		}

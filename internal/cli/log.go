@@ -153,58 +153,6 @@ func (a *App) printChangeEntries(output string, entries []history.Entry, withObj
 // age is how long ago something was, as kubectl shows it.
 func (a *App) age(at time.Time) string { return duration.HumanDuration(max(a.Clock.Now().Sub(at), 0)) }
 
-// bringing returns the changes that a revision brought, newest first: those that say so, and of the others those of the
-// environment that were made since the revision before it. Revisions are newest first.
-func bringing(revisions []historyEntry, i int, environment string, entries []history.Entry) []history.Entry {
-	published := func(i int) time.Time {
-		at, err := time.Parse(time.RFC3339, revisions[i].PublishedAt)
-		if err != nil {
-			return time.Time{}
-		}
-		// Times of revisions are cut off at seconds, times of changes are not.
-		return at.Add(time.Second)
-	}
-	until, since := published(i), time.Time{}
-	if i+1 < len(revisions) {
-		since = published(i + 1)
-	}
-	var brought []history.Entry
-	isBreakGlass := false
-	for j := range entries {
-		entry := &entries[j]
-		says := slices.IndexFunc(
-			entry.Revisions,
-			func(by v1alpha1.ChangeRevision) bool { return by.Environment == environment },
-		)
-		switch {
-		case says >= 0:
-			if entry.Revisions[says].Revision == revisions[i].Revision {
-				brought = append(brought, *entry)
-				isBreakGlass = isBreakGlass || entry.BreaksGlass()
-			}
-		case !concerns(entry, environment):
-		case !entry.Time.Time.Before(since) && entry.Time.Time.Before(until):
-			brought = append(brought, *entry)
-		}
-	}
-	if isBreakGlass { // Nothing that was edited meanwhile is in what somebody wrote without the operator.
-		return slices.DeleteFunc(brought, func(entry history.Entry) bool { return !entry.BreaksGlass() })
-	}
-	return brought
-}
-
-// concerns reports whether a change may change what an environment serves.
-func concerns(entry *history.Entry, environment string) bool {
-	switch {
-	case entry.Object.Kind == "FlagEnvironment":
-		return entry.Object.Name == environment
-	case entry.Object.Kind == "FeatureFlag" && len(entry.Environments) > 0:
-		return slices.Contains(entry.Environments, environment)
-	default:
-		return true
-	}
-}
-
 // sumUp says in one line who made changes, and what these are, the oldest first.
 func sumUp(entries []history.Entry) (by, what string) {
 	const most = 4

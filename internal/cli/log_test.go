@@ -63,7 +63,10 @@ var _ = Describe("Who, what, when", func() {
 		}
 
 		By("an environment: of changes those that concern it")
-		Expect(run(0, namespace, "history", "production")).To(MatchRegexp(
+		change(namespace, "production", &v1alpha1.FlagEnvironment{}, func(environment *v1alpha1.FlagEnvironment) {
+			environment.Spec.Publish.Mode = v1alpha1.PublishModeAutomatic // By hand, it is not known what was published.
+		})
+		Eventually(func() string { return run(0, namespace, "history", "production") }).Should(MatchRegexp(
 			`1 +\d+s +alice@example\.com +production freeze; new/checkout production: on→off +served`))
 
 		By("everything")

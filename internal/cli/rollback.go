@@ -254,7 +254,8 @@ func (c *cluster) planRollback(
 			return nil, err
 		}
 		planned.target = revisions[undone.target].Revision
-		planned.undoes = describe(revisions, undone.change, environment.Name, entries)
+		planned.undoes = describe(
+			revisions, undone.change, environment.Name, entries, c.guesses(ctx, environment))
 		planned.passed = undone.passed
 	} else if !holds(revisions, to) {
 		return nil, fmt.Errorf("the history of %s holds no revision %d; it holds %s", environment.Name, to, ranges(revisions))
@@ -321,8 +322,10 @@ func (c *cluster) keptDocument(
 }
 
 // describe says in words which change made a revision.
-func describe(revisions []historyEntry, i int, environment string, entries []history.Entry) string {
-	by, what := sumUp(bringing(revisions, i, environment, entries))
+func describe(
+	revisions []historyEntry, i int, environment string, entries []history.Entry, guessed guesses,
+) string {
+	by, what := sumUp(bringing(revisions, i, environment, entries, guessed))
 	text := fmt.Sprintf("revision %d", revisions[i].Revision)
 	if what != "" {
 		text += ": " + what
