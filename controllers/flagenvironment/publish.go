@@ -135,7 +135,9 @@ func (r *Reconciler) pin(ctx context.Context, s *scope, revision int64) error {
 	if err != nil {
 		return err
 	}
-	if pinned.Contents != nil && len(compile.OnAmong(pinned.Contents, s.state.compiled.ForcedOffKeys())) > 0 {
+	forcedOff := s.state.compiled.ForcedOffKeys()
+	if pinned.Contents != nil &&
+		(len(compile.OnAmong(pinned.Contents, forcedOff)) > 0 || len(forcedOff) > 0 && !pinned.OffInFlagd()) {
 		return r.brake(ctx, s, pinned, revision)
 	}
 	if err := r.Publisher.Serve(ctx, s.environment, pinned); err != nil {

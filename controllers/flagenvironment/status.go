@@ -231,7 +231,8 @@ func setFlagdPublished(conditions status.Conditions, s *scope, summary compile.S
 			v1alpha1.FlagdPublishedCondition,
 			false,
 			v1alpha1.DatafileTooLargeReason,
-			"the flagd file does not fit into the ConfigMap and is that of an older revision; split the project, move members out of audiences, or use OFREP",
+			"the flagd file does not fit into the ConfigMap and is that of an older revision, with those flags off that are off now; "+
+				"split the project, move members out of audiences, or use OFREP",
 		)
 	case summary.FlagdMissing > 0:
 		conditions.Set(

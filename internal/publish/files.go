@@ -188,8 +188,8 @@ func hasExpressions(document *datafile.Document) bool {
 }
 
 // Layout encodes content as the files of one revision. It always makes the native document, which the history needs;
-// Only leaves out what is not asked for. Where the flagd file does not fit, it keeps the one of previous and reports it
-// as incomplete. It fails with a *Problem where nothing fits or where no reader would accept it.
+// Only leaves out what is not asked for. Where the flagd file does not fit, it keeps the one of previous, in which it
+// switches off what is off in content, and reports it as incomplete. It fails with a *Problem where nothing fits or where no reader would accept it.
 func Layout(
 	header datafile.Header,
 	content Content,
@@ -214,7 +214,7 @@ func Layout(
 		return files, true, nil
 	}
 	if kept, ok := previous.Text[flagd.FileName]; ok {
-		files.Text[flagd.FileName] = kept
+		files.Text[flagd.FileName] = switchedOff(kept, content.Document(), datafile.MaxConfigMapBytes-files.Bytes())
 	}
 	return files, false, checkSize(files, content, nil)
 }
