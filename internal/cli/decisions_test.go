@@ -74,6 +74,37 @@ func TestSwitched(t *testing.T) {
 				State: v1alpha1.ServingStateServed, Served: off, Wanted: v1alpha1.WantedState{ForceDisabled: true},
 			}, true, true, false,
 		},
+		"a brake in a frozen environment, served, where an edit waits": {
+			2, 2, false, &v1alpha1.EnvironmentState{
+				State: v1alpha1.ServingStateFrozen, Served: off, Wanted: v1alpha1.WantedState{ForceDisabled: true},
+			}, true, true, false,
+		},
+		"a brake in a pinned environment, served, where an edit waits": {
+			2, 2, true, &v1alpha1.EnvironmentState{
+				State: v1alpha1.ServingStatePinned, Served: off, Wanted: v1alpha1.WantedState{ForceDisabled: true},
+			}, true, true, false,
+		},
+		"a brake that is served where an edit is published by hand": {
+			2, 2, true, &v1alpha1.EnvironmentState{
+				State: v1alpha1.ServingStateAwaitingPublish, Served: off, Wanted: v1alpha1.WantedState{ForceDisabled: true},
+			}, true, true, false,
+		},
+		"a brake of a flag that does not compile, served": {
+			2, 2, true, &v1alpha1.EnvironmentState{
+				State: v1alpha1.ServingStateLastGood, Served: off, Wanted: v1alpha1.WantedState{ForceDisabled: true},
+			}, true, true, false,
+		},
+		"a brake of a flag whose key another one serves": {
+			2, 2, true, &v1alpha1.EnvironmentState{
+				State: v1alpha1.ServingStateKeyTaken, Served: off, Wanted: v1alpha1.WantedState{ForceDisabled: true},
+			}, true, false, true,
+		},
+		"off, of a flag that is off and of which an edit waits": {
+			2, 2, false, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateFrozen, Served: off}, false, true, false,
+		},
+		"a brake that the operator has not seen, of a flag that is off and of which an edit waits": {
+			2, 2, true, &v1alpha1.EnvironmentState{State: v1alpha1.ServingStateFrozen, Served: off}, true, false, false,
+		},
 		"switched on again by its brake": {
 			2, 2, true, &v1alpha1.EnvironmentState{
 				State: v1alpha1.ServingStateServed, Served: on, Wanted: v1alpha1.WantedState{Enabled: true},
@@ -107,7 +138,25 @@ func TestSwitched(t *testing.T) {
 			if got.done != tc.wantDone || got.stuck != tc.wantStuck || got.said == "" {
 				t.Errorf("it is %+v", got)
 			}
+			if got.done && strings.Contains(got.said, "ends that") {
+				t.Errorf("who has set a brake is told to end what it does not wait for: %s", got.said)
+			}
 		})
+	}
+}
+
+// Whoever lifts a brake in a frozen environment has to know what that waits for.
+func TestALiftedBrakeWaitsForAPublish(t *testing.T) {
+	flag := &v1alpha1.FeatureFlag{}
+	flag.Generation, flag.Status.ObservedGeneration = 2, 2
+	flag.Spec.Environments = []v1alpha1.EnvironmentConfig{{Name: "production", Enabled: true}}
+	flag.Status.Environments = []v1alpha1.EnvironmentState{{
+		Name: "production", State: v1alpha1.ServingStateFrozen,
+		Served: &v1alpha1.ServedState{Revision: 3}, Wanted: v1alpha1.WantedState{Enabled: true},
+	}}
+	got := switched(target{namespace: "shop"}, flag, 2, "production", true)
+	if got.done || !got.stuck || !strings.Contains(got.said, "ends that") {
+		t.Errorf("it is %+v", got)
 	}
 }
 

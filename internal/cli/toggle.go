@@ -169,8 +169,9 @@ func (w *waiter) untilSwitched(
 	})
 }
 
-// switched is done once the status says that an environment serves a flag, of that generation, as on or off. A brake
-// changes no generation: the status is of an older flag until it says of the brake what the annotation does.
+// switched is done once the status says that an environment serves a flag, of that generation, as on or off. What is to
+// be off is done where it is off, whatever else of the flag waits. A brake changes no generation: the status is of an
+// older flag until it says of the brake what the annotation does.
 func switched(at target, flag *v1alpha1.FeatureFlag, generation int64, name string, on bool) progress {
 	state := flag.StateIn(name)
 	switch {
@@ -185,6 +186,13 @@ func switched(at target, flag *v1alpha1.FeatureFlag, generation int64, name stri
 		return progress{done: true, said: fmt.Sprintf("served since revision %d", state.Served.Revision)}
 	case state.State == v1alpha1.ServingStateServed:
 		return progress{done: true, said: "served"}
+	case !on && state.Served != nil && !state.Served.Enabled && (!stuckStates[state.State] || brakedStates[state.State]):
+		// What waits is something else: it is wanted off and it is off.
+		said := "served"
+		if state.Served.Revision > 0 {
+			said = fmt.Sprintf("served since revision %d", state.Served.Revision)
+		}
+		return progress{done: true, said: said + "; what else is changed of the flag is not served yet"}
 	}
 	// A brake is published in every mode of this cluster; other changes wait for a person.
 	isBrake := state.Wanted.ForceDisabled && !on

@@ -14,8 +14,8 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
-// A flagd file that is kept from an earlier revision answers as that revision did. What has been switched off since must
-// be off in it all the same: else a brake reaches nobody who reads it.
+// A flagd file that is kept from an earlier revision answers as that revision did. What has been switched off since
+// must be off in it all the same: else a brake reaches nobody who reads it.
 
 // OffInFlagd reports whether every flag that is off in what is served is off in its flagd file too. That is false of a
 // flagd file that an operator kept which did not switch off flags in it.
@@ -28,8 +28,8 @@ func (s *Served) OffInFlagd() bool {
 	return err == nil && switchedOff(file, document, len(file)) == file
 }
 
-// switchedOff returns a flagd file with those flags off that are off in the document, or that a prerequisite which is off
-// keeps off. All else stays byte for byte as the operator wrote it. Where the result is larger than room, entries that
+// switchedOff returns a flagd file with those flags off that are off in the document, or that a prerequisite which is
+// off keeps off. All else stays byte for byte as the operator wrote it. Where the result is larger than room, entries that
 // would grow are left out, so that it is no larger than file: the code's default is served of them.
 func switchedOff(file string, document *datafile.Document, room int) string {
 	var members, entries map[string]json.RawMessage
@@ -140,8 +140,8 @@ type offFinder struct {
 	found    map[string]bool
 }
 
-// isOff reports whether a flag of the document is off, or requires of a flag that is off another variation than that one
-// serves.
+// isOff reports whether a flag of the document is off, or requires of a flag that is off another variation than that
+// one serves.
 func (f *offFinder) isOff(key string) bool {
 	flag, has := f.document.Flags[key]
 	if !has {

@@ -45,8 +45,8 @@ func contentWith(t *testing.T, flags map[string]*datafile.Flag) Content {
 	}
 }
 
-// The flagd file stays that of an older revision where the newer one does not fit, and every unmodified SDK that read it
-// went on serving a flag that somebody had switched off since.
+// The flagd file stays that of an older revision where the newer one does not fit, and every unmodified SDK that read
+// it went on serving a flag that somebody had switched off since.
 func TestAKeptFlagdFileSwitchesOffWhatIsOff(t *testing.T) {
 	const kib = 1 << 10
 	off := func(flag *datafile.Flag) { *flag = *compile.Off(flag) }
