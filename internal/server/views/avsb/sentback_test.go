@@ -56,3 +56,23 @@ func TestAStatusThatWasReadIsTaken(t *testing.T) {
 		})
 	}
 }
+
+// Who lists flags and sends one of them back with another name must not be told that its environments differ.
+func TestAFlagOfTheListCanBeSentBack(t *testing.T) {
+	environments := []*v1alpha1.FlagEnvironment{
+		builders.MakeEnvironment("production", "shop").Obj(), builders.MakeEnvironment("staging", "shop").Obj(),
+	}
+	flag := builders.MakeFlag("x", "shop").Boolean().
+		Environment("production").Rule(builders.MakeRule("beta").Serve("on")).Override("alice", "on").Obj()
+	listed, err := json.Marshal(showSummary(flag, environments, time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := FlagReadOnly{}
+	if err := json.Unmarshal(listed, &asked); err != nil {
+		t.Fatal(err)
+	}
+	if err := asked.check(flag, &surroundings{environments: environments}, time.Now()); err != nil {
+		t.Error(err)
+	}
+}
