@@ -138,6 +138,7 @@ func (s *Server) HandlePrefix(prefix string, handler http.Handler) { s.prefixes[
 
 // route hands a request to what serves its path.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	r = joinConditions(r)
 	for prefix, handler := range s.prefixes {
 		if strings.HasPrefix(r.URL.Path, prefix) {
 			handler.ServeHTTP(w, r)

@@ -193,6 +193,9 @@ func (v *View) admit(public, limitsItself bool) func(huma.Context, func(huma.Con
 		if err == nil {
 			err = checkQuery(ctx.Operation(), request.URL.Query())
 		}
+		if err == nil {
+			err = checkIfMatch(ctx.Operation(), request.Header)
+		}
 		if err != nil {
 			v.refuse(ctx, err)
 			return
