@@ -125,7 +125,7 @@ func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
 	}
 	stored := server.ViewFields[filters.Kept](flag, filters.ViewName)
 	before := filters.Canonical(stored)
-	identifier := stored.Identifier(flag.In(environment), environment)
+	found, chosen := stored.Own(flag, environment), ""
 	keep(&stored, fields)
 	if fields.Filters.Sent && !fields.Filters.Null {
 		if err := c.filters(flag, &stored); err != nil {
@@ -133,10 +133,10 @@ func (c *change) apply(flag *v1alpha1.FeatureFlag) error {
 		}
 	}
 	if fields.BucketingIdentifier.Sent && !fields.BucketingIdentifier.Null {
-		identifier = fields.BucketingIdentifier.Value
-		hash(server.Part(flag, environment), identifier)
+		chosen = fields.BucketingIdentifier.Value
+		hash(server.Part(flag, environment), chosen)
 	}
-	stored.KeepIdentifier(flag.In(environment), environment, identifier)
+	stored.KeepIdentifier(flag, environment, found, chosen)
 	switch {
 	case fields.IsRemoteConfiguration.Value && !filters.IsRemoteConfiguration(flag, environment):
 		return server.InvalidField(
@@ -186,7 +186,7 @@ func (c *change) filters(flag *v1alpha1.FeatureFlag, stored *filters.Kept) error
 	}
 	config := server.Part(flag, environment)
 	c.writer.Config = config
-	if stored.Identifier(config, environment) == "device_id" {
+	if stored.Identifier(flag, environment) == "device_id" {
 		c.writer.HashAttribute = filters.DeviceID
 	}
 	c.writer.Write()

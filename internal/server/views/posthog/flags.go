@@ -51,7 +51,6 @@ func (v *view) flagOutput(ctx context.Context, at *lookup.Place, flag *v1alpha1.
 // show is a flag in an answer.
 func (v *view) show(ctx context.Context, at *lookup.Place, flag *v1alpha1.FeatureFlag) *Flag {
 	d := v.surroundings(ctx, at.Environment).DescribeFlag(flag, at.Environment.Name)
-	config := flag.In(at.Environment.Name)
 	stored := server.ViewFields[filters.Kept](flag, filters.ViewName)
 	status, _ := statusOf(flag, at.Environment.Name, v.lastCalled(at, flag), v.clock.Now())
 	shows := &Flag{
@@ -78,7 +77,7 @@ func (v *view) show(ctx context.Context, at *lookup.Place, flag *v1alpha1.Featur
 		IsRemoteConfiguration: filters.IsRemoteConfiguration(flag, at.Environment.Name),
 		HasEncryptedPayloads:  hasSecrets(flag),
 		EvaluationRuntime:     filters.Runtimes[flag.Spec.Runtime],
-		BucketingIdentifier:   stored.Identifier(config, at.Environment.Name),
+		BucketingIdentifier:   stored.Identifier(flag, at.Environment.Name),
 		CreateInFolder:        stored.CreateInFolder,
 		UpdatedAt:             server.Time(server.UpdatedAt(flag)),
 		Status:                strings.ToUpper(status),
