@@ -104,8 +104,11 @@ func (r *flagEnvironments) mistakes(
 	mistakes = append(mistakes, validation.NewSuspension(old, environment, r.clock.Now())...)
 	mistakes = append(mistakes, validation.NewPinAgain(old, environment)...)
 	revision := validation.NewRevision(old, environment)
-	if revision == 0 || len(mistakes) > 0 {
+	if len(mistakes) > 0 {
 		return mistakes, nil
+	}
+	if revision == 0 {
+		return r.pinAgainMistakes(ctx, old, environment)
 	}
 	held, err := r.holds(ctx, environment, revision)
 	if err != nil {

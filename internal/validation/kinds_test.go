@@ -41,7 +41,7 @@ func TestFlagEnvironment(t *testing.T) {
 		"a pin anew over no revision": {
 			builders.MakeEnvironment("production", "shop").Annotation(v1alpha1.PinAgainAnnotation, "latest"),
 			[]string{`metadata.annotations[flags.jackstaff.dev/pin-again]: Invalid value: "latest": must be the number of the ` +
-				`revision that is served, such as 7`},
+				`revision that is served, in digits alone`},
 		},
 		"everything out of bounds": {
 			builders.MakeEnvironment("production", "shop").Annotation(v1alpha1.PublishRequestedAtAnnotation, "now").

@@ -8,17 +8,34 @@ import (
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
-// PinAgain returns the number in the annotation that asks for the pinned revision anew, and 0 where it holds none.
+// PinAgain returns the number in the annotation that asks for the pinned revision anew, and 0 where it holds none. A
+// number in another form than a revision has in a status, such as "08", is none.
 func PinAgain(environment *v1alpha1.FlagEnvironment) int64 {
-	revision, err := strconv.ParseInt(environment.Annotations[v1alpha1.PinAgainAnnotation], 10, 64)
-	if err != nil {
-		return 0
-	}
+	revision, _ := revisionIn(environment.Annotations[v1alpha1.PinAgainAnnotation])
 	return revision
+}
+
+// revisionIn reads the number of a revision, which is 1 or more, in the form that a status has.
+func revisionIn(text string) (int64, bool) {
+	revision, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || revision < 1 || strconv.FormatInt(revision, 10) != text {
+		return 0, false
+	}
+	return revision, true
+}
+
+// pinAgainForm says what the annotation may hold, with the right number where that is known.
+func pinAgainForm(environment *v1alpha1.FlagEnvironment) string {
+	const form = "must be the number of the revision that is served, in digits alone"
+	if served := environment.Status.PublishedRevision; served > 0 {
+		return fmt.Sprintf("%s; write \"%d\", or leave the annotation out", form, served)
+	}
+	return form
 }
 
 // NewPinAgain returns what forbids to ask for the pinned revision anew in the place of another one than is served, which
@@ -51,7 +68,20 @@ func NewPinAgain(old, environment *v1alpha1.FlagEnvironment) field.ErrorList {
 	default:
 		return nil
 	}
-	return field.ErrorList{field.Invalid(
+	return field.ErrorList{pinAgainMistake(asked, detail)}
+}
+
+// NothingToPinAgain is the mistake of asking for the pinned revision anew where what is served is that already.
+func NothingToPinAgain(environment *v1alpha1.FlagEnvironment) *field.Error {
+	served := environment.Status.PublishedRevision
+	return pinAgainMistake(served, fmt.Sprintf(
+		"revision %d is what the pinned revision %d makes under the brakes that there are, so that there is nothing to serve "+
+			"anew; lift a brake first (%s), or leave the annotation out",
+		served, ptr.Deref(environment.Spec.Publish.Revision, 0), v1alpha1.ForceDisabledAnnotation))
+}
+
+func pinAgainMistake(asked int64, detail string) *field.Error {
+	return field.Invalid(
 		metadataPath.Child("annotations").Key(v1alpha1.PinAgainAnnotation), strconv.FormatInt(asked, 10), detail,
-	)}
+	)
 }

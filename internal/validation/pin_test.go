@@ -4,7 +4,11 @@
 package validation
 
 import (
+	"slices"
+	"strings"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
@@ -28,7 +32,6 @@ func TestAPinAnewOfWhatIsNotServedIsRefused(t *testing.T) {
 	}{
 		"the one that is served": {"", "8", 3, 8, ""},
 		"once more":              {"6", "8", 3, 8, ""},
-		"with zeros":             {"", "08", 3, 8, ""},
 		"the one that is pinned": {
 			"", "3", 3, 8, path + `"3": revision 8 is served, and no other one can be replaced; write "8", or run jackstaff ` +
 				`rollback production --to 3`,
@@ -62,6 +65,19 @@ func TestAPinAnewOfWhatIsNotServedIsRefused(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 		})
+	}
+	for asked, pinned := range map[string]int64{"05": 3, "+5": 3, "-3": 3, "0": 3, "5.0": 3, " 5": 3, "latest": 3, "-4": 0} {
+		old, environment := environment("", 3, 5), environment(asked, pinned, 5)
+		want := path + `"` + asked + `": must be the number of the revision that is served, in digits alone; write "5", or ` +
+			`leave the annotation out`
+		mistakes := append(FlagEnvironmentUpdate(old, environment), NewPinAgain(old, environment)...)
+		mistakes = slices.DeleteFunc(mistakes, func(m *field.Error) bool { return !strings.Contains(m.Field, "pin-again") })
+		if err := mistakes.ToAggregate(); err == nil || err.Error() != want {
+			t.Errorf("%q: got  %v\nwant %s", asked, err, want)
+		}
+		if got := PinAgain(environment); got != 0 {
+			t.Errorf("%q asks for revision %d", asked, got)
+		}
 	}
 	if mistakes := NewPinAgain(nil, environment("7", 3, 0)); len(mistakes) > 0 {
 		t.Errorf("a backup cannot be restored: %v", mistakes)

@@ -271,7 +271,7 @@ func lacksKey(object metav1.Object) bool {
 func (m *mistakes) annotation(object metav1.Object, name, value string) {
 	path := metadataPath.Child("annotations").Key(name)
 	_, isFlag := object.(*v1alpha1.FeatureFlag)
-	_, isEnvironment := object.(*v1alpha1.FlagEnvironment)
+	environment, isEnvironment := object.(*v1alpha1.FlagEnvironment)
 	switch {
 	case isFlag && name == v1alpha1.ForceDisabledAnnotation && value != "": // An empty value lifts every brake.
 		for environment := range strings.SplitSeq(value, ",") {
@@ -285,8 +285,8 @@ func (m *mistakes) annotation(object metav1.Object, name, value string) {
 			m.invalid(path, value, timeForm)
 		}
 	case isEnvironment && name == v1alpha1.PinAgainAnnotation && value != "":
-		if revision, err := strconv.ParseInt(value, 10, 64); err != nil || revision < 1 {
-			m.invalid(path, value, "must be the number of the revision that is served, such as 7")
+		if _, is := revisionIn(value); !is {
+			m.invalid(path, value, pinAgainForm(environment))
 		}
 	case strings.HasPrefix(name, v1alpha1.ViewAnnotationPrefix) && len(value) > maxViewAnnotationBytes:
 		m.add(field.TooLong(path, value, maxViewAnnotationBytes))
