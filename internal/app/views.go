@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/jackstaff-dev/jackstaff/internal/metrics"
 	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/heartbeat"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
@@ -41,9 +43,14 @@ func Mount(mgr ctrl.Manager, srv *server.Server, seal *ownership.Seal) error {
 	}); err != nil {
 		return fmt.Errorf("set up probes: %w", err)
 	}
-	evaluations, err := usage.New(clock.RealClock{}, metrics.Registry)
+	evaluations, err := usage.New(clock.RealClock{}, ctrlmetrics.Registry)
 	if err != nil {
 		return err
+	}
+	if err := mgr.Add(&metrics.Served{
+		Registerer: ctrlmetrics.Registry, Collectors: []prometheus.Collector{metrics.StreamClients(srv.Streams)},
+	}); err != nil {
+		return fmt.Errorf("count streams: %w", err)
 	}
 	heartbeats := heartbeat.New(mgr.GetClient(), mgr.GetAPIReader(), clock.RealClock{})
 	if err := mgr.Add(heartbeats); err != nil {

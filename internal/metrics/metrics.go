@@ -9,9 +9,11 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,7 +52,40 @@ var (
 		Name: "jackstaff_admission_requests_total",
 		Help: "Writes that admission judged on this replica, by the Kind of the object and the decision.",
 	}, []string{"kind", "decision"})
+	answers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "jackstaff_api_requests_total",
+		Help: "Requests that this replica's HTTP server answered, by the view, the pattern of the path and the status.",
+	}, []string{"view", "route", "code"})
+	answerDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "jackstaff_api_request_duration_seconds",
+		Help:    "How long this replica's HTTP server took to answer requests, but for streams.",
+		Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+	}, []string{"view"})
 )
+
+const (
+	// None is the view of requests that are of no view: OFREP, SDK paths and documents.
+	None = "none"
+	// Other is the route of requests that no pattern matches, whatever their path.
+	Other = "other"
+)
+
+// Answered counts a request to the HTTP server that was answered with a status. Its view and route are those that the
+// server has, never what a request says, and empty where it has none. Streams have no duration of their own.
+func Answered(view, route string, status int, took time.Duration, isStream bool) {
+	view = cmp.Or(view, None)
+	answers.WithLabelValues(view, cmp.Or(route, Other), strconv.Itoa(status)).Inc()
+	if !isStream {
+		answerDuration.WithLabelValues(view).Observe(took.Seconds())
+	}
+}
+
+// StreamClients is the gauge of streams that are open.
+func StreamClients(count func() int) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "jackstaff_stream_clients", Help: "Streams of changes that clients have open to this replica.",
+	}, func() float64 { return float64(count()) })
+}
 
 // Published counts a revision that was to be published, with how long that took where it was served.
 func Published(result string, took time.Duration) {
@@ -68,7 +103,9 @@ func RegisterCounters(registerer prometheus.Registerer) error {
 	for _, result := range []string{Success, Refused, Failed} {
 		publishes.WithLabelValues(result)
 	}
-	for _, collector := range []prometheus.Collector{publishes, publishDuration, admissions} {
+	for _, collector := range []prometheus.Collector{
+		publishes, publishDuration, admissions, answers, answerDuration,
+	} {
 		already := prometheus.AlreadyRegisteredError{}
 		if err := registerer.Register(collector); err != nil && !errors.As(err, &already) {
 			return fmt.Errorf("register metrics: %w", err)

@@ -116,6 +116,8 @@ type body struct {
 	refused *Error
 	// unpacked are the bodies that were packed in this one.
 	unpacked []*body
+	// served says what of the server the request was for.
+	served *served
 }
 
 // whoShares are the address of a request, and the key that it shows there, if any. Whether the key is one is not known

@@ -34,6 +34,8 @@ type Deps struct {
 
 // route is a pattern that a view serves.
 type route struct {
+	// view is the name of the view.
+	view string
 	// pattern is one of http.ServeMux.
 	pattern string
 	// parameter is the query parameter that a request of this view has, and empty where every request is.
@@ -48,13 +50,13 @@ func (v *View) Serve(patterns ...string) { v.ServeBy("", patterns...) }
 // of another view under the same pattern.
 func (v *View) ServeBy(parameter string, patterns ...string) {
 	for _, pattern := range patterns {
-		v.routes = append(v.routes, route{pattern, parameter, v})
+		v.routes = append(v.routes, route{pattern: pattern, parameter: parameter, handler: v})
 	}
 }
 
 // ServeWith says that handler, which calls the view, serves a pattern.
 func (v *View) ServeWith(handler http.Handler, pattern string) {
-	v.routes = append(v.routes, route{pattern, "", handler})
+	v.routes = append(v.routes, route{pattern: pattern, handler: handler})
 }
 
 // Mount adds views, each under its own patterns, and to the OpenAPI document. Start fails where two views serve the
@@ -63,6 +65,7 @@ func (s *Server) Mount(views ...*View) {
 	for _, view := range views {
 		s.views = append(s.views, view)
 		for _, added := range view.routes {
+			added.view = view.Name
 			s.mount(added)
 		}
 	}
@@ -89,10 +92,13 @@ func (s *Server) mount(added route) {
 // choose is the handler of a request under a pattern. A request without any of the parameters is for the last route.
 func (s *Server) choose(pattern string, r *http.Request) http.Handler {
 	routes := s.routes[pattern]
+	chosen := routes[len(routes)-1]
 	for _, candidate := range routes {
 		if candidate.parameter != "" && r.URL.Query().Has(candidate.parameter) {
-			return candidate.handler
+			chosen = candidate
+			break
 		}
 	}
-	return routes[len(routes)-1].handler
+	ofView(r.Context(), chosen.view)
+	return chosen.handler
 }

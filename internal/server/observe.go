@@ -58,6 +58,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		r.RemoteAddr = clientAddress(r, s.options.TrustedProxies)
 		recorded := &recorder{ResponseWriter: w, began: s.options.Clock.Now()}
 		logger := recorded.log.of(log.FromContext(r.Context()), id, r)
+		noted, inner := &served{}, r
 		defer func() {
 			if failure := recover(); failure != nil {
 				if failure == http.ErrAbortHandler { //nolint:errorlint // It is the very value.
@@ -72,13 +73,15 @@ func (s *Server) observe(next http.Handler) http.Handler {
 					)
 				}
 			}
+			took := s.options.Clock.Since(recorded.began)
+			noted.count(inner.Pattern, recorded.status, took)
 			if told := logger.V(1); told.Enabled() {
 				told.Info(
 					"Answered",
 					"status",
 					recorded.status,
 					"duration",
-					s.options.Clock.Since(recorded.began).Round(time.Microsecond).String(),
+					took.Round(time.Microsecond).String(),
 				)
 			}
 		}()
@@ -87,12 +90,13 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		counted := &body{
 			ReadCloser: http.MaxBytesReader(recorded, r.Body, maxBody),
 			inFlight:   s.inFlight, who: whoShares(r), conn: connection,
-			bounded: strings.HasPrefix(r.URL.Path, boundedPrefix),
+			bounded: strings.HasPrefix(r.URL.Path, boundedPrefix), served: noted,
 		}
 		defer counted.release()
 		r.Body = counted
 		ctx := context.WithValue(log.IntoContext(r.Context(), logger), bodyKey{}, counted)
-		next.ServeHTTP(recorded, r.WithContext(ctx))
+		inner = r.WithContext(ctx)
+		next.ServeHTTP(recorded, inner)
 		r.Body = counted.ReadCloser // What is thrown away takes no memory.
 		s.drain(recorded, r)
 	})
@@ -184,6 +188,7 @@ func Redact(path string) string {
 // it takes. The handler counts them by TakeStream once it knows of what they are.
 func (s *Server) Stream(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ofStream(r.Context())
 		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), streamsKey{}, &s.streams))
 		defer cancel()
 		defer context.AfterFunc(s.stopping, cancel)()

@@ -141,6 +141,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	r = joinConditions(r)
 	for prefix, handler := range s.prefixes {
 		if strings.HasPrefix(r.URL.Path, prefix) {
+			ofPrefix(r.Context(), prefix)
 			handler.ServeHTTP(w, r)
 			return
 		}

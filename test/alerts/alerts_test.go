@@ -71,20 +71,24 @@ func more() series {
 	unknown := `{project="shop",environment="production",feature_flag_key="unknown",feature_flag_result_variant="",` +
 		`feature_flag_result_reason="error"}`
 	return series{
-		of("revision", ""):                                        "7+1x75",
-		of("flags", ""):                                           constant("30"),
-		of("pending_flags", ""):                                   constant("3"),
-		of("delivery_namespaces", `,state="current"`):             constant("2"),
-		`jackstaff_flag_evaluations_total` + evaluated:            "0+9x75",
-		`jackstaff_flag_evaluations_total` + unknown:              "0+1x75",
-		`jackstaff_environments_unreported`:                       constant("0"),
-		`jackstaff_publish_duration_seconds_bucket{le="1"}`:       "0+5x75",
-		`jackstaff_publish_duration_seconds_bucket{le="+Inf"}`:    "0+6x75",
-		`workqueue_depth{name="flagenvironment"}`:                 constant("0"),
-		`rest_client_requests_total{code="200",method="GET"}`:     "0+9x75",
-		`process_resident_memory_bytes{pod="a"}`:                  constant("60000000"),
-		`process_resident_memory_bytes{pod="of-another-program"}`: constant("60000000"),
-		`process_cpu_seconds_total{pod="a"}`:                      "0+1x75",
+		of("revision", ""):                                                     "7+1x75",
+		of("flags", ""):                                                        constant("30"),
+		of("pending_flags", ""):                                                constant("3"),
+		of("delivery_namespaces", `,state="current"`):                          constant("2"),
+		`jackstaff_flag_evaluations_total` + evaluated:                         "0+9x75",
+		`jackstaff_flag_evaluations_total` + unknown:                           "0+1x75",
+		`jackstaff_environments_unreported`:                                    constant("0"),
+		`jackstaff_publish_duration_seconds_bucket{le="1"}`:                    "0+5x75",
+		`jackstaff_publish_duration_seconds_bucket{le="+Inf"}`:                 "0+6x75",
+		`workqueue_depth{name="flagenvironment"}`:                              constant("0"),
+		`rest_client_requests_total{code="200",method="GET"}`:                  "0+9x75",
+		`jackstaff_api_requests_total{view="none",route="/ofrep/",code="200"}`: "0+9x75",
+		`jackstaff_api_request_duration_seconds_bucket{view="none",le="+Inf"}`: "0+9x75",
+		`jackstaff_api_request_duration_seconds_bucket{view="none",le="1"}`:    "0+9x75",
+		`jackstaff_stream_clients{pod="a"}`:                                    constant("2"),
+		`process_resident_memory_bytes{pod="a"}`:                               constant("60000000"),
+		`process_resident_memory_bytes{pod="of-another-program"}`:              constant("60000000"),
+		`process_cpu_seconds_total{pod="a"}`:                                   "0+1x75",
 	}
 }
 
