@@ -105,7 +105,10 @@ func (s *scope) makeRoom() {
 		s.state.recordCompiled(changes, false, false, environment.Spec.Datafile.Formats)
 	}
 	leavesRoom := func() bool { return content.LeavesRoom(environment) }
-	fits := func() bool { return content.Fits(environment, s.servedFiles()) }
+	holdsNative := func() bool { return content.Fits(environment, s.servedFiles(), false) }
+	fits := func() bool {
+		return content.Fits(environment, s.servedFiles(), s.state.served != nil && s.state.served.FlagdComplete)
+	}
 	always, never := func() bool { return true }, func() bool { return false }
 	takeDrafts := func() {
 		if len(compiled.LeftOut()) > 0 || !leavesRoom() {
@@ -126,5 +129,8 @@ func (s *scope) makeRoom() {
 		record(compiled.MakeRoom(never))
 	}
 	record(compiled.MakeFit(fits))
+	if !compiled.StagedOut() && !fits() { // No choice of changes keeps the flagd file complete.
+		record(compiled.MakeFit(holdsNative))
+	}
 	takeDrafts()
 }

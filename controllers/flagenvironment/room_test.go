@@ -12,6 +12,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/compile"
 	"github.com/jackstaff-dev/jackstaff/internal/publish"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
 // fullProduction is a reconcile of a production whose datafile is too large for drafts, and serves a flag as on.
@@ -133,5 +134,50 @@ func TestRoomIsNotDueInASmallDatafile(t *testing.T) {
 	s.change(filledFlag("large", true))
 	if s.state.room.isDue {
 		t.Error("room is to be made for 50 kB")
+	}
+}
+
+// One publish of what waits took the flagd file away from everybody who reads it. The changes that take the most room
+// must stay back, and the others be published.
+func TestStagedChangesKeepTheFlagdFileComplete(t *testing.T) {
+	environment := builders.MakeEnvironment("production", "shop").Production().Manual().Defaulted().Obj()
+	environment.Spec.Datafile.Formats = []v1alpha1.DatafileFormat{
+		v1alpha1.DatafileFormatNative, v1alpha1.DatafileFormatFlagd,
+	}
+	s := &scope{environment: environment, state: newState()}
+	s.state.compiled = compile.NewEnvironment("production", nil)
+	flag := func(i, bytes int) *v1alpha1.FeatureFlag {
+		return builders.MakeFlag(fmt.Sprintf("large-%d", i), "shop").Type(v1alpha1.FlagTypeString).
+			Variation("a", fmt.Sprintf(`"%0*d"`, bytes, 0)).DefaultVariation("a").Environment("production").Obj()
+	}
+	for i := range 20 {
+		s.state.compiled.SetFlag(flag(i, 30_000))
+	}
+	s.state.settle(true, false, environment.Spec.Datafile.Formats)
+	publishes := func() bool {
+		files, complete, err := publish.Layout(datafile.Header{}, s.state.content(), environment.Spec.Datafile, s.servedFiles())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.state.served = &publish.Served{
+			Revision: 1, Files: files, FlagdComplete: complete, Contents: s.state.compiled.Contents().Clone(),
+		}
+		return complete
+	}
+	if !publishes() {
+		t.Fatal("the flagd file does not fit before the changes")
+	}
+	s.state.compiled.SetPublished(s.state.served.Contents)
+	s.state.compareAll()
+	const changed = 12
+	for i := range changed {
+		s.change(flag(i, 70_000))
+	}
+	s.makeRoom()
+	if waiting, _ := s.state.compiled.TooLarge(); len(waiting) == 0 || len(waiting) > 2 {
+		t.Errorf("of %d changes, these wait: %v", changed, waiting)
+	}
+	if !publishes() {
+		t.Error("the publish takes the flagd file away")
 	}
 }

@@ -86,17 +86,26 @@ func (c Content) IsSmall(environment *v1alpha1.FlagEnvironment, served Files) bo
 }
 
 // Fits reports whether a ConfigMap of the environment holds the native document of content, and readers take one of
-// its size. The flagd file of what is served stays beside it where that of content does not fit.
-func (c Content) Fits(environment *v1alpha1.FlagEnvironment, served Files) bool {
-	size := c.Contents.Size() + headerBytes
-	if size <= CompressBytes && size+len(served.Text[flagd.FileName]) <= datafile.MaxConfigMapBytes {
+// its size. Where the served flagd file is complete, that of content must fit as well. Else the served one may stay
+// beside the native document.
+func (c Content) Fits(environment *v1alpha1.FlagEnvironment, served Files, flagdComplete bool) bool {
+	kept, spec := served.Text[flagd.FileName], environment.Spec.Datafile
+	mustHold := flagdComplete && kept != "" && slices.Contains(spec.Formats, v1alpha1.DatafileFormatFlagd)
+	size, beside := c.Contents.Size()+headerBytes, len(kept)
+	if mustHold {
+		beside = c.Flagd.Size()
+	}
+	if size <= CompressBytes && size+beside <= datafile.MaxConfigMapBytes {
 		return true // Without encoding anything.
 	}
 	header := datafile.Header{
 		Project: environment.Namespace, Environment: environment.Name, Revision: ownership.MaxRevision,
 	}
-	_, _, err := Layout(header, c, environment.Spec.Datafile, served)
-	return !HasReason(err, v1alpha1.DatafileTooLargeReason) && !errors.Is(err, datafile.ErrTooLarge)
+	_, holdsFlagd, err := Layout(header, c, spec, served)
+	if err != nil {
+		return !HasReason(err, v1alpha1.DatafileTooLargeReason) && !errors.Is(err, datafile.ErrTooLarge)
+	}
+	return holdsFlagd || !mustHold
 }
 
 // Files are the values of a ConfigMap.

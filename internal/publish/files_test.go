@@ -352,15 +352,42 @@ func TestWhatFitsLeavesTheServedFlagdFile(t *testing.T) {
 	served := Files{Text: map[string]string{flagd.FileName: strings.Repeat("a", 400_000)}}
 	for size, want := range map[int]bool{300_000: true, 1_000_000: false} {
 		content := contentOf(t, size, 900_000, true)
-		if !content.Fits(production, Files{}) {
+		if !content.Fits(production, Files{}, false) {
 			t.Errorf("%d bytes do not fit beside nothing", size)
 		}
-		if got := content.Fits(production, served); got != want {
+		if got := content.Fits(production, served, false); got != want {
 			t.Errorf("%d bytes fit beside a flagd file of 400000: %t, want %t", size, got, want)
 		}
 		_, _, err := Layout(header, content, production.Spec.Datafile, served)
 		if laidOut := err == nil; laidOut != want {
 			t.Errorf("%d bytes are laid out beside it: %t, want %t (%v)", size, laidOut, want, err)
 		}
+	}
+}
+
+// One publish of staged changes took the flagd file away from everybody who reads it, though each alone fits.
+func TestWhatMakesTheFlagdFileIncompleteDoesNotFit(t *testing.T) {
+	served := Files{Text: map[string]string{flagd.FileName: strings.Repeat("a", 400_000)}}
+	for name, tc := range map[string]struct {
+		flagdBytes int
+		formats    []v1alpha1.DatafileFormat
+		served     Files
+		complete   bool
+		want       bool
+	}{
+		"a flagd file that fits":            {700_000, both, served, true, true},
+		"one that does not":                 {900_000, both, served, true, false},
+		"one that is not asked for":         {900_000, nativeOnly, served, true, true},
+		"one that has not fitted before":    {900_000, both, served, false, true},
+		"one that has never been published": {900_000, both, Files{}, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			production := builders.MakeEnvironment("production", "shop").Production().Defaulted().Obj()
+			production.Spec.Datafile.Formats = tc.formats
+			content := contentOf(t, 300_000, tc.flagdBytes, true)
+			if got := content.Fits(production, tc.served, tc.complete); got != tc.want {
+				t.Errorf("it fits: %t, want %t", got, tc.want)
+			}
+		})
 	}
 }
