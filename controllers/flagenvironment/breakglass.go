@@ -47,6 +47,7 @@ func (r *Reconciler) recordBreakGlass(ctx context.Context, s *scope, before *pub
 			by, at = served.EndedBy.Actor, served.EndedBy.At
 		}
 		id := history.BreakGlassEndID(s.environment.Name, revision)
+		s.state.endedGlass = id
 		record, err := history.NewBreakGlassEnd(id, history.Actor{Name: by}, at)
 		return r.record(ctx, s, record, err)
 	}

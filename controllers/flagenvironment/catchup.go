@@ -20,10 +20,11 @@ import (
 )
 
 const (
-	// catchUpPoll is how often a publish request that is newer than the watches is looked at again.
+	// catchUpPoll is how often what is newer than the watches is looked at again: a publish request, and the end of a break
+	// glass.
 	catchUpPoll = 50 * time.Millisecond
 
-	// catchUpLimit is how long a publish request waits for the watches. After it, what they have shown is published.
+	// catchUpLimit is how long these wait for the watches. After it, what they have shown is published.
 	catchUpLimit = 5 * time.Second
 
 	catchUpPage = 500
@@ -39,11 +40,15 @@ var sourceKinds = map[source]struct {
 	eventSource:    {eventKind, func() client.ObjectList { return &v1alpha1.FlagEventList{} }},
 }
 
-// catchingUp is what the API server held when a publish request was seen first.
+// catchingUp is what the API server held when a publish request, or the end of a break glass, was seen first.
 type catchingUp struct {
-	request string
-	since   time.Time
-	stored  map[source]*stored
+	// asked tells what was seen from what is seen later.
+	asked  string
+	since  time.Time
+	stored map[source]*stored
+	// environment is the resource version of the environment itself, and empty for a publish request, which is a part of
+	// the environment.
+	environment string
 	// isDone is true once the watches have shown all of that.
 	isDone bool
 }
@@ -57,34 +62,56 @@ type stored struct {
 	horizon string
 }
 
-// catchUp finds out whether the watches have shown everything that was stored before a publish was asked for. Each Kind
-// has a watch of its own: that of the environment can show the request before that of the flags shows the edit that is
-// to be published.
+// catchUp finds out whether the watches have shown everything that was stored before a publish was asked for or a break
+// glass was ended. Each Kind has a watch of its own: that of the environment can show the request before that of the
+// flags shows the edit that is to be published, and that of ConfigMaps the end of a break glass before a freeze.
 func (r *Reconciler) catchUp(ctx context.Context, s *scope) error {
 	request := unansweredRequest(s.environment, s.state.handledRequest)
-	if request == "" || waitsAlready(s, request) {
+	if request != "" && waitsAlready(s, request) {
+		request = ""
+	}
+	asked := s.state.endedGlass + request
+	if asked == "" {
 		s.state.catchingUp = nil
 		return nil
 	}
-	if s.state.catchingUp == nil || s.state.catchingUp.request != request {
-		held, err := r.stored(ctx, s.environment.Namespace)
+	if s.state.catchingUp == nil || s.state.catchingUp.asked != asked {
+		held, err := r.held(ctx, s)
 		if err != nil { // Such as while a CRD is gone: brakes and restores must not wait for its return.
-			log.FromContext(ctx).Error(err, "Answering a publish request by what the watches have shown")
+			log.FromContext(ctx).Error(err, "Publishing what the watches have shown")
 		}
-		s.state.catchingUp = &catchingUp{request: request, since: s.now, stored: held, isDone: err != nil}
+		held.asked, held.since, held.isDone = asked, s.now, err != nil
+		s.state.catchingUp = held
 	}
 	wanted := s.state.catchingUp
+	if !wanted.isDone {
+		isBehind, err := r.isBehind(ctx, s.environment, wanted)
+		if err != nil {
+			return err
+		}
+		elapsed := s.now.Sub(wanted.since)
+		s.isBehind = isBehind && elapsed >= 0 && elapsed < catchUpLimit
+		wanted.isDone = !s.isBehind
+	}
 	if wanted.isDone {
-		return nil
+		s.state.endedGlass = ""
 	}
-	isBehind, err := r.isBehind(ctx, client.ObjectKeyFromObject(s.environment), wanted)
-	if err != nil {
-		return err
-	}
-	elapsed := s.now.Sub(wanted.since)
-	s.isBehind = isBehind && elapsed >= 0 && elapsed < catchUpLimit
-	wanted.isDone = !s.isBehind
 	return nil
+}
+
+// held reads what the API server holds now.
+func (r *Reconciler) held(ctx context.Context, s *scope) (*catchingUp, error) {
+	held := &catchingUp{}
+	if s.state.endedGlass != "" {
+		live := &v1alpha1.FlagEnvironment{}
+		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(s.environment), live); err != nil {
+			return held, fmt.Errorf("read the environment: %w", err)
+		}
+		held.environment = live.ResourceVersion
+	}
+	var err error
+	held.stored, err = r.stored(ctx, s.environment.Namespace)
+	return held, err
 }
 
 // waitsAlready reports whether a request was seen before and has to wait, so that what it asks for is known.
@@ -135,7 +162,15 @@ func (r *Reconciler) list(ctx context.Context, namespace, kind string, held *sto
 }
 
 // isBehind reports whether an environment has not been shown something that was stored or deleted.
-func (r *Reconciler) isBehind(ctx context.Context, key client.ObjectKey, wanted *catchingUp) (bool, error) {
+func (r *Reconciler) isBehind(
+	ctx context.Context,
+	environment *v1alpha1.FlagEnvironment,
+	wanted *catchingUp,
+) (bool, error) {
+	if wanted.environment != "" && isNewer(wanted.environment, environment.ResourceVersion) {
+		return true, nil
+	}
+	key := client.ObjectKeyFromObject(environment)
 	for from, held := range wanted.stored {
 		if held.newest != "" && isNewer(held.newest, r.changes.newest(key, from)) {
 			return true, nil

@@ -79,6 +79,41 @@ func TestAPublishWaitsForTheEditsBeforeIt(t *testing.T) {
 	}
 }
 
+// Whoever freezes production and then ends a break glass keeps what is served: the watch of ConfigMaps may show the end
+// before that of environments shows the freeze.
+func TestTheEndOfABreakGlassWaitsForTheEditsBeforeIt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		shown string
+		want  bool
+	}{
+		"the freeze is not shown yet": {"6", true},
+		"the freeze is shown":         {"7", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			frozen := builders.MakeEnvironment("production", "shop").Obj()
+			frozen.Spec.Publish.Suspend, frozen.ResourceVersion = true, "7"
+			live := readerOf(t, nil)
+			r := &Reconciler{Client: readerOf(t, nil), changes: newChanges(), Live: interceptor.NewClient(
+				live.(client.WithWatch), interceptor.Funcs{Get: func(
+					_ context.Context, _ client.WithWatch, _ client.ObjectKey, into client.Object, _ ...client.GetOption,
+				) error {
+					frozen.DeepCopyInto(into.(*v1alpha1.FlagEnvironment))
+					return nil
+				}})}
+			cached := builders.MakeEnvironment("production", "shop").Obj()
+			cached.ResourceVersion = tc.shown
+			s := &scope{environment: cached, state: newState()}
+			s.state.served, s.state.endedGlass = &publish.Served{Revision: 1, Digest: "a"}, "end-1"
+			if err := r.catchUp(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			if s.isBehind != tc.want || s.facts().endedUnseen != tc.want || (s.state.endedGlass == "") == tc.want {
+				t.Errorf("the end waits: %t, and is still to be looked at: %q", s.isBehind, s.state.endedGlass)
+			}
+		})
+	}
+}
+
 // readerOf knows objects of a namespace as they are.
 func readerOf(t *testing.T, flags []*v1alpha1.FeatureFlag) client.Client {
 	t.Helper()

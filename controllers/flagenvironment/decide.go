@@ -55,6 +55,8 @@ type facts struct {
 	pinAgain int64
 	// breakGlass is true where somebody wrote what is served without the operator, and has not ended that yet.
 	breakGlass bool
+	// endedUnseen is true where that has been ended, and the watches may not have shown what was edited before.
+	endedUnseen bool
 	// braked is true where a flag is served as on that is forced off.
 	braked bool
 	// intact is false where somebody has deleted or edited the served ConfigMap.
@@ -83,8 +85,10 @@ func decide(f facts) Action {
 		serveAsIs.Kind = ActionRestore
 	}
 	switch {
-	case f.breakGlass:
+	case f.breakGlass, f.endedUnseen && f.braked:
 		return serveAsIs
+	case f.endedUnseen:
+		return Action{Kind: ActionHold, Hold: catchUpPoll}
 	case f.spec.Revision != nil && *f.spec.Revision != f.revision &&
 		(*f.spec.Revision != f.pinned || f.pinAgain == f.revision):
 		return Action{Kind: ActionPin, Revision: *f.spec.Revision}

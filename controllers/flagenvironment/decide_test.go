@@ -184,6 +184,13 @@ func TestDecide(t *testing.T) {
 		"not even a pin or a brake replaces what was written without the operator": {
 			served(func(f *facts) { f.breakGlass, f.spec, f.braked = true, pinned, true }), Action{Kind: ActionNone},
 		},
+		"the end of a break glass waits for the freeze before it, which the watches have not shown": {
+			served(func(f *facts) { f.endedUnseen, f.spec, f.intact, f.compiledDigest = true, pinned, false, "b" }),
+			Action{Kind: ActionHold, Hold: catchUpPoll},
+		},
+		"a brake does not wait for that": {
+			served(func(f *facts) { f.endedUnseen, f.spec, f.braked = true, pinned, true }), Action{Kind: ActionBrake},
+		},
 		"a brake on nothing that is served": {
 			facts{spec: manual, compiledDigest: "b", braked: true}, Action{Kind: ActionNone},
 		},

@@ -102,7 +102,7 @@ type scope struct {
 	now time.Time
 	// problem is why what is wanted is not served, and nil where it is or where only time keeps it back.
 	problem error
-	// isBehind is true while a publish request is newer than what the watches have shown.
+	// isBehind is true while a publish request, or the end of a break glass, is newer than what the watches have shown.
 	isBehind bool
 	// hold is how long the publish has to wait for its pace.
 	hold time.Duration
@@ -137,6 +137,7 @@ func (s *scope) facts() facts {
 		pinned:         s.state.served.PinnedRevision,
 		pinAgain:       validation.PinAgain(s.environment),
 		breakGlass:     s.state.served.BreakGlass != nil,
+		endedUnseen:    s.isBehind && s.state.endedGlass != "",
 		braked:         len(s.state.braked) > 0,
 		intact:         s.state.served.Intact(s.environment),
 		compiledDigest: s.state.digest,

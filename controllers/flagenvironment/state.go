@@ -86,8 +86,10 @@ type state struct {
 	handledRequest string
 	// waiting is the publish request that waits, and nil where none does. A new process has it from the status.
 	waiting *v1alpha1.WaitingPublish
-	// catchingUp is what a new publish request waits for, and nil where there is none.
+	// catchingUp is what a new publish request, or the end of a break glass, waits for, and nil where there is none.
 	catchingUp *catchingUp
+	// endedGlass identifies a break glass that was ended, until the watches have shown what was stored before that.
+	endedGlass string
 	// usedConfirmation is the confirmation of lost flags that was used up last, which the cache's status may not show yet.
 	usedConfirmation string
 	// records are the change records that no revision has brought yet.
