@@ -111,6 +111,9 @@ func (a *App) freeze(ctx context.Context, c *cluster, o *freezing, name string) 
 	}
 	isDone := done.Served || !changed && environment.Status.ObservedGeneration >= generation
 	done.Message = frozenWords(environment, o.off, isDone)
+	if o.off && !changed && isDone {
+		done.Message = unfrozenWords(environment)
+	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
 }
 
@@ -128,6 +131,14 @@ func frozenWords(environment *v1alpha1.FlagEnvironment, isOff, isDone bool) stri
 	return fmt.Sprintf(
 		"%s serves revision %d now, and is to be frozen%s", name, revision, freezeWords(&environment.Spec.Publish),
 	)
+}
+
+// unfrozenWords say of an environment that was to be thawed that there was no freeze, and what is served.
+func unfrozenWords(environment *v1alpha1.FlagEnvironment) string {
+	if revision := environment.Status.PublishedRevision; revision > 0 {
+		return fmt.Sprintf("%s is not frozen, and revision %d is served", nameOf(environment), revision)
+	}
+	return nameOf(environment) + " is not frozen, and nothing is published yet"
 }
 
 // freezeWords say until when an environment is frozen and why, as far as that is known.

@@ -155,7 +155,7 @@ func (a *App) pin(
 	done.Effects, done.Undoes, done.PassesOver, done.Revision = planned.effects, planned.undoes, planned.passed, to
 	done.Message = fmt.Sprintf("%s is to serve revision %d", nameOf(environment), to)
 	if to == 0 {
-		done.Action, done.Message = "unpinned", fmt.Sprintf("the rollback of %s is to end", nameOf(environment))
+		done.Action, done.Message = "unpinned", unpinnedWords(environment, changed)
 	}
 	if o.wanted {
 		generation := environment.Generation
@@ -176,6 +176,18 @@ func (a *App) pin(
 		a.noteBreakGlass(o.cluster.target(), environment, "that")
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))
+}
+
+// unpinnedWords say that a rollback is to end, or where none was there, what is served.
+func unpinnedWords(environment *v1alpha1.FlagEnvironment, changed bool) string {
+	name, revision := nameOf(environment), environment.Status.PublishedRevision
+	switch {
+	case changed:
+		return fmt.Sprintf("the rollback of %s is to end", name)
+	case revision == 0:
+		return name + " is pinned to no revision, and nothing is published yet"
+	}
+	return fmt.Sprintf("%s is pinned to no revision, and revision %d is served", name, revision)
 }
 
 // rollback is what a rollback would do.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
@@ -66,5 +67,25 @@ func TestARollbackNeverChoosesARevisionWithoutFlags(t *testing.T) {
 					target, change, got.passed, tc.wantTarget, tc.undoes, tc.wantPassed)
 			}
 		})
+	}
+}
+
+// Whoever ends what is not there must not wait for something that does not come.
+func TestTheEndOfNothingSaysWhatIsServed(t *testing.T) {
+	environment := func(revision int64) *v1alpha1.FlagEnvironment {
+		environment := builders.MakeEnvironment("production", "shop").Obj()
+		environment.Status.PublishedRevision = revision
+		return environment
+	}
+	for want, got := range map[string]string{
+		"shop/production is pinned to no revision, and revision 7 is served":     unpinnedWords(environment(7), false),
+		"shop/production is pinned to no revision, and nothing is published yet": unpinnedWords(environment(0), false),
+		"the rollback of shop/production is to end":                              unpinnedWords(environment(7), true),
+		"shop/production is not frozen, and revision 7 is served":                unfrozenWords(environment(7)),
+		"shop/production is not frozen, and nothing is published yet":            unfrozenWords(environment(0)),
+	} {
+		if got != want {
+			t.Errorf("it says %q, want %q", got, want)
+		}
 	}
 }
