@@ -89,6 +89,15 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// A name that is refused is refused once, at its field.
+func TestNewNamesAMistakeOnce(t *testing.T) {
+	made := jackstaff(t.Context(), "", "new", "environment", "r1-r2")
+	if made.code != 2 || strings.Count(made.err, "Invalid value") != 1 || strings.Contains(made.err, "<nil>") ||
+		!strings.Contains(made.err, `FlagEnvironment r1-r2: metadata.name: Invalid value: "r1-r2"`) {
+		t.Errorf("it ends with %d and says %s", made.code, made.err)
+	}
+}
+
 // A file that somebody has filled in must not be lost.
 func TestNewWritesNewFilesOnly(t *testing.T) {
 	directory := t.TempDir()

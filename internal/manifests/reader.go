@@ -134,7 +134,7 @@ func (r *reader) object(ctx context.Context, at *locator, fields map[string]any)
 	object := known.New()
 	mistyped := validation.Types(fields, object)
 	completeBoolean(kind, fields)
-	broken := kindSchema.validate(ctx, fields)
+	broken := ofTheObject(kindSchema.validate(ctx, fields))
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, object); err != nil {
 		// The schema knows which field it is.
 		r.fieldErrors(at, validation.Merge(mistyped, broken))
@@ -149,6 +149,21 @@ func (r *reader) object(ctx context.Context, at *locator, fields map[string]any)
 	list := validation.Merge(mistyped, validation.Object(nil, object))
 	r.fieldErrors(at, validation.Merge(list, append(broken, validateMetadata(object)...)))
 	r.objects = append(r.objects, read{object: object, kind: kind, at: at})
+}
+
+// ofTheObject gives what rules of a whole object say, which has no path, that of the field which it begins with.
+func ofTheObject(list field.ErrorList) field.ErrorList {
+	const root = "<nil>"
+	for _, err := range list {
+		if err.Field != root && err.Field != "" {
+			continue
+		}
+		err.Field = ""
+		if strings.HasPrefix(err.Detail, "metadata.name ") {
+			err.Field = "metadata.name"
+		}
+	}
+	return list
 }
 
 func (r *reader) fieldErrors(at *locator, list field.ErrorList) {
