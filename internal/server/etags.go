@@ -17,16 +17,25 @@ const ifMatch = "If-Match"
 // MatchesETag reports whether a header If-Match or If-None-Match names an ETag. The comparison is the weak one, because
 // proxies that compress answers make strong ETags weak.
 func MatchesETag(header, etag string) bool {
+	return matchesAny(header, etag, func(candidate string) string { return candidate })
+}
+
+// matchesState reports whether a header If-Match names an object's ETag, be it with the part of the answer in which it
+// was read.
+func matchesState(header, etag string) bool { return matchesAny(header, etag, stateOf) }
+
+// matchesAny reports whether an ETag is one of a list, of which it compares a part.
+func matchesAny(list, etag string, part func(etag string) string) bool {
 	etag = strings.TrimPrefix(etag, "W/")
 	for {
-		candidate, rest, _ := nextETag(header)
-		switch candidate {
+		candidate, rest, _ := nextETag(list)
+		switch part(candidate) {
 		case "":
 			return false
 		case "*", etag:
 			return true
 		}
-		header = rest
+		list = rest
 	}
 }
 

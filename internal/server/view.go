@@ -128,10 +128,20 @@ func Register[I, O any](view *View, operation huma.Operation, handler func(conte
 		huma.Middlewares{view.admit(public, operation.Metadata[limitsItself] != nil)},
 		operation.Middlewares...)
 	operation.Responses = view.responses(operation)
+	if isConditional[O](operation) {
+		operation.Responses[strconv.Itoa(http.StatusNotModified)] = &huma.Response{
+			Description: "The answer is still that of the ETag in If-None-Match.",
+		}
+	}
 	huma.Register(view.api, operation, func(ctx context.Context, input *I) (*O, error) {
 		output, err := handler(ctx, input)
 		if err != nil {
 			return nil, refusal(ctx, err)
+		}
+		if isConditional[O](operation) {
+			if err := revalidate(ctx, output); err != nil {
+				return nil, err
+			}
 		}
 		return output, nil
 	})
@@ -179,6 +189,7 @@ func (v *View) correct(document *huma.OpenAPI, operation *huma.Operation) {
 func (v *View) admit(public, limitsItself bool) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		request, writer := humago.Unwrap(ctx)
+		ctx = huma.WithContext(ctx, withIfNoneMatch(ctx.Context(), request.Header))
 		if public {
 			if !limitsItself {
 				if err := v.server.limits.TakeAddress(request); err != nil {

@@ -227,7 +227,7 @@ func matches(object client.Object, ifMatch string) error {
 	if ifMatch == "" {
 		return nil
 	}
-	if MatchesETag(ifMatch, ETag(object)) {
+	if matchesState(ifMatch, ETag(object)) {
 		return nil
 	}
 	return Errorf(http.StatusPreconditionFailed, "it was changed: its ETag is now %s", ETag(object))
