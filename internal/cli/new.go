@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -46,6 +47,8 @@ type scaffold struct {
 	Traffic    string
 	Production bool
 
+	// named is the name that was asked for, and empty where it is made of the key.
+	named string
 	// file is where the manifest is written, and empty for the standard output.
 	file string
 }
@@ -55,7 +58,8 @@ func (a *App) newCommand() *cobra.Command {
 		Use:   "new",
 		Short: "Write a manifest to begin with",
 		Long: "Print a manifest that is valid as it is and says in comments what to fill in. Its first line names the\n" +
-			"Kind's JSON Schema, by which an editor completes fields and marks mistakes. Nothing is switched on by applying it.",
+			"Kind's JSON Schema, by which an editor completes fields and marks mistakes. Nothing is switched on by applying it.\n" +
+			"kubectl applies the files of a directory by their names: apply those of environments before those of flags.",
 		GroupID: filesGroup,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -99,6 +103,12 @@ func (s *scaffold) options(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVarP(&s.Environments, "environment", "e", []string{"production"},
 		"An environment that serves the flag. It can be given more than once.")
 	cmd.Flags().StringVar(&s.Owner, "owner", "", "The team to ask.")
+	s.nameOption(cmd)
+}
+
+// nameOption is that of Kinds whose objects have a key beside their name.
+func (s *scaffold) nameOption(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.named, "name", "", "The name in Kubernetes. Default one that is made of KEY.")
 }
 
 func (a *App) newEnvironmentCommand() *cobra.Command {
@@ -137,6 +147,7 @@ func (a *App) newEventCommand() *cobra.Command {
 		Example: "  jackstaff new event order_value --type Numeric",
 	})
 	cmd.Flags().StringVar(&s.Type, "type", string(v1alpha1.EventTypeConversion), "The type: Conversion or Numeric.")
+	s.nameOption(cmd)
 	return cmd
 }
 
@@ -159,6 +170,10 @@ func (a *App) scaffoldCommand(s *scaffold, cmd *cobra.Command) *cobra.Command {
 			return err
 		}
 		a.notef("%s is written; fill it in, and check it with \"jackstaff validate %s\"", path, path)
+		if len(s.Environments) > 0 {
+			a.notef("apply the files of its environments before it (%s), such as with kubectl apply -f %s -f %s",
+				strings.Join(s.Environments, ", "), filepath.Join(filepath.Dir(path), s.Environments[0]+".yaml"), path)
+		}
 		return nil
 	})
 	cmd.Flags().StringVarP(&s.Namespace, "namespace", "n", "", "The namespace. Default none.")
@@ -201,25 +216,35 @@ func (s *scaffold) name() error {
 	if err := checkName("--namespace", s.Namespace); err != nil {
 		return err
 	}
+	if err := checkName("--name", s.named); err != nil {
+		return err
+	}
 	for _, environment := range s.Environments {
 		if err := checkName("--environment", environment); err != nil {
 			return err
 		}
 	}
-	s.Name = validation.Label(s.Key)
+	s.Name = cmp.Or(s.named, validation.Label(s.Key))
 	switch {
 	case s.Type == "": // What code does not ask for has no key beside its name.
 		if len(utilvalidation.IsDNS1123Label(s.Key)) > 0 {
 			return checkName("the name", s.Key)
 		}
 	case s.Name == "":
-		return usagef("%q has no letter or digit that a name in Kubernetes could be made of", s.Key)
+		return usagef("%q has no letter or digit that a name in Kubernetes could be made of; give one with --name", s.Key)
+	case s.named == "" && s.kind == "FeatureFlag" && strings.ContainsFunc(s.Key, isForeign): // Keys of events have none.
+		return usagef(
+			"%q has letters that a name in Kubernetes cannot have, and without them another key could get the same name; "+
+				"give a name of lowercase letters, digits and hyphens with --name", s.Key)
 	}
 	if s.Name == s.Key {
 		s.Key = ""
 	}
 	return nil
 }
+
+// isForeign reports whether names in Kubernetes have nothing in the place of a character of a key.
+func isForeign(r rune) bool { return r > unicode.MaxASCII }
 
 // writeNew writes a file that is not there yet, and returns its path. Where the path is a directory it is the file of
 // that name in it.

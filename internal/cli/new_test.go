@@ -22,6 +22,10 @@ func TestNewIsValid(t *testing.T) {
 		"flag a --type JSON --owner on":     {"type: JSON", `owner: "on"`},
 		"flag a --description x:\u00a0y\t#": {"description: "},
 		"event a --description x\nspec:":    {`description: "x\nspec:"`},
+		"flag Ünï --name uni":               {"name: uni\n", "key: Ünï"},
+		"event order_value --name value":    {"name: value\n", "key: order_value"},
+		"flag b --name new-b":               {"name: new-b\n", "key: b\n"},
+		"flag same --name same":             {"name: same\nspec:\n  # description"},
 		"rollout a":                         {"traffic: 1%", "name: gradual"},
 		"rollout a --traffic 12.5%":         {"traffic: 12.5%"},
 		"environment production":            {"production: true", "deletionPolicy: Retain", "flagenvironment.schema.json"},
@@ -68,6 +72,10 @@ func TestNewRefuses(t *testing.T) {
 	for line, want := range map[string]string{
 		"flag":                     "accepts 1 arg",
 		"flag a --type Strin":      `spec.type: Unsupported value: "Strin"`,
+		"flag Ünï":                 `"Ünï" has letters that a name in Kubernetes cannot have`,
+		"rollout naïve":            "give a name of lowercase letters, digits and hyphens with --name",
+		"event größe":              "spec.key",
+		"flag a --name A_b":        "write --name a-b",
 		"flag a -e Prod":           "write --environment prod",
 		"flag a -e x -e x":         "Duplicate value",
 		"flag a -n Shop":           "write --namespace shop",
@@ -109,6 +117,11 @@ func TestNewWritesNewFilesOnly(t *testing.T) {
 		}
 	}
 	path := filepath.Join(directory, "new-checkout.yaml")
+	second := jackstaff(t.Context(), "", "new", "rollout", "second", "-e", "staging", "--filename", directory)
+	if first := "-f " + filepath.Join(directory, "staging.yaml") + " -f "; !strings.Contains(second.err, first) ||
+		os.Remove(filepath.Join(directory, "second.yaml")) != nil {
+		t.Errorf("nobody is told to apply environments before flags, but %s", second.err)
+	}
 	if checked := jackstaff(t.Context(), "", "validate", "--strict", directory); checked.code != 0 ||
 		!strings.Contains(checked.out, "3 objects checked") {
 		t.Errorf("together they are not valid: %s", checked.out)
