@@ -156,7 +156,7 @@ func (r *Reconciler) brake(ctx context.Context, s *scope, of *publish.Served, pi
 		return fmt.Errorf("force flags off in revision %d: %w", of.Revision, err)
 	}
 	return r.publishContent(ctx, s, publish.Content{
-		Contents: contents, Flagd: definitions, PinnedRevision: pinned,
+		Contents: contents, Flagd: definitions, PinnedRevision: pinned, IsBrake: true,
 		Document: func() *datafile.Document { return document },
 	})
 }

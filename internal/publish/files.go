@@ -30,6 +30,10 @@ const (
 	CompressBytes = 900 << 10
 	// headerBytes is more than what is around the parts of both files takes: two headers with two names each.
 	headerBytes = 2048
+	// BrakeBytes is what every publish but that of a brake leaves of a ConfigMap, for brakes. It holds 100 of them at
+	// least: one takes up to 18 bytes in the native document, and in the flagd file what the name of the default variation
+	// is longer than that of the one served before.
+	BrakeBytes = 16 << 10
 	// maxDraftedBytes is how large the native document may be, before compression, in which there is room for drafts. Text
 	// that compresses well takes little of a ConfigMap and much of every replica's memory.
 	maxDraftedBytes = 16 << 20
@@ -47,6 +51,16 @@ type Content struct {
 	PinnedRevision int64
 	// Brought are the change records that are published with this.
 	Brought history.Brought
+	// IsBrake is true where this is what is served, or was, with flags off. It may take what is left for brakes.
+	IsBrake bool
+}
+
+// limit is how many bytes content may take in place of previous. What has taken of the room for brakes may stay so.
+func (c Content) limit(previous Files) int {
+	if c.IsBrake {
+		return datafile.MaxConfigMapBytes
+	}
+	return min(max(datafile.MaxConfigMapBytes-BrakeBytes, previous.Bytes()), datafile.MaxConfigMapBytes)
 }
 
 // Digest is the digest of the content in the given formats.
@@ -82,7 +96,7 @@ func (c Content) LeavesRoom(environment *v1alpha1.FlagEnvironment) bool {
 func (c Content) IsSmall(environment *v1alpha1.FlagEnvironment, served Files) bool {
 	size := c.Contents.Size() + c.Flagd.Size() + headerBytes
 	return size <= min(validation.DraftBytes, CompressBytes) &&
-		size+len(served.Text[flagd.FileName]) <= datafile.MaxConfigMapBytes || !environment.Spec.Production
+		size+len(served.Text[flagd.FileName]) <= c.limit(Files{}) || !environment.Spec.Production
 }
 
 // Fits reports whether a ConfigMap of the environment holds the native document of content, and readers take one of
@@ -95,7 +109,7 @@ func (c Content) Fits(environment *v1alpha1.FlagEnvironment, served Files, flagd
 	if mustHold {
 		beside = c.Flagd.Size()
 	}
-	if size <= CompressBytes && size+beside <= datafile.MaxConfigMapBytes {
+	if size <= CompressBytes && size+beside <= c.limit(Files{}) {
 		return true // Without encoding anything.
 	}
 	header := datafile.Header{
@@ -198,14 +212,15 @@ func hasExpressions(document *datafile.Document) bool {
 
 // Layout encodes content as the files of one revision. It always makes the native document, which the history needs;
 // Only leaves out what is not asked for. Where the flagd file does not fit, it keeps the one of previous, in which it
-// switches off what is off in content, and reports it as incomplete. It fails with a *Problem where nothing fits or where no reader would accept it.
+// switches off what is off in content, and reports it as incomplete. It fails with a *Problem where nothing fits or
+// where no reader would accept it.
 func Layout(
 	header datafile.Header,
 	content Content,
 	spec v1alpha1.Datafile,
 	previous Files,
 ) (files Files, flagdComplete bool, err error) {
-	native := content.Contents.Encode(header)
+	native, limit := content.Contents.Encode(header), content.limit(previous)
 	if err := checkReadable(native, content); err != nil {
 		return Files{}, false, err
 	}
@@ -216,16 +231,16 @@ func Layout(
 	}
 	files, err = layoutNative(header, native, len(flagdFile), spec.Compression)
 	if err != nil || !wantFlagd {
-		return files, !wantFlagd, checkSize(files, content, err)
+		return files, !wantFlagd, checkSize(files, content, limit, err)
 	}
-	if files.Bytes()+len(flagdFile) <= datafile.MaxConfigMapBytes {
+	if files.Bytes()+len(flagdFile) <= limit {
 		files.Text[flagd.FileName] = flagdFile
 		return files, true, nil
 	}
 	if kept, ok := previous.Text[flagd.FileName]; ok {
-		files.Text[flagd.FileName] = switchedOff(kept, content.Document(), datafile.MaxConfigMapBytes-files.Bytes())
+		files.Text[flagd.FileName] = switchedOff(kept, content.Document(), limit-files.Bytes())
 	}
-	return files, false, checkSize(files, content, nil)
+	return files, false, checkSize(files, content, limit, nil)
 }
 
 func layoutNative(header datafile.Header, native []byte, others int, compression v1alpha1.Compression) (Files, error) {
@@ -245,8 +260,8 @@ func layoutNative(header datafile.Header, native []byte, others int, compression
 	}, nil
 }
 
-func checkSize(files Files, content Content, err error) error {
-	if err != nil || files.Bytes() <= datafile.MaxConfigMapBytes {
+func checkSize(files Files, content Content, limit int, err error) error {
+	if err != nil || files.Bytes() <= limit {
 		return err
 	}
 	parts := slices.Collect(content.Contents.Flags.All())
@@ -258,6 +273,7 @@ func checkSize(files Files, content Content, err error) error {
 		largest = append(largest, fmt.Sprintf("%s (%d)", part.Key, len(part.JSON)))
 	}
 	return &Problem{Reason: v1alpha1.DatafileTooLargeReason, Message: fmt.Sprintf(
-		"the datafile has %d bytes and a ConfigMap holds %d; split the project or move members out of audiences; "+
-			"the largest flags are %s", files.Bytes(), datafile.MaxConfigMapBytes, strings.Join(largest, ", "))}
+		"the datafile has %d bytes and a ConfigMap holds %d, the last %d of them for brakes; split the project or move "+
+			"members out of audiences; the largest flags are %s",
+		files.Bytes(), datafile.MaxConfigMapBytes, BrakeBytes, strings.Join(largest, ", "))}
 }

@@ -75,9 +75,11 @@ func (p *Publisher) serveMarked(
 		object:      current.ObjectMeta,
 	}
 	header := datafile.Header{Project: environment.Namespace, Environment: environment.Name, Revision: next.Revision}
+	inFull := *content
+	inFull.IsBrake = true // Only a person who may publish does this, in an emergency.
 	if next.Files, next.FlagdComplete, err = Layout(
 		header,
-		*content,
+		inFull,
 		environment.Spec.Datafile,
 		filesOf(current),
 	); err != nil {
