@@ -215,6 +215,7 @@ func newEnvironmentReport(
 	if flags != nil {
 		report.Brakes, report.Broken = []string{}, []brokenFlag{}
 	}
+	report.Flags.LastGood = max(report.Flags.LastGood, lastGoodIn(flags, environment.Name))
 	for i := range flags {
 		flag := &flags[i]
 		if flag.ForceDisabledIn(environment.Name) {
@@ -232,6 +233,18 @@ func newEnvironmentReport(
 		}
 	}
 	return report
+}
+
+// lastGoodIn counts the flags that keep their last good form in an environment. The environment's own count, of which an
+// alert is made, leaves out those that do not fit, with which nothing is wrong.
+func lastGoodIn(flags []v1alpha1.FeatureFlag, environment string) int32 {
+	count := int32(0)
+	for i := range flags {
+		if state := flags[i].StateIn(environment); state != nil && state.State == v1alpha1.ServingStateLastGood {
+			count++
+		}
+	}
+	return count
 }
 
 // whyBroken says what is wrong with a flag in an environment, and nothing where all is right.

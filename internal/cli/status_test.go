@@ -67,3 +67,25 @@ AGE   BY                  OBJECT     WHAT
 		t.Errorf("the screen is another one (-want +got):\n%s", delta)
 	}
 }
+
+// A screen that names a flag with its last good form beside a count of 0 is not believed.
+func TestTheCountOfLastGoodAgreesWithTheList(t *testing.T) {
+	flags := make([]v1alpha1.FeatureFlag, 4)
+	for i, state := range []v1alpha1.ServingState{
+		v1alpha1.ServingStateLastGood, v1alpha1.ServingStateServed, v1alpha1.ServingStateLastGood, v1alpha1.ServingStateKeyTaken,
+	} {
+		flags[i].Status.Environments = []v1alpha1.EnvironmentState{{Name: "production", State: state}}
+	}
+	if got := lastGoodIn(flags, "production"); got != 2 {
+		t.Errorf("%d flags keep their last good form, want 2", got)
+	}
+	if got := lastGoodIn(flags, "staging"); got != 0 {
+		t.Errorf("in another environment %d do", got)
+	}
+	environment := &v1alpha1.FlagEnvironment{}
+	environment.Name = "production"
+	report := newEnvironmentReport(environment, flags, nil)
+	if report.Flags.LastGood != 2 || len(report.Broken) != 3 {
+		t.Errorf("it says %d last good beside %v", report.Flags.LastGood, report.Broken)
+	}
+}
