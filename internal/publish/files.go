@@ -31,8 +31,8 @@ const (
 	// headerBytes is more than what is around the parts of both files takes: two headers with two names each.
 	headerBytes = 2048
 	// BrakeBytes is what every publish but that of a brake leaves of a ConfigMap, for brakes. It holds 100 of them at
-	// least: one takes up to 18 bytes in the native document, and in the flagd file what the name of the default variation
-	// is longer than that of the one served before.
+	// least, where variations have ASCII names: one takes up to 18 bytes in the native document, and in the flagd file
+	// what the name of the default variation is longer than that of the one served before.
 	BrakeBytes = 16 << 10
 	// maxDraftedBytes is how large the native document may be, before compression, in which there is room for drafts. Text
 	// that compresses well takes little of a ConfigMap and much of every replica's memory.
