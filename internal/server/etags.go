@@ -84,7 +84,8 @@ func checkIfMatch(operation *huma.Operation, header http.Header) error {
 		case etag == "" && isEmpty:
 			return Errorf(
 				http.StatusBadRequest,
-				"the header If-Match is empty; send the ETag that was read, or leave the header out to write without a condition",
+				"the header If-Match is empty; send the ETag that was read, or leave the header out to write "+
+					"without a condition",
 			)
 		case etag == "":
 			return nil

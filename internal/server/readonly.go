@@ -91,8 +91,8 @@ func dropVolatile(value any) {
 	}
 }
 
-// isPartOf reports whether a JSON value says nothing but what another one says. Members that an object leaves out are no
-// difference: lists show less of an object than its own path does.
+// isPartOf reports whether a JSON value says nothing but what another one says. Members that an object leaves out are
+// no difference: lists show less of an object than its own path does.
 func isPartOf(given, is any) bool {
 	switch given := given.(type) {
 	case map[string]any:
