@@ -65,7 +65,8 @@ func isOfPublished(entry *history.Entry) bool {
 		case "spec.displayName", "spec.description", "spec.tags", "spec.owner", "spec.classification", "spec.historyLimit":
 			return true
 		}
-		return strings.HasPrefix(change.Path, "metadata.") && !strings.Contains(change.Path, v1alpha1.ForceDisabledAnnotation) ||
+		isBrake := strings.Contains(change.Path, v1alpha1.ForceDisabledAnnotation)
+		return strings.HasPrefix(change.Path, "metadata.") && !isBrake ||
 			strings.HasPrefix(change.Path, "spec.tags[") || strings.HasSuffix(change.Path, "].displayName")
 	}
 	return len(entry.Changes) == 0 || entry.Omitted > 0 || slices.ContainsFunc(entry.Changes, func(c history.Change) bool {

@@ -59,7 +59,8 @@ func (a *App) newCommand() *cobra.Command {
 		Short: "Write a manifest to begin with",
 		Long: "Print a manifest that is valid as it is and says in comments what to fill in. Its first line names the\n" +
 			"Kind's JSON Schema, by which an editor completes fields and marks mistakes. Nothing is switched on by\n" +
-			"applying it. kubectl applies the files of a directory by their names: apply those of environments before those of flags.",
+			"applying it. kubectl applies the files of a directory by their names: apply those of environments before " +
+			"those of flags.",
 		GroupID: filesGroup,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
