@@ -102,12 +102,13 @@ var _ = DescribeTable(
 			g.Expect(fresh(s.production).Status.PublishedRevision).To(BeNumerically(">=", 1))
 		}).Should(Succeed())
 		production := fresh(s.production)
+		before := production.DeepCopy()
 		publish.RevisionHistoryLimit = production.Spec.Publish.RevisionHistoryLimit
 		if publish.Revision != nil {
 			publish.Revision = new(production.Status.PublishedRevision)
 		}
 		production.Spec.Publish = publish
-		Expect(world.Admin.Update(context.Background(), production)).To(Succeed())
+		Expect(world.Admin.Patch(context.Background(), production, client.MergeFrom(before))).To(Succeed())
 		Eventually(func() v1alpha1.Publish {
 			seen := &v1alpha1.FlagEnvironment{}
 			key := client.ObjectKeyFromObject(production)

@@ -510,8 +510,9 @@ var _ = Describe("A flag in an environment", func() {
 	It("needs the permission to publish in production, as with kubectl", func() {
 		s := newShop()
 		production := fresh(s.production)
+		was := production.DeepCopy()
 		production.Spec.Publish.Mode = v1alpha1.PublishModeAutomatic
-		Expect(world.Admin.Update(context.Background(), production)).To(Succeed())
+		Expect(world.Admin.Patch(context.Background(), production, client.MergeFrom(was))).To(Succeed())
 		Eventually(func(g Gomega) {
 			seen := &v1alpha1.FlagEnvironment{}
 			key := client.ObjectKeyFromObject(production)
