@@ -271,9 +271,10 @@ func (w *webhook[T, P]) permit(ctx context.Context, old, object P) error {
 	if err := w.permission.check(ctx, &request, needs); err != nil {
 		return err
 	}
-	if rules, asks := w.rules.(interface{ permitted(object P) }); asks && object != nil &&
-		!ptr.Deref(request.DryRun, false) {
-		rules.permitted(object)
+	environment, _ := any(object).(*v1alpha1.FlagEnvironment)
+	rules, areOfEnvironments := any(w.rules).(*flagEnvironments)
+	if areOfEnvironments && environment != nil && !ptr.Deref(request.DryRun, false) {
+		rules.permitted(environment)
 	}
 	return nil
 }

@@ -155,7 +155,12 @@ func TestStagedChangesKeepTheFlagdFileComplete(t *testing.T) {
 	}
 	s.state.settle(true, false, environment.Spec.Datafile.Formats)
 	publishes := func() bool {
-		files, complete, err := publish.Layout(datafile.Header{}, s.state.content(), environment.Spec.Datafile, s.servedFiles())
+		files, complete, err := publish.Layout(
+			datafile.Header{},
+			s.state.content(),
+			environment.Spec.Datafile,
+			s.servedFiles(),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

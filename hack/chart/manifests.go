@@ -57,7 +57,7 @@ func dashboards() ([]*unstructured.Unstructured, error) {
 	}
 	var made []*unstructured.Unstructured
 	for _, file := range files {
-		data, err := os.ReadFile(file) //nolint:gosec // It is one of the repository.
+		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}

@@ -97,7 +97,12 @@ func TestHistoryNamesWhatARevisionBroughtAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			revisions := []historyEntry{
-				{Revision: 2, PublishedAt: publishedAt, brought: tc.second}, {Revision: 1, PublishedAt: publishedAt, brought: tc.first},
+				{
+					Revision:    2,
+					PublishedAt: publishedAt,
+					brought:     tc.second,
+				},
+				{Revision: 1, PublishedAt: publishedAt, brought: tc.first},
 			}
 			second, _ := sumUp(bringing(revisions, 0, "production", tc.entries, tc.guessed))
 			first, _ := sumUp(bringing(revisions, 1, "production", tc.entries, tc.guessed))

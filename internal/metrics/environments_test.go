@@ -5,6 +5,7 @@ package metrics
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -137,9 +138,7 @@ func TestWhatIsServedOfAnEnvironment(t *testing.T) {
 				"delivery_namespaces current": 0, "delivery_namespaces behind": 0, "unacknowledged_brakes": 0,
 				"jackstaff_environments_unreported": 0,
 			}
-			for name, value := range tc.want {
-				want[name] = value
-			}
+			maps.Copy(want, tc.want)
 			if diff := cmp.Diff(want, gather(t, append(flags, environment)...)); diff != "" {
 				t.Errorf("the metrics differ (-want +got):\n%s", diff)
 			}

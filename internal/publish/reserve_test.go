@@ -6,6 +6,7 @@ package publish
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,7 +57,7 @@ func TestTheReserveHoldsAHundredBrakes(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{})
 	flags, keys := map[string]*datafile.Flag{}, []string(nil)
 	for i := range 1000 {
-		key := fmt.Sprintf("%x", random.Uint64())
+		key := strconv.FormatUint(random.Uint64(), 16)
 		flags[key] = onOff(func(flag *datafile.Flag) {
 			// Names as long as the API takes them.
 			flag.DefaultVariation = fmt.Sprintf("%0128x", random.Uint64())

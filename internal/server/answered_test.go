@@ -52,7 +52,9 @@ func TestAnswersAreCountedByWhatTheServerHas(t *testing.T) {
 	s.options.Clock = clocktesting.NewFakePassiveClock(time.Date(2027, 1, 1, 12, 0, 0, 0, time.UTC))
 	views := http.NewServeMux()
 	views.HandleFunc("GET /api/counted/{flag}", func(http.ResponseWriter, *http.Request) {})
-	views.HandleFunc("GET /api/counted/broken", func(http.ResponseWriter, *http.Request) { panic("broken") }) //nolint:forbidigo // It is what is tested.
+	views.HandleFunc("GET /api/counted/broken", func(http.ResponseWriter, *http.Request) {
+		panic("broken") //nolint:forbidigo // It is what is tested.
+	})
 	s.mount(route{view: "counted", pattern: "/api/counted/", handler: views})
 	s.HandlePrefix("/counted-prefix/", http.NotFoundHandler())
 	handler := s.observe(http.HandlerFunc(s.route))

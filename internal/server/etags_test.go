@@ -42,7 +42,7 @@ func TestConditionsAreReadWhole(t *testing.T) {
 		"then without":       {[]string{`"x"`, "uid-1-a"}, "in quotes", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			request := httptest.NewRequest(http.MethodPatch, "/", nil)
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodPatch, "/", nil)
 			for _, condition := range []string{"If-Match", "If-None-Match"} {
 				request.Header[condition] = tc.lines
 			}

@@ -35,7 +35,7 @@ func TestAReadOfWhatTheCallerHasIsNotModified(t *testing.T) {
 		Register(view, LimitsItself(Public(operation)), show)
 	}
 	call := func(method, condition string) *httptest.ResponseRecorder {
-		request := httptest.NewRequest(method, "/flag", nil)
+		request := httptest.NewRequestWithContext(t.Context(), method, "/flag", nil)
 		if condition != "" {
 			request.Header.Set("If-None-Match", condition)
 		}

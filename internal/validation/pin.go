@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/utils/ptr"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
@@ -73,11 +72,17 @@ func NewPinAgain(old, environment *v1alpha1.FlagEnvironment) field.ErrorList {
 
 // NothingToPinAgain is the mistake of asking for the pinned revision anew where what is served is that already.
 func NothingToPinAgain(environment *v1alpha1.FlagEnvironment) *field.Error {
-	served := environment.Status.PublishedRevision
+	served, pinned := environment.Status.PublishedRevision, int64(0)
+	if revision := environment.Spec.Publish.Revision; revision != nil {
+		pinned = *revision
+	}
 	return pinAgainMistake(served, fmt.Sprintf(
 		"revision %d is what the pinned revision %d makes under the brakes that there are, so that there is nothing to serve "+
 			"anew; lift a brake first (%s), or leave the annotation out",
-		served, ptr.Deref(environment.Spec.Publish.Revision, 0), v1alpha1.ForceDisabledAnnotation))
+		served,
+		pinned,
+		v1alpha1.ForceDisabledAnnotation,
+	))
 }
 
 func pinAgainMistake(asked int64, detail string) *field.Error {

@@ -66,7 +66,10 @@ func TestAPinAnewOfWhatIsNotServedIsRefused(t *testing.T) {
 			}
 		})
 	}
-	for asked, pinned := range map[string]int64{"05": 3, "+5": 3, "-3": 3, "0": 3, "5.0": 3, " 5": 3, "latest": 3, "-4": 0} {
+	for asked, pinned := range map[string]int64{
+		"05": 3, "+5": 3, "-3": 3, "0": 3, "5.0": 3, "latest": 3, "-4": 0,
+		" 5": 3, //nolint:gocritic // The space is what is tested.
+	} {
 		old, environment := environment("", 3, 5), environment(asked, pinned, 5)
 		want := path + `"` + asked + `": must be the number of the revision that is served, in digits alone; write "5", or ` +
 			`leave the annotation out`

@@ -125,7 +125,9 @@ func (c *cluster) admitAll(ctx context.Context) (stop func(), err error) {
 	go func() { ended <- server.Start(ctx) }()
 	stop = func() {
 		cancel()
-		_ = <-ended // It ends because it was told to.
+		if err := <-ended; err != nil {
+			fmt.Fprintln(os.Stderr, "bench: serve webhooks:", err)
+		}
 	}
 	for started := server.StartedChecker(); started(nil) != nil; time.Sleep(10 * time.Millisecond) {
 		select {
