@@ -342,7 +342,8 @@ func check(t *testing.T, err error) {
 
 // What Prometheus and Grafana fill in must not be filled in by Helm.
 func TestAlertsAndDashboardsAreThoseOfKustomize(t *testing.T) {
-	overlay, err := os.MkdirTemp(filepath.Join(root, "config"), ".overlay-") //nolint:usetesting // An overlay names what is beside it.
+	//nolint:usetesting // An overlay names what is beside it.
+	overlay, err := os.MkdirTemp(filepath.Join(root, "config"), ".overlay-")
 	check(t, err)
 	t.Cleanup(func() { check(t, os.RemoveAll(overlay)) })
 	lines := "resources: [../default]\ncomponents: [../prometheus]\n"
