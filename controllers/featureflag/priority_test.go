@@ -60,7 +60,7 @@ func TestPriorityOfAReport(t *testing.T) {
 	}
 }
 
-// A report concerns each of a namespace's flags, of which none must be copied for it. One that is gone is looked at too.
+// A report concerns each flag of a namespace, so that it must copy none of them. A flag that is gone is looked at too.
 func TestReportsCopyNoFlags(t *testing.T) {
 	var copied []string
 	reader := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{

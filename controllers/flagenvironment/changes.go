@@ -172,7 +172,7 @@ func (c *changes) requeue(environment types.NamespacedName, drained map[change]s
 }
 
 // handler remembers each event that can change a datafile and enqueues the environments of its namespace. Refresh is
-// called with objects of which nothing changed that can.
+// called for an object whose change cannot.
 func (c *changes) handler(from source, refresh func(client.Object)) handler.EventHandler {
 	enqueue := func(object client.Object, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		for _, environment := range c.add(object.GetNamespace(), change{source: from, name: object.GetName()}) {

@@ -52,7 +52,7 @@ func (s *scope) change(flag *v1alpha1.FeatureFlag) {
 }
 
 // A brake in a production that is nearly full took seconds, in which room was made for what others have staged. And
-// whoever asks for a publish, or looks at the status, must find what fits.
+// a user who asks for a publish, or looks at the status, must find the changes that fit.
 func TestRoomIsMadeBeforeWhatNeedsIt(t *testing.T) {
 	const manual, automatic = v1alpha1.PublishModeManual, v1alpha1.PublishModeAutomatic
 	const asIs = ActionRestore // There is no ConfigMap here.

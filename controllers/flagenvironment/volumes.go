@@ -48,8 +48,8 @@ func (v *volumes) record(key types.NamespacedName, of volume) {
 	v.byEnvironment[key] = of
 }
 
-// recordUnread notes an environment of which could not be read what it serves. It counts with of until it is read, so
-// that others do not wait for it, unless what it serves was known.
+// recordUnread notes an environment whose served file could not be read. Until it is read it counts with the volume of,
+// so that others do not wait for it. An environment whose volume was known keeps that.
 func (v *volumes) recordUnread(key types.NamespacedName, of volume) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

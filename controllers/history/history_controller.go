@@ -201,7 +201,7 @@ func (r *Reconciler) move(ctx context.Context, s *scope) error {
 	return r.clear(ctx, s.object)
 }
 
-// store makes a FlagChange of each record of which there is none. It reports false where the namespace goes.
+// store makes a FlagChange of each record that has none yet. It reports false where the namespace is being deleted.
 func (r *Reconciler) store(ctx context.Context, s *scope, records []history.Record) (bool, error) {
 	spec, err := json.Marshal(s.object.SpecValue())
 	if err != nil {

@@ -145,7 +145,7 @@ func TestAction(t *testing.T) {
 	}
 }
 
-// Hooks are run by their entry and the args of whoever names them, on the files that are committed.
+// pre-commit runs a hook's entry, with the arguments of the project that uses the hook, on the committed files.
 func TestPreCommitHooks(t *testing.T) {
 	var hooks []struct {
 		ID            string `json:"id"`
