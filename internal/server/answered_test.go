@@ -53,7 +53,7 @@ func TestAnswersAreCountedByWhatTheServerHas(t *testing.T) {
 	views := http.NewServeMux()
 	views.HandleFunc("GET /api/counted/{flag}", func(http.ResponseWriter, *http.Request) {})
 	views.HandleFunc("GET /api/counted/broken", func(http.ResponseWriter, *http.Request) {
-		panic("broken") //nolint:forbidigo // It is what is tested.
+		panic("broken")
 	})
 	s.mount(route{view: "counted", pattern: "/api/counted/", handler: views})
 	s.HandlePrefix("/counted-prefix/", http.NotFoundHandler())
