@@ -5,6 +5,7 @@ package install_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -18,10 +19,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/internal/builders"
+	"github.com/jackstaff-dev/jackstaff/internal/ownership"
 )
 
 // The account is made an administrator here, so that nothing but the policy can refuse what it does.
@@ -95,6 +99,37 @@ var _ = Describe("The policy on the operator's own account", Ordered, ContinueOn
 			}}
 		}),
 	)
+
+	It("lets it give a datafile its label back that somebody changed, as its other labels prove", func() {
+		environment := types.NamespacedName{Namespace: "shop", Name: "production"}
+		for what, change := range map[string]func(labels map[string]string) (restorable bool){
+			"another manager": func(labels map[string]string) bool { labels[v1alpha1.ManagedByLabel] = "Helm"; return true },
+			"no manager":      func(labels map[string]string) bool { delete(labels, v1alpha1.ManagedByLabel); return true },
+			"no manager and no environment": func(labels map[string]string) bool {
+				delete(labels, v1alpha1.ManagedByLabel)
+				delete(labels, v1alpha1.EnvironmentLabel)
+				return false
+			},
+			"no manager and another environment": func(labels map[string]string) bool {
+				delete(labels, v1alpha1.ManagedByLabel)
+				labels[v1alpha1.EnvironmentLabel] = "staging"
+				return false
+			},
+		} {
+			By(what)
+			labels := ownership.DatafileLabels(environment, v1alpha1.DatafileServed)
+			served := &corev1.ConfigMap{ObjectMeta: meta("flags-"+rand.String(8), maps.Clone(labels))}
+			restorable := change(served.Labels)
+			Expect(c.admin.Create(ctx, served)).To(Succeed())
+			isRefused(operator.Delete(ctx, served), "label app.kubernetes.io/managed-by")
+			served.Labels = labels
+			if err := operator.Update(ctx, served); restorable {
+				Expect(err).NotTo(HaveOccurred(), "without it the datafile stays as it is, and changes are not served")
+			} else {
+				isRefused(err, "label app.kubernetes.io/managed-by")
+			}
+		}
+	})
 
 	It("lets it create Secrets of SDK keys and no others", func() {
 		const message = "no Secrets but those of SDK keys"
