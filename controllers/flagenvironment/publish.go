@@ -135,9 +135,7 @@ func (r *Reconciler) pin(ctx context.Context, s *scope, revision int64) error {
 	if err != nil {
 		return err
 	}
-	forcedOff := s.state.compiled.ForcedOffKeys()
-	if pinned.Contents != nil &&
-		(len(compile.OnAmong(pinned.Contents, forcedOff)) > 0 || len(forcedOff) > 0 && !pinned.OffInFlagd()) {
+	if lacksBrakes(pinned, s.state.compiled.ForcedOffKeys()) {
 		return r.brake(ctx, s, pinned, revision)
 	}
 	if err := r.Publisher.Serve(ctx, s.environment, pinned); err != nil {
@@ -146,6 +144,15 @@ func (r *Reconciler) pin(ctx context.Context, s *scope, revision int64) error {
 	log.FromContext(ctx).Info("Published", "revision", pinned.Revision, "digest", pinned.Digest)
 	s.state.recordServed(pinned)
 	return nil
+}
+
+// lacksBrakes reports whether a revision, served as it is, would have a flag on that is forced off: in its native document,
+// or in a flagd file that an older operator kept.
+func lacksBrakes(pinned *publish.Served, forcedOff []string) bool {
+	if pinned.Contents == nil || len(forcedOff) == 0 {
+		return false
+	}
+	return len(compile.OnAmong(pinned.Contents, forcedOff)) > 0 || !pinned.OffInFlagd()
 }
 
 // brake publishes a revision anew with the flags off that are forced off, and nothing else changed. Pinned is the

@@ -14,11 +14,11 @@ import (
 	"github.com/jackstaff-dev/jackstaff/sdk/flagd"
 )
 
-// A flagd file that is kept from an earlier revision answers as that revision did. What has been switched off since
-// must be off in it all the same: else a brake reaches nobody who reads it.
+// A flagd file that is kept from an earlier revision answers as that revision did. What has been switched off or archived
+// since must be so in it all the same: else a brake reaches nobody who reads it.
 
-// OffInFlagd reports whether every flag that is off in what is served is off in its flagd file too. That is false of a
-// flagd file that an operator kept which did not switch off flags in it.
+// OffInFlagd reports whether every flag that is off in what is served is off in its flagd file too, and every flag that is
+// not served is not in it. That is false of a flagd file that an operator kept which did not switch off flags in it.
 func (s *Served) OffInFlagd() bool {
 	file := s.Files.Text[flagd.FileName]
 	if s.FlagdComplete || file == "" || s.Contents == nil {
@@ -29,8 +29,9 @@ func (s *Served) OffInFlagd() bool {
 }
 
 // switchedOff returns a flagd file with those flags off that are off in the document, or that a prerequisite which is
-// off keeps off. All else stays byte for byte as the operator wrote it. Where the result is larger than room, entries that
-// would grow are left out, so that it is no larger than file: the code's default is served of them.
+// off keeps off, and without those that the document does not serve, such as archived ones. All else stays byte for byte as
+// the operator wrote it. Where the result is larger than room, entries that would grow are left out, so that it is no larger
+// than file: the code's default is served of them.
 func switchedOff(file string, document *datafile.Document, room int) string {
 	var members, entries map[string]json.RawMessage
 	if json.Unmarshal([]byte(file), &members) != nil || json.Unmarshal(members["flags"], &entries) != nil {
@@ -39,6 +40,10 @@ func switchedOff(file string, document *datafile.Document, room int) string {
 	finder := offFinder{document: document, found: map[string]bool{}}
 	off := map[string][]byte{}
 	for key, entry := range entries {
+		if flag := document.Flags[key]; flag == nil || flag.Retained {
+			off[key] = nil
+			continue
+		}
 		if !finder.isOff(key) {
 			continue
 		}

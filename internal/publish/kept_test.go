@@ -62,9 +62,10 @@ func TestAKeptFlagdFileSwitchesOffWhatIsOff(t *testing.T) {
 		}
 	}
 	const isOff = `{"defaultVariant":"off","state":"ENABLED","variants":{"off":false,"on":true}}`
+	const absent = "-"
 	for name, tc := range map[string]struct {
 		kept, now map[string]*datafile.Flag
-		want      string // The entry of kill or, where there is one, of other. Empty means as it was.
+		want      string // The entry of kill or, where there is one, of other. Empty means as it was, absent none.
 	}{
 		"a flag that is on stays": {
 			map[string]*datafile.Flag{"kill": onOff(ruled)}, map[string]*datafile.Flag{"kill": onOff(asItIs)}, "",
@@ -91,6 +92,14 @@ func TestAKeptFlagdFileSwitchesOffWhatIsOff(t *testing.T) {
 			})},
 			`{"defaultVariant":"no","state":"ENABLED","variants":{"no":false}}`,
 		},
+		"a flag that is archived": {
+			map[string]*datafile.Flag{"kill": onOff(ruled)}, map[string]*datafile.Flag{}, absent,
+		},
+		"a flag that is archived, and another one's last good form requires": {
+			map[string]*datafile.Flag{"kill": onOff(ruled)},
+			map[string]*datafile.Flag{"kill": onOff(func(flag *datafile.Flag) { flag.Retained = true })},
+			absent,
+		},
 		"a flag that requires it": {
 			map[string]*datafile.Flag{"kill": onOff(ruled), "other": onOff(requires("on"))},
 			map[string]*datafile.Flag{"kill": onOff(off), "other": onOff(requires("on"))},
@@ -113,14 +122,17 @@ func TestAKeptFlagdFileSwitchesOffWhatIsOff(t *testing.T) {
 			if err != nil || complete {
 				t.Fatalf("complete %t, error %v", complete, err)
 			}
-			if tc.want != "" {
+			switch {
+			case tc.want == absent:
+				kept.Flagd.Delete("kill")
+			case tc.want != "":
 				key := "kill"
 				if _, has := tc.now["other"]; has {
 					kept.Flagd.Put(datafile.RawPart("kill", []byte(isOff)))
 					key = "other"
 				}
 				kept.Flagd.Put(datafile.RawPart(key, []byte(tc.want)))
-			} else if tc.now["other"] != nil {
+			case tc.now["other"] != nil:
 				kept.Flagd.Put(datafile.RawPart("kill", []byte(isOff)))
 			}
 			want := string(flagd.Encode(header, kept.Flagd))

@@ -698,7 +698,11 @@ func TestATooLargeDatafileChangesNothing(t *testing.T) {
 func TestAFlagdFileThatDoesNotFitIsMarked(t *testing.T) {
 	c := newCluster(t)
 	c.publish("one")
-	served, err := c.publisher.Publish(t.Context(), c.environment, contentOf(t, 1<<10, 1100<<10, false), c.load())
+	large := contentOf(t, 1<<10, 1100<<10, false)
+	large.Document = func() *datafile.Document { // The flag is served still.
+		return &datafile.Document{Flags: map[string]*datafile.Flag{"a": {Enabled: true}}}
+	}
+	served, err := c.publisher.Publish(t.Context(), c.environment, large, c.load())
 	if err != nil {
 		t.Fatal(err)
 	}
