@@ -210,6 +210,13 @@ func (s *scope) existing() []string {
 	return names
 }
 
+// lacksRoom reports whether a change of the flag waits for room in the datafile.
+func (e *environment) lacksRoom() bool {
+	problem := e.entry.Outcome.Problem
+	return e.known && !e.missing && !e.IsElsewhere() &&
+		(problem == compile.NoRoomProblem || problem == compile.TooLargeProblem)
+}
+
 // forms are the forms of the flag whose schedules decide what a status says.
 func (e *environment) forms() []*datafile.Flag {
 	return []*datafile.Flag{e.entry.Outcome.Form, e.entry.Served}

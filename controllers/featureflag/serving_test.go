@@ -190,6 +190,54 @@ func TestAFrozenFlagSaysWhyAndUntilWhen(t *testing.T) {
 	}
 }
 
+// A freeze with an end is over without an edit. A flag that nobody looks at then says for ever that it is frozen, and waits
+// for a thaw that has been.
+func TestTheEndOfAFreezeIsLookedAt(t *testing.T) {
+	end := metav1.NewTime(time.Unix(90, 0))
+	for name, tc := range map[string]struct {
+		change func(*environment)
+		want   time.Duration
+	}{
+		"with an end":         {func(e *environment) { e.Spec.Publish.Suspend, e.Spec.Publish.SuspendUntil = true, &end }, 90 * time.Second},
+		"without an end":      {func(e *environment) { e.Spec.Publish.Suspend = true }, 0},
+		"an end of no freeze": {func(e *environment) { e.Spec.Publish.SuspendUntil = &end }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var frozen *scope
+			got := statusOf(struct{ wanted, served *datafile.Flag }{off, on}, func(s *scope, e *environment) {
+				modes["manual"](e)
+				tc.change(e)
+				frozen = s
+			})
+			if wait := nextLook(frozen, &got, time.Hour); wait != tc.want {
+				t.Errorf("it is looked at in %s, want %s", wait, tc.want)
+			}
+			if tc.want == 0 {
+				return
+			}
+			frozen.now = end.Time
+			computeStatus(frozen, time.Hour, &got)
+			if state := got.Environments[0].State; state != v1alpha1.ServingStateAwaitingPublish {
+				t.Errorf("after the end the state is %s", state)
+			}
+		})
+	}
+}
+
+// The column PENDING counts what is not served as wanted and may come yet. What waits for room is that.
+func TestPendingCountsWhatWaitsForRoom(t *testing.T) {
+	for problem, want := range map[compile.Problem]int32{
+		compile.NoRoomProblem: 1, compile.TooLargeProblem: 1, compile.InvalidProblem: 0, compile.KeyTakenProblem: 0,
+	} {
+		got := statusOf(struct{ wanted, served *datafile.Flag }{off, off}, func(_ *scope, e *environment) {
+			e.entry.Outcome.Problem = problem
+		})
+		if got.Pending != want {
+			t.Errorf("problem %v: %d environments are pending, want %d", problem, got.Pending, want)
+		}
+	}
+}
+
 func archived(s *scope, _ *environment) { s.flag.Spec.Archived = true }
 
 // A brake shows as wanted off beside what is still served.

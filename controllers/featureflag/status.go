@@ -50,7 +50,7 @@ func setStates(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
 	var summary []string
 	for i := range s.environments[:min(len(s.environments), maxEnvironments)] {
 		state := s.stateIn(&s.environments[i], before, isNew)
-		if state.State.IsPending() {
+		if state.State.IsPending() || s.environments[i].lacksRoom() {
 			to.Pending++
 		}
 		to.Environments = append(to.Environments, state)
@@ -186,11 +186,16 @@ func nextLook(s *scope, to *v1alpha1.FeatureFlagStatus, staleAfter time.Duration
 			next = wait
 		}
 	}
-	for _, environment := range s.environments {
+	for i := range s.environments {
+		environment := &s.environments[i]
 		for _, form := range environment.forms() {
 			if at, ok := compile.NextChange(form, s.now); ok {
 				consider(at)
 			}
+		}
+		// A freeze that ends by itself changes no object. What waits for it may go on waiting, for a publish.
+		if until := environment.Spec.Publish.At(s.now).SuspendUntil; until != nil {
+			consider(until.Time)
 		}
 	}
 	if rolledOut(s, to) && to.Stale == nil {
