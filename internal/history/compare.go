@@ -114,7 +114,8 @@ func environmentAction(names []string, to any) Action {
 	case path == "spec.publish.revision" && to != nil,
 		path == "metadata.annotations."+v1alpha1.PinAgainAnnotation && to != nil:
 		return EnvironmentPinned
-	case path == "spec.publish.suspend" && to == true:
+	case path == "spec.publish.suspend" && to == true,
+		(path == "spec.publish.suspendReason" || path == "spec.publish.suspendUntil") && to != nil:
 		return EnvironmentSuspended
 	default:
 		return EnvironmentUpdated

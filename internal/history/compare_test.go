@@ -6,6 +6,7 @@ package history_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -194,6 +195,10 @@ func TestCompareEnvironments(t *testing.T) {
 		}, history.EnvironmentPublished},
 		"a pin":        {func(e *v1alpha1.FlagEnvironment) { e.Spec.Publish.Revision = new(int64(3)) }, history.EnvironmentPinned},
 		"a suspension": {func(e *v1alpha1.FlagEnvironment) { e.Spec.Publish.Suspend = true }, history.EnvironmentSuspended},
+		"a suspension with a reason and an end": {func(e *v1alpha1.FlagEnvironment) {
+			e.Spec.Publish.Suspend, e.Spec.Publish.SuspendReason = true, "black friday"
+			e.Spec.Publish.SuspendUntil = &metav1.Time{Time: time.Date(2027, 1, 2, 9, 0, 0, 0, time.UTC)}
+		}, history.EnvironmentSuspended},
 		"else":         {func(e *v1alpha1.FlagEnvironment) { e.Spec.Order = 3 }, history.EnvironmentUpdated},
 		"both a pin and a suspension": {func(e *v1alpha1.FlagEnvironment) {
 			e.Spec.Publish.Suspend, e.Spec.Publish.Revision = true, new(int64(3))
