@@ -69,7 +69,7 @@ var _ = Describe("The command line", func() {
 		Expect(
 			run(1, namespace, "rollback", "production"),
 		).To(
-			ContainSubstring("holds no revision before 2 that differs by more than"),
+			ContainSubstring("from revision 1, the oldest of its history, to revision 2 flags were switched off"),
 		)
 		change(namespace, "checkout", &v1alpha1.FeatureFlag{}, func(flag *v1alpha1.FeatureFlag) {
 			flag.Spec.Environments[0].Enabled, flag.Spec.Environments[0].DefaultVariation = true, "off"
@@ -95,10 +95,10 @@ var _ = Describe("The command line", func() {
 		Expect(history[0]).To(MatchRegexp(`^REVISION +AGE +BY +WHAT +SERVED$`))
 		Expect(history[1]).To(MatchRegexp(`^4 +\d+s *$`))
 		Expect(history[4]).To(MatchRegexp(`^1 +\d+s +served$`))
-		Expect(run(1, namespace, "rollback", "production")).To(ContainSubstring("holds no revision before 1"))
+		Expect(run(1, namespace, "rollback", "production")).To(ContainSubstring("nothing to undo in production: revision 1 is the oldest of its history; "))
 		Expect(run(1, namespace, "rollback", "production", "--to", "7", "--wait", "--timeout", "1s")).To(
 			ContainSubstring("the history of production holds no revision 7; it holds 1 to 4"))
-		Expect(run(0, namespace, "rollback", "production", "--clear", "--wait")).To(ContainSubstring("revision"))
+		Expect(run(0, namespace, "rollback", "production", "--clear", "--yes", "--wait")).To(ContainSubstring("revision"))
 		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Revision).To(BeNil())
 		Expect(run(2, namespace, "rollback", "production", "--clear", "--to", "1")).NotTo(BeEmpty())
 	})
@@ -254,6 +254,12 @@ var _ = Describe("The command line", func() {
 				`is stored and not served: production is published by hand; "jackstaff publish production -n ` + namespace,
 			),
 		)
+		waiting := map[string]any{}
+		Expect(json.Unmarshal([]byte(run(0, namespace, "toggle", "checkout", "-e", "production", "--off", "-o", "json")), &waiting)).
+			To(Succeed())
+		Expect(waiting).To(And(HaveKeyWithValue("changed", false), HaveKeyWithValue("message",
+			ContainSubstring("is to be off in production: production publishes by hand"))))
+		Expect(waiting).NotTo(HaveKey("served"), "a script takes the flag for switched off")
 		change(namespace, "production", &v1alpha1.FlagEnvironment{}, func(environment *v1alpha1.FlagEnvironment) {
 			environment.Spec.Publish.Mode = v1alpha1.PublishModeAutomatic
 		})

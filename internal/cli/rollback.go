@@ -80,10 +80,9 @@ func (a *App) rollbackCommand() *cobra.Command {
 		&o.yes,
 		"yes",
 		false,
-		"Roll back even where that switches on what somebody has switched off since.",
+		"Roll back even where that switches on what somebody has switched off since. --clear needs none.",
 	)
 	cmd.MarkFlagsMutuallyExclusive("to", "clear")
-	cmd.MarkFlagsMutuallyExclusive("yes", "clear")
 	o.addFlags(cmd)
 	offersBreakGlass(cmd, &o.breakGlass)
 	cmd.MarkFlagsMutuallyExclusive("break-glass", "clear")
@@ -259,7 +258,7 @@ func (c *cluster) planRollback(
 	}
 	planned := &rollback{target: to}
 	if to == 0 {
-		undone, err := undone(environment, revisions, func(revision int64) (*datafile.Contents, error) {
+		undone, err := undone(c.target(), environment, revisions, func(revision int64) (*datafile.Contents, error) {
 			return c.keptContents(ctx, environment, revision)
 		})
 		if err != nil {

@@ -6,6 +6,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
@@ -23,6 +24,7 @@ type undoing struct {
 // flags off. A revision without any flag, such as the first one of a project, is no target while flags are served: code
 // would get its own defaults for all of them. Revisions are newest first, and read by read.
 func undone(
+	at target,
 	environment *v1alpha1.FlagEnvironment,
 	revisions []historyEntry,
 	read func(revision int64) (*datafile.Contents, error),
@@ -52,17 +54,30 @@ func undone(
 		}
 		newer, found.change = contents, i
 	}
-	passed := ""
-	if len(found.passed) > 0 {
-		passed = ", without counting what holds no flag (" + numbers(found.passed) + ")"
+	return nil, nothingToUndo(at, environment.Name, base, revisions, found)
+}
+
+// nothingToUndo says why a rollback finds no target by itself, and what there is instead. Found has what it passed over.
+func nothingToUndo(at target, environment string, base int64, revisions []historyEntry, found *undoing) error {
+	oldest := base // Of those that hold flags.
+	for i := range revisions {
+		if revision := revisions[i].Revision; revision < oldest && !slices.Contains(found.passed, revision) {
+			oldest = revision
+		}
 	}
-	return nil, fmt.Errorf(
-		"the history of %s holds no revision before %d that differs by more than flags that were switched off since%s; it "+
-			"holds %s: choose one with --to",
-		environment.Name,
-		base,
-		passed,
-		ranges(revisions),
+	history := "the oldest of its history"
+	if len(found.passed) > 0 {
+		history += " that holds a flag"
+	}
+	why := fmt.Sprintf("revision %d is %s", base, history)
+	if oldest < base {
+		why = fmt.Sprintf(
+			"from revision %d, %s, to revision %d flags were switched off and nothing else changed", oldest, history, base)
+	}
+	return fmt.Errorf(
+		"there is nothing to undo in %s: %s; %s shows what each revision brought, and --to takes any of %s; to switch one "+
+			"flag off, use jackstaff toggle with --brake",
+		environment, why, at.command([]string{"history", environment}), ranges(revisions),
 	)
 }
 

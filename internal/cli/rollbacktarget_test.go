@@ -29,8 +29,8 @@ func TestARollbackNeverChoosesARevisionWithoutFlags(t *testing.T) {
 	}{
 		"the revision before":              {[]flags{{"a": on}, {"a": changed}}, 0, 1, 2, nil, ""},
 		"an emergency stop in between":     {[]flags{{"a": on}, {"a": changed}, {"a": off}}, 0, 1, 2, nil, ""},
-		"the first flag of an environment": {[]flags{none, {"a": on}}, 0, 0, 0, nil, "without counting what holds no flag (revision 1); it holds 1 to 2"},
-		"only empty ones before":           {[]flags{none, {"a": retained}, {"a": on}}, 0, 0, 0, nil, "what holds no flag (revisions 1 to 2)"},
+		"the first flag of an environment": {[]flags{none, {"a": on}}, 0, 0, 0, nil, `revision 2 is the oldest of its history that holds a flag; "jackstaff history production -n shop" shows`},
+		"only empty ones before":           {[]flags{none, {"a": retained}, {"a": on}}, 0, 0, 0, nil, "revision 3 is the oldest of its history that holds a flag; "},
 		"flags were lost and came back, and one changed": {
 			[]flags{{"a": on}, none, {"a": changed}}, 0, 1, 3, []int64{2}, "",
 		},
@@ -39,17 +39,25 @@ func TestARollbackNeverChoosesARevisionWithoutFlags(t *testing.T) {
 		},
 		"nothing is served":        {[]flags{{"a": on}, none}, 0, 1, 2, nil, ""},
 		"what is served is pinned": {[]flags{{"a": off}, {"a": on}, {"a": changed}}, 2, 1, 2, nil, ""},
-		"nothing is older":         {[]flags{{"a": on}}, 0, 0, 0, nil, "differs by more than flags that were switched off since; it holds 1"},
+		"flags were switched off alone": {
+			[]flags{none, {"a": on}, {"a": off}}, 0, 0, 0, nil,
+			"from revision 2, the oldest of its history that holds a flag, to revision 3 flags were switched off and nothing else " +
+				"changed; ",
+		},
+		"it is rolled back as far as it goes": {
+			[]flags{{"a": on}, {"a": changed}}, 1, 0, 0, nil, "revision 1 is the oldest of its history; ",
+		},
+		"nothing is older": {[]flags{{"a": on}}, 0, 0, 0, nil, "revision 1 is the oldest of its history; "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			environment := &v1alpha1.FlagEnvironment{}
+			environment := builders.MakeEnvironment("production", "shop").Obj()
 			environment.Status.PublishedRevision = int64(len(tc.history))
 			environment.Status.PinnedRevision = tc.pinned
 			var revisions []historyEntry
 			for i := range tc.history {
 				revisions = slices.Insert(revisions, 0, historyEntry{Revision: int64(i + 1)})
 			}
-			got, err := undone(environment, revisions, func(revision int64) (*datafile.Contents, error) {
+			got, err := undone(target{namespace: "shop"}, environment, revisions, func(revision int64) (*datafile.Contents, error) {
 				return contentsOf(t, tc.history[revision-1]), nil
 			})
 			if tc.wantError != "" {
@@ -61,10 +69,10 @@ func TestARollbackNeverChoosesARevisionWithoutFlags(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			target, change := revisions[got.target].Revision, revisions[got.change].Revision
-			if target != tc.wantTarget || change != tc.undoes || !slices.Equal(got.passed, tc.wantPassed) {
+			to, change := revisions[got.target].Revision, revisions[got.change].Revision
+			if to != tc.wantTarget || change != tc.undoes || !slices.Equal(got.passed, tc.wantPassed) {
 				t.Errorf("it serves revision %d, undoes %d and passes over %v, want %d, %d and %v",
-					target, change, got.passed, tc.wantTarget, tc.undoes, tc.wantPassed)
+					to, change, got.passed, tc.wantTarget, tc.undoes, tc.wantPassed)
 			}
 		})
 	}

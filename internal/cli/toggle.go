@@ -292,7 +292,7 @@ func whyUnpublished(
 			at.endBreakGlass(name),
 		)
 	case spec.Suspend:
-		return fmt.Sprintf("%s is frozen: the change is served after %s.", name, at.thaw(name))
+		return fmt.Sprintf("%s is frozen: the change is served after %s.", name, ends(at, environment, &spec))
 	case spec.Revision != nil:
 		anew := ""
 		if on && environment.Status.PinnedRevision == *spec.Revision &&
@@ -304,13 +304,28 @@ func whyUnpublished(
 			"%s is pinned to revision %d: the change is served after %s%s.",
 			name,
 			*spec.Revision,
-			at.unpin(name),
+			ends(at, environment, &spec),
 			anew,
 		)
 	case spec.Mode == v1alpha1.PublishModeManual:
 		return fmt.Sprintf("%s publishes by hand: the change is served after %s.", name, at.publish(name))
 	}
 	return ""
+}
+
+// ends are the commands after which an environment publishes what waits, in their order.
+func ends(at target, environment *v1alpha1.FlagEnvironment, spec *v1alpha1.Publish) string {
+	var commands []string
+	if spec.Suspend {
+		commands = append(commands, at.thaw(environment.Name))
+	}
+	if spec.Revision != nil {
+		commands = append(commands, at.unpin(environment.Name))
+	}
+	if spec.Mode == v1alpha1.PublishModeManual {
+		commands = append(commands, at.publish(environment.Name))
+	}
+	return strings.Join(commands, ", then ")
 }
 
 // noteUnpublished says why a switch of a flag is not served, and what is served at once.
@@ -336,8 +351,15 @@ func switchTo(flag *v1alpha1.FeatureFlag, environment string, on, brake bool) (h
 			}
 			return "", nil
 		}
+		if on && !flag.ForceDisabledIn(environment) {
+			return "", nil
+		}
+		by := "by the annotation"
+		if on {
+			by = "without the annotation"
+		}
 		flag.ForceDisableIn(environment, !on)
-		return fmt.Sprintf(", by the annotation %s, because %s owns the flag", v1alpha1.ForceDisabledAnnotation, owner), nil
+		return fmt.Sprintf(", %s %s, because %s owns the flag", by, v1alpha1.ForceDisabledAnnotation, owner), nil
 	}
 	if config == nil {
 		flag.Spec.Environments = append(flag.Spec.Environments, v1alpha1.EnvironmentConfig{Name: environment})

@@ -1,0 +1,70 @@
+// Copyright The Jackstaff Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
+)
+
+// Whoever does the one thing that a message names, and finds the change still not served, has lost the minute that it
+// was to save.
+func TestToggleNamesAllThatAChangeWaitsFor(t *testing.T) {
+	const (
+		thaw    = `"jackstaff freeze production -n shop --off"`
+		unpin   = `"jackstaff rollback production -n shop --clear"`
+		publish = `"jackstaff publish production -n shop"`
+	)
+	for name, tc := range map[string]struct {
+		publish v1alpha1.Publish
+		want    string
+	}{
+		"frozen":                     {v1alpha1.Publish{Suspend: true}, thaw + "."},
+		"frozen and by hand":         {v1alpha1.Publish{Suspend: true, Mode: v1alpha1.PublishModeManual}, thaw + ", then " + publish + "."},
+		"pinned and by hand":         {v1alpha1.Publish{Revision: new(int64(3)), Mode: v1alpha1.PublishModeManual}, unpin + ", then " + publish + "."},
+		"frozen and pinned":          {v1alpha1.Publish{Suspend: true, Revision: new(int64(3))}, thaw + ", then " + unpin + "."},
+		"frozen, pinned, by hand":    {v1alpha1.Publish{Suspend: true, Revision: new(int64(3)), Mode: v1alpha1.PublishModeManual}, thaw + ", then " + unpin + ", then " + publish + "."},
+		"by hand":                    {v1alpha1.Publish{Mode: v1alpha1.PublishModeManual}, publish + "."},
+		"at once, so that no reason": {v1alpha1.Publish{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment := builders.MakeEnvironment("production", "shop").Obj()
+			environment.Spec.Publish = tc.publish
+			got := whyUnpublished(target{namespace: "shop"}, environment, "payments", false, time.Now())
+			if (got == "") != (tc.want == "") || !strings.HasSuffix(got, tc.want) {
+				t.Errorf("it says %q, want %q at its end", got, tc.want)
+			}
+		})
+	}
+}
+
+// On call reads how a flag of Git was switched. "on, by the annotation" says the opposite of what was done.
+func TestToggleSaysHowAFlagOfGitIsSwitched(t *testing.T) {
+	for name, tc := range map[string]struct {
+		isBraked, on, wantBraked bool
+		want                     string
+	}{
+		"off":                  {false, false, true, ", by the annotation "},
+		"off again":            {true, false, true, ", by the annotation "},
+		"on after a brake":     {true, true, false, ", without the annotation "},
+		"on without any brake": {false, true, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			flag := builders.MakeFlag("payments", "shop").Boolean().Environment("production").Obj()
+			flag.Annotations = map[string]string{"argocd.argoproj.io/tracking-id": "shop-flags:x"}
+			flag.ForceDisableIn("production", tc.isBraked)
+			how, err := switchTo(flag, "production", tc.on, false)
+			if err != nil || !strings.HasPrefix(how, tc.want) || (how == "") != (tc.want == "") {
+				t.Errorf("it says %q (error %v), want %q", how, err, tc.want)
+			}
+			if flag.ForceDisabledIn("production") != tc.wantBraked {
+				t.Errorf("the annotation is %q", flag.Annotations[v1alpha1.ForceDisabledAnnotation])
+			}
+		})
+	}
+}
