@@ -199,7 +199,7 @@ func TestCompareEnvironments(t *testing.T) {
 			e.Spec.Publish.Suspend, e.Spec.Publish.SuspendReason = true, "black friday"
 			e.Spec.Publish.SuspendUntil = &metav1.Time{Time: time.Date(2027, 1, 2, 9, 0, 0, 0, time.UTC)}
 		}, history.EnvironmentSuspended},
-		"else":         {func(e *v1alpha1.FlagEnvironment) { e.Spec.Order = 3 }, history.EnvironmentUpdated},
+		"else": {func(e *v1alpha1.FlagEnvironment) { e.Spec.Order = 3 }, history.EnvironmentUpdated},
 		"both a pin and a suspension": {func(e *v1alpha1.FlagEnvironment) {
 			e.Spec.Publish.Suspend, e.Spec.Publish.Revision = true, new(int64(3))
 		}, history.EnvironmentUpdated},
