@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package fairqueue is the queue of controllers of which one namespace cannot keep another waiting. Requests have their
-// turn by namespace, round robin, brakes first, and of one namespace only some run at a time, which bounds its API
-// calls in flight.
+// turn by namespace, round robin, brakes first. Of one namespace only some run at a time, which bounds its API calls in
+// flight. A namespace that asks for work without end goes on with a part of a worker's time, which leaves the API server
+// to the others; its brakes do not wait.
 package fairqueue
 
 import (
@@ -75,11 +76,9 @@ func New(bound int) func(
 	return func(
 		name string, limiter workqueue.TypedRateLimiter[reconcile.Request],
 	) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+		now := clock.RealClock{}.Now
 		q := &Queue{
-			limiter:   limiter,
-			now:       clock.RealClock{}.Now,
-			scheduler: newScheduler(bound),
-			delayed:   map[reconcile.Request]*delay{},
+			limiter: limiter, now: now, scheduler: newScheduler(bound, now), delayed: map[reconcile.Request]*delay{},
 		}
 		q.changed = sync.NewCond(&q.mu)
 		q.inner = workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: q.scheduler})
@@ -169,15 +168,29 @@ func (q *Queue) GetWithPriority() (request reconcile.Request, priority int, shut
 		if q.inner.ShuttingDown() {
 			return reconcile.Request{}, 0, true
 		}
-		if _, found := q.scheduler.next(); found {
+		_, held, found := q.scheduler.next()
+		if found {
 			break
 		}
-		q.changed.Wait()
+		q.wait(held)
 	}
 	request, shutdown = q.inner.Get()
 	priority = q.scheduler.priorities[request]
 	delete(q.scheduler.priorities, request)
 	return request, priority, shutdown
+}
+
+// wait waits until something has changed, or for that long where a namespace is held back. The lock is held.
+func (q *Queue) wait(held time.Duration) {
+	if held > 0 {
+		timer := time.AfterFunc(held, func() {
+			q.mu.Lock() // So that it does not wake before the wait begins.
+			defer q.mu.Unlock()
+			q.changed.Broadcast()
+		})
+		defer timer.Stop()
+	}
+	q.changed.Wait()
 }
 
 // Get is GetWithPriority without the priority.

@@ -5,6 +5,8 @@ package fairqueue
 
 import (
 	"container/heap"
+	"maps"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
@@ -13,17 +15,25 @@ import (
 // without end keeps no other from its turn for ever.
 const anyPriority = 4
 
+// dropEvery is after how many picks the allowances are looked through.
+const dropEvery = 1024
+
 // scheduler chooses what is reconciled next among the requests that are ready. It is a workqueue.Queue and is not safe
 // for concurrent use.
 type scheduler struct {
 	// bound is how many requests of one namespace run at a time.
 	bound int
+	now   func() time.Time
 	// priorities are those of requests that wait or are to wait. The default is 0.
 	priorities map[reconcile.Request]int
 	// namespaces are those with requests that are ready.
 	namespaces map[string]*waitingRequests
 	// running counts the requests of each namespace that run.
 	running map[string]int
+	// began tells when each request that runs began.
+	began map[reconcile.Request]time.Time
+	// allowances are those of the namespaces that have asked for work of late.
+	allowances map[string]*allowance
 	// served tells for each namespace with requests, ready or running, when it last had its turn.
 	served map[string]uint64
 
@@ -31,10 +41,11 @@ type scheduler struct {
 	added, picks uint64
 }
 
-func newScheduler(bound int) *scheduler {
+func newScheduler(bound int, now func() time.Time) *scheduler {
 	return &scheduler{
-		bound: bound, priorities: map[reconcile.Request]int{}, namespaces: map[string]*waitingRequests{},
-		running: map[string]int{}, served: map[string]uint64{},
+		bound: bound, now: now, priorities: map[reconcile.Request]int{}, namespaces: map[string]*waitingRequests{},
+		running: map[string]int{}, began: map[reconcile.Request]time.Time{}, allowances: map[string]*allowance{},
+		served: map[string]uint64{},
 	}
 }
 
@@ -77,10 +88,10 @@ func (s *scheduler) Touch(request reconcile.Request) {
 func (s *scheduler) Len() int { return s.size }
 
 // Pop starts the request whose turn it is: that of the highest priority, of the namespace that has had no turn for the
-// longest time. A namespace has its turn only while fewer of its requests run than the bound. It returns the zero
-// request where none may run.
+// longest time. A namespace has its turn only while fewer of its requests run than the bound, and while it has not used
+// up its allowance; brakes have theirs all the same. It returns the zero request where none may run.
 func (s *scheduler) Pop() reconcile.Request {
-	namespace, ok := s.next()
+	namespace, _, ok := s.next()
 	if !ok {
 		return reconcile.Request{}
 	}
@@ -93,21 +104,56 @@ func (s *scheduler) Pop() reconcile.Request {
 	s.picks++
 	s.served[namespace] = s.picks
 	s.running[namespace]++
+	s.began[popped.request] = s.now()
 	return popped.request
 }
 
-// next is the namespace whose turn it is, and whether any has.
-func (s *scheduler) next() (next string, found bool) {
-	byPriority := (s.picks+1)%anyPriority != 0
+// next is the namespace whose turn it is, and whether any has. Where none has, it says how long it is until a namespace
+// that has used up its allowance may go on, and 0 where there is none.
+func (s *scheduler) next() (next string, wait time.Duration, found bool) {
+	byPriority, now := (s.picks+1)%anyPriority != 0, s.now()
 	for namespace, waiting := range s.namespaces {
 		if s.running[namespace] >= s.bound {
+			continue
+		}
+		if held := s.held(namespace, now); held > 0 && waiting.requests[0].priority < BrakePriority {
+			if wait == 0 || held < wait {
+				wait = held
+			}
 			continue
 		}
 		if !found || s.precedes(waiting.requests[0], s.namespaces[next].requests[0], byPriority) {
 			next, found = namespace, true
 		}
 	}
-	return next, found
+	return next, wait, found
+}
+
+// held is how long a namespace has to wait for its allowance.
+func (s *scheduler) held(namespace string, now time.Time) time.Duration {
+	if used, ok := s.allowances[namespace]; ok {
+		return used.wait(now, s.bound)
+	}
+	return 0
+}
+
+// spend counts a run that ends. Now and then it drops the allowances of which nothing is used any more.
+func (s *scheduler) spend(request reconcile.Request) {
+	began, ran := s.began[request]
+	if !ran {
+		return
+	}
+	delete(s.began, request)
+	now := s.now()
+	used, ok := s.allowances[request.Namespace]
+	if !ok {
+		used = &allowance{}
+		s.allowances[request.Namespace] = used
+	}
+	used.spend(now.Sub(began), now, s.bound)
+	if s.picks%dropEvery == 0 {
+		maps.DeleteFunc(s.allowances, func(_ string, a *allowance) bool { return a.left(now, s.bound) == 0 })
+	}
 }
 
 // precedes reports whether request a has its turn before b, of another namespace.
@@ -126,6 +172,7 @@ func (s *scheduler) precedes(a, b waitingRequest, byPriority bool) bool {
 
 // done ends the run of a request.
 func (s *scheduler) done(request reconcile.Request) {
+	s.spend(request)
 	namespace := request.Namespace
 	if s.running[namespace] == 0 {
 		return

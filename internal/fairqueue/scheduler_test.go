@@ -63,10 +63,10 @@ func TestScheduler(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScheduler(tc.bound)
+			s := newScheduler(tc.bound, time.Now)
 			var ran []string
 			run := func() {
-				for _, may := s.next(); may; _, may = s.next() {
+				for _, _, may := s.next(); may; _, _, may = s.next() {
 					ran = append(ran, s.Pop().String())
 				}
 			}
@@ -101,15 +101,20 @@ func TestScheduler(t *testing.T) {
 
 // What a scheduler remembers of a namespace goes with its last request: namespaces come and go for years.
 func TestSchedulerForgetsNamespaces(t *testing.T) {
-	s := newScheduler(2)
-	for i := range 100 {
+	now := time.Date(2027, 1, 1, 9, 0, 0, 0, time.UTC)
+	s := newScheduler(2, func() time.Time { return now })
+	for i := range dropEvery {
 		ready := request(fmt.Sprintf("n%d/1", i))
 		s.Push(ready)
 		s.Pop()
+		now = now.Add(time.Second)
 		s.done(ready)
 	}
-	if left := len(s.namespaces) + len(s.running) + len(s.served) + s.Len(); left != 0 {
+	if left := len(s.namespaces) + len(s.running) + len(s.began) + len(s.served) + s.Len(); left != 0 {
 		t.Errorf("%d entries are left of namespaces that have nothing to do", left)
+	}
+	if left := len(s.allowances); left > 10 {
+		t.Errorf("%d allowances are left of namespaces that have used theirs long ago", left)
 	}
 }
 
