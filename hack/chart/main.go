@@ -112,12 +112,13 @@ func when(is bool, condition string) string {
 
 // choices are what stands in the place of a mark, at the indentation of the mark.
 var choices = map[string]string{
-	"replicas":    `{{ .Values.replicas }}`,
-	"image":       `{{ printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}`,
-	"pullPolicy":  `{{ .Values.image.pullPolicy }}`,
-	"resources":   `{{- toYaml .Values.resources | nindent INDENT }}`,
-	"unavailable": `{{ .Values.podDisruptionBudget.maxUnavailable }}`,
-	"serviceType": `{{ .Values.api.service.type }}`,
+	"replicas":          `{{ .Values.replicas }}`,
+	"image":             `{{ printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}`,
+	"pullPolicy":        `{{ .Values.image.pullPolicy }}`,
+	"resources":         `{{- toYaml .Values.resources | nindent INDENT }}`,
+	"unavailable":       `{{ .Values.podDisruptionBudget.maxUnavailable }}`,
+	"certificateSecret": `{{ include "jackstaff.certificateSecret" . }}`,
+	"serviceType":       `{{ .Values.api.service.type }}`,
 	"arguments": `{{- with .Values.namespaces }}
 - --namespaces={{ join "," . }}
 {{- end }}
@@ -366,6 +367,17 @@ func mark(object *unstructured.Unstructured) error {
 			}
 		}
 		return errors.Join(set(webhooks, "webhooks"), set(map[string]any{"zz_injection": true}, "metadata", "annotations"))
+	case "ServiceMonitor":
+		endpoints, _, err := unstructured.NestedSlice(object.Object, "spec", "endpoints")
+		if err != nil {
+			return err
+		}
+		if err := unstructured.SetNestedField(
+			endpoints[0].(map[string]any), "zz_certificateSecret", "tlsConfig", "ca", "secret", "name",
+		); err != nil {
+			return err
+		}
+		return set(endpoints, "spec", "endpoints")
 	case "PodDisruptionBudget":
 		return set("zz_unavailable", "spec", "maxUnavailable")
 	case "Service":

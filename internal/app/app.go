@@ -45,6 +45,7 @@ const (
 	mutatingWebhooks   = "jackstaff-mutating-webhook-configuration"
 	validatingWebhooks = "jackstaff-validating-webhook-configuration"
 	apiService         = "jackstaff-api"
+	metricsService     = "jackstaff-metrics"
 )
 
 // Options are what the command line says.
@@ -61,7 +62,8 @@ type Options struct {
 	LeaderElect bool
 	// WebhookPort is the port of the webhooks.
 	WebhookPort int
-	// WebhookCertDir holds tls.crt and tls.key where CertRotation is false, and is empty where it is true.
+	// WebhookCertDir holds tls.crt and tls.key, of webhooks and metrics, where CertRotation is false, and is empty where
+	// it is true.
 	WebhookCertDir string
 	// CertRotation makes, trusts and renews the serving certificate.
 	CertRotation bool
@@ -158,22 +160,26 @@ func (o *Options) Confined() bool { return len(o.Controllers.Namespaces) > 0 }
 func webhookOptions(
 	o *Options, rotated func(*tls.ClientHelloInfo) (*tls.Certificate, error),
 ) ctrlwebhook.Options {
-	options := ctrlwebhook.Options{
-		Port: o.WebhookPort, CertDir: o.WebhookCertDir, TLSOpts: []func(*tls.Config){server.HardenTLS},
-	}
-	if o.CertRotation {
-		options.TLSOpts = append(options.TLSOpts, func(c *tls.Config) { c.GetCertificate = rotated })
-	}
-	return options
+	return ctrlwebhook.Options{Port: o.WebhookPort, CertDir: o.WebhookCertDir, TLSOpts: tlsOptions(o, rotated)}
 }
 
-// metricsOptions are those of the listener of the metrics.
-func metricsOptions(o *Options) metricsserver.Options {
+// metricsOptions are those of the listener of the metrics. It has the certificate of the webhooks, so that Prometheus can
+// tell the operator from somebody else who listens there.
+func metricsOptions(o *Options, rotated func(*tls.ClientHelloInfo) (*tls.Certificate, error)) metricsserver.Options {
 	return metricsserver.Options{
-		BindAddress: o.MetricsAddress, SecureServing: true,
+		BindAddress: o.MetricsAddress, SecureServing: true, CertDir: o.WebhookCertDir,
 		FilterProvider: server.MetricsFilter(o.Confined()),
-		TLSOpts:        []func(*tls.Config){server.HardenTLS},
+		TLSOpts:        tlsOptions(o, rotated),
 	}
+}
+
+// tlsOptions are those of listeners whose certificate is in files where it is not rotated.
+func tlsOptions(o *Options, rotated func(*tls.ClientHelloInfo) (*tls.Certificate, error)) []func(*tls.Config) {
+	options := []func(*tls.Config){server.HardenTLS}
+	if o.CertRotation {
+		options = append(options, func(c *tls.Config) { c.GetCertificate = rotated })
+	}
+	return options
 }
 
 // newManager makes the manager, and tells where its serving certificate comes from, where that is not from files.
@@ -203,7 +209,7 @@ func newManager(
 		Scheme:                  scheme,
 		Cache:                   cacheOptions,
 		Client:                  controllers.ClientOptions(),
-		Metrics:                 metricsOptions(o),
+		Metrics:                 metricsOptions(o, rotator.GetCertificate),
 		HealthProbeBindAddress:  o.ProbeAddress,
 		WebhookServer:           webhooks,
 		LeaderElection:          o.LeaderElect && o.RunControllers,

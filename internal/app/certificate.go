@@ -38,6 +38,9 @@ func newRotator(namespace string) *certificates.Rotator {
 		Secret:     types.NamespacedName{Namespace: namespace, Name: certificateSecret},
 		Mutating:   mutatingWebhooks,
 		Validating: validatingWebhooks,
-		Hosts:      []string{apiService + "." + namespace + ".svc", apiService + "." + namespace, "localhost"},
+		Hosts: []string{
+			apiService + "." + namespace + ".svc", apiService + "." + namespace, metricsService + "." + namespace + ".svc",
+			"localhost",
+		},
 	}
 }

@@ -25,7 +25,7 @@ func TestNoListenerTakesWeakTLS(t *testing.T) {
 		"the API":             {server.HardenTLS},
 		"the webhooks":        webhookOptions(o, rotated).TLSOpts,
 		"mounted certificate": webhookOptions(&Options{}, nil).TLSOpts,
-		"the metrics":         metricsOptions(o).TLSOpts,
+		"the metrics":         metricsOptions(o, rotated).TLSOpts,
 	} {
 		t.Run(name, func(t *testing.T) {
 			listener := &tls.Config{Certificates: []tls.Certificate{certificate}}

@@ -342,15 +342,7 @@ func check(t *testing.T, err error) {
 
 // What Prometheus and Grafana fill in must not be filled in by Helm.
 func TestAlertsAndDashboardsAreThoseOfKustomize(t *testing.T) {
-	//nolint:usetesting // An overlay names what is beside it.
-	overlay, err := os.MkdirTemp(filepath.Join(root, "config"), ".overlay-")
-	check(t, err)
-	t.Cleanup(func() { check(t, os.RemoveAll(overlay)) })
-	lines := "resources: [../default]\ncomponents: [../prometheus]\n"
-	check(t, os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(lines), 0o600))
-	kubectl := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
-	manifests, err := exec.CommandContext(t.Context(), kubectl, "kustomize", overlay).Output()
-	check(t, err)
+	manifests := overlay(t, "prometheus")
 	objects, _, err := render(t, "jackstaff-system", "{metrics: {prometheusRule: true, dashboards: true}}")
 	check(t, err)
 	of := func(objects []*unstructured.Unstructured) map[string]any {
@@ -362,8 +354,61 @@ func TestAlertsAndDashboardsAreThoseOfKustomize(t *testing.T) {
 		}
 		return found
 	}
-	want := of(decode(t, manifests))
+	want := of(manifests)
 	if diff := cmp.Diff(want, of(objects)); diff != "" || len(want) != 3 {
 		t.Errorf("%d alerts and dashboards differ (-config +chart):\n%s", len(want), diff)
+	}
+}
+
+// overlay builds config/default with components, in that order.
+func overlay(t *testing.T, components ...string) []*unstructured.Unstructured {
+	t.Helper()
+	//nolint:usetesting // An overlay names what is beside it.
+	folder, err := os.MkdirTemp(filepath.Join(root, "config"), ".overlay-")
+	check(t, err)
+	t.Cleanup(func() { check(t, os.RemoveAll(folder)) })
+	lines := "resources: [../default]\ncomponents: [../" + strings.Join(components, ", ../") + "]\n"
+	check(t, os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(lines), 0o600))
+	kubectl := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
+	manifests, err := exec.CommandContext(t.Context(), kubectl, "kustomize", folder).Output()
+	check(t, err)
+	return decode(t, manifests)
+}
+
+// Whoever makes the certificate, the ServiceMonitor names the Secret with its authority, and a name that it is for.
+func TestPrometheusVerifiesTheOperator(t *testing.T) {
+	chart := func(certificates string) []*unstructured.Unstructured {
+		objects, _, err := render(
+			t, "jackstaff-system", "{metrics: {serviceMonitor: true}, certificates: "+certificates+"}",
+		)
+		check(t, err)
+		return objects
+	}
+	for name, tc := range map[string]struct {
+		objects []*unstructured.Unstructured
+		want    string
+	}{
+		"kustomize":                   {overlay(t, "prometheus"), "jackstaff-webhook-certificate"},
+		"kustomize with cert-manager": {overlay(t, "prometheus", "certmanager"), "jackstaff-webhook-tls"},
+		"Helm":                        {chart("{mode: Own}"), "jackstaff-webhook-certificate"},
+		"Helm with an administrator":  {chart("{mode: Administrator}"), "jackstaff-webhook-certificate"},
+		"Helm with cert-manager":      {chart("{mode: CertManager}"), "jackstaff-webhook-tls"},
+		"Helm with a Secret":          {chart("{mode: Secret, secretName: mine, caBundle: bWluZQ==}"), "mine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := slices.IndexFunc(tc.objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "ServiceMonitor" })
+			if at < 0 {
+				t.Fatal("there is no ServiceMonitor")
+			}
+			endpoints, _, err := unstructured.NestedSlice(tc.objects[at].Object, "spec", "endpoints")
+			check(t, err)
+			want := map[string]any{
+				"serverName": "jackstaff-metrics.jackstaff-system.svc",
+				"ca":         map[string]any{"secret": map[string]any{"name": tc.want, "key": "ca.crt"}},
+			}
+			if diff := cmp.Diff(want, endpoints[0].(map[string]any)["tlsConfig"]); diff != "" {
+				t.Errorf("Prometheus does not verify whom it scrapes (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

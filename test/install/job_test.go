@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -235,9 +234,7 @@ func (c *controlPlane) doTheJob(project, customer string) {
 	).Should(
 		Equal(200),
 	)
-	_, scrape, err := call(http.MethodGet, metrics, c.token(project, "scraper"), "")
-	Expect(err).NotTo(HaveOccurred())
-	expectDocumented(scrape)
+	expectDocumented(c.scrape(metrics, c.token(project, "scraper")))
 
 	By("deleting everything")
 	edit(c, flag, func(flag *v1alpha1.FeatureFlag) { flag.Spec.Archived = true })

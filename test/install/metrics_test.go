@@ -4,6 +4,10 @@
 package install_test
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +16,9 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/test/alerts"
 )
@@ -29,6 +36,32 @@ var (
 	metricRow  = regexp.MustCompile("(?m)^\\| `(jackstaff_\\w+)` \\| (\\w+) \\| ([^|]*) \\|")
 	quotedName = regexp.MustCompile("`(\\w+)`")
 )
+
+// scrape asks for metrics as Prometheus does by the shipped ServiceMonitor, which verifies whom it asks.
+func (c *controlPlane) scrape(address, token string) string {
+	GinkgoHelper()
+	manifest, err := os.ReadFile(filepath.Join("..", "..", "config", "prometheus", "service_monitor.yaml"))
+	Expect(err).NotTo(HaveOccurred())
+	objects := decode(manifest)
+	at := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "ServiceMonitor" })
+	endpoints, _, err := unstructured.NestedSlice(objects[at].Object, "spec", "endpoints")
+	Expect(err).NotTo(HaveOccurred())
+	config, _, err := unstructured.NestedMap(endpoints[0].(map[string]any), "tlsConfig")
+	Expect(err).NotTo(HaveOccurred())
+	serverName, _, err := unstructured.NestedString(config, "serverName")
+	Expect(err).NotTo(HaveOccurred())
+	authority, _, err := unstructured.NestedStringMap(config, "ca", "secret")
+	Expect(err).NotTo(HaveOccurred())
+
+	secret, roots := &corev1.Secret{}, x509.NewCertPool()
+	key := client.ObjectKey{Namespace: objects[at].GetNamespace(), Name: authority["name"]}
+	Expect(c.admin.Get(context.Background(), key, secret)).To(Succeed())
+	Expect(roots.AppendCertsFromPEM(secret.Data[authority["key"]])).To(BeTrue())
+	status, scrape, err := callBy(&tls.Config{RootCAs: roots, ServerName: serverName}, http.MethodGet, address, token, "")
+	Expect(err).NotTo(HaveOccurred())
+	Expect(status).To(Equal(http.StatusOK))
+	return scrape
+}
 
 // familiesOf reads what a manager serves. Those without series have no labels.
 func familiesOf(scrape string) map[string]*family {
