@@ -19,6 +19,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
 	"github.com/jackstaff-dev/jackstaff/internal/replica/usage"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/flagd"
 	"github.com/jackstaff-dev/jackstaff/internal/server/ofrep"
 	"github.com/jackstaff-dev/jackstaff/internal/server/sdk"
 	"github.com/jackstaff-dev/jackstaff/internal/server/views/atono"
@@ -72,6 +73,7 @@ func Mount(mgr ctrl.Manager, srv *server.Server, seal *ownership.Seal) error {
 		posthog.New(deps),
 	)
 	ofrep.Mount(srv, datafiles, evaluations, clock.RealClock{})
+	flagd.Mount(srv, datafiles, clock.RealClock{})
 	byKey := sdk.NewHandler(datafiles, clock.RealClock{}, srv.LimitAddress)
 	srv.Handle("/api/sdk/datafile/", byKey)
 	srv.Handle("/api/sdk/stream/", srv.Stream(byKey))

@@ -24,8 +24,12 @@ const RequestIDHeader = "X-Request-Id"
 // requestID is the form of an id that a caller may choose.
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// boundedPrefix begins the paths whose handler, OFREP's, bounds the values of a body itself.
-const boundedPrefix = "/ofrep/"
+// boundsItself reports whether the handler of a request bounds the values of its body itself, as OFREP's does, and
+// those of gRPC where the body is not JSON.
+func boundsItself(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/ofrep/") ||
+		strings.HasPrefix(r.URL.Path, "/flagd.") && !strings.Contains(r.Header.Get("Content-Type"), "json")
+}
 
 // keyPaths are the paths that end in an SDK key, which is a secret.
 var keyPaths = []string{"/api/sdk/datafile/", "/api/sdk/stream/", "/array/"}
@@ -90,7 +94,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		counted := &body{
 			ReadCloser: http.MaxBytesReader(recorded, r.Body, maxBody),
 			inFlight:   s.inFlight, who: whoShares(r), conn: connection,
-			bounded: strings.HasPrefix(r.URL.Path, boundedPrefix), served: noted,
+			bounded: boundsItself(r), served: noted,
 		}
 		defer counted.release()
 		r.Body = counted

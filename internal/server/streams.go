@@ -27,7 +27,7 @@ type streamsKey struct{}
 // or 429 where too many are open. Only streams within Server.Stream count.
 func TakeStream(r *http.Request, environment *store.Environment, kind store.KeyKind) (release func(), err error) {
 	open, counts := r.Context().Value(streamsKey{}).(*streams)
-	if !counts || r.Method != http.MethodGet {
+	if !counts || r.Method == http.MethodHead {
 		return func() {}, nil
 	}
 	release, refused := open.take(r, fmt.Sprintf("%s/%s %v", environment.Project, environment.Name, kind))

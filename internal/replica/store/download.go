@@ -6,6 +6,7 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -68,8 +69,13 @@ func (e *Environment) Download(kind KeyKind, format Format, coding Coding) (Down
 	case format == Flagd && document.Flagd == nil:
 		return Download{}, ErrNoFlagd
 	}
-	downloads := &now.revision.downloads
-	if kind == ClientKey && !now.clientMembers {
+	return now.download(kind, format, coding)
+}
+
+// download is Download of a state with a document.
+func (s *state) download(kind KeyKind, format Format, coding Coding) (Download, error) {
+	downloads := &s.revision.downloads
+	if kind == ClientKey && !s.clientMembers {
 		if filtered, err := downloads.filtered(); err == nil && filtered.hasMembers {
 			return Download{}, ErrMembers
 		}
@@ -77,8 +83,28 @@ func (e *Environment) Download(kind KeyKind, format Format, coding Coding) (Down
 	return downloads.files[kind][format][coding]()
 }
 
+// FlagdFile returns the flagd file that a kind of key receives, which must not be changed, and the revision that it is
+// of. Where none is published, or that of an older revision because a ConfigMap could not hold it, the file is made of
+// the native document, once a revision, and kept as long as the revision is served. It fails with ErrUnpublished or
+// ErrMembers.
+func (e *Environment) FlagdFile(kind KeyKind) (*Revision, []byte, error) {
+	now := e.state.Load()
+	document := now.revision.document
+	switch {
+	case document == nil:
+		return nil, nil, ErrUnpublished
+	case kind != ClientKey:
+		file, err := now.revision.downloads.wholeFlagd()
+		return now.revision, file, err
+	}
+	file, err := now.download(kind, Flagd, Identity)
+	return now.revision, file.Bytes, err
+}
+
 // downloads are the files of one revision, each made when it is first asked for.
 type downloads struct {
+	// wholeFlagd is the flagd file of the revision with all flags, whatever is published.
+	wholeFlagd func() ([]byte, error)
 	// filtered is what client keys may see.
 	filtered func() (*filtered, error)
 	// visible is the digest of it.
@@ -94,6 +120,20 @@ func newDownloads(number int64, document *Document) downloads {
 		}
 		return filter(native)
 	})}
+	d.wholeFlagd = sync.OnceValues(func() ([]byte, error) {
+		if isOfRevision(document.Flagd, number) {
+			return document.Flagd, nil
+		}
+		native, err := document.native()
+		if err != nil {
+			return nil, err
+		}
+		whole, err := datafile.Read(native)
+		if err != nil {
+			return nil, err
+		}
+		return (&filtered{document: whole}).flagd()
+	})
 	d.visible = sync.OnceValues(func() (string, error) {
 		filtered, err := d.filtered()
 		if err != nil {
@@ -116,6 +156,16 @@ func newDownloads(number int64, document *Document) downloads {
 	d.files[ClientKey][Native] = encoded(Native, d.visible, client((*filtered).native))
 	d.files[ClientKey][Flagd] = encoded(Flagd, d.visible, client((*filtered).flagd))
 	return d
+}
+
+// isOfRevision reports whether a flagd file says that it is of a revision.
+func isOfRevision(file []byte, number int64) bool {
+	says := struct {
+		Metadata struct {
+			Revision int64 `json:"revision"`
+		} `json:"metadata"`
+	}{}
+	return json.Unmarshal(file, &says) == nil && says.Metadata.Revision == number
 }
 
 // encoded is a file in every coding. Identity tells its contents from others.

@@ -461,3 +461,30 @@ func TestDownload(t *testing.T) {
 		}
 	}
 }
+
+// Clients that ask for the flagd file get that of the revision, also where the ConfigMap has none or an older one.
+func TestFlagdFile(t *testing.T) {
+	store := NewStore()
+	held := mustSet(t, store, environment(), nil)
+	if _, _, err := held.FlagdFile(ServerKey); !errors.Is(err, ErrUnpublished) {
+		t.Errorf("error %v", err)
+	}
+	published := oneFlag(1, "a")
+	published.Flagd = []byte(`{"flags":{},"metadata":{"revision":1}}`)
+	older := oneFlag(2, "b")
+	older.Flagd = published.Flagd
+	tests := []struct {
+		document *Document
+		want     string // A part of the file.
+	}{{published, string(published.Flagd)}, {older, `"b":{`}, {oneFlag(3, "c"), `"c":{`}}
+	for _, tc := range tests {
+		mustSet(t, store, environment(), tc.document)
+		revision, file, err := held.FlagdFile(ServerKey)
+		if err != nil || revision != held.Revision() || !strings.Contains(string(file), tc.want) {
+			t.Errorf("revision %d: %s, %v", revision.Number, file, err)
+		}
+		if _, again, _ := held.FlagdFile(ServerKey); &again[0] != &file[0] {
+			t.Error("the file is made for every request")
+		}
+	}
+}
