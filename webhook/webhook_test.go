@@ -108,7 +108,7 @@ spec:
   owner: `+strings.Repeat("x", 300)+`
 `), &flag.Object)).To(Succeed())
 		Expect(causes(cluster.Create(ctx, flag))).To(ContainElements(
-			`spec.variations[0].key: Invalid value: "false": must be text; YAML reads on, off, yes, no, true and false as a boolean `+
+			`spec.variations[0].key: Invalid value: "false": must be text; YAML reads on, off, yes, no, y, n, true and false as a boolean `+
 				`unless they are in quotes: write "off" in quotes`,
 			HavePrefix(`spec.defaultVariation: Invalid value: "false": must be text`),
 			HavePrefix(`spec.owner: Too long`),

@@ -98,8 +98,8 @@ func (t *typer) text(path *field.Path, value any, want reflect.Type) (any, bool)
 			meant = "on"
 		}
 		t.wrong(path, value, fmt.Sprintf(
-			"must be text; YAML reads on, off, yes, no, true and false as a boolean unless they are in quotes: write %q "+
-				"in quotes",
+			"must be text; YAML reads on, off, yes, no, y, n, true and false as a boolean unless they are in quotes: "+
+				"write %q in quotes",
 			meant,
 		))
 	case int64, float64, json.Number:

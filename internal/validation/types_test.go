@@ -30,9 +30,9 @@ func TestTypes(t *testing.T) {
 		"unquoted on and off": {
 			manifest: `{variations: [{key: off, value: false}, {key: on, value: true}], defaultVariation: off}`,
 			want: []string{
-				`spec.defaultVariation: Invalid value: "false": must be text; YAML reads on, off, yes, no, true and false as a boolean unless they are in quotes: write "off" in quotes`,
-				`spec.variations[0].key: Invalid value: "false": must be text; YAML reads on, off, yes, no, true and false as a boolean unless they are in quotes: write "off" in quotes`,
-				`spec.variations[1].key: Invalid value: "true": must be text; YAML reads on, off, yes, no, true and false as a boolean unless they are in quotes: write "on" in quotes`,
+				`spec.defaultVariation: Invalid value: "false": must be text; YAML reads on, off, yes, no, y, n, true and false as a boolean unless they are in quotes: write "off" in quotes`,
+				`spec.variations[0].key: Invalid value: "false": must be text; YAML reads on, off, yes, no, y, n, true and false as a boolean unless they are in quotes: write "off" in quotes`,
+				`spec.variations[1].key: Invalid value: "true": must be text; YAML reads on, off, yes, no, y, n, true and false as a boolean unless they are in quotes: write "on" in quotes`,
 			},
 			meant: `{"defaultVariation":"off","variations":[{"key":"off","value":false},{"key":"on","value":true}]}`,
 		},
