@@ -13,6 +13,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -231,7 +232,11 @@ func (c *cluster) environment(ctx context.Context, name string) (*v1alpha1.FlagE
 		return nil, err
 	}
 	environment := &v1alpha1.FlagEnvironment{}
-	err := c.client.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, environment)
+	err := error(apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("flagenvironments").GroupResource(), name))
+	// What no object can be named may be the key of a flag, such as 10%.
+	if len(apimachineryvalidation.NameIsDNSSubdomain(name, false)) == 0 {
+		err = c.client.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, environment)
+	}
 	if err == nil {
 		return environment, nil
 	}

@@ -5,20 +5,27 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/builders"
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 )
 
@@ -69,6 +76,41 @@ func TestHistoryOfAViewer(t *testing.T) {
 	}
 	if err := app.history(t.Context(), c, "name", "production"); !apierrors.IsForbidden(err) {
 		t.Errorf("the names of ConfigMaps come from nowhere: %v", err)
+	}
+}
+
+// Keys of real flag files, such as 10%, are no names of objects: the API server refuses to be asked for them.
+func TestHistoryOfAKeyThatIsNoName(t *testing.T) {
+	refuse := func(name string) error {
+		if len(apimachineryvalidation.NameIsDNSSubdomain(name, false)) > 0 {
+			return fmt.Errorf("invalid resource name %q", name)
+		}
+		return nil
+	}
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	reader := fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(interceptor.Funcs{
+		Get: func(
+			ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption,
+		) error {
+			return cmp.Or(refuse(key.Name), c.Get(ctx, key, object, options...))
+		},
+	}).WithObjects(
+		builders.MakeFlag("ten", "shop").Key("10%").Obj(), builders.MakeFlag("spaced", "shop").Key("a b").Obj(),
+	).Build()
+	c := &cluster{namespace: "shop", client: reader}
+	for key, want := range map[string]string{
+		"10%": "", "a b": "", "flag/10%": "",
+		"20%": `there is no environment "20%" in namespace "shop", and namespace "shop" has no flag of the name or key "20%"`,
+		"a:b": `there is no environment "a:b" in namespace "shop", and namespace "shop" has no flag of the name or key "a:b"`,
+	} {
+		app := &App{Streams: genericiooptions.NewTestIOStreamsDiscard(), Clock: clocktesting.NewFakePassiveClock(examined)}
+		err := app.history(t.Context(), c, "", key)
+		if (err != nil) != (want != "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v", key, err)
+		}
 	}
 }
 

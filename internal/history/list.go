@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -35,11 +36,15 @@ type Entry struct {
 
 // List returns the changes of the object of that Kind and name, newest first: those in the history, and those that the
 // object still carries. The history of earlier objects of that name is part of it until it expires; one of an object
-// that is gone is the only part. Reader must read the Kind and FlagChanges, the latter live.
+// that is gone is the only part. A name that no object can have has none. Reader must read the Kind and FlagChanges, the
+// latter live.
 func List(ctx context.Context, reader client.Reader, namespace, kind, name string) ([]Entry, error) {
 	known, written := v1alpha1.KindNamed(kind)
 	if !written {
 		return nil, fmt.Errorf("%s has no history", kind)
+	}
+	if len(apimachineryvalidation.NameIsDNSSubdomain(name, false)) > 0 {
+		return nil, nil
 	}
 	object := known.New()
 	// In this order, a record that is moved between the two reads is read twice rather than not at all.
