@@ -63,11 +63,24 @@ func TestAReadOfWhatTheCallerHasIsNotModified(t *testing.T) {
 	if answer := call(http.MethodGet, etag); answer.Code != http.StatusOK {
 		t.Errorf("the flag was published, and the answer is %d", answer.Code)
 	}
-	if err := matches(flag, etag); err != nil {
+	if err := matches(t.Context(), flag, etag); err != nil {
 		t.Errorf("a write with what was read is refused: %v", err)
 	}
 	flag.Generation++
-	if err := matches(flag, etag); !hasStatus(err, http.StatusPreconditionFailed) {
+	if err := matches(t.Context(), flag, etag); !hasStatus(err, http.StatusPreconditionFailed) {
 		t.Errorf("a write over what somebody has changed is answered with %v", err)
+	}
+}
+
+// A client that writes with If-None-Match: * means to make what is not there yet, and must not overwrite what is.
+func TestAWriteOfWhatIsNotToBeThereIsRefused(t *testing.T) {
+	flag := builders.MakeFlag("checkout", "shop").Boolean().Obj()
+	for condition, isRefused := range map[string]bool{
+		"": false, `"x"`: false, "*": true, ETag(flag): true, `"x", ` + ETag(flag): true, ETag(flag)[len("W/"):]: true,
+	} {
+		ctx := withIfNoneMatch(t.Context(), http.Header{"If-None-Match": {condition}})
+		if err := matches(ctx, flag, "*"); hasStatus(err, http.StatusPreconditionFailed) != isRefused {
+			t.Errorf("If-None-Match: %s is answered with %v", condition, err)
+		}
 	}
 }

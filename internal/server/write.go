@@ -60,6 +60,10 @@ type Edit[P v1alpha1.Object] struct {
 // owns the object, of 412 where If-Match does not hold, of 422 where a rule is broken, and with what the API server
 // says.
 func Change[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, edit Edit[P]) (P, error) {
+	// The API server asks the same, but only of what keeps all rules and changes something.
+	if err := c.Authorize(ctx, "patch", resourceOf(object), object.GetNamespace(), object.GetName()); err != nil {
+		return nil, err
+	}
 	release, err := c.turns.take(ctx, object.GetUID())
 	if err != nil {
 		return nil, err
@@ -67,7 +71,7 @@ func Change[T any, P pointer[T]](ctx context.Context, c *Cluster, object P, edit
 	defer release()
 	base, changed, isLive := object, P(nil), false
 	err = wait.ExponentialBackoffWithContext(ctx, conflictBackoff(), func(ctx context.Context) (bool, error) {
-		if err := matches(base, edit.IfMatch); err != nil {
+		if err := matches(ctx, base, edit.IfMatch); err != nil {
 			return false, err
 		}
 		var err error
@@ -129,8 +133,7 @@ func change[T any, P pointer[T]](ctx context.Context, c *Cluster, base P, edit E
 	}
 	setDefaults(changed)
 	if equality.Semantic.DeepEqual(base, changed) {
-		// The API server is not asked, and whoever may not write gets the answer of a write that changes something.
-		return base, c.Authorize(ctx, "patch", resourceOf(base), base.GetNamespace(), base.GetName())
+		return base, nil
 	}
 	if edit.Unguarded == nil || !edit.Unguarded(base) {
 		if err := c.guard(base); err != nil {
@@ -172,7 +175,7 @@ func Delete[T any, P pointer[T]](
 ) error {
 	base, isLive := object, false
 	err := wait.ExponentialBackoffWithContext(ctx, conflictBackoff(), func(ctx context.Context) (bool, error) {
-		if err := matches(base, ifMatch); err != nil {
+		if err := matches(ctx, base, ifMatch); err != nil {
 			return false, err
 		}
 		err := judge(base)
@@ -222,15 +225,21 @@ func ETag(object client.Object) string {
 	return fmt.Sprintf("W/%q", fmt.Sprintf("%s-%d-%x", object.GetUID(), object.GetGeneration(), digest.Sum64()))
 }
 
-// matches fails where a request is for an older state of the object.
-func matches(object client.Object, ifMatch string) error {
-	if ifMatch == "" {
+// matches fails where a request is for an older state of the object, and where its If-None-Match asks for none or
+// another than there is.
+func matches(ctx context.Context, object client.Object, ifMatch string) error {
+	etag := ETag(object)
+	if has, _ := ctx.Value(ifNoneMatchKey{}).(string); has != "" && matchesState(has, etag) {
+		return Errorf(
+			http.StatusPreconditionFailed,
+			"the header If-None-Match excludes what is there, of which the ETag is %s; leave it out of a change",
+			etag,
+		)
+	}
+	if ifMatch == "" || matchesState(ifMatch, etag) {
 		return nil
 	}
-	if matchesState(ifMatch, ETag(object)) {
-		return nil
-	}
-	return Errorf(http.StatusPreconditionFailed, "it was changed: its ETag is now %s", ETag(object))
+	return Errorf(http.StatusPreconditionFailed, "it was changed: its ETag is now %s", etag)
 }
 
 // validate fails with an *Error where the object breaks a rule of admission, or where it newly refers to what does not
