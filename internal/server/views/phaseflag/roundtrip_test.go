@@ -137,6 +137,10 @@ var _ = Describe("A mistake", func() {
 			{http.MethodGet, s.path("") + "&colour=red", "", http.StatusBadRequest, []string{"colour: there is no such parameter here", "per_page"}, ""},
 			{http.MethodPut, s.path(flag), `{"targeting_rules": [{"variation": "on", "conditions": [{"attribute": "a", "operator": "one_of"}]}]}`,
 				http.StatusUnprocessableEntity, []string{"targeting_rules[0].conditions[0].value", "one_of takes one or more values"}, "operator In"},
+			{http.MethodPut, s.path(flag), `{"targeting_rules": [{"variation": "on", "conditions": [{"attribute": "a", "operator": "is", "value": null}]}]}`,
+				http.StatusUnprocessableEntity, []string{"targeting_rules[0].conditions[0].value", "is takes one value"}, "operator one_of"},
+			{http.MethodPut, s.path(flag), `{"targeting_rules": [{"variation": "on", "conditions": [{"attribute": "a", "operator": "is_not"}]}]}`,
+				http.StatusUnprocessableEntity, []string{"targeting_rules[0].conditions[0].value", "is_not takes one value"}, "not_one_of takes one or more"},
 		} {
 			By(tc.method + " " + tc.body)
 			body := any(nil)
@@ -160,6 +164,14 @@ var _ = Describe("A mistake", func() {
 		read := s.create()
 		answer := world.Call(s.viewer, http.MethodPut, s.path("/new-checkout-flow"), encode(read))
 		refused(answer, http.StatusForbidden, "may not patch")
+	})
+
+	// A client that gets 422 asks its user for another value; no value helps here.
+	It("is one that somebody may not make, also where it breaks a rule", func() {
+		s := newShop()
+		s.create()
+		refused(world.Call(s.viewer, http.MethodPut, s.path("/new-checkout-flow"),
+			`{"targeting_rules": [{"name": "Nobody", "variation": "maybe"}]}`), http.StatusForbidden, "may not patch")
 	})
 })
 

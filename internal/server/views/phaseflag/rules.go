@@ -282,7 +282,7 @@ func (c *Condition) make(path string) (v1alpha1.Condition, error) {
 	if made.Values, err = texts(c.Value); err != nil {
 		return made, server.InvalidField(path+".value", "%v", err)
 	}
-	if (c.Operator == "is" || c.Operator == "is_not") && len(made.Values) > 1 {
+	if (c.Operator == "is" || c.Operator == "is_not") && len(made.Values) != 1 {
 		return made, server.InvalidField(path+".value", "%s takes one value; one_of and not_one_of take a list", c.Operator)
 	}
 	return made, nil
