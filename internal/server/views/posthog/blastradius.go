@@ -6,6 +6,7 @@ package posthog
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
@@ -21,7 +22,8 @@ type blastRadiusInput struct {
 	Body struct {
 		Unused
 
-		Condition      server.Optional[filters.Group] `json:"condition" doc:"The group. Its share and variant do not matter. Null is everybody."`
+		Condition      server.Optional[filters.Group] `json:"condition,omitzero" doc:"The group. Its share and variant do not matter. Null is everybody."`
+		Filters        *filters.Filters               `json:"filters,omitempty" doc:"The people of any of its groups, where there is no condition. Shares and variants do not matter."`
 		GroupTypeIndex *int                           `json:"group_type_index,omitempty" nullable:"true" doc:"Only null is possible."`
 	}
 }
@@ -43,7 +45,15 @@ func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blast
 		return nil, server.InvalidField("group_type_index", "flags are released to people, not to groups of them")
 	}
 	output := &blastRadiusOutput{}
-	flag, mistakes := v.ruleOf(ctx, at, &input.Body.Condition.Value)
+	path := "filters.groups[0]"
+	of := input.Body.Filters
+	switch {
+	case input.Body.Condition.Sent:
+		path, of = condition, &filters.Filters{Groups: []filters.Group{input.Body.Condition.Value}}
+	case of == nil:
+		return nil, server.InvalidField(condition, "is missing; give a group, null for everybody, or the filters of a flag")
+	}
+	flag, mistakes := v.ruleOf(ctx, at, of, path)
 	if len(mistakes) > 0 {
 		return nil, server.Invalid(mistakes...)
 	}
@@ -59,7 +69,7 @@ func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blast
 		&datafile.Document{Flags: map[string]*datafile.Flag{blastKey: flag}, Audiences: document.Audiences},
 	)
 	if err != nil {
-		return nil, server.InvalidField("condition", "%v", err)
+		return nil, server.InvalidField(path, "%v", err)
 	}
 	affected := 0
 	spending := v.server.Spend(ctx, at.Served, server.StepsOfAll)
@@ -81,20 +91,29 @@ func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blast
 	return output, nil
 }
 
-// blastKey is the key of the flag that a group is tested by.
-const blastKey = "group"
+const (
+	// blastKey is the key of the flag that a group is tested by.
+	blastKey = "group"
+	// condition is the field that has the group.
+	condition = "condition"
+)
 
-// ruleOf is a flag that is true for the people of a group.
+// ruleOf is a flag that is true for the people of the groups of filters, of which the first has the path in mistakes.
 func (v *view) ruleOf(
 	ctx context.Context,
 	at *lookup.Place,
-	group *filters.Group,
+	of *filters.Filters,
+	path string,
 ) (*datafile.Flag, []server.FieldError) {
 	flag := &v1alpha1.FeatureFlag{}
 	flag.Name, flag.Spec.Key = blastKey, blastKey
 	filters.NewFlag(flag, nil)
-	everybody := *group
-	everybody.RolloutPercentage, everybody.Variant, everybody.SortKey = nil, nil, ""
+	everybody := *of
+	everybody.Groups, everybody.Multivariate, everybody.Payloads = slices.Clone(of.Groups), nil, nil
+	for i := range everybody.Groups {
+		group := &everybody.Groups[i]
+		group.RolloutPercentage, group.Variant, group.SortKey = nil, nil, ""
+	}
 	config := server.Part(flag, at.Environment.Name)
 	config.Enabled = true
 	w := &filters.Writer{
@@ -102,15 +121,19 @@ func (v *view) ruleOf(
 		Flag:       flag,
 		Config:     config,
 		Shown:      &filters.Description{},
-		Filters:    &filters.Filters{Groups: []filters.Group{everybody}},
+		Filters:    &everybody,
 	}
 	w.Write()
 	form := filters.AsOn(flag, at.Environment.Name)
 	if form == nil && len(w.Mistakes) == 0 {
-		w.Refuse("condition.properties", "a value is not of the form that its operator takes")
+		where := "filters.groups"
+		if path == condition {
+			where = condition + ".properties"
+		}
+		w.Refuse(where, "a value is not of the form that its operator takes")
 	}
 	for i := range w.Mistakes {
-		w.Mistakes[i].Field = strings.Replace(w.Mistakes[i].Field, "filters.groups[0]", "condition", 1)
+		w.Mistakes[i].Field = strings.Replace(w.Mistakes[i].Field, "filters.groups[0]", path, 1)
 	}
 	return form, w.Mistakes
 }

@@ -92,6 +92,21 @@ var _ = Describe("Tools that manage flags", func() {
 			Expect(answer.Status).To(Equal(http.StatusOK), body+string(answer.Body))
 			Expect(object(answer)).To(Equal(map[string]any{"users_affected": 2.0, "total_users": 2.0}), body)
 		}
+		By("counting the people of a flag's filters, which are all that the reference lists")
+		for body, affected := range map[string]float64{
+			reference: 0, `{"filters": {"groups": []}}`: 0, `{"filters": {"groups": [{}]}}`: 2,
+			`{"filters": {"groups": [{"properties": [{"key": "distinct_id", "value": "ann"}], "rollout_percentage": 10},
+				{"properties": [{"key": "distinct_id", "value": "eve"}], "variant": "x"}],
+				"multivariate": {"variants": [{"key": "x", "rollout_percentage": 100}]}, "payloads": {"x": "1"}}}`: 1,
+		} {
+			answer := world.Call(s.viewer, http.MethodPost, s.flags+"/user_blast_radius", body)
+			Expect(answer.Status).To(Equal(http.StatusOK), body+string(answer.Body))
+			Expect(object(answer)).To(Equal(map[string]any{"users_affected": affected, "total_users": 2.0}), body)
+		}
+		wrong := world.Call(s.viewer, http.MethodPost, s.flags+"/user_blast_radius",
+			`{"filters": {"groups": [{}, {"properties": [{"key": "plan", "value": "b", "operator": "gt"}]}]}}`)
+		Expect(wrong.Status).To(Equal(http.StatusUnprocessableEntity))
+		Expect(object(wrong)["attr"]).To(Equal("filters.groups"))
 		missing := world.Call(s.viewer, http.MethodPost, s.flags+"/user_blast_radius", `{}`)
 		Expect(missing.Status).To(Equal(http.StatusUnprocessableEntity))
 		Expect(object(missing)["detail"]).To(ContainSubstring("condition"))
