@@ -133,7 +133,7 @@ func FromKubernetes(err error, rename Rename) error {
 	case apierrors.IsNotFound(err):
 		refused.Message = named(answer) + " is gone; read it again"
 	case apierrors.IsAlreadyExists(err):
-		refused.Message = fmt.Sprintf("there is %s already; choose another key", named(answer))
+		refused.Message = fmt.Sprintf("there is %s already; choose another key", article(named(answer)))
 	case apierrors.IsConflict(err):
 		refused.Message = fmt.Sprintf("somebody else has changed %s in the meantime; read it again", named(answer))
 	case apierrors.IsUnauthorized(err),
@@ -161,6 +161,18 @@ func named(answer metav1.Status) string {
 		return "it"
 	}
 	return strings.TrimSpace(wordOf(answer.Details.Kind) + " " + quote(answer.Details.Name))
+}
+
+// article puts a or an before a name.
+func article(name string) string {
+	switch {
+	case name == "it":
+		return "one"
+	case strings.ContainsRune("aeiou", rune(name[0])):
+		return "an " + name
+	default:
+		return "a " + name
+	}
 }
 
 func causes(answer metav1.Status) []metav1.StatusCause {

@@ -90,7 +90,7 @@ var _ = Describe("A mistake", func() {
 		}{
 			{http.MethodPost, "/flags", checkout, http.StatusConflict, `there is a flag with the key "new_checkout" already`},
 			{http.MethodPost, "/flag-events", event, http.StatusConflict, `"purchase" already`},
-			{http.MethodPost, "/environments", `{"name": "Staging", "key": "staging", "isProduction": false}`, http.StatusConflict, `environment "staging" already`},
+			{http.MethodPost, "/environments", `{"name": "Staging", "key": "staging", "isProduction": false}`, http.StatusConflict, `there is an environment "staging" already`},
 			{http.MethodPost, "/environments", `{"name": "Sta ging", "key": "Sta ging", "isProduction": false}`, http.StatusUnprocessableEntity, "write key: sta-ging"},
 			{http.MethodPatch, "/flags/new_checkout", `{"Name": "x"}`, http.StatusUnprocessableEntity, "Name: unexpected property"},
 			{http.MethodPatch, "/flags/new_checkout", `{"name": null}`, http.StatusUnprocessableEntity, "name: null is not a value"},
