@@ -5,6 +5,7 @@ package rest_test
 
 import (
 	"net/http"
+	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -43,7 +44,7 @@ var _ = Describe("A condition", func() {
 			}
 			write := func(status int, says string, lines ...string) {
 				GinkgoHelper()
-				with := headers[:len(headers):len(headers)]
+				with := slices.Clip(headers)
 				for _, line := range lines {
 					with = append(with, "If-Match", line)
 				}
