@@ -76,6 +76,7 @@ func CacheOptions() cache.Options {
 	return cache.Options{ByObject: map[client.Object]cache.ByObject{
 		configMaps:                 {Label: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})},
 		internalhistory.Metadata(): {Label: labels.SelectorFromSet(labels.Set{v1alpha1.ManagedByLabel: v1alpha1.ManagedBy})},
+		&v1alpha1.FlagAudience{}:   {Transform: compactMembers},
 	}}
 }
 
