@@ -62,6 +62,10 @@ var _ = Describe("Drafts that do not fit into production's datafile", func() {
 				}
 			}
 			g.Expect(left).To(Equal(3), "the document holds one of them")
+			g.Expect(production.Status.Flags).To(Equal(v1alpha1.FlagCounts{Total: 7, Pending: 3, LastGood: 3}))
+			g.Expect(production.Status.State).To(Equal(v1alpha1.PublishStateServing), "a publish brings none of them")
+			g.Expect(conditionOf(production.Status.Conditions, v1alpha1.PublishedCondition).Message).To(
+				ContainSubstring("without the changes of 3 flags that do not fit: large-"))
 			g.Expect(production.Status.Conditions).To(haveCondition(v1alpha1.ReadyCondition, "True", v1alpha1.ReadyReason, ""))
 		}).Should(Succeed())
 

@@ -151,7 +151,7 @@ const (
 	ServingStateBreakGlass ServingState = "BreakGlass"
 	// ServingStateNotFound: there is no such FlagEnvironment.
 	ServingStateNotFound ServingState = "NotFound"
-	// ServingStateLastGood: the flag does not compile there, and what was served last stays.
+	// ServingStateLastGood: the flag does not compile or does not fit there, and what was served last stays.
 	ServingStateLastGood ServingState = "LastGood"
 	// ServingStateKeyTaken: an older flag holds the key and is served instead.
 	ServingStateKeyTaken ServingState = "KeyTaken"

@@ -189,12 +189,12 @@ type FlagCounts struct {
 	// +required
 	Total int32 `json:"total"`
 
-	// pending is the number of flags with changes that are not published.
+	// pending is the number of flags with changes that are not published, those that do not fit included.
 	//
 	// +required
 	Pending int32 `json:"pending"`
 
-	// lastGood is the number of flags that did not compile and keep their last good form.
+	// lastGood is the number of flags that keep their last good form, because they do not compile or do not fit.
 	//
 	// +required
 	LastGood int32 `json:"lastGood"`

@@ -183,7 +183,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if s.hold > 0 {
 		return ctrl.Result{RequeueAfter: s.hold}, nil
 	}
-	s.state.records.drop(s.state.pending, s.state.isServed(), s.now)
+	s.state.records.drop(s.state.pending, s.state.isServed(), s.state.keeps, s.now)
 	s.state.report(r.Ledger, request.NamespacedName)
 	result := ctrl.Result{RequeueAfter: sooner(untilSilent(environment, s.now), untilThaw(environment, s.now))}
 	// Nor does anybody tell that the other environments of the namespace have come to serve less.

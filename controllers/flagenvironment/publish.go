@@ -101,7 +101,7 @@ func (r *Reconciler) act(ctx context.Context, s *scope, action Action) error {
 func (r *Reconciler) publishContent(ctx context.Context, s *scope, content publish.Content) error {
 	publishing := publishing{
 		before: servedContents(s.state.served), after: content.Contents, wanted: s.state.compiled.Contents(),
-		isWhole: content.Digest(s.environment.Spec.Datafile.Formats) == s.state.digest,
+		isWhole: content.Digest(s.environment.Spec.Datafile.Formats) == s.state.digest, keeps: s.state.keeps,
 	}
 	content.Brought = s.state.records.brought(publishing)
 	served, err := r.Publisher.Publish(ctx, s.environment, content, s.state.served)

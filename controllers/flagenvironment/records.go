@@ -10,6 +10,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -98,6 +99,9 @@ type publishing struct {
 	before, after, wanted *datafile.Contents
 	// isWhole is true where all of what is wanted is published, and nothing else.
 	isWhole bool
+	// keeps reports whether a flag, by its key, or an audience keeps its last good form, in which its changes are not. Nil
+	// means that none does.
+	keeps func(kind, name string) bool
 }
 
 // brings reports whether the publish serves an object as it was after the change of a record.
@@ -107,11 +111,11 @@ func (p publishing) brings(of history.Named, known *noted, record note) bool {
 		if samePart(p.before, p.after, known.key) {
 			return false
 		}
-		return record.isBrake || samePart(p.after, p.wanted, known.key)
+		return record.isBrake || samePart(p.after, p.wanted, known.key) && (p.keeps == nil || !p.keeps(flagKind, known.key))
 	case environmentKind:
 		return true
 	default: // All of what is wanted is served, unless flags are forced off in something older.
-		return p.isWhole
+		return p.isWhole && (p.keeps == nil || !p.keeps(of.Kind, of.Name))
 	}
 }
 
@@ -138,12 +142,15 @@ func (r *records) published(p publishing) {
 }
 
 // drop forgets the records that change nothing of what is served: those of flags that are served as wanted, those of
-// the environment, which has been reconciled, and the others where everything is served as wanted. It forgets objects
-// that have none left for so long that they are not seen again.
-func (r *records) drop(pending map[string]struct{}, isServed bool, now time.Time) {
+// the environment, which has been reconciled, and the others where everything is served as wanted. What keeps its last
+// good form still waits. It forgets objects that have none left for so long that they are not seen again.
+func (r *records) drop(pending map[string]struct{}, isServed bool, keeps func(kind, name string) bool, now time.Time) {
 	for of, known := range r.byObject {
 		_, isPending := pending[known.key]
-		if of.Kind == environmentKind || isServed || of.Kind == flagKind && !isPending {
+		switch {
+		case of.Kind == environmentKind,
+			of.Kind == flagKind && !isPending && !keeps(flagKind, known.key),
+			of.Kind != flagKind && isServed && !keeps(of.Kind, of.Name):
 			known.notes = nil
 		}
 		if len(known.notes) == 0 && now.Sub(known.until) > carriedAtMost {
@@ -152,13 +159,14 @@ func (r *records) drop(pending map[string]struct{}, isServed bool, now time.Time
 	}
 }
 
-// recall notes, after a restart, the records of pending flags that were moved to the history and that are newer than
-// what is served.
+// recall notes, after a restart, the records of flags that wait for a publish, or for what lets them be published, that
+// were moved to the history and that are newer than what is served.
 func (r *Reconciler) recall(ctx context.Context, s *scope) error {
 	if s.state.served == nil {
 		return nil // It is not known what is served: its name is taken, or a newer operator has written it.
 	}
-	for key := range s.state.pending {
+	waiting := sets.KeySet(s.state.pending).Insert(s.state.compiled.LastGood()...)
+	for key := range waiting {
 		for _, name := range s.state.compiled.FlagNames(key) {
 			if err := r.recallFlag(ctx, s, key, name, s.state.served.PublishedAt); err != nil {
 				return err

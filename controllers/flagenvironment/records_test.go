@@ -32,17 +32,22 @@ func TestRevisionBringsWhatItServes(t *testing.T) {
 		of                    history.Named
 		isBrake               bool
 		before, after, wanted map[string]string
-		isWhole, want         bool
+		isWhole, keeps, want  bool
 	}{
-		"a new flag":                         {flag, false, nil, on, on, true, true},
-		"a changed flag":                     {flag, false, off, on, on, true, true},
-		"a deleted flag":                     {flag, false, on, nil, nil, true, true},
-		"a flag that is served as it was":    {flag, false, on, on, on, true, false},
-		"a change that waits under a brake":  {flag, false, on, braked, off, false, false},
-		"the brake itself":                   {flag, true, on, braked, off, false, true},
-		"an audience":                        {staff, false, on, off, off, true, true},
-		"an audience, while a brake is used": {staff, false, on, braked, off, false, false},
-		"the environment":                    {production, false, on, off, off, true, true},
+		"a new flag":                         {flag, false, nil, on, on, true, false, true},
+		"a changed flag":                     {flag, false, off, on, on, true, false, true},
+		"a deleted flag":                     {flag, false, on, nil, nil, true, false, true},
+		"a flag that is served as it was":    {flag, false, on, on, on, true, false, false},
+		"a change that waits under a brake":  {flag, false, on, braked, off, false, false, false},
+		"the brake itself":                   {flag, true, on, braked, off, false, false, true},
+		"an audience":                        {staff, false, on, off, off, true, false, true},
+		"an audience, while a brake is used": {staff, false, on, braked, off, false, false, false},
+		"the environment":                    {production, false, on, off, off, true, false, true},
+		// The last good form is wanted then, so that it is served as wanted, whatever was edited.
+		"a brake of what does not fit":             {flag, true, on, braked, braked, true, true, true},
+		"a change that does not fit, with a brake": {flag, false, on, braked, braked, true, true, false},
+		"an audience that does not fit":            {staff, false, on, off, off, true, true, false},
+		"the environment, where flags do not fit":  {production, false, on, off, off, true, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			records := newRecords()
@@ -51,7 +56,7 @@ func TestRevisionBringsWhatItServes(t *testing.T) {
 				key = "pay"
 			}
 			records.add(tc.of, key, time.Now(), note{id: "a", isBrake: tc.isBrake}, true)
-			p := publishing{contentsWith(tc.before), contentsWith(tc.after), contentsWith(tc.wanted), tc.isWhole}
+			p := publishing{contentsWith(tc.before), contentsWith(tc.after), contentsWith(tc.wanted), tc.isWhole, func(string, string) bool { return tc.keeps }}
 			brought := records.brought(p)
 			if got := slices.Equal(brought[tc.of.String()], []string{"a"}); got != tc.want {
 				t.Errorf("it brings %v, want it: %t", brought, tc.want)
@@ -91,10 +96,14 @@ func TestRecordsThatChangeNothingAreDropped(t *testing.T) {
 	for name, tc := range map[string]struct {
 		pending  map[string]struct{}
 		isServed bool
+		kept     []string // The names of what keeps its last good form.
 		want     []history.Named
 	}{
-		"all is served":  {nil, true, nil},
-		"one flag waits": {pending, false, []history.Named{all[0], all[2]}},
+		"all is served":  {nil, true, nil, nil},
+		"one flag waits": {pending, false, nil, []history.Named{all[0], all[2]}},
+		"all that fits is served": {
+			nil, true, []string{flagKind + "/find", audienceKind + "/staff"}, []history.Named{all[1], all[2]},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			records := newRecords()
@@ -102,7 +111,9 @@ func TestRecordsThatChangeNothingAreDropped(t *testing.T) {
 				key := map[string]string{"checkout": "pay", "search": "find"}[of.Name]
 				records.add(of, key, time.Now(), note{id: "a"}, true)
 			}
-			records.drop(tc.pending, tc.isServed, time.Now())
+			records.drop(tc.pending, tc.isServed, func(kind, name string) bool {
+				return slices.Contains(tc.kept, kind+"/"+name)
+			}, time.Now())
 			maps.DeleteFunc(records.byObject, func(_ history.Named, known *noted) bool { return len(known.notes) == 0 })
 			if len(records.byObject) != len(tc.want) {
 				t.Fatalf("%d objects are left, want %v", len(records.byObject), tc.want)
@@ -127,8 +138,9 @@ func TestRecordsForgetObjects(t *testing.T) {
 	}
 	recent := history.Named{Kind: flagKind, Name: "recent"}
 	records.add(recent, "recent", now, note{id: "r"}, true)
-	records.drop(map[string]struct{}{"waiting": {}}, true, now)
-	records.drop(map[string]struct{}{"waiting": {}}, false, now)
+	keepsNone := func(string, string) bool { return false }
+	records.drop(map[string]struct{}{"waiting": {}}, true, keepsNone, now)
+	records.drop(map[string]struct{}{"waiting": {}}, false, keepsNone, now)
 	if records.byObject[recent] == nil {
 		t.Error("a record that its object still carries would be brought again")
 	}

@@ -5,6 +5,7 @@ package flagenvironment
 
 import (
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,8 +15,9 @@ import (
 )
 
 // servingState says in one word what an environment with that spec and status serves. What a person asked for comes
-// before what is wrong, unless it could not be done.
-func servingState(spec *v1alpha1.Publish, status *v1alpha1.FlagEnvironmentStatus) v1alpha1.PublishState {
+// before what is wrong, unless it could not be done. Unfit is how many of the pending flags no publish serves, because they
+// do not fit.
+func servingState(spec *v1alpha1.Publish, status *v1alpha1.FlagEnvironmentStatus, unfit int32) v1alpha1.PublishState {
 	isFalse := func(conditionType string) bool {
 		return meta.IsStatusConditionFalse(status.Conditions, conditionType)
 	}
@@ -32,7 +34,7 @@ func servingState(spec *v1alpha1.Publish, status *v1alpha1.FlagEnvironmentStatus
 	case isFalse(v1alpha1.CompiledCondition), isFalse(v1alpha1.FlagdPublishedCondition),
 		isFalse(v1alpha1.DeliveredCondition):
 		return v1alpha1.PublishStateDegraded
-	case spec.Mode == v1alpha1.PublishModeManual && (status.Flags.Pending > 0 || status.PublishedRevision == 0):
+	case spec.Mode == v1alpha1.PublishModeManual && (status.Flags.Pending > unfit || status.PublishedRevision == 0):
 		return v1alpha1.PublishStateAwaitingPublish
 	case isFalse(v1alpha1.PublishedCondition):
 		return v1alpha1.PublishStateDegraded
@@ -41,8 +43,8 @@ func servingState(spec *v1alpha1.Publish, status *v1alpha1.FlagEnvironmentStatus
 }
 
 // setState sets the state, and makes Ready name it where changes do not reach workloads by themselves.
-func setState(spec *v1alpha1.Publish, to *v1alpha1.FlagEnvironmentStatus) {
-	to.State = servingState(spec, to)
+func setState(spec *v1alpha1.Publish, to *v1alpha1.FlagEnvironmentStatus, unfit int32) {
+	to.State = servingState(spec, to, unfit)
 	to.SuspendUntil, to.SuspendReason = nil, ""
 	if spec.Suspend { // The spec keeps both after a freeze that has ended by itself.
 		to.SuspendUntil, to.SuspendReason = spec.SuspendUntil, spec.SuspendReason
@@ -51,19 +53,25 @@ func setState(spec *v1alpha1.Publish, to *v1alpha1.FlagEnvironmentStatus) {
 	if ready == nil || ready.Status != metav1.ConditionTrue {
 		return
 	}
-	var note string
+	var notes []string
 	switch to.State {
 	case v1alpha1.PublishStateFrozen:
-		note = fmt.Sprintf("publishing is suspended at revision %d%s", to.PublishedRevision, status.Suspension(spec))
+		notes = append(notes,
+			fmt.Sprintf("publishing is suspended at revision %d%s", to.PublishedRevision, status.Suspension(spec)))
 	case v1alpha1.PublishStatePinned:
-		note = fmt.Sprintf("revision %d is pinned", *spec.Revision)
+		notes = append(notes, fmt.Sprintf("revision %d is pinned", *spec.Revision))
 	case v1alpha1.PublishStateAwaitingPublish:
-		note = fmt.Sprintf("%d changed flags wait for a publish", to.Flags.Pending)
+		notes = append(notes, fmt.Sprintf("%d changed flags wait for a publish", to.Flags.Pending-unfit))
 	default:
-		return
 	}
-	if to.Flags.Pending > 0 && to.State != v1alpha1.PublishStateAwaitingPublish {
-		note += fmt.Sprintf(", and %d changed flags wait", to.Flags.Pending)
+	if waiting := to.Flags.Pending - unfit; waiting > 0 &&
+		(to.State == v1alpha1.PublishStateFrozen || to.State == v1alpha1.PublishStatePinned) {
+		notes = append(notes, fmt.Sprintf("%d changed flags wait", waiting))
 	}
-	ready.Message = "all conditions are True; " + note
+	if unfit > 0 {
+		notes = append(notes, fmt.Sprintf("the changes of %d flags do not fit", unfit))
+	}
+	if len(notes) > 0 {
+		ready.Message = "all conditions are True; " + strings.Join(notes, ", and ")
+	}
 }

@@ -19,6 +19,7 @@ func TestSetState(t *testing.T) {
 		spec        v1alpha1.Publish
 		revision    int64
 		pending     int32
+		unfit       int32
 		wrong       []string // Types of conditions that are False.
 		want        v1alpha1.PublishState
 		wantMessage string
@@ -51,6 +52,21 @@ func TestSetState(t *testing.T) {
 		"the first publish waits": {
 			spec: v1alpha1.Publish{Mode: manual}, wrong: []string{v1alpha1.PublishedCondition}, want: "AwaitingPublish",
 		},
+		"what waits does not fit": {
+			spec: v1alpha1.Publish{Mode: manual}, revision: 3, pending: 2, unfit: 2, want: "Serving",
+			wantMessage: "all conditions are True; the changes of 2 flags do not fit",
+		},
+		"some of what waits does not fit": {
+			spec: v1alpha1.Publish{Mode: manual}, revision: 3, pending: 3, unfit: 2, want: "AwaitingPublish",
+			wantMessage: "1 changed flags wait for a publish, and the changes of 2 flags do not fit",
+		},
+		"a draft without room": {
+			revision: 3, pending: 1, unfit: 1, want: "Serving", wantMessage: "True; the changes of 1 flags do not fit",
+		},
+		"a draft without room under a freeze": {
+			spec: v1alpha1.Publish{Suspend: true}, revision: 3, pending: 1, unfit: 1, want: "Frozen",
+			wantMessage: "publishing is suspended at revision 3, and the changes of 1 flags do not fit",
+		},
 		"nothing waits":            {spec: v1alpha1.Publish{Mode: manual}, revision: 3, want: "Serving"},
 		"nothing can be published": {wrong: []string{v1alpha1.PublishedCondition}, want: "Degraded"},
 	} {
@@ -65,7 +81,7 @@ func TestSetState(t *testing.T) {
 				status.Conditions = append(status.Conditions, metav1.Condition{Type: wrong, Status: metav1.ConditionFalse})
 			}
 			status.Conditions = append(status.Conditions, ready)
-			setState(&tc.spec, status)
+			setState(&tc.spec, status, tc.unfit)
 			if status.State != tc.want {
 				t.Errorf("kubectl get ffe shows %s, want %s", status.State, tc.want)
 			}

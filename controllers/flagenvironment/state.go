@@ -6,6 +6,7 @@ package flagenvironment
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -148,6 +149,28 @@ func (s *state) revision() int64 {
 		return 0
 	}
 	return s.served.Revision
+}
+
+// unfit are the keys of flags of which changes are not published for want of room, in order.
+func (s *state) unfit() []string {
+	if s.compiled == nil || s.stopped {
+		return nil
+	}
+	flags, _ := s.compiled.TooLarge()
+	flags = append(flags, s.compiled.LeftOut()...)
+	slices.Sort(flags)
+	return flags
+}
+
+// keeps reports whether a flag, by its key, or an audience keeps its last good form.
+func (s *state) keeps(kind, name string) bool {
+	switch {
+	case s.compiled == nil:
+		return false
+	case kind == flagKind:
+		return s.compiled.IsLastGood(name)
+	}
+	return kind == audienceKind && s.compiled.IsLastGoodAudience(name)
 }
 
 // isServed reports whether all of what is compiled is served, and nothing else.

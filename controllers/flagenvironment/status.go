@@ -85,10 +85,9 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 		summary := s.state.compiled.Summary()
 		to.Flags = v1alpha1.FlagCounts{
 			Total:    int32(summary.Total),
-			LastGood: int32(len(summary.LastGood)),
+			LastGood: int32(len(s.state.compiled.LastGood())),
 		}
-		tooLarge, _ := s.state.compiled.TooLarge()
-		pending := slices.AppendSeq(tooLarge, maps.Keys(s.state.pending))
+		pending := slices.AppendSeq(s.state.unfit(), maps.Keys(s.state.pending))
 		slices.Sort(pending)
 		pending = slices.Compact(pending)
 		to.Flags.Pending = int32(len(pending))
@@ -117,7 +116,7 @@ func computeStatus(s *scope, problem error, to *v1alpha1.FlagEnvironmentStatus) 
 			strings.Join(s.environment.Finalizers, ", ")))
 	}
 	spec := s.environment.Spec.Publish.At(s.now)
-	setState(&spec, to)
+	setState(&spec, to, int32(len(s.state.unfit())))
 }
 
 // setDelivered says what the delivery controller has reported. Between a publish and the report on it, the last report
@@ -272,7 +271,7 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 	case spec.Revision != nil:
 		set(true, v1alpha1.PinnedReason, pinnedMessage(served))
 	case served.Digest == s.state.digest:
-		set(true, v1alpha1.PublishedReason, fmt.Sprintf("revision %d is served%s", served.Revision, fullness(s)))
+		set(true, v1alpha1.PublishedReason, fmt.Sprintf("revision %d is served%s%s", served.Revision, fullness(s), unfitMessage(s)))
 	case spec.Suspend:
 		set(
 			true,
@@ -322,6 +321,14 @@ func fullness(s *scope) string {
 	size := s.state.served.Files.Only(s.environment.Spec.Datafile.Formats).Bytes()
 	if percent := size * 100 / datafile.MaxConfigMapBytes; percent >= validation.DatafileWarningPercent {
 		return fmt.Sprintf("; it takes %d %% of what a ConfigMap holds: archive flags or split the project", percent)
+	}
+	return ""
+}
+
+// unfitMessage tells whoever waits for a publish that changes are not part of what is served.
+func unfitMessage(s *scope) string {
+	if unfit := s.state.unfit(); len(unfit) > 0 {
+		return fmt.Sprintf("; without the changes of %d flags that do not fit: %s", len(unfit), firstOf(unfit))
 	}
 	return ""
 }

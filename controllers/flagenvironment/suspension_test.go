@@ -68,7 +68,7 @@ func TestColumnsOfAFreeze(t *testing.T) {
 		reason string
 	}{{end.Add(-time.Second), "black friday"}, {end.Time, ""}} {
 		at := spec.At(tc.now)
-		setState(&at, to)
+		setState(&at, to, 0)
 		if to.SuspendReason != tc.reason || (to.SuspendUntil != nil) != (tc.reason != "") {
 			t.Errorf("at %s the columns say %q until %v", tc.now, to.SuspendReason, to.SuspendUntil)
 		}

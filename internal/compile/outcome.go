@@ -110,6 +110,23 @@ func (e *Environment) Summary() Summary {
 	return summary
 }
 
+// LastGood returns the keys of all flags whose current form is not in the contents, be it that they are wrong or that they
+// do not fit, in order.
+func (e *Environment) LastGood() []string { return e.unsettled.sorted() }
+
+// IsLastGood reports whether the current form of the flag that holds the key is not in the contents.
+func (e *Environment) IsLastGood(key string) bool {
+	_, is := e.unsettled[key]
+	return is
+}
+
+// IsLastGoodAudience reports whether the current form of an audience is not in the contents, though flags refer to it.
+func (e *Environment) IsLastGoodAudience(name string) bool {
+	_, isStagedOut := e.stagedOutAudiences[name]
+	_, isBroken := e.brokenAudiences[name]
+	return isStagedOut || isBroken
+}
+
 // message says what is missing.
 func (r *reference) message() string {
 	return fmt.Sprintf(

@@ -37,7 +37,7 @@ var (
 	flags         = ofEnvironment("flags", "The flags of the environment.")
 	pendingFlags  = ofEnvironment("pending_flags", "Flags with changes that are not published.")
 	pendingAge    = ofEnvironment("pending_seconds", "How long ago the first of the pending flags was last changed.")
-	lastGood      = ofEnvironment("last_good_flags", "Flags that do not compile and keep their last good form.")
+	lastGood      = ofEnvironment("last_good_flags", "Flags that keep their last good form, where any of them does not compile.")
 	published     = ofEnvironment("published", "1 where the condition Published is True, else 0.", "reason")
 	compiled      = ofEnvironment("compiled", "1 where the condition Compiled is True, else 0.", "reason")
 	delivered     = ofEnvironment("delivered", "0 where the condition Delivered is False, else 1.")
@@ -152,6 +152,15 @@ func seriesOf(environment *v1alpha1.FlagEnvironment, now time.Time) *series {
 	return s
 }
 
+// notCompiled is how many flags keep their last good form, and 0 where all of them compile: nobody has to mend what only
+// does not fit.
+func notCompiled(status *v1alpha1.FlagEnvironmentStatus) int32 {
+	if meta.IsStatusConditionTrue(status.Conditions, v1alpha1.CompiledCondition) {
+		return 0
+	}
+	return status.Flags.LastGood
+}
+
 // send sends the series.
 func (s *series) send(to chan<- prometheus.Metric, now time.Time) {
 	status := &s.environment.Status
@@ -162,7 +171,7 @@ func (s *series) send(to chan<- prometheus.Metric, now time.Time) {
 	gauge(revision, float64(status.PublishedRevision))
 	gauge(flags, float64(status.Flags.Total))
 	gauge(pendingFlags, float64(status.Flags.Pending))
-	gauge(lastGood, float64(status.Flags.LastGood))
+	gauge(lastGood, float64(notCompiled(status)))
 	gauge(datafileBytes, float64(status.Datafile.Bytes))
 	age := time.Duration(0)
 	if !s.pendingSince.IsZero() {

@@ -104,6 +104,16 @@ func TestWhatIsServedOfAnEnvironment(t *testing.T) {
 				"last_good_flags": 2, "published WriteFailed": 0, "compiled LastGood": 0, "delivered": 0, "sealed": 0,
 			},
 		},
+		// Whoever is called by the alert on flags that do not compile has nothing to mend.
+		"drafts that do not fit": {
+			status: v1alpha1.FlagEnvironmentStatus{
+				Flags: v1alpha1.FlagCounts{LastGood: 2, Pending: 2}, PendingFlags: []string{"new", "old"},
+				Conditions: []metav1.Condition{
+					{Type: v1alpha1.CompiledCondition, Status: metav1.ConditionTrue, Reason: v1alpha1.CompiledReason},
+				},
+			},
+			want: map[string]float64{"pending_flags": 2, "pending_seconds": 3600, "compiled Compiled": 1},
+		},
 		"pending": {
 			status: v1alpha1.FlagEnvironmentStatus{
 				Flags: v1alpha1.FlagCounts{Pending: 3}, PendingFlags: []string{"deleted", "new", "old"},

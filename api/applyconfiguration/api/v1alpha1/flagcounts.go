@@ -12,9 +12,9 @@ package v1alpha1
 type FlagCountsApplyConfiguration struct {
 	// total is the number of unarchived flags that hold their key.
 	Total *int32 `json:"total,omitempty"`
-	// pending is the number of flags with changes that are not published.
+	// pending is the number of flags with changes that are not published, those that do not fit included.
 	Pending *int32 `json:"pending,omitempty"`
-	// lastGood is the number of flags that did not compile and keep their last good form.
+	// lastGood is the number of flags that keep their last good form, because they do not compile or do not fit.
 	LastGood *int32 `json:"lastGood,omitempty"`
 }
 
