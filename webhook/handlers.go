@@ -42,6 +42,9 @@ func (m *mutating[T, P]) handle(ctx context.Context, request admission.Request) 
 	}
 	environment, isEnvironment := any(object).(*v1alpha1.FlagEnvironment)
 	var warnings []string
+	if warning := staysOff(&request, object); warning != "" {
+		warnings = append(warnings, validation.Warning(warning))
+	}
 	if rules, is := any(m.rules).(*flagEnvironments); is && isEnvironment {
 		warning, err := rules.keepProduction(ctx, &request, environment)
 		if err != nil {
