@@ -112,6 +112,22 @@ var _ = Describe("Tools that manage flags", func() {
 		Expect(object(missing)["detail"]).To(ContainSubstring("condition"))
 	})
 
+	It("are told of mistakes in PostHog's words", func() {
+		s := openShop()
+		s.create(`{"key": "here", "filters": {"groups": [{}]}}`)
+		for property, says := range map[string]string{
+			`"operator": "gt", "value": "x"`:           "operator gt: must be a decimal number",
+			`"operator": "regex", "value": "("`:        "operator regex: must be a regular expression",
+			`"operator": "semver_gte", "value": "x"`:   "operator semver_gte: must be a semantic version",
+			`"operator": "semver_tilde", "value": "1"`: `operator "semver_tilde" is not possible here; these are: is_set, is_not_set, in,`,
+		} {
+			answer := world.Call(s.editor, http.MethodPatch, s.flags+"/here",
+				`{"filters": {"groups": [{"properties": [{"key": "a", `+property+`}]}]}}`)
+			Expect(answer.Status).To(Equal(http.StatusUnprocessableEntity), property)
+			Expect(object(answer)["detail"]).To(ContainSubstring(says))
+		}
+	})
+
 	It("write payloads of any JSON, and no variants as null", func() {
 		s := openShop()
 		flag := s.create(

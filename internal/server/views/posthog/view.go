@@ -67,7 +67,7 @@ func New(deps server.Deps) *server.View {
 		"application/json",
 		lookup.NewFailure,
 	)
-	shell.TrailingSlash, shell.Around = true, clients.ForClients
+	shell.TrailingSlash, shell.Around, shell.Words = true, clients.ForClients, filters.Words()
 	v.registerFlags(shell)
 	v.registerActions(shell)
 	asked.Register(shell)

@@ -65,7 +65,9 @@ func condition(property *Property) (found v1alpha1.Condition, field string, err 
 	default:
 		var known bool
 		if found.Operator, known = ordered[operator]; !known {
-			return found, "operator", fmt.Errorf("operator %q is not possible here", operator)
+			return found, "operator", fmt.Errorf(
+				"operator %q is not possible here; these are: %s", operator, strings.Join(propertyOperators(), ", "),
+			)
 		}
 		found.Values = []string{text}
 	}

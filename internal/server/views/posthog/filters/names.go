@@ -76,3 +76,14 @@ func RenameField(path string) string {
 	}
 	return path
 }
+
+// Words are PostHog's words for those of the Kinds in messages.
+func Words() *strings.Replacer {
+	var pairs []string
+	for operator, word := range same {
+		for _, end := range []string{" ", ":"} { // So that no operator is taken for the beginning of another.
+			pairs = append(pairs, "operator "+string(operator)+end, "operator "+word+end)
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
