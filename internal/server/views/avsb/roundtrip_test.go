@@ -95,6 +95,9 @@ var _ = Describe("A mistake", func() {
 			{http.MethodPatch, "/flags/new_checkout", `{"Name": "x"}`, http.StatusUnprocessableEntity, "Name: unexpected property"},
 			{http.MethodPatch, "/flags/new_checkout", `{"name": null}`, http.StatusUnprocessableEntity, "name: null is not a value"},
 			{http.MethodPatch, "/flags/new_checkout/envs/staging", `{"enabled": null}`, http.StatusUnprocessableEntity, "enabled: null is not a value"},
+			{http.MethodPut, "/flags/new_checkout/variations",
+				`{"variations": [{"id": "on", "key": "off", "value": "true"}, {"id": "off", "key": "off", "value": "false"}]}`,
+				http.StatusUnprocessableEntity, `the request breaks a rule: variations[1].key: key "off" is there twice`},
 			{http.MethodGet, "/flags?page=2", "", http.StatusBadRequest, "page: there is no such parameter here"},
 		} {
 			By(tc.method + " " + tc.path + " " + tc.body)

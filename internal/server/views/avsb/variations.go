@@ -64,6 +64,13 @@ func readVariations(
 		variation.Key, variation.Value = input.Key, value
 		variations = append(variations, variation)
 	}
+	for i := range variations {
+		if slices.ContainsFunc(variations[:i], func(before v1alpha1.Variation) bool { return before.Key == variations[i].Key }) {
+			mistakes = append(mistakes, server.FieldError{
+				Field: fmt.Sprintf("variations[%d].key", i), Message: fmt.Sprintf("key %q is there twice", variations[i].Key),
+			})
+		}
+	}
 	if len(mistakes) > 0 {
 		return nil, nil, server.Invalid(mistakes...)
 	}
