@@ -315,7 +315,7 @@ var _ = Describe("Warnings", func() {
 			warned.take(),
 		).To(
 			HaveExactElements(
-				`spec.archived: required by "checkout", for which an archived flag is a prerequisite that is not met`,
+				`spec.archived: required by "checkout", for which an archived flag is a prerequisite that is not met; remove it there first`,
 				HavePrefix("the flag is archived: "),
 			),
 		)

@@ -108,7 +108,11 @@ type Rename func(path string) string
 func fromList(mistakes field.ErrorList, rename Rename) *Error {
 	fields := make([]FieldError, 0, len(mistakes))
 	for _, mistake := range mistakes {
-		fields = append(fields, FieldError{Field: rename(mistake.Field), Message: mistake.ErrorBody()})
+		message := mistake.ErrorBody()
+		if mistake.Type == field.ErrorTypeInvalid && mistake.BadValue == any(field.OmitValueType{}) && mistake.Detail != "" {
+			message = mistake.Detail // There is no value of which its type would tell.
+		}
+		fields = append(fields, FieldError{Field: rename(mistake.Field), Message: message})
 	}
 	return Invalid(fields...)
 }

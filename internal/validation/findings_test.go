@@ -113,7 +113,7 @@ func TestFeatureFlagFindings(t *testing.T) {
 		"archiving a flag that others require": {
 			others: flags{other("b").Prerequisite("x", "on").Obj(), other("a").Prerequisite("x", "on").Obj(), other("c").Archived().Prerequisite("x", "on").Obj()},
 			old:    mine().Obj(), flag: mine().Archived(),
-			want: []string{`REST refuses spec.archived: required by "a", "b", for which an archived flag is a prerequisite that is not met`},
+			want: []string{`REST refuses spec.archived: required by "a", "b", for which an archived flag is a prerequisite that is not met; remove it there first`},
 		},
 		"editing a flag that is archived though required": {
 			others: flags{other("a").Prerequisite("x", "on").Obj()}, old: mine().Archived().Obj(), flag: described("new").Archived(),

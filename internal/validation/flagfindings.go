@@ -184,7 +184,7 @@ func (f *flagFinder) required(ctx context.Context) error {
 		f.add(
 			ArchivedButRequired,
 			specPath.Child("archived"),
-			"required by %s, for which an archived flag is a prerequisite that is not met",
+			"required by %s, for which an archived flag is a prerequisite that is not met; remove it there first",
 			joinQuoted(all),
 		)
 	}
