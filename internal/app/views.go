@@ -73,7 +73,7 @@ func Mount(mgr ctrl.Manager, srv *server.Server, seal *ownership.Seal) error {
 		posthog.New(deps),
 	)
 	ofrep.Mount(srv, datafiles, evaluations, clock.RealClock{})
-	flagd.Mount(srv, datafiles, clock.RealClock{})
+	flagd.Mount(srv, datafiles, evaluations, clock.RealClock{})
 	byKey := sdk.NewHandler(datafiles, clock.RealClock{}, srv.LimitAddress)
 	srv.Handle("/api/sdk/datafile/", byKey)
 	srv.Handle("/api/sdk/stream/", srv.Stream(byKey))

@@ -6,6 +6,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
@@ -39,6 +40,10 @@ type Revision struct {
 	document             *Document // Without Native, where it is packed.
 	engine, clientEngine *evaluate.Engine
 	downloads            downloads
+	// prints are those of all flags.
+	prints func() map[string]flagPrint
+	// changes are what ChangesSince returned, by the revision before.
+	changes sync.Map
 }
 
 // Seen is the digest of what a kind of key may see of the revision, and empty where nothing was published yet. For
@@ -55,7 +60,11 @@ func (r *Revision) Seen(kind KeyKind) string {
 }
 
 // unpublished is the revision of an environment of which nothing was read yet.
-var unpublished = &Revision{engine: &evaluate.Engine{}, clientEngine: &evaluate.Engine{}}
+var unpublished = &Revision{
+	engine:       &evaluate.Engine{},
+	clientEngine: &evaluate.Engine{},
+	prints:       func() map[string]flagPrint { return nil },
+}
 
 // newRevision prepares a document. It fails where the document is broken, or is not that of the environment.
 func newRevision(project, environment string, document *Document) (*Revision, error) {
@@ -87,6 +96,7 @@ func newRevision(project, environment string, document *Document) (*Revision, er
 		engine:       engine,
 		clientEngine: engine.Without(datafile.Server),
 		downloads:    newDownloads(parsed.Revision, &held),
+		prints:       prints(&held),
 	}, nil
 }
 
@@ -96,6 +106,14 @@ func (r *Revision) Engine() *evaluate.Engine { return r.engine }
 // ClientEngine evaluates the flags whose runtime is Client or All. The others decide as prerequisites all the same, so
 // that every flag has the same answer under both kinds of keys.
 func (r *Revision) ClientEngine() *evaluate.Engine { return r.clientEngine }
+
+// EngineOf evaluates the flags that a kind of key may see.
+func (r *Revision) EngineOf(kind KeyKind) *evaluate.Engine {
+	if kind == ClientKey {
+		return r.clientEngine
+	}
+	return r.engine
+}
 
 // is reports whether the revision was made of a document with the same contents, which is compressed as it is.
 func (r *Revision) is(document *Document) bool {

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 
+	"buf.build/gen/go/open-feature/flagd/connectrpc/go/flagd/evaluation/v1/evaluationv1connect"
+	"buf.build/gen/go/open-feature/flagd/connectrpc/go/flagd/evaluation/v2/evaluationv2connect"
 	"buf.build/gen/go/open-feature/flagd/connectrpc/go/flagd/sync/v1/syncv1connect"
 	"connectrpc.com/connect"
 	"k8s.io/utils/clock"
@@ -34,14 +36,15 @@ type Datafiles interface {
 
 // handler is what the services stand on.
 type handler struct {
-	server *server.Server
-	store  Datafiles
-	clock  clock.WithTicker
+	server  *server.Server
+	store   Datafiles
+	counter Counter
+	clock   clock.WithTicker
 }
 
-// Mount adds the services to server.
-func Mount(srv *server.Server, datafiles Datafiles, clock clock.WithTicker) {
-	h := &handler{server: srv, store: datafiles, clock: clock}
+// Mount adds the services to server. Evaluations are counted by counter.
+func Mount(srv *server.Server, datafiles Datafiles, counter Counter, clock clock.WithTicker) {
+	h := &handler{server: srv, store: datafiles, counter: counter, clock: clock}
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(maxMessage),
 		connect.WithCodec(binaryCodec{}),
@@ -50,16 +53,26 @@ func Mount(srv *server.Server, datafiles Datafiles, clock clock.WithTicker) {
 		connect.WithCompression("gzip", nil, nil), // What is unpacked would not be counted.
 	}
 	h.mount(syncv1connect.NewFlagSyncServiceHandler(&syncService{h}, options...))
-	srv.Handle(syncv1connect.FlagSyncServiceSyncFlagsProcedure, srv.Stream(
-		h.exchanges(connect.NewServerStreamHandler(
-			syncv1connect.FlagSyncServiceSyncFlagsProcedure, (&syncService{h}).SyncFlags, options...,
-		)),
-	))
+	h.mount(evaluationv1connect.NewServiceHandler(&evaluationV1{h}, options...))
+	h.mount(evaluationv2connect.NewServiceHandler(&evaluationV2{h}, options...))
+}
+
+// streams are the methods whose answers have no end of their own.
+var streams = []string{
+	syncv1connect.FlagSyncServiceSyncFlagsProcedure,
+	evaluationv1connect.ServiceEventStreamProcedure,
+	evaluationv2connect.ServiceEventStreamProcedure,
 }
 
 // mount adds a service under its path.
 func (h *handler) mount(path string, service http.Handler) {
-	h.server.Handle(path, h.exchanges(service))
+	handler := h.exchanges(service)
+	h.server.Handle(path, handler)
+	for _, stream := range streams {
+		if strings.HasPrefix(stream, path) {
+			h.server.Handle(stream, h.server.Stream(handler))
+		}
+	}
 }
 
 // exchange is a request and its answer, for what a service needs beside messages.

@@ -12,7 +12,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -25,6 +28,7 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 	"github.com/jackstaff-dev/jackstaff/internal/server/flagd"
+	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
 // served is a server that listens with TLS, whose store holds production of shop. Its API server is away.
@@ -38,10 +42,23 @@ type served struct {
 	stop context.CancelFunc
 	// http2 and http1 are clients of the two versions.
 	http2, http1 *http.Client
+	// evaluations is how many were counted.
+	evaluations atomic.Int64
+}
+
+// Evaluated counts an evaluation.
+func (s *served) Evaluated(*store.Environment, *evaluate.Result, map[string]any, time.Time) {
+	s.evaluations.Add(1)
 }
 
 // serve starts a server with the keys sdk_a and cli_a.
 func serve(t *testing.T, options server.Options) *served {
+	t.Helper()
+	return serveAt(t, options, clock.RealClock{})
+}
+
+// serveAt is serve with another clock of streams and evaluations.
+func serveAt(t *testing.T, options server.Options, streams clock.WithTicker) *served {
 	t.Helper()
 	away, err := cluster.New(&rest.Config{Host: "https://127.0.0.1:1"}, func(o *cluster.Options) {
 		o.MapperProvider = func(*rest.Config, *http.Client) (meta.RESTMapper, error) {
@@ -61,7 +78,7 @@ func serve(t *testing.T, options server.Options) *served {
 	if s.Server, err = server.New(away, options); err != nil {
 		t.Fatal(err)
 	}
-	flagd.Mount(s.Server, read{s.store}, clock.RealClock{})
+	flagd.Mount(s.Server, read{s.store}, s, streams)
 	s.set(nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
@@ -129,7 +146,7 @@ func revision(number int64, flags string, padding int) *store.Document {
 			flags,
 			number,
 		),
-		Flagd: fmt.Appendf(nil, `{"flags":{},"metadata":{"revision":%d}}%*s`, number, padding, ""),
+		Flagd: fmt.Appendf(nil, `{"flags":{},"metadata":{"revision":%d}}%s`, number, strings.Repeat(" ", padding)),
 	}
 }
 

@@ -24,8 +24,8 @@ const (
 	writeTimeout = 10 * time.Second
 	// partSize is how much is written in that time, in bytes.
 	partSize = 256 << 10
-	// recheck is how often a stream asks whether its token is still valid.
-	recheck = 15 * time.Second
+	// heartbeat is how often a stream shows that it is alive, and asks whether its token is still valid.
+	heartbeat = 15 * time.Second
 )
 
 // syncService is flagd.sync.v1.FlagSyncService: it gives whole flagd files. Its context is always empty: attributes
@@ -90,45 +90,59 @@ func (s *syncService) SyncFlags(
 		return err
 	}
 	sent := ""
-	return s.follow(ctx, from, func() error {
+	return s.follow(ctx, from, following{changed: func() (time.Time, error) {
 		revision, file, err := from.environment.FlagdFile(from.kind)
 		if errors.Is(err, store.ErrUnpublished) {
-			return nil // It comes.
+			return time.Time{}, nil // It comes.
 		}
 		if err != nil {
-			return refuse(ctx, err)
+			return time.Time{}, refuse(ctx, err)
 		}
 		if seen := revision.Seen(from.kind); seen != sent {
 			sent = seen
-			return s.send(x, stream, file)
+			return time.Time{}, s.send(x, stream, file)
 		}
-		return nil
-	})
+		return time.Time{}, nil
+	}})
 }
 
-// follow calls changed at once and at each change of what is served, until it fails, the stream is not allowed any
-// more, or the context ends.
-func (h *handler) follow(ctx context.Context, from *origin, changed func() error) error {
-	var ask <-chan time.Time
-	if from.token != "" {
-		ticker := h.clock.NewTicker(recheck)
-		defer ticker.Stop()
-		ask = ticker.C()
-	}
-	asked := false
+// following is what a stream does.
+type following struct {
+	// changed is called at once, at each change of what is served, and at the instant that it returned last, if any.
+	changed func() (until time.Time, err error)
+	// beat is called now and then, so that nobody takes the stream for dead. It may be nil.
+	beat func() error
+}
+
+// follow does what a stream does until it fails, the stream is not allowed any more, or the context ends.
+func (h *handler) follow(ctx context.Context, from *origin, does following) error {
+	ticker := h.clock.NewTicker(heartbeat)
+	defer ticker.Stop()
+	ticked := false
 	for {
 		next := from.environment.Changed()
-		if err := h.stillOpen(ctx, from, asked); err != nil {
+		if err := h.stillOpen(ctx, from, ticked); err != nil {
 			return refuse(ctx, err)
 		}
-		if err := changed(); err != nil {
+		until, err := does.changed()
+		if err != nil {
 			return err
 		}
-		asked = false
+		if ticked && does.beat != nil {
+			if err := does.beat(); err != nil {
+				return err
+			}
+		}
+		var instant <-chan time.Time
+		if !until.IsZero() {
+			instant = h.clock.After(until.Sub(h.clock.Now()))
+		}
+		ticked = false
 		select {
 		case <-next:
-		case <-ask:
-			asked = true
+		case <-instant:
+		case <-ticker.C():
+			ticked = true
 		case <-ctx.Done():
 			return nil
 		}

@@ -234,7 +234,7 @@ func TestRevokedKeyEndsItsStream(t *testing.T) {
 // A client that does not read while many revisions are published gets what was under way, and then the newest.
 func TestSlowReaderGetsTheNewest(t *testing.T) {
 	s := serve(t, server.Options{})
-	const size, newest = 6 << 20, 20 // More than HTTP/2 and the sockets hold.
+	const size, newest = 5 << 20, 5 // More than HTTP/2 and the sockets hold.
 	s.set(revision(1, plainFlag, size))
 	stream := s.sync(s.http2, connect.WithGRPC(), withKey("sdk_a"))
 	for number := int64(2); number <= newest; number++ {
