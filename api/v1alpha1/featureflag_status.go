@@ -61,8 +61,10 @@ type FeatureFlagStatus struct {
 	// +kubebuilder:validation:MaxLength=8192
 	Summary string `json:"summary,omitempty"`
 
-	// pending is the number of environments in which this flag has changes that are not published.
+	// pending is the number of environments in which this flag has changes that are not published, or that do not fit.
+	// Defaults to 0, so that the column PENDING is never empty.
 	//
+	// +kubebuilder:default=0
 	// +optional
 	Pending int32 `json:"pending"`
 

@@ -377,6 +377,7 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: pending
       type:
         scalar: numeric
+      default: 0
     - name: phase
       type:
         namedType: com.github.jackstaff-dev.jackstaff.api.v1alpha1.Phase

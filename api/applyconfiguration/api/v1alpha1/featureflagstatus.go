@@ -23,7 +23,8 @@ type FeatureFlagStatusApplyConfiguration struct {
 	// summary lists what each environment serves, and what is wanted where that differs, such as
 	// "production=on→off (frozen) staging=mixed".
 	Summary *string `json:"summary,omitempty"`
-	// pending is the number of environments in which this flag has changes that are not published.
+	// pending is the number of environments in which this flag has changes that are not published, or that do not fit.
+	// Defaults to 0, so that the column PENDING is never empty.
 	Pending *int32 `json:"pending,omitempty"`
 	// lastChangedTime is when the spec, or in which environments the flag is forced off, last changed.
 	LastChangedTime *v1.Time `json:"lastChangedTime,omitempty"`
