@@ -190,6 +190,38 @@ func TestAFrozenFlagSaysWhyAndUntilWhen(t *testing.T) {
 	}
 }
 
+// Whoever asks since when a flag is off must not be told a revision in which it was on: what somebody served without the
+// operator, or a publish right before the operator ended, is in no ledger.
+func TestTheRevisionIsOneInWhichTheFlagWasServedSo(t *testing.T) {
+	for name, tc := range map[string]struct {
+		before *datafile.Flag
+		entry  int64
+		want   int64
+	}{
+		"as the status says":                  {off, 0, 2},
+		"switched off while nobody looked":    {on, 0, 7},
+		"switched off by a revision we know":  {on, 6, 6},
+		"the status says nothing of revision": {nil, 0, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s *scope
+			to := statusOf(struct{ wanted, served *datafile.Flag }{off, off}, func(made *scope, e *environment) {
+				e.entry.Revision, s = tc.entry, made
+			})
+			to.ObservedGeneration, to.Environments = s.flag.Generation, nil
+			if tc.before != nil {
+				to.Environments = []v1alpha1.EnvironmentState{{
+					Name: "production", Served: &v1alpha1.ServedState{Enabled: tc.before.Enabled, Revision: 2},
+				}}
+			}
+			computeStatus(s, time.Hour, &to)
+			if got := to.Environments[0].Served.Revision; got != tc.want {
+				t.Errorf("the flag is off since revision %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
 // A freeze with an end is over without an edit. A flag that nobody looks at then says for ever that it is frozen, and waits
 // for a thaw that has been.
 func TestTheEndOfAFreezeIsLookedAt(t *testing.T) {

@@ -60,8 +60,8 @@ func setStates(s *scope, isNew bool, to *v1alpha1.FeatureFlagStatus) {
 }
 
 // publishedRevision is the revision that changed the flag's part last. Where that was before the operator started, the
-// status knows it; where even the status does not, for it speaks of an older generation, the flag is in what is served
-// now.
+// status knows it; where even the status does not, for it speaks of an older generation or of what is not served any more,
+// such as before a break glass, the flag is in what is served now.
 func publishedRevision(environment *environment, before []v1alpha1.EnvironmentState, isNew bool) int64 {
 	if environment.entry.Revision > 0 {
 		return environment.entry.Revision
@@ -72,6 +72,9 @@ func publishedRevision(environment *environment, before []v1alpha1.EnvironmentSt
 		func(state v1alpha1.EnvironmentState) bool { return state.Name == environment.Name },
 	); i >= 0 && before[i].Served != nil {
 		known = before[i].Served.Revision
+		if served := environment.entry.Served; served != nil && before[i].Served.Enabled != served.Enabled {
+			return environment.facts.Revision
+		}
 	}
 	isServed := environment.known && !environment.entry.Pending && environment.entry.Outcome.Form != nil
 	if isServed && (known == 0 || isNew) {

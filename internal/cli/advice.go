@@ -7,6 +7,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
 )
 
 // target is the project that a command has acted on. It makes the command lines that messages advise, which act on the
@@ -83,6 +86,15 @@ func (t target) endBreakGlass(environment string) string {
 // toggle switches a flag, as the flags say.
 func (t target) toggle(key, environment string, flags ...string) string {
 	return t.command([]string{"toggle", key}, append([]string{"-e", environment}, flags...)...)
+}
+
+// untilThen says what else changes wait for than the end of a break glass. A pin takes its place at once.
+func untilThen(at target, environment *v1alpha1.FlagEnvironment, now time.Time) string {
+	spec := environment.Spec.Publish.At(now)
+	if commands := ends(at, environment, &spec); commands != "" && spec.Revision == nil {
+		return " and " + commands + ", brakes at once"
+	}
+	return ""
 }
 
 // plainWord matches what a shell leaves as it is.

@@ -269,7 +269,7 @@ func (a *App) endBreakGlass(
 		return err
 	}
 	if o.output != jsonOutput {
-		a.printEnd(served, mark, effects)
+		a.printEnd(served, mark, untilThen(c.target(), environment, a.Clock.Now()), effects)
 	}
 	if err := o.refuse(a, notTakenOver(environment, marked)); err != nil {
 		return err
@@ -313,12 +313,13 @@ func (a *App) endBreakGlass(
 }
 
 // printEnd says who served what without the operator, and what changes when that ends.
-func (a *App) printEnd(served *corev1.ConfigMap, mark ownership.BreakGlass, effects []string) {
+func (a *App) printEnd(served *corev1.ConfigMap, mark ownership.BreakGlass, until string, effects []string) {
 	a.printf(
-		"%s served revision %d without the operator %s ago; after that\n",
+		"%s served revision %d without the operator %s ago; after that%s\n",
 		mark.Actor,
 		ownership.RevisionOf(served),
 		a.age(mark.At),
+		until,
 	)
 	for _, effect := range effects {
 		a.printf("  %s\n", effect)

@@ -36,6 +36,11 @@ func TestToggleNamesAllThatAChangeWaitsFor(t *testing.T) {
 			environment := builders.MakeEnvironment("production", "shop").Obj()
 			environment.Spec.Publish = tc.publish
 			got := whyUnpublished(target{namespace: "shop"}, environment, "payments", false, time.Now())
+			until := untilThen(target{namespace: "shop"}, environment, time.Now())
+			if wants := tc.want != "" && tc.publish.Revision == nil; (until != "") != wants ||
+				wants && !strings.Contains(until, strings.TrimSuffix(tc.want, ".")+", brakes at once") {
+				t.Errorf("the end of a break glass names %q", until)
+			}
 			if (got == "") != (tc.want == "") || !strings.HasSuffix(got, tc.want) {
 				t.Errorf("it says %q, want %q at its end", got, tc.want)
 			}
