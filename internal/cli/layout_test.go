@@ -92,6 +92,9 @@ func TestTestHints(t *testing.T) {
 		"a flag that is not to be there": {
 			"cases: [{flag: nothing, expect: {reason: FLAG_NOT_FOUND}}]", "text", 0, "1 case, 0 failed",
 		},
+		"a case that overrides what it merges": {
+			"cases: [&usual {flag: nothing, expect: {reason: FLAG_NOT_FOUND}}, {<<: *usual, flag: nobody}]", "text", 0, "2 cases, 0 failed",
+		},
 		"a variation without quotes": {"cases: [{flag: new_checkout, expect: {variation: on}}]", "text", 1, `write "on" and "off" in quotes`},
 		"a rule that is misspelt":    {"cases: [{flag: new_checkout, expect: {rule: beta}}]", "text", 1, `the flag has no rule "beta" in production`},
 		"JSON":                       {"cases: [{flag: new_checkout, name: a, expect: {value: true}}]", "json", 1, `"value is false, want true"`},

@@ -124,7 +124,11 @@ func (a *App) runTests(ctx context.Context, paths []string) ([]testResult, error
 		}
 		found = true
 		test := &testFile{}
-		if err := yaml.UnmarshalStrict(file.Data, test); err != nil {
+		data, err := manifests.ToJSON(file.Data)
+		if err == nil {
+			err = yaml.UnmarshalStrict(data, test)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", file.Name, err)
 		}
 		suite := &testSuite{app: a, file: file.Name, test: test, engines: map[string]*evaluate.Engine{},

@@ -9,9 +9,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	yamlv3 "go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
@@ -43,7 +45,7 @@ type reader struct {
 // document reads a document, which is an object or a list of objects.
 func (r *reader) document(ctx context.Context, document document) {
 	at := &locator{document: document}
-	data, err := toJSON(document.data)
+	data, err := ToJSON(document.data)
 	if err != nil {
 		r.syntax(at, err)
 		return
@@ -70,12 +72,38 @@ func (r *reader) document(ctx context.Context, document document) {
 	}
 }
 
-// toJSON turns a document into JSON as kubectl does, and fails where a field is there twice.
-func toJSON(data []byte) ([]byte, error) {
-	if trimmed := bytes.TrimSpace(data); trimmed[0] == '{' && json.Valid(trimmed) {
+// ToJSON turns a document into JSON as kubectl does, and fails where a field is there twice. What a merge key (<<) brings
+// may be overridden.
+func ToJSON(data []byte) ([]byte, error) {
+	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed) {
 		return trimmed, nil // YAML takes no tabs, which JSON does.
 	}
-	return yaml.YAMLToJSONStrict(data)
+	converted, err := yaml.YAMLToJSONStrict(data)
+	if err == nil || !bytes.Contains(data, []byte("<<")) {
+		return converted, err
+	}
+	// The strict reading takes what overrides a merged field for a second one.
+	node := &yamlv3.Node{}
+	if yamlv3.Unmarshal(data, node) != nil || hasTwice(node) {
+		return nil, err
+	}
+	return yaml.YAMLToJSON(data)
+}
+
+// hasTwice reports whether a mapping in a node has a key twice. It does not follow aliases, whose anchors are in the
+// document too.
+func hasTwice(node *yamlv3.Node) bool {
+	if node.Kind == yamlv3.MappingNode {
+		keys := map[string]bool{}
+		for i := 0; i < len(node.Content); i += 2 {
+			key := node.Content[i].ShortTag() + node.Content[i].Value
+			if node.Content[i].Kind == yamlv3.ScalarNode && keys[key] {
+				return true
+			}
+			keys[key] = true
+		}
+	}
+	return slices.ContainsFunc(node.Content, hasTwice)
 }
 
 var linePattern = regexp.MustCompile(`line (\d+): `)

@@ -69,6 +69,36 @@ func TestMistakesHaveTheirPlace(t *testing.T) {
 	}
 }
 
+// What an anchor has for several environments may differ in one of them, as kubectl takes it.
+func TestAMergedFieldMayBeOverridden(t *testing.T) {
+	const environments = `apiVersion: flags.jackstaff.dev/v1alpha1
+kind: FeatureFlag
+metadata: {name: checkout, namespace: shop}
+spec:
+  type: Boolean
+  defaultVariation: "off"
+  environments:
+  - &usual
+    name: production
+    enabled: true
+    rules: [{name: beta, conditions: [{attribute: plan, operator: In, values: [beta]}], variation: "on"}]
+  - <<: *usual
+    name: staging
+`
+	set := load(t, manifests.File{Name: "flag.yaml", Data: []byte(environments)})
+	flags := set.Flags
+	if len(flags) != 1 || len(flags[0].Spec.Environments) != 2 {
+		t.Fatalf("the flag is not read: %v", places(set))
+	}
+	if staging := flags[0].Spec.Environments[1]; staging.Name != "staging" || !staging.Enabled || len(staging.Rules) != 1 {
+		t.Errorf("staging is %+v", staging)
+	}
+	set = load(t, manifests.File{Name: "flag.yaml", Data: []byte(environments + "    enabled: true\n    enabled: false\n")})
+	if delta := cmp.Diff([]string{"13 error Syntax"}, places(set)); delta != "" {
+		t.Errorf("a field is there twice (-want +got):\n%s", delta)
+	}
+}
+
 // A share that cannot be read is not a weight of 0, and nobody who reads of one finds the mistake.
 func TestWhatCannotBeReadIsNotWarnedOf(t *testing.T) {
 	const manifest = `apiVersion: flags.jackstaff.dev/v1alpha1
