@@ -145,7 +145,7 @@ vulnerabilities: ## Check the modules with govulncheck, or where its data cannot
 	@hack/vulnerabilities.sh $(GOVULNCHECK_VERSION)
 
 .PHONY: conformance
-conformance: control-plane ## Run the tests against the real clients of the published formats and of OFREP.
+conformance: control-plane ## Run the tests against the real clients of the published formats, of OFREP and of flagd.
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/conformance.sh
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/posthog.sh
 	@KUBEBUILDER_ASSETS=$(ASSETS) hack/openapi.sh

@@ -129,7 +129,7 @@ func TestGet(t *testing.T) {
 // What hands the script's failure on must fail too, whatever the shell makes of && and ||.
 func TestCallersFail(t *testing.T) {
 	path := programs(t, map[string]string{"dirname": "echo DIRECTORY/hack", "go": "", "npm": ""})
-	for _, folder := range []string{"hack/programs", "test/rest", "test/conformance", "test/ofrep", "test/posthog"} {
+	for _, folder := range []string{"hack/programs", "test/rest", "test/conformance", "test/ofrep", "test/flagd", "test/posthog"} {
 		if err := os.MkdirAll(filepath.Join(path, folder), 0o700); err != nil {
 			t.Fatal(err)
 		}

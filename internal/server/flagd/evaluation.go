@@ -236,8 +236,8 @@ func (h *handler) events(ctx context.Context, send func(event string, data *stru
 		},
 		beat: func() error { return tell(eventKeepAlive, nil) },
 	})
-	if err == nil && ctx.Err() != nil {
-		return tell(eventShutdown, nil)
+	if errors.Is(err, errStopping) {
+		_ = tell(eventShutdown, nil) // Nobody is left to be told of an error.
 	}
 	return err
 }

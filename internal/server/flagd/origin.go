@@ -80,6 +80,10 @@ func (h *handler) open(ctx context.Context, inMessage string) (*origin, error) {
 	if credential == "" {
 		credential = r.Header.Get("X-Api-Key")
 	}
+	if credential == "" && selected.key == "" && isKey(r.Host) {
+		// The provider for JavaScript opens its stream of events without metadata, and can set nothing but the authority.
+		credential = r.Host
+	}
 	switch {
 	case credential == "" && selected.key != "":
 		return h.openByKey(r, selected.key)

@@ -144,10 +144,14 @@ func (h *handler) follow(ctx context.Context, from *origin, does following) erro
 		case <-ticker.C():
 			ticked = true
 		case <-ctx.Done():
-			return nil
+			return errStopping
 		}
 	}
 }
+
+// errStopping ends the streams of a server that stops. It is an error because clients in JavaScript come back after
+// errors alone.
+var errStopping = connect.NewError(connect.CodeUnavailable, errors.New("the server stops; connect again"))
 
 // send sends a flagd file. In the binary form its bytes are those that all streams share.
 func (s *syncService) send(

@@ -88,8 +88,8 @@ func TestSyncFlags(t *testing.T) {
 				}
 			}
 			s.stop()
-			if stream.Receive() || stream.Err() != nil {
-				t.Errorf("a stream does not end with the server as streams do: %v", stream.Err())
+			if stream.Receive() || connect.CodeOf(stream.Err()) != connect.CodeUnavailable {
+				t.Errorf("it ends with %v; clients in JavaScript would not come back", stream.Err())
 			}
 		})
 	}
@@ -188,6 +188,26 @@ func TestWhoMayFetchFlags(t *testing.T) {
 	s.set(revision(2, overrideFlag, 0))
 	if _, err := s.fetch("cli_a"); connect.CodeOf(err) != connect.CodePermissionDenied {
 		t.Errorf("a client key reads who is in an override: %v", err)
+	}
+}
+
+// The provider for JavaScript can set nothing else for all its requests.
+func TestKeyAsTheAuthority(t *testing.T) {
+	s := serve(t, server.Options{})
+	s.set(revision(1, plainFlag, 0))
+	for authority, want := range map[string]int{
+		"sdk_a": http.StatusOK, "sdk_x": http.StatusUnauthorized, "flags.example.com": http.StatusUnauthorized,
+	} {
+		request := httptest.NewRequestWithContext(
+			t.Context(), http.MethodPost, syncv1connect.FlagSyncServiceFetchAllFlagsProcedure, strings.NewReader("{}"),
+		)
+		request.Host = authority
+		request.Header.Set("Content-Type", "application/json")
+		recorder := httptest.NewRecorder()
+		s.ServeHTTP(recorder, request)
+		if recorder.Code != want {
+			t.Errorf("%s: status %d, want %d: %s", authority, recorder.Code, want, recorder.Body)
+		}
 	}
 }
 
