@@ -27,8 +27,9 @@ var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // boundsItself reports whether the handler of a request bounds the values of its body itself, as OFREP's does, and
 // those of gRPC where the body is not JSON.
 func boundsItself(r *http.Request) bool {
+	isGRPC := strings.HasPrefix(r.URL.Path, "/flagd.") || strings.HasPrefix(r.URL.Path, "/grpc.")
 	return strings.HasPrefix(r.URL.Path, "/ofrep/") ||
-		strings.HasPrefix(r.URL.Path, "/flagd.") && !strings.Contains(r.Header.Get("Content-Type"), "json")
+		isGRPC && !strings.Contains(r.Header.Get("Content-Type"), "json")
 }
 
 // keyPaths are the paths that end in an SDK key, which is a secret.

@@ -55,6 +55,7 @@ func Mount(srv *server.Server, datafiles Datafiles, counter Counter, clock clock
 	h.mount(syncv1connect.NewFlagSyncServiceHandler(&syncService{h}, options...))
 	h.mount(evaluationv1connect.NewServiceHandler(&evaluationV1{h}, options...))
 	h.mount(evaluationv2connect.NewServiceHandler(&evaluationV2{h}, options...))
+	h.mountPublic(options)
 }
 
 // streams are the methods whose answers have no end of their own.

@@ -44,6 +44,8 @@ type served struct {
 	http2, http1 *http.Client
 	// evaluations is how many were counted.
 	evaluations atomic.Int64
+	// away is true where not everything was read yet.
+	away atomic.Bool
 }
 
 // Evaluated counts an evaluation.
@@ -78,7 +80,7 @@ func serveAt(t *testing.T, options server.Options, streams clock.WithTicker) *se
 	if s.Server, err = server.New(away, options); err != nil {
 		t.Fatal(err)
 	}
-	flagd.Mount(s.Server, read{s.store}, s, streams)
+	flagd.Mount(s.Server, read{s.store, &s.away}, s, streams)
 	s.set(nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
@@ -104,10 +106,13 @@ func serveAt(t *testing.T, options server.Options, streams clock.WithTicker) *se
 	return s
 }
 
-// read is a store of which everything was read.
-type read struct{ *store.Store }
+// read is a store of which everything was read, unless the API server was away.
+type read struct {
+	*store.Store
+	away *atomic.Bool
+}
 
-func (read) Synced() bool { return true }
+func (r read) Synced() bool { return !r.away.Load() }
 
 // environmentOf is production of a project, with the keys sdk_ and cli_ of a name.
 func environmentOf(project, name string) *v1alpha1.FlagEnvironment {
