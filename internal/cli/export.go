@@ -14,12 +14,12 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
-	"github.com/jackstaff-dev/jackstaff/internal/quote"
 )
 
 func (a *App) exportCommand() *cobra.Command {
 	var c *cluster
 	var output string
+	var all bool
 	cmd := &cobra.Command{
 		Use:   "export [flags|environments|audiences|events] [NAME...]",
 		Short: "Print objects of a cluster as manifests to keep",
@@ -27,43 +27,66 @@ func (a *App) exportCommand() *cobra.Command {
 			"the freeze and the\n" +
 			"rollback of environments, which are not for Git. Without arguments it prints all four Kinds.\n\n" +
 			"With -o openfeature-manifest it prints the flags as OpenFeature's flag manifest, from which its command line\n" +
-			"generates code. The default in the code is the flag's default variation; archived flags are left out.",
+			"generates code. The default in the code is the flag's default variation; archived flags are left out.\n\n" +
+			"With --all it prints everything that the project is, for a restore or another cluster: also the SDK keys, what is\n" +
+			"published and kept, freezes and rollbacks. Keep that as a secret, and apply it with kubectl apply --server-side.\n" +
+			"Another operator believes it where its Secret jackstaff-seal is the same.",
 		Example: "  jackstaff export -n shop >flags.yaml\n" +
-			"  jackstaff export -n shop -o openfeature-manifest >flags.json && openfeature generate go",
+			"  jackstaff export -n shop -o openfeature-manifest >flags.json && openfeature generate go\n" +
+			"  jackstaff export -n shop --all >backup.yaml",
 		GroupID: clusterGroup,
 		RunE: a.run(func(cmd *cobra.Command, arguments []string) error {
-			if !slices.Contains([]string{yamlOutput, manifestOutput}, output) {
-				return usagef("--output is %s or %s", yamlOutput, manifestOutput)
-			}
-			kinds, names := []string{"environments", "events", "audiences", "flags"}, []string(nil)
-			if len(arguments) > 0 {
-				kinds, names = arguments[:1], arguments[1:]
-			}
-			for _, kind := range kinds {
-				_, plural, err := resourceOf(kind)
-				if err != nil {
-					return err
-				}
-				if output == manifestOutput && len(kinds) == 1 && plural != "flags" {
-					return usagef("a flag manifest holds flags, and no %s", plural)
-				}
+			kinds, names, err := exported(arguments, output, all)
+			if err != nil {
+				return err
 			}
 			if err := c.connect(); err != nil {
 				return err
 			}
-			if output == manifestOutput {
+			switch {
+			case all:
+				return a.exportAll(cmd.Context(), c)
+			case output == manifestOutput:
 				return a.exportManifest(cmd.Context(), c, names)
 			}
-			return a.exportObjects(c, kinds, names)
+			return a.exportObjects(c, kinds, names, manifest)
 		}),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", yamlOutput, "The format: yaml or openfeature-manifest.")
+	cmd.Flags().BoolVar(
+		&all, "all", false, "Print everything that the project is: SDK keys, what is published and kept, freezes and rollbacks too.",
+	)
 	c = a.newCluster(cmd, contextFlag)
 	return cmd
 }
 
-// exportObjects prints the objects of these Kinds, or those of them that have these names.
-func (a *App) exportObjects(c *cluster, kinds, names []string) error {
+// exportedKinds are the Kinds in an order in which they can be applied.
+var exportedKinds = []string{"environments", "events", "audiences", "flags"}
+
+// exported says which Kinds, and which objects of one, are asked for.
+func exported(arguments []string, output string, all bool) (kinds, names []string, err error) {
+	switch {
+	case !slices.Contains([]string{yamlOutput, manifestOutput}, output):
+		return nil, nil, usagef("--output is %s or %s", yamlOutput, manifestOutput)
+	case all && (len(arguments) > 0 || output == manifestOutput):
+		return nil, nil, usagef("--all prints all objects of the namespace as YAML; leave the other arguments out")
+	case len(arguments) == 0:
+		return exportedKinds, nil, nil
+	}
+	_, plural, err := resourceOf(arguments[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	if output == manifestOutput && plural != "flags" {
+		return nil, nil, usagef("a flag manifest holds flags, and no %s", plural)
+	}
+	return arguments[:1], arguments[1:], nil
+}
+
+// exportObjects prints the objects of these Kinds, or those of them that have these names, as a function writes them.
+func (a *App) exportObjects(
+	c *cluster, kinds, names []string, written func(object map[string]any) map[string]any,
+) error {
 	for _, kind := range kinds {
 		full, _, err := resourceOf(kind)
 		if err != nil {
@@ -79,11 +102,9 @@ func (a *App) exportObjects(c *cluster, kinds, names []string) error {
 			if !isObject {
 				return fmt.Errorf("the API server answered with %T", info.Object)
 			}
-			data, err := quote.YAML(manifest(object.Object))
-			if err != nil {
-				return fmt.Errorf("export %s: %w", info.Name, err)
+			if err := a.printExported(info.Name, written(object.Object)); err != nil {
+				return err
 			}
-			a.printf("---\n%s", safe(data))
 		}
 	}
 	return nil
@@ -101,34 +122,20 @@ var serverAnnotations = []string{
 	v1alpha1.ConfirmDeleteAnnotation,
 }
 
-// manifest returns what a person would have written of an object.
+// manifest returns what a person would have written of an object for Git.
 func manifest(object map[string]any) map[string]any {
-	from, _ := object["metadata"].(map[string]any)
-	metadata := map[string]any{}
-	for _, name := range []string{"name", "namespace", "labels", "annotations"} {
-		if from[name] != nil {
-			metadata[name] = from[name]
-		}
-	}
-	keep(metadata, "annotations", func(name string) bool { return !slices.Contains(serverAnnotations, name) })
-	keep(metadata, "labels", func(name string) bool { return !strings.Contains(name, ".toolkit.fluxcd.io/") })
-	if publish, found, _ := unstructured.NestedMap(
-		object,
-		"spec",
-		"publish",
-	); found &&
-		object["kind"] == "FlagEnvironment" {
+	written := wholeManifest(object)
+	keep(written["metadata"].(map[string]any), "labels", func(name string) bool {
+		return !strings.Contains(name, ".toolkit.fluxcd.io/")
+	})
+	publish, found, _ := unstructured.NestedMap(object, "spec", "publish")
+	if found && object["kind"] == "FlagEnvironment" {
 		maps.DeleteFunc(publish, func(name string, _ any) bool {
 			return strings.HasPrefix(name, "suspend") || name == "revision"
 		})
-		_ = unstructured.SetNestedMap(object, publish, "spec", "publish") // There is a map in its place.
+		_ = unstructured.SetNestedMap(written, publish, "spec", "publish") // There is a map in its place.
 	}
-	return map[string]any{
-		"apiVersion": object["apiVersion"],
-		"kind":       object["kind"],
-		"metadata":   metadata,
-		"spec":       object["spec"],
-	}
+	return written
 }
 
 // keep leaves of a map in metadata the names that are wanted, and drops the map where none is left.
