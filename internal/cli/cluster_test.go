@@ -284,6 +284,12 @@ var _ = Describe("The command line", func() {
 		).To(
 			ContainSubstring("does not serve FeatureFlag"),
 		)
+		Expect(run(1, namespace, "toggle", "checkout", "-e", "production", "--on")).To(ContainSubstring("archive new/checkout -n"))
+		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--brake", "--wait")).To(
+			ContainSubstring("the flag is archived and not served"))
+		change(namespace, "checkout", &v1alpha1.FeatureFlag{}, func(flag *v1alpha1.FeatureFlag) {
+			flag.ForceDisableIn("production", false)
+		})
 		Expect(run(0, namespace, "archive", "checkout", "--restore", "--wait")).To(ContainSubstring("is restored: "))
 		Expect(served(namespace)).To(Equal("on"))
 		Expect(

@@ -86,6 +86,9 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 	wanted := o.on || !o.off && !o.brake && !flag.EnabledIn(o.environment)
 	how, isServed := "", false
 	changed, err := edit(ctx, o.cluster, o.dryRun, flag, func() error {
+		if wanted && flag.Spec.Archived {
+			return archivedError(o.cluster.target(), flag)
+		}
 		isServed = serves(flag, o.environment, wanted)
 		how, err = switchTo(flag, o.environment, wanted, o.brake)
 		return err
@@ -177,9 +180,13 @@ func switched(at target, flag *v1alpha1.FeatureFlag, generation int64, name stri
 	switch {
 	case flag.EnabledIn(name) != on:
 		return progress{stuck: true, said: "somebody has switched the flag meanwhile"}
+	case on && flag.Spec.Archived:
+		return progress{stuck: true, said: archivedError(at, flag).Error()}
 	case flag.Status.ObservedGeneration < generation || state == nil || state.Wanted.Enabled != on ||
 		state.Wanted.ForceDisabled != flag.ForceDisabledIn(name):
 		return progress{said: "the operator has not seen it yet"}
+	case !on && isServedNowhere(flag, state):
+		return progress{done: true, said: "the flag is archived and not served, so that code gets its own default"}
 	case state.State == v1alpha1.ServingStateServed && (state.Served == nil || state.Served.Enabled != on):
 		return progress{said: "the operator is publishing it"}
 	case state.State == v1alpha1.ServingStateServed && state.Served.Revision > 0:
@@ -250,8 +257,19 @@ func unserved(environment *v1alpha1.FlagEnvironment) bool {
 // the brake pulled or lifted does not know.
 func serves(flag *v1alpha1.FeatureFlag, name string, on bool) bool {
 	state := flag.StateIn(name)
-	return state != nil && state.Served != nil && state.Served.Enabled == on &&
-		state.Wanted.ForceDisabled == flag.ForceDisabledIn(name)
+	return state != nil && state.Wanted.ForceDisabled == flag.ForceDisabledIn(name) &&
+		(!on && isServedNowhere(flag, state) || state.Served != nil && state.Served.Enabled == on)
+}
+
+// isServedNowhere reports whether an archived flag is gone from what an environment serves, as far as the status knows.
+func isServedNowhere(flag *v1alpha1.FeatureFlag, state *v1alpha1.EnvironmentState) bool {
+	return flag.Spec.Archived && state.State == v1alpha1.ServingStateServed && state.Served == nil
+}
+
+// archivedError says why a flag that is archived cannot be switched on, and what to do first.
+func archivedError(at target, flag *v1alpha1.FeatureFlag) error {
+	return fmt.Errorf("FeatureFlag %s is archived, so that no environment serves it; %s takes it back into use",
+		nameOf(flag), at.command([]string{"archive", flag.Key()}, "--restore"))
 }
 
 // waits reports whether a flag as it was switched is not served in an environment until a person does something else. A

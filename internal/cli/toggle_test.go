@@ -48,6 +48,38 @@ func TestToggleNamesAllThatAChangeWaitsFor(t *testing.T) {
 	}
 }
 
+// A brake of a flag that is archived waited for a minute, and then failed, though the flag was off.
+func TestToggleOfAnArchivedFlag(t *testing.T) {
+	at := target{namespace: "shop"}
+	gone := v1alpha1.EnvironmentState{Name: "production", State: v1alpha1.ServingStateServed}
+	served := gone
+	served.State, served.Served = v1alpha1.ServingStateFrozen, &v1alpha1.ServedState{Enabled: true}
+	for name, tc := range map[string]struct {
+		state              v1alpha1.EnvironmentState
+		isArchived, on     bool
+		done, stuck, isSet bool
+		said               string
+	}{
+		"off, and gone":         {gone, true, false, true, false, true, "code gets its own default"},
+		"off, and served still": {served, true, false, false, true, false, "frozen"},
+		"on":                    {gone, true, true, false, true, false, `"jackstaff archive payments -n shop --restore"`},
+		"off, and not archived": {gone, false, false, false, false, false, "the operator is publishing it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			flag := builders.MakeFlag("payments", "shop").Boolean().Environment("production").Obj()
+			flag.Spec.Archived, flag.Spec.Environments[0].Enabled = tc.isArchived, tc.on
+			flag.Status.Environments = []v1alpha1.EnvironmentState{tc.state}
+			got := switched(at, flag, flag.Generation, "production", tc.on)
+			if got.done != tc.done || got.stuck != tc.stuck || !strings.Contains(got.said, tc.said) {
+				t.Errorf("it is %+v, want %q", got, tc.said)
+			}
+			if is := serves(flag, "production", tc.on); is != tc.isSet {
+				t.Errorf("without --wait it is known to be so: %t", is)
+			}
+		})
+	}
+}
+
 // On call reads how a flag of Git was switched. "on, by the annotation" says the opposite of what was done.
 func TestToggleSaysHowAFlagOfGitIsSwitched(t *testing.T) {
 	for name, tc := range map[string]struct {
