@@ -228,10 +228,21 @@ func definitionsOf(header datafile.Header, file string) (*datafile.Section, erro
 	for key, definition := range decoded.Flags {
 		definitions.Put(datafile.RawPart(key, definition))
 	}
-	if string(flagd.Encode(header, definitions)) != file {
+	if string(flagd.Encode(header, definitions)) != file && encodeWithoutSet(header, definitions) != file {
 		return nil, errors.New("its flagd file is not written as the operator writes")
 	}
 	return definitions, nil
+}
+
+// encodeWithoutSet is the flagd file as it was written before its metadata had flagSetId and version. Such files are
+// served until the next revision, and kept in the history.
+func encodeWithoutSet(header datafile.Header, definitions *datafile.Section) string {
+	environment, _ := json.Marshal(header.Environment) // Names are plain.
+	project, _ := json.Marshal(header.Project)
+	return fmt.Sprintf(
+		`%s,"metadata":{"environment":%s,"project":%s,"revision":%d}}`,
+		definitions.AppendJSON([]byte(`{"flags":`)), environment, project, header.Revision,
+	)
 }
 
 // definitionsFor makes the flagd definitions of a document. What flagd cannot say is left out.

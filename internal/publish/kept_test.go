@@ -198,7 +198,7 @@ func TestAKeptFlagdFileWithABrakeIsReadAgain(t *testing.T) {
 				t.Errorf("the operator does not know what it published: revision %d, %v", again.Revision, again.Forged)
 			}
 			file := c.get("flags-production").Data[flagd.FileName]
-			if !strings.Contains(file, `"defaultVariant":"off"`) || !strings.Contains(file, `"revision":1}`) {
+			if !strings.Contains(file, `"defaultVariant":"off"`) || !strings.Contains(file, `"revision":1,"version":"1"}`) {
 				t.Errorf("readers of the flagd file do not get the brake in revision 1: %s", file)
 			}
 		})

@@ -133,17 +133,26 @@ func Definition(source Source, key string) ([]byte, error) {
 	return []byte(definition), nil
 }
 
-// Encode returns the flagd file: definitions is a section of Definition results by flag key.
+// Encode returns the flagd file: definitions is a section of Definition results by flag key. Its metadata, which every
+// answer carries, name the project, the environment and the revision, and also by the names that OpenFeature's telemetry
+// reads as feature_flag.set.id and feature_flag.version.
 func Encode(header datafile.Header, definitions *datafile.Section) []byte {
 	data := definitions.AppendJSON([]byte(`{"flags":`))
 	data = append(data, `,"metadata":{"environment":`...)
 	data = append(data, text(header.Environment).json...)
+	data = append(data, `,"flagSetId":`...)
+	data = append(data, text(SetID(header)).json...)
 	data = append(data, `,"project":`...)
 	data = append(data, text(header.Project).json...)
 	data = append(data, `,"revision":`...)
 	data = strconv.AppendInt(data, header.Revision, 10)
-	return append(data, "}}"...)
+	data = append(data, `,"version":"`...)
+	data = strconv.AppendInt(data, header.Revision, 10)
+	return append(data, `"}}`...)
 }
+
+// SetID is what clients call the flags of an environment: the project, a dot and the environment. A project has no dots.
+func SetID(header datafile.Header) string { return header.Project + "." + header.Environment }
 
 func variants(flag *datafile.Flag) (map[string]string, error) {
 	values := make(map[string]string, len(flag.Variations))

@@ -202,7 +202,7 @@ func TestEncode(t *testing.T) {
 		definitions.Put(datafile.RawPart(key, []byte(`{"state":"ENABLED"}`)))
 	}
 	got := flagd.Encode(datafile.Header{Environment: "prod", Project: "<shop>", Revision: 42}, definitions)
-	const want = `{"flags":{"a\"":{"state":"ENABLED"},"b":{"state":"ENABLED"}},"metadata":{"environment":"prod","project":"<shop>","revision":42}}`
+	const want = `{"flags":{"a\"":{"state":"ENABLED"},"b":{"state":"ENABLED"}},"metadata":{"environment":"prod","flagSetId":"<shop>.prod","project":"<shop>","revision":42,"version":"42"}}`
 	if string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -211,7 +211,7 @@ func TestEncode(t *testing.T) {
 		&datafile.Section{},
 	); string(
 		got,
-	) != `{"flags":{},"metadata":{"environment":"","project":"","revision":0}}` {
+	) != `{"flags":{},"metadata":{"environment":"","flagSetId":".","project":"","revision":0,"version":"0"}}` {
 		t.Errorf("an empty file is %s", got)
 	}
 }
