@@ -73,6 +73,10 @@ func TestApplyConfig(t *testing.T) {
 		"braked, off, as it is shown":   {braked(flag()), `{"enabled": false}`, state{enabled: true}},
 		"braked and ahead, a time zone": {braked(ahead), `{"timezone": "UTC"}`, state{enabled: true, enable: late}},
 		"archived, off, as it is shown": {flag().Archived().Obj(), `{"enabled": false}`, state{enabled: true}},
+		"archived, off, with an end that is shown to the second": {
+			flag().Schedule(time.Time{}, later.Add(time.Second/2)).Archived().Obj(),
+			`{"enabled": false, "scheduledDisableAt": ` + stamp(later) + `}`, state{enabled: true, disableAt: later.Add(time.Second / 2)},
+		},
 		"on, an end": {
 			flag().Obj(), `{"scheduledDisableAt": ` + stamp(later) + `}`, state{enabled: true, disableAt: later},
 		},

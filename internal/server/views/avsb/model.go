@@ -360,11 +360,16 @@ func schedule(before *v1alpha1.Schedule, asked *ConfigChanges) (*v1alpha1.Schedu
 	return nil, nil
 }
 
+// isInstant reports whether a time is shown as another one, which is to the second.
+func isInstant(at *metav1.Time, as time.Time) bool {
+	return at != nil && server.Time(at.Time) == server.Time(as)
+}
+
 func setInstant(field **metav1.Time, asked server.Optional[time.Time]) {
 	switch {
 	case asked.Null:
 		*field = nil
-	case asked.Sent:
+	case asked.Sent && !isInstant(*field, asked.Value):
 		*field = &metav1.Time{Time: asked.Value.UTC().Truncate(time.Second)}
 	}
 }
