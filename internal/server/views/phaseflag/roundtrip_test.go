@@ -166,6 +166,19 @@ var _ = Describe("A mistake", func() {
 		refused(answer, http.StatusForbidden, "may not patch")
 	})
 
+	It("is none where a client writes a number in its own way", func() {
+		s := newShop()
+		s.create()
+		s.put("new-checkout-flow", `{"targeting_rules": [{"name": "adults", "variation": "on", "conditions": [
+			{"attribute": "age", "operator": "gte", "value": "18.50"}, {"attribute": "n", "operator": "lt", "value": "9007199254740993"}]}]}`)
+		stored := s.stored("new-checkout-flow")
+		read := string(world.Call(s.viewer, http.MethodGet, s.path("/new-checkout-flow"), nil).Body)
+		Expect(read).To(And(ContainSubstring(`"value":"9007199254740993"`), ContainSubstring("18.50")))
+		s.put("new-checkout-flow", `{"targeting_rules": [{"name": "adults", "variation": "on", "conditions": [
+			{"attribute": "age", "operator": "gte", "value": 18.5}, {"attribute": "n", "operator": "lt", "value": "9007199254740993"}]}]}`)
+		Expect(s.stored("new-checkout-flow").Spec).To(Equal(stored.Spec))
+	})
+
 	// A client that gets 422 asks its user for another value; no value helps here.
 	It("is one that somebody may not make, also where it breaks a rule", func() {
 		s := newShop()

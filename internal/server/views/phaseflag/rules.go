@@ -217,15 +217,36 @@ func (r *Rule) apply(rule *v1alpha1.Rule, path string) error {
 		}
 		rule.Split = split
 	}
+	before := rule.Conditions
 	rule.Conditions = nil
 	for i := range r.Conditions {
 		condition, err := r.Conditions[i].make(fmt.Sprintf("%s.conditions[%d]", path, i))
 		if err != nil {
 			return err
 		}
+		if i < len(before) && isSameNumber(&before[i], &condition) {
+			condition = before[i]
+		}
 		rule.Conditions = append(rule.Conditions, condition)
 	}
 	return nil
+}
+
+// isSameNumber reports whether two conditions compare with one number, however a client writes it.
+func isSameNumber(a, b *v1alpha1.Condition) bool {
+	return a.Attribute == b.Attribute && a.Operator == b.Operator && isOrder(a.Operator) &&
+		len(a.Values) == 1 && len(b.Values) == 1 && server.IsSameNumber(a.Values[0], b.Values[0])
+}
+
+// isOrder reports whether an operator compares numbers by their order.
+func isOrder(operator v1alpha1.Operator) bool {
+	switch operator {
+	case v1alpha1.OperatorGreaterThan, v1alpha1.OperatorGreaterThanOrEqual, v1alpha1.OperatorLessThan,
+		v1alpha1.OperatorLessThanOrEqual:
+		return true
+	default:
+		return false
+	}
 }
 
 // splitOf makes weights in thousandths of a percent.

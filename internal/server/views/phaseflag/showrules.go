@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
 // inOrder are the indexes of rules in the order of evaluation: experiments come first.
@@ -96,16 +97,11 @@ func showCondition(condition *v1alpha1.Condition) Condition {
 			}
 		}
 	}
-	switch condition.Operator {
-	case v1alpha1.OperatorGreaterThan,
-		v1alpha1.OperatorGreaterThanOrEqual,
-		v1alpha1.OperatorLessThan,
-		v1alpha1.OperatorLessThanOrEqual:
-		if len(condition.Values) == 1 && json.Valid([]byte(condition.Values[0])) {
-			shown.Value = json.RawMessage(condition.Values[0])
-			return shown
-		}
-	default:
+	// What clients would round is text, which comes back as it is.
+	if isOrder(condition.Operator) && len(condition.Values) == 1 && json.Valid([]byte(condition.Values[0])) &&
+		server.IsFloat(condition.Values[0]) {
+		shown.Value = json.RawMessage(condition.Values[0])
+		return shown
 	}
 	switch len(condition.Values) {
 	case 0:

@@ -112,6 +112,27 @@ var _ = Describe("Tools that manage flags", func() {
 		Expect(object(missing)["detail"]).To(ContainSubstring("condition"))
 	})
 
+	// A customer whose number is next to that of another would get what is meant for the other.
+	It("find integers of any size as they were sent, and change nothing by sending them back", func() {
+		s := openShop()
+		s.create(`{"key": "big", "filters": {"groups": [{"properties": [
+			{"key": "account", "operator": "exact", "value": 1234567890123456789}, {"key": "n", "operator": "lte", "value": 9007199254740993},
+			{"key": "age", "operator": "gt", "value": "18.50"}, {"key": "share", "operator": "exact", "value": [1.50, 1e3]}]}]}}`)
+		stored := s.resource("big")
+		var values []string
+		for _, condition := range stored.In("production").Rules[0].Conditions {
+			values = append(values, condition.Values...)
+		}
+		Expect(values).To(Equal([]string{"1234567890123456789", "9007199254740993", "18.50", "1.5", "1000"}))
+		properties := at(object(world.Call(s.viewer, http.MethodGet, s.flags+"/big", nil)), "filters", "groups", 0, "properties")
+		Expect(at(properties, 1, "value")).To(Equal("9007199254740993"), "a browser would round a number")
+		Expect(at(properties, 2, "value")).To(Equal(18.5))
+		s.patch("big", `{"filters": {"groups": [{"sort_key": "group-1", "rollout_percentage": 100, "properties": [
+			{"key": "account", "operator": "exact", "value": ["1234567890123456789"]}, {"key": "n", "operator": "lte", "value": "9007199254740993"},
+			{"key": "age", "operator": "gt", "value": 18.5}, {"key": "share", "operator": "exact", "value": ["1.5", "1000"]}]}]}}`)
+		Expect(s.resource("big").Spec).To(Equal(stored.Spec))
+	})
+
 	It("are told of mistakes in PostHog's words", func() {
 		s := openShop()
 		s.create(`{"key": "here", "filters": {"groups": [{}]}}`)

@@ -138,7 +138,13 @@ func Scalar(value any) (string, bool) {
 	case int64:
 		return strconv.FormatInt(v, 10), true
 	case json.Number:
-		return v.String(), true
+		text := v.String()
+		if strings.ContainsAny(text, ".eE") {
+			if number, err := v.Float64(); err == nil {
+				text = strconv.FormatFloat(number, 'f', -1, 64)
+			}
+		}
+		return text, true
 	default:
 		return "", false
 	}

@@ -99,6 +99,14 @@ type Property struct {
 	DependsOnFlagID any `json:"depends_on_flag_id,omitempty" doc:"Ignored."`
 }
 
+// UnmarshalJSON reads a property, and integers of any size as what they are.
+func (p *Property) UnmarshalJSON(data []byte) error {
+	type plain Property
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	return decoder.Decode((*plain)(p))
+}
+
 // TransformSchema lists the operators: PostHog's, and those of the Kinds that PostHog has no word for.
 func (Property) TransformSchema(_ huma.Registry, schema *huma.Schema) *huma.Schema {
 	return server.DescribeEnum(schema, "operator", propertyOperators()...)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackstaff-dev/jackstaff/internal/server"
 	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 )
 
@@ -121,6 +122,9 @@ func (s *Surroundings) value(condition *datafile.Condition, property *Property) 
 	case datafile.Exists, datafile.DoesNotExist:
 		return property.Operator, ""
 	case datafile.GreaterThan, datafile.GreaterThanOrEqual, datafile.LessThan, datafile.LessThanOrEqual:
+		if !server.IsFloat(values[0]) {
+			return values[0], "" // Text comes back as it is.
+		}
 		return json.Number(values[0]), ""
 	case datafile.Contains, datafile.NotContains:
 		return joined(values), tooLong(values)

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
 // kept is how many groups, from the one at i on, are those that show one thing of the flag as it is: a rule has a group
@@ -49,7 +51,14 @@ func isSameProperty(a, b Property) bool {
 	if cmp.Or(a.Type, TypePerson) != cmp.Or(b.Type, TypePerson) || a.Key != b.Key || a.Operator != b.Operator {
 		return false
 	}
-	return Canonical(a.Value) == Canonical(b.Value)
+	return isSameValue(a.Value, b.Value)
+}
+
+// isSameValue reports whether two values are one, however a client writes its numbers.
+func isSameValue(a, b any) bool {
+	x, isX := a.(json.Number)
+	y, isY := b.(json.Number)
+	return isX && isY && server.IsSameNumber(x.String(), y.String()) || Canonical(a) == Canonical(b)
 }
 
 // Canonical is a value as JSON, so that what was read and what is shown compare.
