@@ -216,6 +216,8 @@ type environment struct {
 	entry topics.Entry
 	// known is false where the environment has not compiled the flag's generation yet.
 	known bool
+	// unreported is true where the environment has said nothing of the flag since the operator started.
+	unreported bool
 	// missing is true where the flag names an environment that does not exist; the object has no more than the name.
 	missing bool
 }
@@ -268,6 +270,7 @@ func (r *Reconciler) readEnvironments(ctx context.Context, s *scope) error {
 	for i := range list.Items {
 		found := environment{FlagEnvironment: &list.Items[i]}
 		found.facts, found.entry, found.known = r.Ledger.Read(client.ObjectKeyFromObject(found), s.flag.Name)
+		found.unreported = !found.known
 		found.known = found.known && found.entry.Outcome.Generation == s.flag.Generation
 		s.environments = append(s.environments, found)
 	}

@@ -60,7 +60,12 @@ func (s *scope) stateIn(
 		},
 		State: servingState(s.flag.Spec.Archived, environment, s.now),
 	}
-	if served := environment.entry.Served; served != nil {
+	if environment.unreported && !environment.missing && !environment.IsElsewhere() {
+		// It serves what it did. A status without it would say after each start of the operator that it serves nothing.
+		if i := slices.IndexFunc(before, func(was v1alpha1.EnvironmentState) bool { return was.Name == name }); i >= 0 {
+			state.Served = before[i].Served.DeepCopy()
+		}
+	} else if served := environment.entry.Served; served != nil {
 		state.Served = &v1alpha1.ServedState{
 			Enabled:       served.Enabled,
 			Configuration: compile.Configuration(served, s.now),

@@ -222,6 +222,40 @@ func TestTheRevisionIsOneInWhichTheFlagWasServedSo(t *testing.T) {
 	}
 }
 
+// Right after a start the operator has not compiled a large project yet. What the status says is served then is what was
+// served before, not nothing.
+func TestWhatIsServedStaysInTheStatusWhileTheOperatorStarts(t *testing.T) {
+	last := &v1alpha1.ServedState{Enabled: true, Configuration: v1alpha1.ConfigurationOn, Revision: 5}
+	for name, tc := range map[string]struct {
+		change  func(*environment)
+		want    *v1alpha1.ServedState
+		summary string
+	}{
+		"automatic":               {func(*environment) {}, last, "production=on→off (pending)"},
+		"frozen":                  {modes["suspended"], last, "production=on→off (frozen)"},
+		"missing":                 {modes["missing"], nil, "production=none→off (not found)"},
+		"elsewhere":               {modes["elsewhere"], nil, "production=elsewhere"},
+		"reported and not served": {func(e *environment) { e.unreported = false }, nil, "production=none→off (pending)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s *scope
+			to := statusOf(struct{ wanted, served *datafile.Flag }{off, nil}, func(made *scope, e *environment) {
+				e.known, e.unreported, e.entry = false, true, topics.Entry{}
+				tc.change(e)
+				s = made
+			})
+			to.Environments = []v1alpha1.EnvironmentState{{Name: "production", Served: last}}
+			computeStatus(s, time.Hour, &to)
+			if got := to.Environments[0].Served; (got == nil) != (tc.want == nil) || got != nil && *got != *tc.want {
+				t.Errorf("served is %+v, want %+v", got, tc.want)
+			}
+			if to.Summary != tc.summary {
+				t.Errorf("the column says %q, want %q", to.Summary, tc.summary)
+			}
+		})
+	}
+}
+
 // A freeze with an end is over without an edit. A flag that nobody looks at then says for ever that it is frozen, and waits
 // for a thaw that has been.
 func TestTheEndOfAFreezeIsLookedAt(t *testing.T) {

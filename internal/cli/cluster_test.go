@@ -286,7 +286,7 @@ var _ = Describe("The command line", func() {
 		)
 		Expect(run(1, namespace, "toggle", "checkout", "-e", "production", "--on")).To(ContainSubstring("archive new/checkout -n"))
 		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--brake", "--wait")).To(
-			ContainSubstring("the flag is archived and not served"))
+			ContainSubstring("the flag is not served, so that code gets"))
 		change(namespace, "checkout", &v1alpha1.FeatureFlag{}, func(flag *v1alpha1.FeatureFlag) {
 			flag.ForceDisableIn("production", false)
 		})

@@ -185,8 +185,9 @@ func switched(at target, flag *v1alpha1.FeatureFlag, generation int64, name stri
 	case flag.Status.ObservedGeneration < generation || state == nil || state.Wanted.Enabled != on ||
 		state.Wanted.ForceDisabled != flag.ForceDisabledIn(name):
 		return progress{said: "the operator has not seen it yet"}
-	case !on && isServedNowhere(flag, state):
-		return progress{done: true, said: "the flag is archived and not served, so that code gets its own default"}
+	case !on && (isServedNowhere(flag, state) || state.Served == nil && state.Wanted.ForceDisabled &&
+		(brakedStates[state.State] || state.State == v1alpha1.ServingStateLastGood)):
+		return progress{done: true, said: "the flag is not served, so that code gets its own default"}
 	case state.State == v1alpha1.ServingStateServed && (state.Served == nil || state.Served.Enabled != on):
 		return progress{said: "the operator is publishing it"}
 	case state.State == v1alpha1.ServingStateServed && state.Served.Revision > 0:
@@ -218,7 +219,7 @@ var brakedStates = map[v1alpha1.ServingState]bool{
 var stuckStates = map[v1alpha1.ServingState]bool{
 	v1alpha1.ServingStateAwaitingPublish: true, v1alpha1.ServingStateFrozen: true, v1alpha1.ServingStatePinned: true,
 	v1alpha1.ServingStateBreakGlass: true, v1alpha1.ServingStateElsewhere: true, v1alpha1.ServingStateKeyTaken: true,
-	v1alpha1.ServingStateNotFound: true,
+	v1alpha1.ServingStateNotFound: true, v1alpha1.ServingStateLastGood: true,
 }
 
 // stateAdvice says what an environment is where it does not serve what is wanted of a flag, and what ends that.

@@ -48,26 +48,35 @@ func TestToggleNamesAllThatAChangeWaitsFor(t *testing.T) {
 	}
 }
 
-// A brake of a flag that is archived waited for a minute, and then failed, though the flag was off.
-func TestToggleOfAnArchivedFlag(t *testing.T) {
+// A brake of a flag that is archived, or does not fit, waited for a minute, and then failed, though the flag was off.
+func TestToggleOfAFlagThatIsNotServed(t *testing.T) {
 	at := target{namespace: "shop"}
 	gone := v1alpha1.EnvironmentState{Name: "production", State: v1alpha1.ServingStateServed}
-	served := gone
+	served, unfit := gone, gone
+	unfit.State = v1alpha1.ServingStateLastGood
 	served.State, served.Served = v1alpha1.ServingStateFrozen, &v1alpha1.ServedState{Enabled: true}
 	for name, tc := range map[string]struct {
 		state              v1alpha1.EnvironmentState
 		isArchived, on     bool
+		isBraked           bool
 		done, stuck, isSet bool
 		said               string
 	}{
-		"off, and gone":         {gone, true, false, true, false, true, "code gets its own default"},
-		"off, and served still": {served, true, false, false, true, false, "frozen"},
-		"on":                    {gone, true, true, false, true, false, `"jackstaff archive payments -n shop --restore"`},
-		"off, and not archived": {gone, false, false, false, false, false, "the operator is publishing it"},
+		"off, and gone":         {state: gone, isArchived: true, done: true, isSet: true, said: "code gets its own default"},
+		"off, and served still": {state: served, isArchived: true, stuck: true, said: "frozen"},
+		"on": {
+			state: gone, isArchived: true, on: true, stuck: true, said: `"jackstaff archive payments -n shop --restore"`,
+		},
+		"off, and not archived":        {state: gone, said: "the operator is publishing it"},
+		"a brake of what does not fit": {state: unfit, isBraked: true, done: true, said: "code gets its own default"},
+		"off, and it does not fit":     {state: unfit, stuck: true, said: "does not compile or does not fit"},
+		"on, and it does not fit":      {state: unfit, on: true, stuck: true, said: "does not compile or does not fit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			flag := builders.MakeFlag("payments", "shop").Boolean().Environment("production").Obj()
 			flag.Spec.Archived, flag.Spec.Environments[0].Enabled = tc.isArchived, tc.on
+			flag.ForceDisableIn("production", tc.isBraked)
+			tc.state.Wanted = v1alpha1.WantedState{Enabled: tc.on && !tc.isArchived, ForceDisabled: tc.isBraked}
 			flag.Status.Environments = []v1alpha1.EnvironmentState{tc.state}
 			got := switched(at, flag, flag.Generation, "production", tc.on)
 			if got.done != tc.done || got.stuck != tc.stuck || !strings.Contains(got.said, tc.said) {
