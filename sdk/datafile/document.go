@@ -36,6 +36,10 @@ type Header struct {
 	SchemaVersion string
 }
 
+// SetID is what OpenFeature's clients call the flags of an environment: the project, a dot and the environment. The name
+// of a namespace has no dots.
+func (h Header) SetID() string { return h.Project + "." + h.Environment }
+
 // Document is a whole datafile in memory.
 type Document struct {
 	Header

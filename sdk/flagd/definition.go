@@ -141,7 +141,7 @@ func Encode(header datafile.Header, definitions *datafile.Section) []byte {
 	data = append(data, `,"metadata":{"environment":`...)
 	data = append(data, text(header.Environment).json...)
 	data = append(data, `,"flagSetId":`...)
-	data = append(data, text(SetID(header)).json...)
+	data = append(data, text(header.SetID()).json...)
 	data = append(data, `,"project":`...)
 	data = append(data, text(header.Project).json...)
 	data = append(data, `,"revision":`...)
@@ -150,9 +150,6 @@ func Encode(header datafile.Header, definitions *datafile.Section) []byte {
 	data = strconv.AppendInt(data, header.Revision, 10)
 	return append(data, `"}}`...)
 }
-
-// SetID is what clients call the flags of an environment: the project, a dot and the environment. A project has no dots.
-func SetID(header datafile.Header) string { return header.Project + "." + header.Environment }
 
 func variants(flag *datafile.Flag) (map[string]string, error) {
 	values := make(map[string]string, len(flag.Variations))

@@ -64,7 +64,7 @@ const (
 	MetadataRevision = "revision"
 	// MetadataRule is the name of the rule that decided. It is absent where none did.
 	MetadataRule = "rule"
-	// MetadataFlagSetID is "project/environment", under the key that OpenFeature's telemetry reads as feature_flag.set.id.
+	// MetadataFlagSetID is "project.environment", under the key that OpenFeature's telemetry reads as feature_flag.set.id.
 	MetadataFlagSetID = "flagSetId"
 	// MetadataVersion is the revision as a string, under the key that OpenFeature's telemetry reads as
 	// feature_flag.version.

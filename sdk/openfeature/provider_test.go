@@ -240,7 +240,7 @@ func TestReasonsAndMetadata(t *testing.T) {
 	requiring.Prerequisites = []datafile.Prerequisite{{Flag: "off", Variations: []string{"on"}}}
 	flags := document(42, map[string]*datafile.Flag{"static": onOff(), "off": off, "requiring": requiring, "ruled": ruled})
 	plainClient, described := serve(t, flags), serve(t, flags, WithAnswerMetadata())
-	common := openfeature.FlagMetadata{"revision": int64(42), "version": "42", "flagSetId": "shop/production"}
+	common := openfeature.FlagMetadata{"revision": int64(42), "version": "42", "flagSetId": "shop.production"}
 	with := func(more ...string) openfeature.FlagMetadata {
 		metadata := openfeature.FlagMetadata{}
 		maps.Copy(metadata, common)

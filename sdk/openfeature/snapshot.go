@@ -63,7 +63,7 @@ func (s *snapshot) describe() {
 	s.described = openfeature.FlagMetadata{
 		MetadataRevision:  s.header.Revision,
 		MetadataVersion:   strconv.FormatInt(s.header.Revision, 10),
-		MetadataFlagSetID: s.header.Project + "/" + s.header.Environment,
+		MetadataFlagSetID: s.header.SetID(),
 	}
 }
 

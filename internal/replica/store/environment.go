@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/jackstaff-dev/jackstaff/api/v1alpha1"
+	"github.com/jackstaff-dev/jackstaff/sdk/datafile"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
@@ -21,6 +22,8 @@ type Environment struct {
 	Name string
 	// UID is the UID of the FlagEnvironment.
 	UID types.UID
+	// SetID is what OpenFeature's clients call its flags.
+	SetID string
 
 	state atomic.Pointer[state]
 	// keys are the hashes that open the environment. The store's lock guards them.
@@ -46,6 +49,7 @@ func newEnvironment(from *v1alpha1.FlagEnvironment) *Environment {
 		Project: from.Namespace,
 		Name:    from.Name,
 		UID:     from.UID,
+		SetID:   datafile.Header{Project: from.Namespace, Environment: from.Name}.SetID(),
 		keys:    map[keyHash]struct{}{},
 	}
 	environment.state.Store(&state{revision: unpublished, changed: make(chan struct{})})

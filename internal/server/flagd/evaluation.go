@@ -136,7 +136,7 @@ func (o *origin) answer(revision *store.Revision, result *evaluate.Result) *answ
 // metadata are those of the whole set, whose names OpenTelemetry's conventions know.
 func (o *origin) metadata(revision *store.Revision) *structpb.Struct {
 	return &structpb.Struct{Fields: map[string]*structpb.Value{
-		"flagSetId": structpb.NewStringValue(o.environment.Project + "." + o.environment.Name),
+		"flagSetId": structpb.NewStringValue(o.environment.SetID),
 		"version":   structpb.NewStringValue(strconv.FormatInt(revision.Number, 10)),
 	}}
 }

@@ -107,11 +107,11 @@ func (h *handler) single(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer buffer.release()
-	now := h.clock.Now()
+	now, revision := h.clock.Now(), from.environment.Revision()
 	spending := h.server.Spend(r.Context(), from.environment, server.StepsOfOne)
 	defer spending.End()
 	result := evaluate.Result{Reason: evaluate.FlagNotFound}
-	if flag, found := from.engine(from.environment.Revision()).Flag(key); found {
+	if flag, found := from.engine(revision).Flag(key); found {
 		var err error
 		if result, err = flag.EvaluateWithin(context, now, &spending.Budget); err != nil {
 			spending.End()
@@ -134,7 +134,7 @@ func (h *handler) single(w http.ResponseWriter, r *http.Request) {
 		)
 		return
 	}
-	buffer.body = wire.AppendResult(buffer.body[:0], &result, from.isServer())
+	buffer.body = wire.AppendAnswer(buffer.body[:0], &result, from.isServer(), from.set(revision))
 	write(w, buffer.body)
 }
 
@@ -176,7 +176,8 @@ func (h *handler) bulk(w http.ResponseWriter, r *http.Request) {
 	}
 	etag := etagOf(body)
 	body = append(body[:evaluated], `],"metadata":{"revision":`...)
-	body = append(strconv.AppendInt(body, revision.Number, 10), '}')
+	body = append(strconv.AppendInt(body, revision.Number, 10), ',')
+	body = append(from.set(revision).AppendMembers(body), '}')
 	header := w.Header()
 	header["Etag"] = []string{etag}
 	header["Cache-Control"] = revalidate

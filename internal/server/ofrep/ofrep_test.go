@@ -6,9 +6,11 @@ package ofrep_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -141,6 +143,18 @@ func (s *shop) evaluate(key, body string, headers ...string) *servertest.Answer 
 	return world.Call(s.server, http.MethodPost, ofrep.SinglePath+key, body, headers...)
 }
 
+// answered are metadata with those of what answers.
+func (s *shop) answered(metadata map[string]any) map[string]any {
+	GinkgoHelper()
+	served, found := datafiles.Environment(s.name, "production")
+	Expect(found).To(BeTrue())
+	all := map[string]any{
+		"flagSetId": s.name + ".production", "version": strconv.FormatInt(served.Revision().Number, 10),
+	}
+	maps.Copy(all, metadata)
+	return all
+}
+
 // failure is the body of an error.
 func failure(key, code, details string) any {
 	body := map[string]any{"errorCode": code, "errorDetails": details}
@@ -167,6 +181,8 @@ var _ = Describe("A single evaluation", Ordered, func() {
 		} {
 			answer := s.evaluate(key, alice)
 			Expect(answer.Status).To(Equal(http.StatusOK), key)
+			metadata, _ := want["metadata"].(map[string]any)
+			want["metadata"] = s.answered(metadata)
 			Expect(answer.JSON).To(BeEquivalentTo(want), key)
 			Expect(answer.Header.Get("Content-Type")).To(Equal("application/json"))
 			Expect(answer.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
@@ -328,7 +344,9 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 		Expect(
 			as("shown", "X-API-Key", s.client).JSON,
 		).To(
-			Equal(map[string]any{"key": "shown", "reason": "STATIC", "variant": "on", "value": "s"}),
+			Equal(map[string]any{
+				"key": "shown", "reason": "STATIC", "variant": "on", "value": "s", "metadata": s.answered(nil),
+			}),
 		)
 		all := world.Call(s.client, http.MethodPost, bulk, alice)
 		Expect(all.JSON).To(HaveKeyWithValue("flags", HaveLen(5)))
@@ -344,7 +362,9 @@ var _ = Describe("Whoever evaluates", Ordered, func() {
 			"with the only production environment of the account's namespace",
 		)
 		Expect(as("size", "X-API-Key", token).Status).To(Equal(http.StatusOK))
-		Expect(as("secret", "X-API-Key", token).JSON).To(HaveKey("metadata"))
+		Expect(as("secret", "X-API-Key", token).JSON).To(
+			HaveKeyWithValue("metadata", s.answered(map[string]any{"team": "payments"})),
+		)
 		world.Create(builders.MakeEnvironment("staging", s.name).Obj())
 		Eventually(func() *servertest.Answer {
 			return as("ui/dark-mode", "X-API-Key", token, server.ProjectHeader, s.name, server.EnvironmentHeader, "staging")
@@ -471,7 +491,8 @@ var _ = Describe("The document", func() {
 		s.awaitFlags(1)
 		printed := world.RunExamples("docs/ofrep.md", token)
 		Expect(printed).To(HaveLen(2))
-		Expect(printed[0]).To(Equal(`{"key":"new_checkout","reason":"TARGETING_MATCH","variant":"on","value":true}`))
+		Expect(printed[0]).To(MatchRegexp(`^{"key":"new_checkout","reason":"TARGETING_MATCH","variant":"on","value":true,` +
+			`"metadata":{"flagSetId":"shop.production","version":"[0-9]+"}}$`))
 		Expect(printed[1]).To(And(ContainSubstring("Etag: "), ContainSubstring(`{"flags":[{"key":"new_checkout"`)))
 	})
 })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/ofrep/wire"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
 
@@ -23,6 +24,11 @@ type origin struct {
 
 // isServer says whether whoever asks may know what is for servers: all flags, and their metadata.
 func (o *origin) isServer() bool { return o.kind == store.ServerKey }
+
+// set is what answers.
+func (o *origin) set(of *store.Revision) wire.Set {
+	return wire.Set{ID: o.environment.SetID, Revision: of.Number}
+}
 
 func (o *origin) engine(of *store.Revision) *evaluate.Engine {
 	if o.isServer() {

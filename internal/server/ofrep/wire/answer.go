@@ -6,11 +6,39 @@ package wire
 import (
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
 )
+
+// Set is what answers: the flags of a revision of an environment.
+type Set struct {
+	// ID names the environment.
+	ID string
+	// Revision is the number of the revision.
+	Revision int64
+}
+
+// AppendMembers appends the members flagSetId and version of metadata, as OpenTelemetry's conventions name them.
+func (s Set) AppendMembers(to []byte) []byte {
+	to = append(AppendString(append(to, `"flagSetId":`...), s.ID), `,"version":"`...)
+	return append(strconv.AppendInt(to, s.Revision, 10), '"')
+}
+
+// AppendAnswer is AppendResult for the answer for one flag alone, whose metadata also say which set answers. What the
+// flag's author says by the same names goes before.
+func AppendAnswer(to []byte, result *evaluate.Result, withMetadata bool, of Set) []byte {
+	if withMetadata && len(result.Flag.Metadata) > 0 {
+		metadata := map[string]string{"flagSetId": of.ID, "version": strconv.FormatInt(of.Revision, 10)}
+		maps.Copy(metadata, result.Flag.Metadata)
+		to = AppendResult(to, result, false)
+		return append(appendMetadata(append(to[:len(to)-1], `,"metadata":`...), metadata), '}')
+	}
+	to = AppendResult(to, result, false)
+	return append(of.AppendMembers(append(to[:len(to)-1], `,"metadata":{`...)), "}}"...)
+}
 
 // AppendResult appends the answer for a flag that was found. It has no value and no variant only where the flag leaves
 // the value to the code: clients of OFREP 0.2 and later use the code's default then, and older ones, for which that is

@@ -82,6 +82,20 @@ func TestAnswers(t *testing.T) {
 			`{"key":"a \"key\"","reason":"DEFAULT","variant":"on","value":true,"metadata":{"a":"<1>","b":"2"}}`,
 		},
 		"for clients": {AppendResult(nil, result, false), `{"key":"a \"key\"","reason":"DEFAULT","variant":"on","value":true}`},
+		"one alone": {
+			AppendAnswer(nil, result, true, Set{ID: "shop.production", Revision: 7}),
+			`{"key":"a \"key\"","reason":"DEFAULT","variant":"on","value":true,"metadata":{"a":"<1>","b":"2","flagSetId":"shop.production","version":"7"}}`,
+		},
+		"one alone, whose author names a version": {
+			AppendAnswer(nil, &evaluate.Result{
+				Flag: &evaluate.Flag{Key: "x", Metadata: map[string]string{"version": "2"}}, Reason: evaluate.Disabled,
+			}, true, Set{ID: "shop.production", Revision: 7}),
+			`{"key":"x","reason":"DISABLED","metadata":{"flagSetId":"shop.production","version":"2"}}`,
+		},
+		"one alone, for clients": {
+			AppendAnswer(nil, result, false, Set{ID: "shop.production", Revision: 7}),
+			`{"key":"a \"key\"","reason":"DEFAULT","variant":"on","value":true,"metadata":{"flagSetId":"shop.production","version":"7"}}`,
+		},
 		"the code's default": { // Clients use the default that they were asked with.
 			AppendResult(nil, &evaluate.Result{Flag: &evaluate.Flag{Key: "x"}, Reason: evaluate.Disabled}, true),
 			`{"key":"x","reason":"DISABLED"}`,
