@@ -83,6 +83,14 @@ docker-build: ## Build the image IMG.
 image: ## Pack the image IMG for PLATFORMS into bin/image.tar, and what it is made of into bin/sbom.json, without a container engine. PUSH=1 pushes it.
 	@VERSION="$(VERSION)" PLATFORMS="$(PLATFORMS)" hack/image/build.sh . ./cmd/manager "$(IMG)" $(BIN)/image.tar -sbom $(BIN)/sbom.json $(if $(PUSH),-push)
 
+# The platforms of the command line in `make release`.
+CLI_PLATFORMS ?= linux/amd64,linux/arm64,darwin/amd64,darwin/arm64,windows/amd64
+RELEASE_IMG = $(if $(filter file,$(origin IMG)),jackstaff/manager:$(VERSION),$(IMG))
+
+.PHONY: release
+release: control-plane ## Make everything of the release VERSION in dist: image, command line, chart, install.yaml, krew manifest, SBOM, notes and checksums.
+	@KUBECTL=$(KUBECTL) VERSION="$(VERSION)" IMG="$(RELEASE_IMG)" PLATFORMS="$(PLATFORMS)" CLI_PLATFORMS="$(CLI_PLATFORMS)" hack/release/release.sh
+
 ##@ Develop
 
 .PHONY: generate

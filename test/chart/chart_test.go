@@ -41,7 +41,15 @@ var (
 // render renders the chart with values in YAML, as helm template does.
 func render(t *testing.T, namespace, values string) (objects []*unstructured.Unstructured, notes string, err error) {
 	t.Helper()
-	loaded, err := loader.Load(chart)
+	return renderFrom(t, chart, namespace, values)
+}
+
+// renderFrom is render of the chart in a folder or a file.
+func renderFrom(
+	t *testing.T, path, namespace, values string,
+) (objects []*unstructured.Unstructured, notes string, err error) {
+	t.Helper()
+	loaded, err := loader.Load(path)
 	check(t, err)
 	given := map[string]any{}
 	check(t, yaml.Unmarshal([]byte(values), &given))
@@ -410,5 +418,26 @@ func TestPrometheusVerifiesTheOperator(t *testing.T) {
 				t.Errorf("Prometheus does not verify whom it scrapes (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Whoever takes the chart of a release installs the operator of that release, without a value.
+func TestTheChartOfARelease(t *testing.T) {
+	folder := t.TempDir()
+	packed := exec.CommandContext(
+		t.Context(), "go", "run", "./hack/release", "-version", "v0.2.0", "-image", "example.com:5000/manager:v0.2.0",
+		"-out", folder, "linux/amd64=LICENSE",
+	)
+	packed.Dir = root
+	if said, err := packed.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	objects, _, err := renderFrom(t, filepath.Join(folder, "jackstaff-0.2.0.tgz"), "jackstaff-system", "{}")
+	check(t, err)
+	at := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "Deployment" })
+	containers, _, err := unstructured.NestedSlice(objects[at].Object, "spec", "template", "spec", "containers")
+	check(t, err)
+	if image := containers[0].(map[string]any)["image"]; image != "example.com:5000/manager:v0.2.0" {
+		t.Errorf("the chart installs %v", image)
 	}
 }
