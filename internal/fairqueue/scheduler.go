@@ -30,7 +30,7 @@ type scheduler struct {
 	namespaces map[string]*waitingRequests
 	// running counts the requests of each namespace that run.
 	running map[string]int
-	// began tells when each request that runs began.
+	// began tells when each request that runs, and counts, began.
 	began map[reconcile.Request]time.Time
 	// allowances are those of the namespaces that have asked for work of late.
 	allowances map[string]*allowance
@@ -89,7 +89,7 @@ func (s *scheduler) Len() int { return s.size }
 
 // Pop starts the request whose turn it is: that of the highest priority, of the namespace that has had no turn for the
 // longest time. A namespace has its turn only while fewer of its requests run than the bound, and while it has not used
-// up its allowance; brakes have theirs all the same. It returns the zero request where none may run.
+// up its allowance. It returns the zero request where none may run.
 func (s *scheduler) Pop() reconcile.Request {
 	namespace, _, ok := s.next()
 	if !ok {
@@ -104,7 +104,9 @@ func (s *scheduler) Pop() reconcile.Request {
 	s.picks++
 	s.served[namespace] = s.picks
 	s.running[namespace]++
-	s.began[popped.request] = s.now()
+	if isPaced(popped.priority) {
+		s.began[popped.request] = s.now()
+	}
 	return popped.request
 }
 
@@ -116,7 +118,7 @@ func (s *scheduler) next() (next string, wait time.Duration, found bool) {
 		if s.running[namespace] >= s.bound {
 			continue
 		}
-		if held := s.held(namespace, now); held > 0 && waiting.requests[0].priority < BrakePriority {
+		if held := s.held(namespace, now); held > 0 && isPaced(waiting.requests[0].priority) {
 			if wait == 0 || held < wait {
 				wait = held
 			}
@@ -128,6 +130,10 @@ func (s *scheduler) next() (next string, wait time.Duration, found bool) {
 	}
 	return next, wait, found
 }
+
+// isPaced reports whether requests of a priority count, and wait for the allowance. Brakes do not, nor does what a start
+// finds: a replica is not ready before it has read everything, and nobody can make it start.
+func isPaced(priority int) bool { return priority >= 0 && priority < BrakePriority }
 
 // held is how long a namespace has to wait for its allowance.
 func (s *scheduler) held(namespace string, now time.Time) time.Duration {
