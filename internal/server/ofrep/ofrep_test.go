@@ -494,5 +494,9 @@ var _ = Describe("The document", func() {
 		Expect(printed[0]).To(MatchRegexp(`^{"key":"new_checkout","reason":"TARGETING_MATCH","variant":"on","value":true,` +
 			`"metadata":{"flagSetId":"shop.production","version":"[0-9]+"}}$`))
 		Expect(printed[1]).To(And(ContainSubstring("Etag: "), ContainSubstring(`{"flags":[{"key":"new_checkout"`)))
+		printed = world.RunExamples("docs/flagd.md", token)
+		Expect(printed).To(HaveLen(2))
+		Expect(printed[0]).To(ContainSubstring(`\"new_checkout\":{`))
+		Expect(printed[1]).To(ContainSubstring(`"variant":"on"`))
 	})
 })

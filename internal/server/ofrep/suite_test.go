@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackstaff-dev/jackstaff/internal/replica/store"
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/flagd"
 	"github.com/jackstaff-dev/jackstaff/internal/server/ofrep"
 	"github.com/jackstaff-dev/jackstaff/internal/server/servertest"
 	"github.com/jackstaff-dev/jackstaff/sdk/evaluate"
@@ -34,6 +35,7 @@ var (
 var _ = BeforeSuite(func() {
 	world = servertest.Start(server.Options{}, func(mgr ctrl.Manager, srv *server.Server) error {
 		ofrep.Mount(srv, datafiles, counted, clock.RealClock{})
+		flagd.Mount(srv, datafiles, counted, clock.RealClock{})
 		return datafiles.SetupWithManager(mgr)
 	})
 })
