@@ -231,7 +231,7 @@ func setFlagdPublished(conditions status.Conditions, s *scope, summary compile.S
 			false,
 			v1alpha1.DatafileTooLargeReason,
 			"the flagd file does not fit into the ConfigMap and is that of an older revision, with those flags off that are off now; "+
-				"split the project, move members out of audiences, or use OFREP",
+				"split the project, move members out of audiences, or read the whole file over gRPC or HTTP instead of the mount",
 		)
 	case summary.FlagdMissing > 0:
 		conditions.Set(
@@ -271,7 +271,11 @@ func setPublished(conditions status.Conditions, s *scope, problem error) {
 	case spec.Revision != nil:
 		set(true, v1alpha1.PinnedReason, pinnedMessage(served))
 	case served.Digest == s.state.digest:
-		set(true, v1alpha1.PublishedReason, fmt.Sprintf("revision %d is served%s%s", served.Revision, fullness(s), unfitMessage(s)))
+		set(
+			true,
+			v1alpha1.PublishedReason,
+			fmt.Sprintf("revision %d is served%s%s", served.Revision, fullness(s), unfitMessage(s)),
+		)
 	case spec.Suspend:
 		set(
 			true,

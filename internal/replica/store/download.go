@@ -4,6 +4,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -58,15 +59,15 @@ type Download struct {
 }
 
 // Download returns the datafile that a kind of key receives. It is made when it is first asked for, and kept as long as
-// the revision is served. A server key receives the files as they are published. It fails with ErrUnpublished,
-// ErrNoFlagd or ErrMembers.
+// the revision is served. A server key receives the files as they are published, and the flagd file of the revision
+// also where a ConfigMap could not hold it. It fails with ErrUnpublished, ErrNoFlagd or ErrMembers.
 func (e *Environment) Download(kind KeyKind, format Format, coding Coding) (Download, error) {
 	now := e.state.Load()
 	document := now.revision.document
 	switch {
 	case document == nil:
 		return Download{}, ErrUnpublished
-	case format == Flagd && document.Flagd == nil:
+	case format == Flagd && document.Flagd == nil && !now.publishesFlagd:
 		return Download{}, ErrNoFlagd
 	}
 	return now.download(kind, format, coding)
@@ -89,13 +90,8 @@ func (s *state) download(kind KeyKind, format Format, coding Coding) (Download, 
 // ErrMembers.
 func (e *Environment) FlagdFile(kind KeyKind) (*Revision, []byte, error) {
 	now := e.state.Load()
-	document := now.revision.document
-	switch {
-	case document == nil:
+	if now.revision.document == nil {
 		return nil, nil, ErrUnpublished
-	case kind != ClientKey:
-		file, err := now.revision.downloads.wholeFlagd()
-		return now.revision, file, err
 	}
 	file, err := now.download(kind, Flagd, Identity)
 	return now.revision, file.Bytes, err
@@ -120,20 +116,7 @@ func newDownloads(number int64, document *Document) downloads {
 		}
 		return filter(native)
 	})}
-	d.wholeFlagd = sync.OnceValues(func() ([]byte, error) {
-		if isOfRevision(document.Flagd, number) {
-			return document.Flagd, nil
-		}
-		native, err := document.native()
-		if err != nil {
-			return nil, err
-		}
-		whole, err := datafile.Read(native)
-		if err != nil {
-			return nil, err
-		}
-		return (&filtered{document: whole}).flagd()
-	})
+	d.wholeFlagd = sync.OnceValues(func() ([]byte, error) { return wholeFlagd(number, document) })
 	d.visible = sync.OnceValues(func() (string, error) {
 		filtered, err := d.filtered()
 		if err != nil {
@@ -152,10 +135,31 @@ func newDownloads(number int64, document *Document) downloads {
 	}
 	whole := func() (string, error) { return fmt.Sprintf("%d-%s", number, document.Digest), nil }
 	d.files[ServerKey][Native] = encoded(Native, whole, document.native)
-	d.files[ServerKey][Flagd] = encoded(Flagd, whole, func() ([]byte, error) { return document.Flagd, nil })
+	d.files[ServerKey][Flagd] = encoded(Flagd, func() (string, error) {
+		if file, err := d.wholeFlagd(); err != nil || !bytes.Equal(file, document.Flagd) {
+			return fmt.Sprintf("%d-%s made", number, document.Digest), err
+		}
+		return whole()
+	}, d.wholeFlagd)
 	d.files[ClientKey][Native] = encoded(Native, d.visible, client((*filtered).native))
 	d.files[ClientKey][Flagd] = encoded(Flagd, d.visible, client((*filtered).flagd))
 	return d
+}
+
+// wholeFlagd is the flagd file of a revision: what is published, or where that is not of the revision, made anew.
+func wholeFlagd(number int64, document *Document) ([]byte, error) {
+	if isOfRevision(document.Flagd, number) {
+		return document.Flagd, nil
+	}
+	native, err := document.native()
+	if err != nil {
+		return nil, err
+	}
+	whole, err := datafile.Read(native)
+	if err != nil {
+		return nil, err
+	}
+	return (&filtered{document: whole}).flagd()
 }
 
 // isOfRevision reports whether a flagd file says that it is of a revision.

@@ -39,7 +39,9 @@ type Environment struct {
 type state struct {
 	revision      *Revision
 	clientMembers bool
-	gone          bool
+	// publishesFlagd is true where the flagd file is one of the formats, whether or not a ConfigMap can hold it.
+	publishesFlagd bool
+	gone           bool
 	// changed is closed when another state takes the place of this one.
 	changed chan struct{}
 }
@@ -75,20 +77,22 @@ func (e *Environment) Gone() bool { return e.state.Load().gone }
 func (e *Environment) Changed() <-chan struct{} { return e.state.Load().changed }
 
 // set makes a state the current one where it differs, or where more has changed than a state holds.
-func (e *Environment) set(revision *Revision, clientMembers, more bool) {
+func (e *Environment) set(next state, more bool) {
 	before := e.state.Load()
-	if before.revision == revision && before.clientMembers == clientMembers && !more {
+	if before.revision == next.revision && before.clientMembers == next.clientMembers &&
+		before.publishesFlagd == next.publishesFlagd && !more {
 		return
 	}
-	e.state.Store(&state{revision: revision, clientMembers: clientMembers, changed: make(chan struct{})})
+	next.changed = make(chan struct{})
+	e.state.Store(&next)
 	close(before.changed)
 }
 
 // end is the last change. What is served then is what was served last.
 func (e *Environment) end() {
 	before := e.state.Load()
-	e.state.Store(
-		&state{revision: before.revision, clientMembers: before.clientMembers, gone: true, changed: make(chan struct{})},
-	)
+	last := *before
+	last.gone, last.changed = true, make(chan struct{})
+	e.state.Store(&last)
 	close(before.changed)
 }

@@ -103,7 +103,11 @@ func (s *Store) Set(environment *v1alpha1.FlagEnvironment, document *Document) e
 	defer s.mu.Unlock()
 	s.environments[types.NamespacedName{Namespace: held.Project, Name: held.Name}] = held
 	keysChanged := s.setKeys(held, &environment.Status)
-	held.set(revision, environment.Spec.Datafile.ClientMembers == v1alpha1.ClientMembersAllow, keysChanged)
+	held.set(state{
+		revision:       revision,
+		clientMembers:  environment.Spec.Datafile.ClientMembers == v1alpha1.ClientMembersAllow,
+		publishesFlagd: slices.Contains(environment.Spec.Datafile.Formats, v1alpha1.DatafileFormatFlagd),
+	}, keysChanged)
 	if err != nil {
 		return fmt.Errorf("environment %s/%s: %w", held.Project, held.Name, err)
 	}

@@ -424,10 +424,19 @@ func TestDownload(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	document := oneFlag(1, "a")
-	mustSet(t, store, environment(), document)
+	nativeOnly := environment()
+	nativeOnly.Spec.Datafile.Formats = []v1alpha1.DatafileFormat{v1alpha1.DatafileFormatNative}
+	mustSet(t, store, nativeOnly, document)
 	for _, kind := range []KeyKind{ServerKey, ClientKey} {
 		if _, err := held.Download(kind, Flagd, Identity); !errors.Is(err, ErrNoFlagd) {
 			t.Errorf("error %v", err)
+		}
+	}
+	// Whoever asks for the format gets it also where the ConfigMap has no space for it.
+	mustSet(t, store, environment(), document)
+	for _, kind := range []KeyKind{ServerKey, ClientKey} {
+		if file, err := held.Download(kind, Flagd, Identity); err != nil || !strings.Contains(string(file.Bytes), `"a":{`) {
+			t.Errorf("error %v, %s", err, file.Bytes)
 		}
 	}
 	plain := map[Coding]func([]byte) ([]byte, error){

@@ -203,6 +203,20 @@ func TestDatafile(t *testing.T) {
 			404,
 			`{"error":"the environment publishes no flagd file;`,
 		},
+		"a flagd file that does not fit": {
+			http.MethodGet,
+			"datafile/sdk_a?format=flagd",
+			&store.Document{Native: revision(1, plainFlag).Native},
+			200,
+			`{"flags":{"a":{`,
+		},
+		"a flagd file of an older revision": {
+			http.MethodGet,
+			"datafile/sdk_a?format=flagd",
+			&store.Document{Native: revision(2, plainFlag).Native, Flagd: revision(1, plainFlag).Flagd},
+			200,
+			`"revision":2,`,
+		},
 		"nothing published": {http.MethodGet, "datafile/sdk_a", nil, 404, `{"error":"nothing is published yet"}`},
 		"members for a client": {
 			http.MethodGet,
@@ -233,6 +247,9 @@ func TestDatafile(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, clock.RealClock{})
+			if name == "no flagd file" {
+				s.environment.Spec.Datafile.Formats = []v1alpha1.DatafileFormat{v1alpha1.DatafileFormatNative}
+			}
 			s.set(tc.document)
 			response, body := s.ask(tc.method, "/api/sdk/"+tc.path)
 			if response.StatusCode != tc.want || !strings.Contains(body, tc.wantBody) {
