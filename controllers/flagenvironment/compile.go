@@ -91,6 +91,9 @@ func (r *Reconciler) compileAll(ctx context.Context, s *scope) error {
 		s.state.compiled.SetEvent(&flagEvents.Items[i])
 		s.state.records.see(eventKind, s.environment.Name, &flagEvents.Items[i])
 	}
+	if s.state.served != nil {
+		s.state.records.forgetEnvironment(s.state.served.PublishedAt)
+	}
 	if err := r.holdMissing(ctx, s); err != nil {
 		s.state.compiled = nil // It is the first time again.
 		return err

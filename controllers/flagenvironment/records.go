@@ -36,6 +36,8 @@ const (
 // note is a change record that no revision has brought yet.
 type note struct {
 	id string
+	// at is when the change was made.
+	at time.Time
 	// isBrake is true where the change forces a flag off, or no longer.
 	isBrake bool
 }
@@ -89,8 +91,19 @@ func (r *records) add(of history.Named, key string, at time.Time, record note, c
 	}
 	known.until = at
 	if concerns {
+		record.at = at
 		known.notes = append(known.notes, record)
 		known.notes = known.notes[max(0, len(known.notes)-maxNotes):]
+	}
+}
+
+// forgetEnvironment forgets, at a start, the records of the environment that are no newer than what is served: an earlier
+// process has brought them, or they changed nothing of what is served.
+func (r *records) forgetEnvironment(publishedAt time.Time) {
+	for of, known := range r.byObject {
+		if of.Kind == environmentKind {
+			known.notes = slices.DeleteFunc(known.notes, func(record note) bool { return !record.at.After(publishedAt) })
+		}
 	}
 }
 

@@ -127,6 +127,23 @@ func TestRecordsThatChangeNothingAreDropped(t *testing.T) {
 	}
 }
 
+// A brake right after a restart of the operator was said to have brought a publish and a freeze of somebody else.
+func TestAStartForgetsWhatAnEarlierProcessHasBrought(t *testing.T) {
+	records, published := newRecords(), time.Now().Truncate(time.Second)
+	production, flag := history.Named{Kind: environmentKind, Name: "production"}, history.Named{Kind: flagKind, Name: "pay"}
+	for _, at := range []time.Duration{-time.Minute, 0, time.Second} {
+		records.add(production, "", published.Add(at), note{id: at.String()}, true)
+		records.add(flag, "pay", published.Add(at), note{id: at.String()}, true)
+	}
+	records.forgetEnvironment(published)
+	if notes := records.byObject[production].notes; len(notes) != 1 || notes[0].id != "1s" {
+		t.Errorf("of the environment %v is left", notes)
+	}
+	if notes := records.byObject[flag].notes; len(notes) != 3 {
+		t.Errorf("of a flag, which may wait for longer, %v is left", notes)
+	}
+}
+
 // A tenant that makes and deletes flags under new names for ever must not fill the operator's memory.
 func TestRecordsForgetObjects(t *testing.T) {
 	records, now := newRecords(), time.Now()

@@ -95,7 +95,8 @@ var _ = Describe("The command line", func() {
 		Expect(history[0]).To(MatchRegexp(`^REVISION +AGE +BY +WHAT +SERVED$`))
 		Expect(history[1]).To(MatchRegexp(`^4 +\d+s *$`))
 		Expect(history[4]).To(MatchRegexp(`^1 +\d+s +served$`))
-		Expect(run(1, namespace, "rollback", "production")).To(ContainSubstring("nothing to undo in production: revision 1 is the oldest of its history; "))
+		Expect(run(1, namespace, "rollback", "production")).To(ContainSubstring(
+			"nothing to undo in production: it is rolled back to revision 1 already, and revision 1 is the oldest of its history; "))
 		Expect(run(1, namespace, "rollback", "production", "--to", "7", "--wait", "--timeout", "1s")).To(
 			ContainSubstring("the history of production holds no revision 7; it holds 1 to 4"))
 		Expect(run(0, namespace, "rollback", "production", "--clear", "--yes", "--wait")).To(ContainSubstring("revision"))
@@ -255,8 +256,8 @@ var _ = Describe("The command line", func() {
 			),
 		)
 		waiting := map[string]any{}
-		Expect(json.Unmarshal([]byte(run(0, namespace, "toggle", "checkout", "-e", "production", "--off", "-o", "json")), &waiting)).
-			To(Succeed())
+		said := run(0, namespace, "toggle", "checkout", "-e", "production", "--off", "-o", "json")
+		Expect(json.Unmarshal([]byte(said), &waiting)).To(Succeed())
 		Expect(waiting).To(And(HaveKeyWithValue("changed", false), HaveKeyWithValue("message",
 			ContainSubstring("is to be off in production: production publishes by hand"))))
 		Expect(waiting).NotTo(HaveKey("served"), "a script takes the flag for switched off")
@@ -284,7 +285,8 @@ var _ = Describe("The command line", func() {
 		).To(
 			ContainSubstring("does not serve FeatureFlag"),
 		)
-		Expect(run(1, namespace, "toggle", "checkout", "-e", "production", "--on")).To(ContainSubstring("archive new/checkout -n"))
+		Expect(run(1, namespace, "toggle", "checkout", "-e", "production", "--on")).To(
+			ContainSubstring("archive new/checkout -n"))
 		Expect(run(0, namespace, "toggle", "checkout", "-e", "production", "--brake", "--wait")).To(
 			ContainSubstring("the flag is not served, so that code gets"))
 		change(namespace, "checkout", &v1alpha1.FeatureFlag{}, func(flag *v1alpha1.FeatureFlag) {

@@ -54,11 +54,13 @@ func undone(
 		}
 		newer, found.change = contents, i
 	}
-	return nil, nothingToUndo(at, environment.Name, base, revisions, found)
+	return nil, nothingToUndo(at, environment, base, revisions, found)
 }
 
 // nothingToUndo says why a rollback finds no target by itself, and what there is instead. Found has what it passed over.
-func nothingToUndo(at target, environment string, base int64, revisions []historyEntry, found *undoing) error {
+func nothingToUndo(
+	at target, environment *v1alpha1.FlagEnvironment, base int64, revisions []historyEntry, found *undoing,
+) error {
 	oldest := base // Of those that hold flags.
 	for i := range revisions {
 		if revision := revisions[i].Revision; revision < oldest && !slices.Contains(found.passed, revision) {
@@ -74,10 +76,13 @@ func nothingToUndo(at target, environment string, base int64, revisions []histor
 		why = fmt.Sprintf(
 			"from revision %d, %s, to revision %d flags were switched off and nothing else changed", oldest, history, base)
 	}
+	if environment.Status.PinnedRevision > 0 && environment.Spec.Publish.Revision != nil {
+		why = fmt.Sprintf("it is rolled back to revision %d already, and %s", base, why)
+	}
 	return fmt.Errorf(
 		"there is nothing to undo in %s: %s; %s shows what each revision brought, and --to takes any of %s; to switch one "+
 			"flag off, use jackstaff toggle with --brake",
-		environment, why, at.command([]string{"history", environment}), ranges(revisions),
+		environment.Name, why, at.command([]string{"history", environment.Name}), ranges(revisions),
 	)
 }
 

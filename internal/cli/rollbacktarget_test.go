@@ -45,14 +45,17 @@ func TestARollbackNeverChoosesARevisionWithoutFlags(t *testing.T) {
 				"changed; ",
 		},
 		"it is rolled back as far as it goes": {
-			[]flags{{"a": on}, {"a": changed}}, 1, 0, 0, nil, "revision 1 is the oldest of its history; ",
+			[]flags{{"a": on}, {"a": changed}}, 1, 0, 0, nil,
+			"it is rolled back to revision 1 already, and revision 1 is the oldest of its history; ",
 		},
 		"nothing is older": {[]flags{{"a": on}}, 0, 0, 0, nil, "revision 1 is the oldest of its history; "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			environment := builders.MakeEnvironment("production", "shop").Obj()
 			environment.Status.PublishedRevision = int64(len(tc.history))
-			environment.Status.PinnedRevision = tc.pinned
+			if environment.Status.PinnedRevision = tc.pinned; tc.pinned > 0 {
+				environment.Spec.Publish.Revision = &tc.pinned
+			}
 			var revisions []historyEntry
 			for i := range tc.history {
 				revisions = slices.Insert(revisions, 0, historyEntry{Revision: int64(i + 1)})

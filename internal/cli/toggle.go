@@ -219,7 +219,7 @@ var brakedStates = map[v1alpha1.ServingState]bool{
 var stuckStates = map[v1alpha1.ServingState]bool{
 	v1alpha1.ServingStateAwaitingPublish: true, v1alpha1.ServingStateFrozen: true, v1alpha1.ServingStatePinned: true,
 	v1alpha1.ServingStateBreakGlass: true, v1alpha1.ServingStateElsewhere: true, v1alpha1.ServingStateKeyTaken: true,
-	v1alpha1.ServingStateNotFound: true, v1alpha1.ServingStateLastGood: true,
+	v1alpha1.ServingStateNotFound: true,
 }
 
 // stateAdvice says what an environment is where it does not serve what is wanted of a flag, and what ends that.

@@ -69,8 +69,8 @@ func TestToggleOfAFlagThatIsNotServed(t *testing.T) {
 		},
 		"off, and not archived":        {state: gone, said: "the operator is publishing it"},
 		"a brake of what does not fit": {state: unfit, isBraked: true, done: true, said: "code gets its own default"},
-		"off, and it does not fit":     {state: unfit, stuck: true, said: "does not compile or does not fit"},
-		"on, and it does not fit":      {state: unfit, on: true, stuck: true, said: "does not compile or does not fit"},
+		"off, and it does not fit":     {state: unfit, said: "does not compile or does not fit"},
+		"on, and it does not fit":      {state: unfit, on: true, said: "does not compile or does not fit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			flag := builders.MakeFlag("payments", "shop").Boolean().Environment("production").Obj()
