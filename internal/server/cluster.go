@@ -245,11 +245,15 @@ func (c *Cluster) DefaultEnvironment(ctx context.Context, project *Project) (*v1
 	if err := c.Authorize(ctx, "list", Environments, project.Name, ""); err != nil {
 		return nil, err
 	}
+	if len(all) == 0 {
+		return nil, Errorf(http.StatusBadRequest, "project %q has no environment; create one", project.Name)
+	}
 	return nil, Errorf(
 		http.StatusBadRequest,
-		"project %q has %d production environments: choose one with the label %s on the namespace",
+		"project %q has %d production environments: name one in the header %s, or choose one with the label %s on the namespace",
 		project.Name,
 		len(production),
+		EnvironmentHeader,
 		v1alpha1.DefaultEnvironmentLabel,
 	)
 }

@@ -19,6 +19,10 @@ var (
 	)
 	// forbidden begins what a webhook says to somebody without a right.
 	forbidden = regexp.MustCompile(`^\S+ "[^"]*" is forbidden: `)
+	// noPublish is what a webhook says to somebody who may change an object and not publish the change.
+	noPublish = regexp.MustCompile(`^user "([^"]*)" needs the verb "publish" in namespace "([^"]*)" on (.+); let somebody who has it `)
+	// toPublish is an environment in it, and why it would have to be published.
+	toPublish = regexp.MustCompile(`flagenvironments/(\S+) (\([^()]*\))`)
 )
 
 // kinds puts the views' words for the Kinds in the place of their names.
@@ -53,7 +57,20 @@ func plain(message string) string {
 		}
 		return found[1] + " may not " + found[2] + " " + what
 	}
-	return forbidden.ReplaceAllString(message, "")
+	message = forbidden.ReplaceAllString(message, "")
+	if found := noPublish.FindStringSubmatch(message); found != nil {
+		what := toPublish.ReplaceAllStringFunc(found[3], func(environment string) string {
+			of := toPublish.FindStringSubmatch(environment)
+			if strings.Contains(of[2], "annotation") { // The views have no word for it, and it is how they ask for a publish.
+				return "environment " + quote(of[1])
+			}
+			return "environment " + quote(of[1]) + " " + of[2]
+		})
+		what = strings.ReplaceAll(what, " and on environment ", " and environment ")
+		return found[1] + " may not publish " + what + " in project " + quote(found[2]) + "; let somebody who may " +
+			strings.TrimPrefix(message, found[0])
+	}
+	return message
 }
 
 func quote(text string) string { return `"` + text + `"` }
