@@ -350,6 +350,14 @@ var _ = Describe("The command line", func() {
 		Expect(publish.Suspend).To(BeFalse())
 		Expect(publish.SuspendReason).To(BeEmpty())
 		Expect(publish.SuspendUntil).To(BeNil())
+
+		By("ending a freeze that has ended by itself")
+		change(namespace, "production", &v1alpha1.FlagEnvironment{}, func(environment *v1alpha1.FlagEnvironment) {
+			ended := metav1.NewTime(time.Now().Add(-time.Minute).Truncate(time.Second))
+			environment.Spec.Publish.Suspend, environment.Spec.Publish.SuspendUntil = true, &ended
+		})
+		Expect(run(0, namespace, "freeze", "production", "--off")).To(ContainSubstring("is not frozen, and revision"))
+		Expect(fetch(namespace, "production", &v1alpha1.FlagEnvironment{}).Spec.Publish.Suspend).To(BeFalse())
 	})
 
 	It("switches a flag off that Git owns, so that the tool does not undo it", func() {

@@ -87,7 +87,9 @@ func (a *App) freeze(ctx context.Context, c *cluster, o *freezing, name string) 
 	if err := servedElsewhere(environment, "freeze it"); err != nil {
 		return err
 	}
+	wasFrozen := false
 	changed, err := edit(ctx, c, o.dryRun, environment, func() error {
+		wasFrozen = environment.Spec.Publish.At(a.Clock.Now()).Suspend
 		o.apply(&environment.Spec.Publish, a.Clock.Now())
 		return nil
 	})
@@ -111,7 +113,7 @@ func (a *App) freeze(ctx context.Context, c *cluster, o *freezing, name string) 
 	}
 	isDone := done.Served || !changed && environment.Status.ObservedGeneration >= generation
 	done.Message = frozenWords(environment, o.off, isDone)
-	if o.off && !changed && isDone {
+	if o.off && !wasFrozen && (changed || isDone) { // The spec of a freeze that has ended by itself is cleared.
 		done.Message = unfrozenWords(environment)
 	}
 	return o.print(a, done, safe(quote.Line(done.Message)))

@@ -62,7 +62,9 @@ func nothingToUndo(
 	at target, environment *v1alpha1.FlagEnvironment, base int64, revisions []historyEntry, found *undoing,
 ) error {
 	oldest := base // Of those that hold flags.
+	var all []int64
 	for i := range revisions {
+		all = append(all, revisions[i].Revision)
 		if revision := revisions[i].Revision; revision < oldest && !slices.Contains(found.passed, revision) {
 			oldest = revision
 		}
@@ -80,9 +82,9 @@ func nothingToUndo(
 		why = fmt.Sprintf("it is rolled back to revision %d already, and %s", base, why)
 	}
 	return fmt.Errorf(
-		"there is nothing to undo in %s: %s; %s shows what each revision brought, and --to takes any of %s; to switch one "+
+		"there is nothing to undo in %s: %s; %s shows what each revision brought, and --to takes %s; to switch one "+
 			"flag off, use jackstaff toggle with --brake",
-		environment.Name, why, at.command([]string{"history", environment.Name}), ranges(revisions),
+		environment.Name, why, at.command([]string{"history", environment.Name}), numbers(all),
 	)
 }
 

@@ -29,7 +29,7 @@ func TestARollbackNeverChoosesARevisionWithoutFlags(t *testing.T) {
 	}{
 		"the revision before":              {[]flags{{"a": on}, {"a": changed}}, 0, 1, 2, nil, ""},
 		"an emergency stop in between":     {[]flags{{"a": on}, {"a": changed}, {"a": off}}, 0, 1, 2, nil, ""},
-		"the first flag of an environment": {[]flags{none, {"a": on}}, 0, 0, 0, nil, `revision 2 is the oldest of its history that holds a flag; "jackstaff history production -n shop" shows`},
+		"the first flag of an environment": {[]flags{none, {"a": on}}, 0, 0, 0, nil, `revision 2 is the oldest of its history that holds a flag; "jackstaff history production -n shop" shows what each revision brought, and --to takes revisions 1 to 2; `},
 		"only empty ones before":           {[]flags{none, {"a": retained}, {"a": on}}, 0, 0, 0, nil, "revision 3 is the oldest of its history that holds a flag; "},
 		"flags were lost and came back, and one changed": {
 			[]flags{{"a": on}, none, {"a": changed}}, 0, 1, 3, []int64{2}, "",
@@ -48,7 +48,7 @@ func TestARollbackNeverChoosesARevisionWithoutFlags(t *testing.T) {
 			[]flags{{"a": on}, {"a": changed}}, 1, 0, 0, nil,
 			"it is rolled back to revision 1 already, and revision 1 is the oldest of its history; ",
 		},
-		"nothing is older": {[]flags{{"a": on}}, 0, 0, 0, nil, "revision 1 is the oldest of its history; "},
+		"nothing is older": {[]flags{{"a": on}}, 0, 0, 0, nil, `revision 1 is the oldest of its history; "jackstaff history production -n shop" shows what each revision brought, and --to takes revision 1; `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			environment := builders.MakeEnvironment("production", "shop").Obj()
