@@ -153,6 +153,9 @@ func bindAPI(fs *flag.FlagSet, o *app.APIOptions) {
 	fs.StringVar(&o.Server.Address, "api-bind-address", ":8090", "The address of the REST server.")
 	fs.BoolVar(&o.PlainHTTP, "api-plain-http", false,
 		"Serve plain HTTP, for a proxy beside the manager that speaks TLS. Tokens are sent in the clear then.")
+	fs.StringVar(&o.FlagdAddress, "flagd-bind-address", "",
+		"Where flagd's gRPC services are also served without TLS, such as :8015, for meshes that encrypt on the way. "+
+			"Keys are sent in the clear to it. Empty is nowhere.")
 	fs.StringVar(&o.Server.DefaultProject, "default-project", "", "The namespace of REST requests that name no project.")
 	fs.BoolVar(&o.Server.AllowGitOpsWrites, "allow-gitops-writes", false,
 		"Let REST change objects that Argo CD or Flux owns. The tool may undo the change.")

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/jackstaff-dev/jackstaff/internal/server"
+	"github.com/jackstaff-dev/jackstaff/internal/server/flagd"
 )
 
 // sessionKeySecret is the Secret that holds the key of session cookies.
@@ -33,6 +34,9 @@ type APIOptions struct {
 	Enabled bool
 	// PlainHTTP serves without TLS, for a proxy in the same pod that speaks it.
 	PlainHTTP bool
+	// FlagdAddress is where flagd's services are also served without TLS, such as :8015, for meshes that encrypt on the
+	// way. Empty means nowhere.
+	FlagdAddress string
 	// Server are the options of the server itself, but for its clock, keys and certificate, which Run brings.
 	Server server.Options
 }
@@ -81,6 +85,11 @@ func addAPI(
 	}
 	if err := mgr.AddReadyzCheck("api", synced(mgr)); err != nil {
 		return err
+	}
+	if o.API.FlagdAddress != "" {
+		if err := mgr.Add(api.Plain(o.API.FlagdAddress, flagd.Prefixes...)); err != nil {
+			return err
+		}
 	}
 	return mgr.Add(api)
 }

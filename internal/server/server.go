@@ -8,8 +8,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -24,7 +22,6 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/cluster"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // ProjectHeader names the project of a request whose path has none.
@@ -182,47 +179,4 @@ func (s *Server) Address(ctx context.Context) (net.Addr, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-}
-
-// Start serves until ctx ends, and then finishes the requests in flight.
-func (s *Server) Start(ctx context.Context) error {
-	if err := errors.Join(s.mistakes...); err != nil {
-		return err
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.options.Address)
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	base := log.IntoContext(context.WithoutCancel(ctx), log.FromContext(ctx).WithName("rest"))
-	server := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		BaseContext:       func(net.Listener) context.Context { return base },
-		ConnContext:       withGuarded,
-		TLSConfig: &tls.Config{
-			GetCertificate: s.options.GetCertificate,
-		},
-	}
-	HardenTLS(server.TLSConfig)
-	server.RegisterOnShutdown(s.stop)
-	stopped := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-		defer cancel()
-		stopped <- server.Shutdown(deadline)
-	}()
-	s.listening <- listener.Addr()
-	serve := server.Serve
-	if s.options.GetCertificate != nil {
-		serve = func(listener net.Listener) error { return server.ServeTLS(listener, "", "") }
-	}
-	if err := serve(&guard{Listener: listener, clock: s.options.Clock}); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve: %w", err)
-	}
-	return <-stopped
 }

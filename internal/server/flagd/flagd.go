@@ -21,6 +21,9 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/server"
 )
 
+// Prefixes begin the paths of the services.
+var Prefixes = []string{"/flagd.", "/grpc."}
+
 // maxMessage is the size of a request's message, in bytes, packed or not.
 const maxMessage = 1 << 20
 
