@@ -35,7 +35,8 @@ func (r *Reconciler) recordBreakGlass(ctx context.Context, s *scope, before *pub
 			return err
 		}
 		id := history.BreakGlassID(s.environment.Name, served.Revision, mark.String())
-		record, err := history.NewBreakGlass(id, history.Actor{Name: mark.Actor}, mark.At, flags)
+		since := seenBefore(served.Revision, before, s.environment.Status.PublishedRevision)
+		record, err := history.NewBreakGlass(id, history.Actor{Name: mark.Actor}, mark.At, flags, since)
 		return r.record(ctx, s, record, err)
 	case wasBreakGlass || before == nil && s.environment.Status.State == v1alpha1.PublishStateBreakGlass:
 		revision := s.environment.Status.PublishedRevision
@@ -52,6 +53,18 @@ func (r *Reconciler) recordBreakGlass(ctx context.Context, s *scope, before *pub
 		return r.record(ctx, s, record, err)
 	}
 	return nil
+}
+
+// seenBefore is the revision that was known before one that somebody wrote without the operator, where there may be others
+// between them: each break glass takes a number. It is 0 where there are none, or nobody knows.
+func seenBefore(revision int64, before *publish.Served, last int64) int64 {
+	if before != nil {
+		last = before.Revision
+	}
+	if last+1 < revision {
+		return last
+	}
+	return 0
 }
 
 func (r *Reconciler) record(ctx context.Context, s *scope, record *history.Record, err error) error {

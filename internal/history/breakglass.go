@@ -18,6 +18,9 @@ const (
 	// servedFlags begins the path of a flag in what an environment serves.
 	servedFlags = "served.flags["
 
+	// servedSince is the path of the revision since which several may have written what an environment serves.
+	servedSince = "served.since"
+
 	// maxServedFlags is how many flags the record of a break glass looks at.
 	maxServedFlags = 100
 )
@@ -57,15 +60,19 @@ func (f *ServedFlag) change() Change {
 }
 
 // NewBreakGlass returns the record of a revision that an actor wrote without the operator. Flags are those that it
-// changes. What goes on or off comes first, for a record does not hold many.
-func NewBreakGlass(id string, actor Actor, at time.Time, flags []ServedFlag) (*Record, error) {
+// changes. What goes on or off comes first, for a record does not hold many. Since is the revision that the operator knows
+// of before that one, where others may have written the numbers between, in whose names flags were changed then; else 0.
+func NewBreakGlass(id string, actor Actor, at time.Time, flags []ServedFlag, since int64) (*Record, error) {
 	record := &Record{Action: BreakGlassBegun}
+	if since > 0 {
+		record.Changes = append(record.Changes, Change{Path: servedSince, To: json.RawMessage(strconv.FormatInt(since, 10))})
+	}
 	flags = slices.Clone(flags)
 	slices.SortStableFunc(flags, func(a, b ServedFlag) int {
 		return cmp.Compare(rankOf(a.WasOn == a.IsOn), rankOf(b.WasOn == b.IsOn))
 	})
 	for i := range flags {
-		if len(record.Changes) == maxServedFlags {
+		if i == maxServedFlags {
 			record.Omitted = len(flags) - i
 			break
 		}
@@ -90,6 +97,14 @@ func NewBreakGlassEnd(id string, actor Actor, at time.Time) (*Record, error) {
 
 // BreaksGlass reports whether a record says that somebody wrote what is served without the operator.
 func (r *Record) BreaksGlass() bool { return r.Action == BreakGlassBegun }
+
+// breakGlass says that somebody wrote what is served, and since which revision where several may have.
+func (r *Record) breakGlass() string {
+	if len(r.Changes) > 0 && r.Changes[0].Path == servedSince {
+		return "break glass since revision " + string(r.Changes[0].To)
+	}
+	return "break glass"
+}
 
 // summaryOfServed says what becomes of a flag in what is served, and nothing for other paths.
 func (c *Change) summaryOfServed() string {

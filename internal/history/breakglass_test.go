@@ -37,7 +37,7 @@ func TestTheRecordOfABreakGlass(t *testing.T) {
 		"one among all": {many, "break glass: payments off; flag-0 changed", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			record, err := NewBreakGlass("id", Actor{Name: "alice"}, at, tc.flags)
+			record, err := NewBreakGlass("id", Actor{Name: "alice"}, at, tc.flags, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,13 @@ func TestTheRecordOfABreakGlass(t *testing.T) {
 			if record.Enables != tc.enables || !record.Time.Time.Equal(at) || record.Actor.Name != "alice" {
 				t.Errorf("the record has %+v", record)
 			}
-			data, err := json.Marshal(record)
+			// Of several who wrote while the operator was away it sees the last. She must not be blamed for all.
+			several, err := NewBreakGlass("id", Actor{Name: "alice"}, at, tc.flags, 3)
+			want := strings.Replace(record.summary(), "break glass", "break glass since revision 3", 1)
+			if err != nil || several.summary() != want {
+				t.Errorf("after others it says %q (error %v), want %q", several.summary(), err, want)
+			}
+			data, err := json.Marshal(several)
 			if err != nil || len(data) > MaxRecordBytes {
 				t.Errorf("it takes %d bytes, %v", len(data), err)
 			}

@@ -72,7 +72,7 @@ func (r *Record) summary() string {
 			continue // Admission removes reason and end together with the freeze.
 		}
 		switch {
-		case phrase == "" || slices.Contains(phrases, phrase):
+		case phrase == "" || r.Changes[i].Path == servedSince || slices.Contains(phrases, phrase):
 		case len(phrases) == maxSummarized:
 			more++
 		default:
@@ -85,7 +85,7 @@ func (r *Record) summary() string {
 	}
 	text = strings.TrimPrefix(text, " and ")
 	if r.BreaksGlass() {
-		return strings.TrimSuffix("break glass: "+text, ": ")
+		return strings.TrimSuffix(r.breakGlass()+": "+text, ": ")
 	}
 	return text
 }
