@@ -246,7 +246,12 @@ func (c *Cluster) DefaultEnvironment(ctx context.Context, project *Project) (*v1
 		return nil, err
 	}
 	if len(all) == 0 {
-		return nil, Errorf(http.StatusBadRequest, "project %q has no environment; create one", project.Name)
+		return nil, Errorf(
+			http.StatusBadRequest,
+			"project %q has no environment; create one, and choose it with the label %s on the namespace once there are several",
+			project.Name,
+			v1alpha1.DefaultEnvironmentLabel,
+		)
 	}
 	return nil, Errorf(
 		http.StatusBadRequest,
