@@ -112,6 +112,38 @@ var _ = Describe("Tools that manage flags", func() {
 		Expect(object(missing)["detail"]).To(ContainSubstring("condition"))
 	})
 
+	// A rule that gets another name deals its shares anew, and loses its metrics.
+	It("know a group that comes without its sort key, as programs send it", func() {
+		s := openShop()
+		beta := func(share int) string {
+			return fmt.Sprintf(`{"properties": [{"key": "plan", "value": ["beta"]}, {"key": "since", "operator": "is_date_after", "value": "2027-01-02"}],
+				"rollout_percentage": %d}`, share)
+		}
+		patch := func(groups string) []v1alpha1.Rule {
+			s.patch("here", `{"filters": {"groups": [`+groups+`]}}`)
+			return s.resource("here").In("production").Rules
+		}
+		names := func(rules []v1alpha1.Rule) []string {
+			found := make([]string, len(rules))
+			for i := range rules {
+				found[i] = rules[i].Name
+			}
+			return found
+		}
+		s.create(`{"key": "here", "filters": {"groups": [` + beta(10) + `, {"rollout_percentage": 5}]}}`)
+		stored := s.resource("here")
+		Expect(names(stored.In("production").Rules)).To(Equal([]string{"group-1", "group-2"}))
+		patch(beta(10) + `, {"properties": [], "rollout_percentage": 5}`)
+		Expect(s.resource("here").Spec).To(Equal(stored.Spec), "what was sent before is no change")
+		rules := patch(beta(20) + `, {"properties": [], "rollout_percentage": 5}`)
+		Expect(names(rules)).To(Equal([]string{"group-1", "group-2"}))
+		Expect(rules[0].Traffic).To(Equal(v1alpha1.Percent("20%")))
+		Expect(names(patch(`{"properties": [{"key": "plan", "value": "staff"}]}, {"rollout_percentage": 5}, ` + beta(20)))).To(
+			Equal([]string{"group-1-2", "group-2", "group-1"}))
+		rules = patch(`{"rollout_percentage": 5, "sort_key": "group-1"}, ` + beta(20))
+		Expect(names(rules)).To(Equal([]string{"group-1", "group-2-2"}), "a key that is sent is believed")
+	})
+
 	// A customer whose number is next to that of another would get what is meant for the other.
 	It("find integers of any size as they were sent, and change nothing by sending them back", func() {
 		s := openShop()

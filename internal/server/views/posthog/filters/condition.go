@@ -92,9 +92,16 @@ var ordered = map[string]v1alpha1.Operator{
 // equality is the condition of exact and is_not. Text with letters is compared without case, as PostHog does; numbers
 // and booleans are compared as what they are.
 func equality(property *Property, found v1alpha1.Condition) (v1alpha1.Condition, string, error) {
-	list, isList := property.Value.([]any)
-	if !isList {
-		list = []any{property.Value}
+	var list []any
+	switch value := property.Value.(type) {
+	case []any:
+		list = value
+	case []string: // As properties are shown.
+		for _, text := range value {
+			list = append(list, text)
+		}
+	default:
+		list = []any{value}
 	}
 	texts, words := 0, make([]string, 0, len(list))
 	for _, value := range list {

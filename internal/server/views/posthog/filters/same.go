@@ -47,11 +47,58 @@ func isSame(a, b *Group) bool {
 		slices.EqualFunc(a.Properties, b.Properties, isSameProperty)
 }
 
+// isForSame reports whether two groups are for the same people, or for shares of them.
+func isForSame(a, b *Group) bool { return slices.EqualFunc(a.Properties, b.Properties, isSameProperty) }
+
 func isSameProperty(a, b Property) bool {
-	if cmp.Or(a.Type, TypePerson) != cmp.Or(b.Type, TypePerson) || a.Key != b.Key || a.Operator != b.Operator {
+	if cmp.Or(a.Type, TypePerson) != cmp.Or(b.Type, TypePerson) || a.Key != b.Key {
 		return false
 	}
-	return isSameValue(a.Value, b.Value)
+	if a.Operator == b.Operator && isSameValue(a.Value, b.Value) {
+		return true
+	}
+	return cmp.Or(a.Type, TypePerson) == TypePerson && isSameTest(&a, &b)
+}
+
+// isSameTest reports whether two properties of a person are one test, however it is written: exact takes "x" and ["x"],
+// and a date may have no time.
+func isSameTest(a, b *Property) bool {
+	x, _, errX := condition(a)
+	y, _, errY := condition(b)
+	if errX != nil || errY != nil || x.Operator != y.Operator {
+		return false
+	}
+	if len(x.Values) == 1 && len(y.Values) == 1 && ordered[a.Operator] == x.Operator {
+		return x.Values[0] == y.Values[0] || server.IsSameNumber(x.Values[0], y.Values[0])
+	}
+	return slices.Equal(x.Values, y.Values)
+}
+
+// recognise gives groups without a sort key that of the rule which they show: programs that write filters leave it out.
+// So the rule keeps its name, by which its hash deals, its metrics and its type. Groups are taken first for rules of which
+// they say all, and then for those that are for the same people. A rule of several groups is known by its key alone.
+func (w *Writer) recognise() {
+	shown, times := w.Shown.Filters.Groups, map[string]int{}
+	for i := range shown {
+		times[shown[i].SortKey]++
+	}
+	given := *w.Filters
+	given.Groups = slices.Clone(given.Groups)
+	w.Filters = &given
+	for i := range given.Groups {
+		times[given.Groups[i].SortKey]++ // It is taken.
+	}
+	for _, says := range []func(a, b *Group) bool{isSame, isForSame} {
+		for i := range given.Groups {
+			group := &given.Groups[i]
+			for j := range shown {
+				if key := shown[j].SortKey; group.SortKey == "" && times[key] == 1 && !strings.Contains(key, ":") && says(&shown[j], group) {
+					group.SortKey = key
+					times[key]++
+				}
+			}
+		}
+	}
 }
 
 // isSameValue reports whether two values are one, however a client writes its numbers.

@@ -100,6 +100,7 @@ func (w *Writer) refuseOthers() {
 
 // groups replaces overrides, rules and default.
 func (w *Writer) groups() {
+	w.recognise()
 	before := *w.Config.DeepCopy()
 	w.Config.Overrides, w.Config.Rules, w.Config.DefaultVariation = nil, nil, ""
 	// Whoever is in no group gets false, which clients take a value that is left to the code for, too.
