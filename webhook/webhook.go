@@ -91,6 +91,9 @@ type rules[P client.Object] interface {
 	servedBy(ctx context.Context, old, object P) ([]string, error)
 }
 
+// remembering are rules that remember what somebody with the permission stores, before the cache knows of it.
+type remembering[P client.Object] interface{ permitted(object P) }
+
 // pointer is a pointer to a Kind's struct.
 type pointer[T any] interface {
 	*T
@@ -271,10 +274,8 @@ func (w *webhook[T, P]) permit(ctx context.Context, old, object P) error {
 	if err := w.permission.check(ctx, &request, needs); err != nil {
 		return err
 	}
-	environment, _ := any(object).(*v1alpha1.FlagEnvironment)
-	rules, areOfEnvironments := any(w.rules).(*flagEnvironments)
-	if areOfEnvironments && environment != nil && !ptr.Deref(request.DryRun, false) {
-		rules.permitted(environment)
+	if rules, remember := w.rules.(remembering[P]); remember && object != nil && !ptr.Deref(request.DryRun, false) {
+		rules.permitted(object)
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func (r *Reconciler) catchUp(ctx context.Context, s *scope) error {
 		return nil
 	}
 	if s.state.catchingUp == nil || s.state.catchingUp.asked != asked {
-		held, err := r.held(ctx, s)
+		held, err := r.beginCatchingUp(ctx, s)
 		if err != nil { // Such as while a CRD is gone: brakes and restores must not wait for its return.
 			log.FromContext(ctx).Error(err, "Publishing what the watches have shown")
 		}
@@ -99,8 +99,8 @@ func (r *Reconciler) catchUp(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// held reads what the API server holds now.
-func (r *Reconciler) held(ctx context.Context, s *scope) (*catchingUp, error) {
+// beginCatchingUp reads what the API server holds now.
+func (r *Reconciler) beginCatchingUp(ctx context.Context, s *scope) (*catchingUp, error) {
 	held := &catchingUp{}
 	if s.state.endedGlass != "" {
 		live := &v1alpha1.FlagEnvironment{}
@@ -110,7 +110,7 @@ func (r *Reconciler) held(ctx context.Context, s *scope) (*catchingUp, error) {
 		held.environment = live.ResourceVersion
 	}
 	var err error
-	held.stored, err = r.stored(ctx, s.environment.Namespace)
+	held.stored, err = r.listStored(ctx, s.environment.Namespace)
 	return held, err
 }
 
@@ -123,9 +123,9 @@ func waitsAlready(s *scope, request string) bool {
 	return waiting != nil && waiting.RequestedAt == request
 }
 
-// stored reads what the API server holds of the objects that go into datafiles. A list waits for the API server's own
+// listStored reads what the API server holds of the objects that go into datafiles. A list waits for the API server's own
 // cache to be told of progress, which it is for all Kinds at the same time: they are listed together.
-func (r *Reconciler) stored(ctx context.Context, namespace string) (map[source]*stored, error) {
+func (r *Reconciler) listStored(ctx context.Context, namespace string) (map[source]*stored, error) {
 	found, errs := map[source]*stored{}, make(chan error, len(sourceKinds))
 	for from, kind := range sourceKinds {
 		held := &stored{names: sets.New[string]()}

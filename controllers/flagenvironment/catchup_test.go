@@ -145,7 +145,7 @@ func TestWhatIsStoredIsListedAtTheSameTime(t *testing.T) {
 			return nil
 		},
 	})
-	found, err := (&Reconciler{Live: live}).stored(t.Context(), "shop")
+	found, err := (&Reconciler{Live: live}).listStored(t.Context(), "shop")
 	if err != nil || len(found) != len(sourceKinds) {
 		t.Errorf("found %v, %v", found, err)
 	}

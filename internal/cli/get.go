@@ -30,19 +30,28 @@ import (
 // tableAccept asks the API server for the columns that the Kinds define.
 const tableAccept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
-// kinds are the four Kinds, by the names that the command line has for them, the plural first.
-var kinds = []struct {
+// kinds are the Kinds by the names that the command line has for them, the plural first.
+var kinds = append(kindsOfPeople(), kindNames{
+	resource: "flagchanges", names: []string{"changes", "change", "flagchange", "flagchanges", "ffc"},
+})
+
+// kindNames are a resource, and the names that the command line has for it.
+type kindNames struct {
 	resource string
 	names    []string
-}{
-	{"featureflags", []string{"flags", "flag", "featureflag", "featureflags", "ffl"}},
-	{
-		"flagenvironments",
-		[]string{"environments", "environment", "env", "envs", "flagenvironment", "flagenvironments", "ffe"},
-	},
-	{"flagaudiences", []string{"audiences", "audience", "flagaudience", "flagaudiences", "ffa"}},
-	{"flagevents", []string{"events", "event", "flagevent", "flagevents", "ffev"}},
-	{"flagchanges", []string{"changes", "change", "flagchange", "flagchanges", "ffc"}},
+}
+
+// kindsOfPeople are the Kinds that people write, by their words, and as kubectl has them.
+func kindsOfPeople() []kindNames {
+	var all []kindNames
+	for _, kind := range v1alpha1.Kinds {
+		names := []string{kind.Words, kind.Word, strings.ToLower(kind.Name), kind.Resource, kind.ShortName}
+		if kind.Word == "environment" {
+			names = append(names, "env", "envs")
+		}
+		all = append(all, kindNames{resource: kind.Resource, names: names})
+	}
+	return all
 }
 
 // resourceOf returns the full name of a resource, and what people call several of it.
