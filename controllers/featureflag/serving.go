@@ -174,7 +174,10 @@ func setPublished(conditions status.Conditions, s *scope, states []v1alpha1.Envi
 		return
 	}
 	var messages []string
-	if len(served) > 0 {
+	switch {
+	case len(served) > 0 && s.flag.Spec.Archived:
+		messages = append(messages, "no longer served in "+strings.Join(served, ", "))
+	case len(served) > 0:
 		messages = append(messages, "served in "+strings.Join(served, ", "))
 	}
 	if len(elsewhere) > 0 {

@@ -256,6 +256,15 @@ func TestWhatIsServedStaysInTheStatusWhileTheOperatorStarts(t *testing.T) {
 	}
 }
 
+// jackstaff archive --wait says what the condition does. "Served" is the opposite of what was done.
+func TestPublishedOfAnArchivedFlagDoesNotSayServed(t *testing.T) {
+	got := statusOf(struct{ wanted, served *datafile.Flag }{nil, nil}, archived)
+	published := meta.FindStatusCondition(got.Conditions, v1alpha1.PublishedCondition)
+	if published.Message != "no longer served in production" {
+		t.Errorf("Published says %q", published.Message)
+	}
+}
+
 // A freeze with an end is over without an edit. A flag that nobody looks at then says for ever that it is frozen, and waits
 // for a thaw that has been.
 func TestTheEndOfAFreezeIsLookedAt(t *testing.T) {

@@ -279,7 +279,7 @@ var _ = Describe("The command line", func() {
 			And(HaveKeyWithValue("served", true), HaveKeyWithValue("action", "on"), HaveKeyWithValue("key", "new/checkout")),
 		)
 		Expect(served(namespace)).To(Equal("on"))
-		Expect(run(0, namespace, "archive", "checkout", "--wait")).To(ContainSubstring("is archived: "))
+		Expect(run(0, namespace, "archive", "checkout", "--wait")).To(ContainSubstring("is archived: no longer served in"))
 		Expect(
 			run(1, namespace, "evaluate", "checkout", "-e", "production"),
 		).To(
