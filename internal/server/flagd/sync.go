@@ -86,7 +86,9 @@ func (s *syncService) SyncFlags(
 	defer release()
 	x := exchangeOf(ctx)
 	x.setDeadline(s.clock.Now().Add(writeTimeout))
-	if err := stream.Send(nil); err != nil { // The headers.
+	err = stream.Send(nil) // The headers.
+	x.setDeadline(time.Time{})
+	if err != nil {
 		return err
 	}
 	sent := ""
@@ -168,6 +170,7 @@ func (s *syncService) send(
 	}
 	defer release()
 	x.setDeadline(s.clock.Now().Add(writeTimeout))
+	defer x.setDeadline(time.Time{})
 	return stream.Send(
 		&syncv1.SyncFlagsResponse{FlagConfiguration: string(file), SyncContext: &structpb.Struct{}},
 	)
@@ -205,7 +208,8 @@ func (s *syncService) sendBinary(x *exchange, file []byte) error {
 	return err
 }
 
-// setDeadline is until when a write may take. A connection that has no deadlines needs none.
+// setDeadline is until when a write may take. One that passes ends the stream, also where nothing is written, so that it
+// is taken back after each write. A connection that has no deadlines needs none.
 func (x *exchange) setDeadline(until time.Time) {
 	_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(until)
 }

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -290,6 +291,67 @@ func (h *hung) Write(data []byte) (int, error) {
 func (h *hung) WriteHeader(status int) {
 	h.ResponseRecorder.WriteHeader(status)
 	h.once.Do(func() { close(h.wrote) })
+}
+
+// timed is a client that reads, and notes until when writes to it may take.
+type timed struct {
+	*httptest.ResponseRecorder
+	deadline atomic.Pointer[time.Time]
+	flushed  chan struct{}
+}
+
+func (c *timed) SetWriteDeadline(until time.Time) error {
+	c.deadline.Store(&until)
+	if until.IsZero() {
+		select {
+		case c.flushed <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// A deadline that stays ends a stream of HTTP/2 although nobody writes: after ten seconds, each time.
+func TestStreamsHaveNoDeadlineWhileTheyWait(t *testing.T) {
+	documents := map[string]*store.Document{"published": revision(1, plainFlag, 0), "nothing published": nil}
+	for name, document := range documents {
+		for _, contentType := range []string{"application/grpc-web", "application/connect+json"} {
+			t.Run(name+" "+contentType, func(t *testing.T) {
+				s := serve(t, server.Options{})
+				s.set(document)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				message := []byte{0, 0, 0, 0, 0}
+				if strings.HasSuffix(contentType, "json") {
+					message = []byte{0, 0, 0, 0, 2, '{', '}'}
+				}
+				request := httptest.NewRequestWithContext(
+					ctx, http.MethodPost, syncv1connect.FlagSyncServiceSyncFlagsProcedure, bytes.NewReader(message),
+				)
+				request.Header.Set("Content-Type", contentType)
+				request.Header.Set("X-Api-Key", "sdk_a")
+				client := &timed{ResponseRecorder: httptest.NewRecorder(), flushed: make(chan struct{}, 10)}
+				var open sync.WaitGroup
+				open.Go(func() { s.ServeHTTP(client, request) })
+				writes := 2 // That of the server, which streams do not have, and that of the headers.
+				if document != nil {
+					writes++
+				}
+				for range writes {
+					select {
+					case <-client.flushed:
+					case <-time.After(time.Minute):
+						t.Fatal("a deadline stays after a write")
+					}
+				}
+				if until := client.deadline.Load(); !until.IsZero() {
+					t.Errorf("it ends at %v", until)
+				}
+				cancel()
+				open.Wait()
+			})
+		}
+	}
 }
 
 func TestStreamsOfAnAddressAreBounded(t *testing.T) {
