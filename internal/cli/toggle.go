@@ -86,11 +86,8 @@ func (a *App) toggle(ctx context.Context, o *toggling, nameOrKey string) error {
 	wanted := o.on || !o.off && !o.brake && !flag.EnabledIn(o.environment)
 	how, isServed := "", false
 	changed, err := edit(ctx, o.cluster, o.dryRun, flag, func() error {
-		if wanted && flag.Spec.Archived {
-			return archivedError(o.cluster.target(), flag)
-		}
 		isServed = serves(flag, o.environment, wanted)
-		how, err = switchTo(flag, o.environment, wanted, o.brake)
+		how, err = switchTo(o.cluster.target(), flag, o.environment, wanted, o.brake)
 		return err
 	})
 	if err != nil {
@@ -357,7 +354,12 @@ func (a *App) noteUnpublished(environment *v1alpha1.FlagEnvironment, why string,
 }
 
 // switchTo switches a flag, and says how where that is not by its spec.
-func switchTo(flag *v1alpha1.FeatureFlag, environment string, on, brake bool) (how string, err error) {
+func switchTo(
+	at target, flag *v1alpha1.FeatureFlag, environment string, on, brake bool,
+) (how string, err error) {
+	if on && flag.Spec.Archived {
+		return "", archivedError(at, flag)
+	}
 	config := flag.In(environment)
 	if brake {
 		flag.ForceDisableIn(environment, true)

@@ -82,6 +82,9 @@ func TestToggleOfAFlagThatIsNotServed(t *testing.T) {
 			if got.done != tc.done || got.stuck != tc.stuck || !strings.Contains(got.said, tc.said) {
 				t.Errorf("it is %+v, want %q", got, tc.said)
 			}
+			if _, err := switchTo(at, flag.DeepCopy(), "production", tc.on, false); (err != nil) != (tc.isArchived && tc.on) {
+				t.Errorf("to switch it says %v", err)
+			}
 			if is := serves(flag, "production", tc.on); is != tc.isSet {
 				t.Errorf("without --wait it is known to be so: %t", is)
 			}
@@ -104,7 +107,7 @@ func TestToggleSaysHowAFlagOfGitIsSwitched(t *testing.T) {
 			flag := builders.MakeFlag("payments", "shop").Boolean().Environment("production").Obj()
 			flag.Annotations = map[string]string{"argocd.argoproj.io/tracking-id": "shop-flags:x"}
 			flag.ForceDisableIn("production", tc.isBraked)
-			how, err := switchTo(flag, "production", tc.on, false)
+			how, err := switchTo(target{namespace: "shop"}, flag, "production", tc.on, false)
 			if err != nil || !strings.HasPrefix(how, tc.want) || (how == "") != (tc.want == "") {
 				t.Errorf("it says %q (error %v), want %q", how, err, tc.want)
 			}
