@@ -36,8 +36,8 @@ type Entry struct {
 
 // List returns the changes of the object of that Kind and name, newest first: those in the history, and those that the
 // object still carries. The history of earlier objects of that name is part of it until it expires; one of an object
-// that is gone is the only part. A name that no object can have has none. Reader must read the Kind and FlagChanges, the
-// latter live.
+// that is gone is the only part. A name that no object can have has none. Reader must read the Kind and FlagChanges,
+// the latter live.
 func List(ctx context.Context, reader client.Reader, namespace, kind, name string) ([]Entry, error) {
 	known, written := v1alpha1.KindNamed(kind)
 	if !written {

@@ -72,8 +72,8 @@ func (r *reader) document(ctx context.Context, document document) {
 	}
 }
 
-// ToJSON turns a document into JSON as kubectl does, and fails where a field is there twice. What a merge key (<<) brings
-// may be overridden.
+// ToJSON turns a document into JSON as kubectl does, and fails where a field is there twice. What a merge key (<<)
+// brings may be overridden.
 func ToJSON(data []byte) ([]byte, error) {
 	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed) {
 		return trimmed, nil // YAML takes no tabs, which JSON does.

@@ -248,14 +248,16 @@ func (c *Cluster) DefaultEnvironment(ctx context.Context, project *Project) (*v1
 	if len(all) == 0 {
 		return nil, Errorf(
 			http.StatusBadRequest,
-			"project %q has no environment; create one, and choose it with the label %s on the namespace once there are several",
+			"project %q has no environment; create one, and choose it with the label %s on the namespace "+
+				"once there are several",
 			project.Name,
 			v1alpha1.DefaultEnvironmentLabel,
 		)
 	}
 	return nil, Errorf(
 		http.StatusBadRequest,
-		"project %q has %d production environments: name one in the header %s, or choose one with the label %s on the namespace",
+		"project %q has %d production environments: name one in the header %s, or choose one with the label %s "+
+			"on the namespace",
 		project.Name,
 		len(production),
 		EnvironmentHeader,

@@ -109,7 +109,8 @@ func fromList(mistakes field.ErrorList, rename Rename) *Error {
 	fields := make([]FieldError, 0, len(mistakes))
 	for _, mistake := range mistakes {
 		message := mistake.ErrorBody()
-		if mistake.Type == field.ErrorTypeInvalid && mistake.BadValue == any(field.OmitValueType{}) && mistake.Detail != "" {
+		hasNoValue := mistake.BadValue == any(field.OmitValueType{})
+		if hasNoValue && mistake.Type == field.ErrorTypeInvalid && mistake.Detail != "" {
 			message = mistake.Detail // There is no value of which its type would tell.
 		}
 		fields = append(fields, FieldError{Field: rename(mistake.Field), Message: message})

@@ -20,7 +20,9 @@ var (
 	// forbidden begins what a webhook says to somebody without a right.
 	forbidden = regexp.MustCompile(`^\S+ "[^"]*" is forbidden: `)
 	// noPublish is what a webhook says to somebody who may change an object and not publish the change.
-	noPublish = regexp.MustCompile(`^user "([^"]*)" needs the verb "publish" in namespace "([^"]*)" on (.+); let somebody who has it `)
+	noPublish = regexp.MustCompile(
+		`^user "([^"]*)" needs the verb "publish" in namespace "([^"]*)" on (.+); let somebody who has it `,
+	)
 	// toPublish is an environment in it, and why it would have to be published.
 	toPublish = regexp.MustCompile(`flagenvironments/(\S+) (\([^()]*\))`)
 )
@@ -61,7 +63,7 @@ func plain(message string) string {
 	if found := noPublish.FindStringSubmatch(message); found != nil {
 		what := toPublish.ReplaceAllStringFunc(found[3], func(environment string) string {
 			of := toPublish.FindStringSubmatch(environment)
-			if strings.Contains(of[2], "annotation") { // The views have no word for it, and it is how they ask for a publish.
+			if strings.Contains(of[2], "annotation") { // It is how the views ask for a publish.
 				return "environment " + quote(of[1])
 			}
 			return "environment " + quote(of[1]) + " " + of[2]

@@ -78,7 +78,8 @@ func (c *ConfigChanges) touchesSchedule() bool {
 // begins reports whether a request sets another time at which a flag is enabled, of which config is the part before.
 func (c *ConfigChanges) begins(config *v1alpha1.EnvironmentConfig) bool {
 	at := c.ScheduledEnableAt
-	return at.Sent && !at.Null && (config == nil || config.Schedule == nil || !isInstant(config.Schedule.EnableAt, at.Value))
+	return at.Sent && !at.Null &&
+		(config == nil || config.Schedule == nil || !isInstant(config.Schedule.EnableAt, at.Value))
 }
 
 type updateConfigInput struct {

@@ -65,9 +65,10 @@ func readVariations(
 		variations = append(variations, variation)
 	}
 	for i := range variations {
-		if slices.ContainsFunc(variations[:i], func(before v1alpha1.Variation) bool { return before.Key == variations[i].Key }) {
+		key := variations[i].Key
+		if slices.ContainsFunc(variations[:i], func(before v1alpha1.Variation) bool { return before.Key == key }) {
 			mistakes = append(mistakes, server.FieldError{
-				Field: fmt.Sprintf("variations[%d].key", i), Message: fmt.Sprintf("key %q is there twice", variations[i].Key),
+				Field: fmt.Sprintf("variations[%d].key", i), Message: fmt.Sprintf("key %q is there twice", key),
 			})
 		}
 	}

@@ -51,7 +51,9 @@ func (v *view) blastRadius(ctx context.Context, input *blastRadiusInput) (*blast
 	case input.Body.Condition.Sent:
 		path, of = condition, &filters.Filters{Groups: []filters.Group{input.Body.Condition.Value}}
 	case of == nil:
-		return nil, server.InvalidField(condition, "is missing; give a group, null for everybody, or the filters of a flag")
+		return nil, server.InvalidField(
+			condition, "is missing; give a group, null for everybody, or the filters of a flag",
+		)
 	}
 	flag, mistakes := v.ruleOf(ctx, at, of, path)
 	if len(mistakes) > 0 {

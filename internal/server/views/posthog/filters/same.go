@@ -75,8 +75,9 @@ func isSameTest(a, b *Property) bool {
 }
 
 // recognise gives groups without a sort key that of the rule which they show: programs that write filters leave it out.
-// So the rule keeps its name, by which its hash deals, its metrics and its type. Groups are taken first for rules of which
-// they say all, and then for those that are for the same people. A rule of several groups is known by its key alone.
+// So the rule keeps its name, by which its hash deals, its metrics and its type. Groups are taken first for rules of
+// which they say all, and then for those that are for the same people. A rule of several groups is known by its key
+// alone.
 func (w *Writer) recognise() {
 	shown, times := w.Shown.Filters.Groups, map[string]int{}
 	for i := range shown {
@@ -92,7 +93,9 @@ func (w *Writer) recognise() {
 		for i := range given.Groups {
 			group := &given.Groups[i]
 			for j := range shown {
-				if key := shown[j].SortKey; group.SortKey == "" && times[key] == 1 && !strings.Contains(key, ":") && says(&shown[j], group) {
+				key := shown[j].SortKey
+				isFree := times[key] == 1 && !strings.Contains(key, ":")
+				if group.SortKey == "" && isFree && says(&shown[j], group) {
 					group.SortKey = key
 					times[key]++
 				}
