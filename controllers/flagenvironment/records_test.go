@@ -56,7 +56,13 @@ func TestRevisionBringsWhatItServes(t *testing.T) {
 				key = "pay"
 			}
 			records.add(tc.of, key, time.Now(), note{id: "a", isBrake: tc.isBrake}, true)
-			p := publishing{contentsWith(tc.before), contentsWith(tc.after), contentsWith(tc.wanted), tc.isWhole, func(string, string) bool { return tc.keeps }}
+			p := publishing{
+				contentsWith(tc.before),
+				contentsWith(tc.after),
+				contentsWith(tc.wanted),
+				tc.isWhole,
+				func(string, string) bool { return tc.keeps },
+			}
 			brought := records.brought(p)
 			if got := slices.Equal(brought[tc.of.String()], []string{"a"}); got != tc.want {
 				t.Errorf("it brings %v, want it: %t", brought, tc.want)
@@ -130,7 +136,13 @@ func TestRecordsThatChangeNothingAreDropped(t *testing.T) {
 // A brake right after a restart of the operator was said to have brought a publish and a freeze of somebody else.
 func TestAStartForgetsWhatAnEarlierProcessHasBrought(t *testing.T) {
 	records, published := newRecords(), time.Now().Truncate(time.Second)
-	production, flag := history.Named{Kind: environmentKind, Name: "production"}, history.Named{Kind: flagKind, Name: "pay"}
+	production, flag := history.Named{
+		Kind: environmentKind,
+		Name: "production",
+	}, history.Named{
+		Kind: flagKind,
+		Name: "pay",
+	}
 	for _, at := range []time.Duration{-time.Minute, 0, time.Second} {
 		records.add(production, "", published.Add(at), note{id: at.String()}, true)
 		records.add(flag, "pay", published.Add(at), note{id: at.String()}, true)

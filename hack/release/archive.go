@@ -93,7 +93,7 @@ func zipped(files []file, created time.Time) ([]byte, error) {
 	written := zip.NewWriter(&packed)
 	for _, f := range files {
 		header := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: created}
-		header.SetMode(os.FileMode(f.mode)) //nolint:gosec // The modes are constants.
+		header.SetMode(os.FileMode(f.mode))
 		into, err := written.CreateHeader(header)
 		if err != nil {
 			return nil, err

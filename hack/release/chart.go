@@ -18,7 +18,7 @@ const chartFolder = "charts/jackstaff"
 
 // chart packs the chart as `helm package` does, with the version and the image of the release.
 func (o *options) chart() ([]byte, error) {
-	repository, tag, _ := cutTag(o.image)
+	repository, tag := cutTag(o.image)
 	changes := map[string][][2]string{
 		"Chart.yaml": {
 			{"\nversion: 0.1.0\n", "\nversion: " + o.number() + "\n"},
@@ -80,7 +80,7 @@ func notesOf(changelog, number string) (string, error) {
 }
 
 // krew is the manifest by which `kubectl krew install` finds the command line.
-func (o *options) krew(archives []archive) ([]byte, error) {
+func (o *options) krew(archives []archive) []byte {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, `apiVersion: krew.googlecontainertools.github.com/v1alpha2
 kind: Plugin
@@ -106,5 +106,5 @@ spec:
     bin: %s
 `, made.system, made.architecture, o.downloads, o.version, made.name, made.digest, made.program)
 	}
-	return text.Bytes(), nil
+	return text.Bytes()
 }

@@ -74,7 +74,7 @@ func (o *options) parse(arguments []string) error {
 		!strings.HasPrefix(o.version, "v") {
 		return fmt.Errorf("-version %q is none: write it as v1.2.3 or v1.2.3-rc.1", o.version)
 	}
-	if repository, tag, _ := cutTag(o.image); repository == "" || tag == "" {
+	if repository, tag := cutTag(o.image); repository == "" || tag == "" {
 		return fmt.Errorf("-image %q has no tag: write it as jackstaff/manager:%s", o.image, o.version)
 	}
 	if o.out == "" {
@@ -101,12 +101,12 @@ func (o *options) parse(arguments []string) error {
 func (o *options) number() string { return strings.TrimPrefix(o.version, "v") }
 
 // cutTag parts an image's name from its tag, which is after the last slash: a registry has a port.
-func cutTag(image string) (repository, tag string, found bool) {
+func cutTag(image string) (repository, tag string) {
 	at := strings.LastIndexByte(image, ':')
 	if at < strings.LastIndexByte(image, '/') || at < 0 {
-		return image, "", false
+		return image, ""
 	}
-	return image[:at], image[at+1:], true
+	return image[:at], image[at+1:]
 }
 
 func (o *options) run() error {
@@ -129,12 +129,8 @@ func (o *options) run() error {
 	if err != nil {
 		return err
 	}
-	krew, err := o.krew(archives)
-	if err != nil {
-		return err
-	}
 	for name, data := range map[string][]byte{
-		"jackstaff-" + o.number() + ".tgz": chart, "krew.yaml": krew, "notes.md": []byte(notes),
+		"jackstaff-" + o.number() + ".tgz": chart, "krew.yaml": o.krew(archives), "notes.md": []byte(notes),
 	} {
 		if err := os.WriteFile(filepath.Join(o.out, name), data, 0o600); err != nil {
 			return err

@@ -96,7 +96,8 @@ var _ = Describe("The command line", func() {
 		Expect(history[1]).To(MatchRegexp(`^4 +\d+s *$`))
 		Expect(history[4]).To(MatchRegexp(`^1 +\d+s +served$`))
 		Expect(run(1, namespace, "rollback", "production")).To(ContainSubstring(
-			"nothing to undo in production: it is rolled back to revision 1 already, and revision 1 is the oldest of its history; "))
+			"nothing to undo in production: it is rolled back to revision 1 already, and revision 1 is the oldest of its history; ",
+		))
 		Expect(run(1, namespace, "rollback", "production", "--to", "7", "--wait", "--timeout", "1s")).To(
 			ContainSubstring("the history of production holds no revision 7; it holds 1 to 4"))
 		Expect(run(0, namespace, "rollback", "production", "--clear", "--yes", "--wait")).To(ContainSubstring("revision"))

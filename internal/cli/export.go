@@ -54,7 +54,10 @@ func (a *App) exportCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", yamlOutput, "The format: yaml or openfeature-manifest.")
 	cmd.Flags().BoolVar(
-		&all, "all", false, "Print everything that the project is: SDK keys, what is published and kept, freezes and rollbacks too.",
+		&all,
+		"all",
+		false,
+		"Print everything that the project is: SDK keys, what is published and kept, freezes and rollbacks too.",
 	)
 	c = a.newCluster(cmd, contextFlag)
 	return cmd

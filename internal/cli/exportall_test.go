@@ -62,11 +62,11 @@ var _ = Describe("Everything that a project is", func() {
 		decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(exported), 4096)
 		for {
 			object := &unstructured.Unstructured{}
-			if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+			err := decoder.Decode(object)
+			if errors.Is(err, io.EOF) {
 				break
-			} else {
-				Expect(err).NotTo(HaveOccurred())
 			}
+			Expect(err).NotTo(HaveOccurred())
 			Expect(k8s.Apply(
 				ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("kubectl"),
 			)).To(Succeed(), "%s %s", object.GetKind(), object.GetName())

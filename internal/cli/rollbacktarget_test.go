@@ -60,9 +60,14 @@ func TestARollbackNeverChoosesARevisionWithoutFlags(t *testing.T) {
 			for i := range tc.history {
 				revisions = slices.Insert(revisions, 0, historyEntry{Revision: int64(i + 1)})
 			}
-			got, err := undone(target{namespace: "shop"}, environment, revisions, func(revision int64) (*datafile.Contents, error) {
-				return contentsOf(t, tc.history[revision-1]), nil
-			})
+			got, err := undone(
+				target{namespace: "shop"},
+				environment,
+				revisions,
+				func(revision int64) (*datafile.Contents, error) {
+					return contentsOf(t, tc.history[revision-1]), nil
+				},
+			)
 			if tc.wantError != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.wantError) {
 					t.Errorf("the error is %v, want %q", err, tc.wantError)

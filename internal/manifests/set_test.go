@@ -93,7 +93,10 @@ spec:
 	if staging := flags[0].Spec.Environments[1]; staging.Name != "staging" || !staging.Enabled || len(staging.Rules) != 1 {
 		t.Errorf("staging is %+v", staging)
 	}
-	set = load(t, manifests.File{Name: "flag.yaml", Data: []byte(environments + "    enabled: true\n    enabled: false\n")})
+	set = load(
+		t,
+		manifests.File{Name: "flag.yaml", Data: []byte(environments + "    enabled: true\n    enabled: false\n")},
+	)
 	if delta := cmp.Diff([]string{"13 error Syntax"}, places(set)); delta != "" {
 		t.Errorf("a field is there twice (-want +got):\n%s", delta)
 	}

@@ -33,11 +33,14 @@ const (
 
 // The metrics of an environment.
 var (
-	revision      = ofEnvironment("revision", "The revision that the environment serves, and 0 before the first.")
-	flags         = ofEnvironment("flags", "The flags of the environment.")
-	pendingFlags  = ofEnvironment("pending_flags", "Flags with changes that are not published.")
-	pendingAge    = ofEnvironment("pending_seconds", "How long ago the first of the pending flags was last changed.")
-	lastGood      = ofEnvironment("last_good_flags", "Flags that keep their last good form, where any of them does not compile.")
+	revision     = ofEnvironment("revision", "The revision that the environment serves, and 0 before the first.")
+	flags        = ofEnvironment("flags", "The flags of the environment.")
+	pendingFlags = ofEnvironment("pending_flags", "Flags with changes that are not published.")
+	pendingAge   = ofEnvironment("pending_seconds", "How long ago the first of the pending flags was last changed.")
+	lastGood     = ofEnvironment(
+		"last_good_flags",
+		"Flags that keep their last good form, where any of them does not compile.",
+	)
 	published     = ofEnvironment("published", "1 where the condition Published is True, else 0.", "reason")
 	compiled      = ofEnvironment("compiled", "1 where the condition Compiled is True, else 0.", "reason")
 	delivered     = ofEnvironment("delivered", "0 where the condition Delivered is False, else 1.")

@@ -404,7 +404,10 @@ func TestPrometheusVerifiesTheOperator(t *testing.T) {
 		"Helm with a Secret":          {chart("{mode: Secret, secretName: mine, caBundle: bWluZQ==}"), "mine"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			at := slices.IndexFunc(tc.objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "ServiceMonitor" })
+			at := slices.IndexFunc(
+				tc.objects,
+				func(o *unstructured.Unstructured) bool { return o.GetKind() == "ServiceMonitor" },
+			)
 			if at < 0 {
 				t.Fatal("there is no ServiceMonitor")
 			}

@@ -72,7 +72,11 @@ var _ = Describe("An older snapshot of etcd that is restored under a running man
 			do()
 			Expect(etcd.Start()).To(Succeed())
 			Expect(apiServer.Start()).To(Succeed())
-			Eventually(func() error { return c.admin.List(context.Background(), &v1alpha1.FlagEnvironmentList{}) }).Should(Succeed())
+			Eventually(
+				func() error { return c.admin.List(context.Background(), &v1alpha1.FlagEnvironmentList{}) },
+			).Should(
+				Succeed(),
+			)
 		}
 		stored(func() { Expect(os.CopyFS(snapshot, os.DirFS(etcd.DataDir))).To(Succeed()) })
 		running := start()

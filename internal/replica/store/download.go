@@ -133,13 +133,13 @@ func newDownloads(number int64, document *Document) downloads {
 			return encode(filtered)
 		}
 	}
-	whole := func() (string, error) { return fmt.Sprintf("%d-%s", number, document.Digest), nil }
-	d.files[ServerKey][Native] = encoded(Native, whole, document.native)
+	whole := fmt.Sprintf("%d-%s", number, document.Digest)
+	d.files[ServerKey][Native] = encoded(Native, func() (string, error) { return whole, nil }, document.native)
 	d.files[ServerKey][Flagd] = encoded(Flagd, func() (string, error) {
 		if file, err := d.wholeFlagd(); err != nil || !bytes.Equal(file, document.Flagd) {
-			return fmt.Sprintf("%d-%s made", number, document.Digest), err
+			return whole + " made", err
 		}
-		return whole()
+		return whole, nil
 	}, d.wholeFlagd)
 	d.files[ClientKey][Native] = encoded(Native, d.visible, client((*filtered).native))
 	d.files[ClientKey][Flagd] = encoded(Flagd, d.visible, client((*filtered).flagd))

@@ -306,11 +306,12 @@ func (s *served) events(version, sdkKey string) func() string {
 				continue
 			}
 			changed, _ := data.AsMap()["flags"].(map[string]any)
+			said := []string{event}
 			for _, key := range slices.Sorted(maps.Keys(changed)) {
 				what, _ := changed[key].(map[string]any)
-				event += fmt.Sprintf(" %s:%v", key, what["type"])
+				said = append(said, fmt.Sprintf("%s:%v", key, what["type"]))
 			}
-			return event
+			return strings.Join(said, " ")
 		}
 		return "end"
 	}

@@ -37,7 +37,7 @@ func (s *syncService) FetchAllFlags(
 	ctx context.Context,
 	request *connect.Request[syncv1.FetchAllFlagsRequest],
 ) (*connect.Response[syncv1.FetchAllFlagsResponse], error) {
-	from, err := s.open(ctx, request.Msg.GetSelector())
+	from, err := s.open(ctx, request.Msg.GetSelector()) //nolint:staticcheck // Older clients send it.
 	if err != nil {
 		return nil, refuse(ctx, err)
 	}
@@ -75,7 +75,7 @@ func (s *syncService) SyncFlags(
 	request *connect.Request[syncv1.SyncFlagsRequest],
 	stream *connect.ServerStream[syncv1.SyncFlagsResponse],
 ) error {
-	from, err := s.open(ctx, request.Msg.GetSelector())
+	from, err := s.open(ctx, request.Msg.GetSelector()) //nolint:staticcheck // Older clients send it.
 	if err != nil {
 		return refuse(ctx, err)
 	}

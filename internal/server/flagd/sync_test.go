@@ -46,6 +46,7 @@ func (s *served) sync(
 func (s *served) fetch(selector string, options ...connect.ClientOption) (string, error) {
 	s.Helper()
 	answer, err := syncv1connect.NewFlagSyncServiceClient(s.http2, s.url, append(options, connect.WithGRPC())...).
+		//nolint:staticcheck // Older clients send it.
 		FetchAllFlags(s.Context(), connect.NewRequest(&syncv1.FetchAllFlagsRequest{Selector: selector}))
 	if err != nil {
 		return "", err

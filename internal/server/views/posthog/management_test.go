@@ -116,8 +116,11 @@ var _ = Describe("Tools that manage flags", func() {
 	It("know a group that comes without its sort key, as programs send it", func() {
 		s := openShop()
 		beta := func(share int) string {
-			return fmt.Sprintf(`{"properties": [{"key": "plan", "value": ["beta"]}, {"key": "since", "operator": "is_date_after", "value": "2027-01-02"}],
-				"rollout_percentage": %d}`, share)
+			return fmt.Sprintf(
+				`{"properties": [{"key": "plan", "value": ["beta"]}, {"key": "since", "operator": "is_date_after", "value": "2027-01-02"}],
+				"rollout_percentage": %d}`,
+				share,
+			)
 		}
 		patch := func(groups string) []v1alpha1.Rule {
 			s.patch("here", `{"filters": {"groups": [`+groups+`]}}`)
@@ -138,8 +141,11 @@ var _ = Describe("Tools that manage flags", func() {
 		rules := patch(beta(20) + `, {"properties": [], "rollout_percentage": 5}`)
 		Expect(names(rules)).To(Equal([]string{"group-1", "group-2"}))
 		Expect(rules[0].Traffic).To(Equal(v1alpha1.Percent("20%")))
-		Expect(names(patch(`{"properties": [{"key": "plan", "value": "staff"}]}, {"rollout_percentage": 5}, ` + beta(20)))).To(
-			Equal([]string{"group-1-2", "group-2", "group-1"}))
+		Expect(
+			names(patch(`{"properties": [{"key": "plan", "value": "staff"}]}, {"rollout_percentage": 5}, ` + beta(20))),
+		).To(
+			Equal([]string{"group-1-2", "group-2", "group-1"}),
+		)
 		rules = patch(`{"rollout_percentage": 5, "sort_key": "group-1"}, ` + beta(20))
 		Expect(names(rules)).To(Equal([]string{"group-1", "group-2-2"}), "a key that is sent is believed")
 	})
@@ -156,7 +162,13 @@ var _ = Describe("Tools that manage flags", func() {
 			values = append(values, condition.Values...)
 		}
 		Expect(values).To(Equal([]string{"1234567890123456789", "9007199254740993", "18.50", "1.5", "1000"}))
-		properties := at(object(world.Call(s.viewer, http.MethodGet, s.flags+"/big", nil)), "filters", "groups", 0, "properties")
+		properties := at(
+			object(world.Call(s.viewer, http.MethodGet, s.flags+"/big", nil)),
+			"filters",
+			"groups",
+			0,
+			"properties",
+		)
 		Expect(at(properties, 1, "value")).To(Equal("9007199254740993"), "a browser would round a number")
 		Expect(at(properties, 2, "value")).To(Equal(18.5))
 		s.patch("big", `{"filters": {"groups": [{"sort_key": "group-1", "rollout_percentage": 100, "properties": [
