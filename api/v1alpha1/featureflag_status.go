@@ -66,7 +66,7 @@ type FeatureFlagStatus struct {
 	//
 	// +kubebuilder:default=0
 	// +optional
-	Pending int32 `json:"pending"`
+	Pending int32 `json:"pending,omitempty"`
 
 	// lastChangedTime is when the spec, or in which environments the flag is forced off, last changed.
 	//

@@ -110,7 +110,9 @@ func serve(t *testing.T) *served {
 	go func() { stopped <- srv.Start(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-stopped
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
 	})
 	address, err := srv.Address(ctx)
 	if err != nil {
