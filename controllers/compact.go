@@ -14,7 +14,7 @@ import (
 func compactMembers(object any) (any, error) {
 	audience, is := object.(*v1alpha1.FlagAudience)
 	if !is || len(audience.Spec.Members) == 0 {
-		return object, nil // Also the name of an object that is gone.
+		return object, nil // Also what the cache is told of an object that is gone.
 	}
 	text := strings.Join(audience.Spec.Members, "")
 	members := make([]string, len(audience.Spec.Members))

@@ -151,7 +151,7 @@ func (s *state) revision() int64 {
 	return s.served.Revision
 }
 
-// unfit are the keys of flags of which changes are not published for want of room, in order.
+// unfit are the keys, in order, of flags whose changes wait for room in the datafile.
 func (s *state) unfit() []string {
 	if s.compiled == nil || s.stopped {
 		return nil

@@ -329,7 +329,7 @@ func fullness(s *scope) string {
 	return ""
 }
 
-// unfitMessage tells whoever waits for a publish that changes are not part of what is served.
+// unfitMessage names, to whoever waits for a publish, the flags whose changes it left out.
 func unfitMessage(s *scope) string {
 	if unfit := s.state.unfit(); len(unfit) > 0 {
 		return fmt.Sprintf("; without the changes of %d flags that do not fit: %s", len(unfit), firstOf(unfit))

@@ -368,16 +368,7 @@ func mark(object *unstructured.Unstructured) error {
 		}
 		return errors.Join(set(webhooks, "webhooks"), set(map[string]any{"zz_injection": true}, "metadata", "annotations"))
 	case "ServiceMonitor":
-		endpoints, _, err := unstructured.NestedSlice(object.Object, "spec", "endpoints")
-		if err != nil {
-			return err
-		}
-		if err := unstructured.SetNestedField(
-			endpoints[0].(map[string]any), "zz_certificateSecret", "tlsConfig", "ca", "secret", "name",
-		); err != nil {
-			return err
-		}
-		return set(endpoints, "spec", "endpoints")
+		return markAuthority(object)
 	case "PodDisruptionBudget":
 		return set("zz_unavailable", "spec", "maxUnavailable")
 	case "Service":
@@ -404,4 +395,18 @@ func mark(object *unstructured.Unstructured) error {
 		)
 	}
 	return nil
+}
+
+// markAuthority marks the Secret by which Prometheus verifies whom it scrapes: who makes the certificate is a choice.
+func markAuthority(monitor *unstructured.Unstructured) error {
+	endpoints, _, err := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
+	if err != nil {
+		return err
+	}
+	if err := unstructured.SetNestedField(
+		endpoints[0].(map[string]any), "zz_certificateSecret", "tlsConfig", "ca", "secret", "name",
+	); err != nil {
+		return err
+	}
+	return unstructured.SetNestedSlice(monitor.Object, endpoints, "spec", "endpoints")
 }

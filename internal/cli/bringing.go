@@ -15,16 +15,16 @@ import (
 	"github.com/jackstaff-dev/jackstaff/internal/history"
 )
 
-// guesses says of which changes it may be guessed, by their times, that a revision brought them. The zero value allows
-// none.
+// guesses credits a revision with changes by their times, where no record says which revision published them. The zero
+// value credits none.
 type guesses struct {
-	// automatic is true where the environment publishes by itself what is wanted.
+	// automatic is true where the environment publishes every change without being asked.
 	automatic bool
 	// waiting are the names of flags that the environment does not serve as they are wanted.
 	waiting map[string]bool
 }
 
-// guesses returns what may be guessed of an environment. Where it is not known what waits, that is nothing.
+// guesses returns what an environment's revisions may be credited with: nothing where nobody knows which changes wait.
 func (c *cluster) guesses(ctx context.Context, environment *v1alpha1.FlagEnvironment) guesses {
 	spec := &environment.Spec.Publish
 	if spec.Mode == v1alpha1.PublishModeManual || spec.Suspend || spec.Revision != nil ||
@@ -45,8 +45,8 @@ func (c *cluster) guesses(ctx context.Context, environment *v1alpha1.FlagEnviron
 	return guesses{automatic: true, waiting: waiting}
 }
 
-// allows reports whether a change of which nothing says which revision brought it may be one of those that a revision
-// did, which was published before the time until. Entries are all changes.
+// allows reports whether a revision that was published before the time until may be credited with a change. The change's
+// record names no revision. Entries are all changes.
 func (g *guesses) allows(
 	entry *history.Entry, environment string, until time.Time, entries []history.Entry,
 ) bool {
@@ -110,9 +110,9 @@ func toldBy(revisions []historyEntry, environment string, entries []history.Entr
 	return told
 }
 
-// bringing returns the changes that a revision brought, newest first: those of which the change or the revision says so.
-// Of a revision that says nothing, they are also those since the revision before it that guessed allows. Revisions are
-// newest first.
+// bringing returns the changes that a revision brought, newest first: those whose record names it, and those that it
+// names. A revision that names none is also credited with the changes since the one before it that guessed allows.
+// Revisions are newest first.
 func bringing(
 	revisions []historyEntry, i int, environment string, entries []history.Entry, guessed guesses,
 ) []history.Entry {
